@@ -1,0 +1,4 @@
+from .errors import MissingExtraError as MissingExtraError
+from .errors import TailwiseError as TailwiseError
+
+__version__: str

@@ -1,0 +1,170 @@
+"""Class counts and what follows from them alone: prior, imbalance, weights, head/medium/tail groups.
+
+Everything here takes *class counts*, a 1-D array of length ``n_classes`` with the number of training examples
+of each class (zero is allowed), and returns NumPy.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tailwise.errors import TailwiseError
+
+Weighting = Literal["inverse", "sqrt", "effective", "none"]
+
+
+def check_counts(class_counts: ArrayLike) -> NDArray[np.float64]:
+    """Return class counts as a 1-D float64 array.
+
+    Raises
+    ------
+    TailwiseError
+        If they are not 1-D, are empty, hold a negative or non-finite number, or are all zero.
+    """
+    counts = np.asarray(class_counts, dtype=np.float64)
+    if counts.ndim != 1 or counts.size == 0:
+        raise TailwiseError(
+            f"class counts must be one row of numbers, one per class; got shape {counts.shape}."
+        )
+    bad = np.flatnonzero(~np.isfinite(counts) | (counts < 0))
+    if bad.size:
+        raise TailwiseError(
+            f"class counts must be finite and not negative; class {bad[0]} has {counts[bad[0]]}."
+        )
+    if not counts.any():
+        raise TailwiseError("class counts are all zero: there is no example to learn from.")
+    return counts
+
+
+def class_counts(labels: ArrayLike, n_classes: int | None = None) -> NDArray[np.int64]:
+    """Count the examples of each class.
+
+    Parameters
+    ----------
+    labels : (n,) integer class codes; negative codes mean "no label" and are left out
+    n_classes : number of classes; by default the largest code plus one
+
+    Returns
+    -------
+    (n_classes,) int64
+
+    Raises
+    ------
+    TailwiseError
+        If a label is not an integer or is ``n_classes`` or more.
+    """
+    codes = np.asarray(labels)
+    if codes.dtype.kind not in "iub":
+        raise TailwiseError(f"labels must be integer class codes; got {codes.dtype}.")
+    codes = codes[codes >= 0] if codes.dtype.kind == "i" else codes
+    if n_classes is not None and codes.size and int(codes.max()) >= n_classes:
+        raise TailwiseError(f"label {int(codes.max())} is out of range for {n_classes} classes.")
+    return np.bincount(codes.astype(np.intp, copy=False), minlength=n_classes or 0).astype(
+        np.int64, copy=False
+    )
+
+
+def class_prior(class_counts: ArrayLike) -> NDArray[np.float64]:
+    """Return class counts over their sum."""
+    counts = check_counts(class_counts)
+    return counts / counts.sum()
+
+
+def imbalance_factor(class_counts: ArrayLike) -> float:
+    """Return the largest class count over the smallest that is not zero."""
+    counts = check_counts(class_counts)
+    return float(counts.max() / counts[counts > 0].min())
+
+
+def gini(class_counts: ArrayLike) -> float:
+    """Return the Gini coefficient of the class counts: 0 when all are equal, towards 1 when one class has all."""
+    counts = np.sort(check_counts(class_counts))
+    rank = np.arange(1, counts.size + 1)
+    return float(((2 * rank - counts.size - 1) * counts).sum() / (counts.size * counts.sum()))
+
+
+def effective_classes(class_counts: ArrayLike) -> float:
+    """Return the effective number of classes: the exponential of the entropy of the class prior."""
+    prior = class_prior(class_counts)
+    prior = prior[prior > 0]
+    return float(np.exp(-(prior * np.log(prior)).sum()))
+
+
+def effective_number(class_counts: ArrayLike, beta: float = 0.9999) -> NDArray[np.float64]:
+    """Return the effective number of examples of each class, ``(1 - beta^n) / (1 - beta)``.
+
+    Source: Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, equation 2.
+
+    Raises
+    ------
+    TailwiseError
+        If ``beta`` is not in [0, 1).
+    """
+    counts = check_counts(class_counts)
+    if not 0 <= beta < 1:
+        raise TailwiseError(f"beta must be at least 0 and less than 1; got {beta}.")
+    if beta == 0:
+        return (counts > 0).astype(np.float64)
+    return -np.expm1(counts * np.log(beta)) / (1 - beta)
+
+
+def class_weights(
+    class_counts: ArrayLike, scheme: Weighting = "inverse", beta: float = 0.9999
+) -> NDArray[np.float64]:
+    """Return one weight per class, scaled so that the average weight of a training example is 1.
+
+    Parameters
+    ----------
+    class_counts : (n_classes,)
+    scheme : ``"inverse"`` (one over the count), ``"sqrt"`` (one over its root), ``"effective"`` (one over the
+        effective number, Cui et al. 2019, equation 4) or ``"none"``
+    beta : for ``"effective"``
+
+    A class without examples gets weight 0: it has nothing to be weighted, and no other class is changed by it.
+    """
+    counts = check_counts(class_counts)
+    try:
+        scale = {
+            "inverse": lambda: counts,
+            "sqrt": lambda: np.sqrt(counts),
+            "effective": lambda: effective_number(counts, beta),
+            "none": lambda: np.ones_like(counts),
+        }[scheme]()
+    except KeyError:
+        raise TailwiseError(f"unknown weighting {scheme!r}: use inverse, sqrt, effective or none.") from None
+    weights = np.divide(1.0, scale, out=np.zeros_like(counts), where=counts > 0)
+    return weights * counts.sum() / (weights * counts).sum()
+
+
+def shot_groups(class_counts: ArrayLike, many: float = 100, few: float = 20) -> dict[str, NDArray[np.intp]]:
+    """Split the classes into ``many``, ``medium`` and ``few`` shot by their training counts.
+
+    Parameters
+    ----------
+    class_counts : (n_classes,) counts of the *training* set
+    many, few : more than ``many`` examples is many-shot, fewer than ``few`` is few-shot
+        (Liu et al., Large-Scale Long-Tailed Recognition in an Open World, CVPR 2019)
+
+    Returns
+    -------
+    group name -> class codes, in that order; a group without classes is absent.
+    """
+    counts = check_counts(class_counts)
+    masks = {"many": counts > many, "medium": (counts <= many) & (counts >= few), "few": counts < few}
+    return {name: np.flatnonzero(mask) for name, mask in masks.items() if mask.any()}
+
+
+def shot_thresholds(class_counts: ArrayLike) -> tuple[float, float]:
+    """Return the ``many`` and ``few`` thresholds that suit these counts.
+
+    The field's 100 and 20 where they put classes in at least two groups; otherwise (a small set, say) the upper
+    and lower third of the classes by count.
+    """
+    counts = check_counts(class_counts)
+    if len(shot_groups(counts)) > 1:
+        return 100.0, 20.0
+    few, many = np.quantile(counts, [1 / 3, 2 / 3], method="inverted_cdf")
+    return float(many), float(few)

@@ -1,0 +1,79 @@
+"""A stage, the only unit of training, and a task, all that a recipe may know about the problem. No torch needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise.counts import class_prior
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+    from torch.utils.data import Sampler
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a recipe may know: the class counts of the training set, and how networks are built and trained here.
+
+    Attributes
+    ----------
+    class_counts : (n_classes,) training examples of each class
+    backbone : builds a fresh ``nn.Module`` that maps a batch of inputs to (batch, out_features) and has the
+        attribute ``out_features``; None where the learner is a scikit-learn estimator
+    epochs, batch_size : of the whole training; stages take shares of the epochs
+    optimizer : builds the optimiser from parameters, at its peak learning rate
+    augment : ``augment(inputs, targets, generator) -> (inputs, targets)`` on a batch, or None
+    """
+
+    class_counts: NDArray[np.int64]
+    backbone: Callable[[], nn.Module] | None = None
+    epochs: int = 60
+    batch_size: int = 128
+    optimizer: Callable[[Iterable[Any]], Optimizer] | None = None
+    augment: Callable[..., tuple[Any, Any]] | None = None
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_counts)
+
+    @cached_property
+    def class_prior(self) -> NDArray[np.float64]:
+        """Class counts over their sum."""
+        return class_prior(self.class_counts)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stretch of training: what is asked, of which parameters, on which examples, for how long.
+
+    Attributes
+    ----------
+    name : shown in the progress bar and stored in checkpoints
+    loss : ``loss(logits, targets)``; targets are class codes (batch,) or rows (batch, n_classes)
+    share : share of the task's epochs. A stage of share 0 only prepares (a classifier set in closed form, say)
+    sampler : ``sampler(labels, num_replicas=, rank=, seed=)`` builds a sampler that shards itself and has
+        ``set_epoch``; None is shuffling
+    parameters : picks the parameters that move; None is all. What does not move is frozen, its batch
+        normalisation statistics included
+    prepare : ``prepare(network, features)`` is called once before the stage and may change the network in place or
+        return another; ``features()`` gives the training set's (features, labels) under the current backbone
+    optimizer : overrides the task's
+    augment : overrides the task's; ``False`` switches it off
+    """
+
+    name: str
+    loss: nn.Module | Callable[..., Any] | None = None
+    share: float = 1.0
+    sampler: Callable[..., Sampler[int]] | None = None
+    parameters: Callable[[nn.Module], Iterable[Any]] | None = None
+    prepare: Callable[..., nn.Module | None] | None = None
+    optimizer: Callable[[Iterable[Any]], Optimizer] | None = None
+    augment: Any = None

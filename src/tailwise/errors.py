@@ -1,0 +1,25 @@
+"""The two errors that Tailwise raises on purpose. Their message is one line: what is wrong, where, what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TailwiseError(ValueError):
+    """Input, option or file that cannot be used as it is.
+
+    A ``ValueError``, so that scikit-learn and its users can treat it as one.
+    """
+
+
+class MissingExtraError(TailwiseError, ImportError):
+    """A part needs a package that is not installed; the message has the command that installs it."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the known name nearest to ``name``, or an empty string."""
+    known = [str(k) for k in known]
+    by_lower = {k.lower(): k for k in known}
+    close = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.5)
+    return f" Did you mean {by_lower[close[0]]!r}?" if close else ""

@@ -1,0 +1,153 @@
+"""What a recipe is, and the registry that finds one by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.metadata
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise.engine.stage import Stage, Task
+from tailwise.errors import TailwiseError, nearest
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+    from torch import nn
+
+    from tailwise.posthoc import Step
+
+R = TypeVar("R", bound="type[Recipe]")
+
+
+class Recipe:
+    """A published system: how a learner is trained, and what its scores mean.
+
+    A subclass is a frozen dataclass whose fields are the paper's hyper-parameters. It writes ``stages`` if it can
+    train a network, ``estimator`` if it can train any scikit-learn classifier, or both.
+    """
+
+    name: ClassVar[str]
+    paper: ClassVar[str]
+
+    @property
+    def training(self) -> Recipe:
+        """The recipe whose trained learner this one takes; itself unless it is purely post hoc."""
+        return self
+
+    def network(self, task: Task) -> nn.Module:
+        """Build the network: by default the task's backbone under a linear classifier."""
+        from tailwise.nn import Network
+
+        return Network.linear(task.backbone(), task.n_classes)
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Yield the stages that train the network."""
+        raise TailwiseError(f"recipe {self.name!r} is not for networks.")
+
+    def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
+        """Return the scikit-learn classifier that trains ``base`` in this recipe's way."""
+        raise TailwiseError(f"recipe {self.name!r} needs a network, not a scikit-learn estimator.")
+
+    def learned_prior(self, task: Task) -> NDArray[np.float64]:
+        """Return the class prior that the learner's scores assume: the training prior unless training re-balanced it."""
+        return task.class_prior
+
+    def posthoc(self, task: Task, scores: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[Step, ...]:
+        """Return the steps between the learner's scores and the decision, fitted on held-out scores and labels."""
+        return ()
+
+    @classmethod
+    def learners(cls) -> frozenset[str]:
+        """Say what this recipe can train: ``"network"``, ``"estimator"`` or both."""
+        written = {
+            "network": cls.stages is not Recipe.stages,
+            "estimator": cls.estimator is not Recipe.estimator,
+        }
+        return frozenset(learner for learner, is_written in written.items() if is_written)
+
+
+_REGISTRY: dict[str, type[Recipe]] = {}
+
+
+def register(name: str, *, paper: str) -> Callable[[R], R]:
+    """Register a recipe class under ``name`` with the paper it comes from."""
+
+    def add(cls: R) -> R:
+        known = _REGISTRY.get(name)
+        if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise TailwiseError(f"recipe name {name!r} is taken by {known.__module__}.{known.__qualname__}.")
+        cls.name, cls.paper = name, paper
+        _REGISTRY[name] = cls
+        return cls
+
+    return add
+
+
+@cache
+def _load_all() -> None:
+    """Import every recipe of this package and every package entry point in the group ``tailwise.recipes``."""
+    import tailwise.recipes as package
+
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    for entry in importlib.metadata.entry_points(group="tailwise.recipes"):
+        entry.load()
+
+
+def load_recipes_from(path: str | Path) -> None:
+    """Run a user's own Python file, which registers its recipes.
+
+    Raises
+    ------
+    TailwiseError
+        If there is no such file.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise TailwiseError(f"there is no recipe file {file}.")
+    name = f"tailwise_user_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+
+def recipes() -> Mapping[str, type[Recipe]]:
+    """Return every registered recipe class by name."""
+    _load_all()
+    return dict(sorted(_REGISTRY.items()))
+
+
+def recipe(name: str | Recipe, **settings: Any) -> Recipe:
+    """Return a recipe by name with some of its hyper-parameters set.
+
+    Raises
+    ------
+    TailwiseError
+        If no recipe has that name, or it has no such hyper-parameter; the nearest name is suggested.
+    """
+    if isinstance(name, Recipe):
+        return dataclasses.replace(name, **settings) if settings else name  # type: ignore[type-var]
+    known = recipes()
+    if name not in known:
+        raise TailwiseError(
+            f"there is no recipe {name!r}.{nearest(name, known)} `tailwise recipes` lists them all."
+        )
+    fields = [f.name for f in dataclasses.fields(known[name])]  # type: ignore[arg-type]
+    for setting in settings:
+        if setting not in fields:
+            has = f"it has {', '.join(fields)}" if fields else "it has none"
+            raise TailwiseError(
+                f"recipe {name!r} has no setting {setting!r}; {has}.{nearest(setting, fields)}"
+            )
+    return known[name](**settings)
