@@ -26,14 +26,10 @@ def check_counts(class_counts: ArrayLike) -> NDArray[np.float64]:
     """
     counts = np.asarray(class_counts, dtype=np.float64)
     if counts.ndim != 1 or counts.size == 0:
-        raise TailwiseError(
-            f"class counts must be one row of numbers, one per class; got shape {counts.shape}."
-        )
+        raise TailwiseError(f"class counts must be one row of numbers, one per class; got shape {counts.shape}.")
     bad = np.flatnonzero(~np.isfinite(counts) | (counts < 0))
     if bad.size:
-        raise TailwiseError(
-            f"class counts must be finite and not negative; class {bad[0]} has {counts[bad[0]]}."
-        )
+        raise TailwiseError(f"class counts must be finite and not negative; class {bad[0]} has {counts[bad[0]]}.")
     if not counts.any():
         raise TailwiseError("class counts are all zero: there is no example to learn from.")
     return counts
@@ -62,9 +58,7 @@ def class_counts(labels: ArrayLike, n_classes: int | None = None) -> NDArray[np.
     codes = codes[codes >= 0] if codes.dtype.kind == "i" else codes
     if n_classes is not None and codes.size and int(codes.max()) >= n_classes:
         raise TailwiseError(f"label {int(codes.max())} is out of range for {n_classes} classes.")
-    return np.bincount(codes.astype(np.intp, copy=False), minlength=n_classes or 0).astype(
-        np.int64, copy=False
-    )
+    return np.bincount(codes.astype(np.intp, copy=False), minlength=n_classes or 0).astype(np.int64, copy=False)
 
 
 def class_prior(class_counts: ArrayLike) -> NDArray[np.float64]:
@@ -111,9 +105,7 @@ def effective_number(class_counts: ArrayLike, beta: float = 0.9999) -> NDArray[n
     return -np.expm1(counts * np.log(beta)) / (1 - beta)
 
 
-def class_weights(
-    class_counts: ArrayLike, scheme: Weighting = "inverse", beta: float = 0.9999
-) -> NDArray[np.float64]:
+def class_weights(class_counts: ArrayLike, scheme: Weighting = "inverse", beta: float = 0.9999) -> NDArray[np.float64]:
     """Return one weight per class, scaled so that the average weight of a training example is 1.
 
     Parameters

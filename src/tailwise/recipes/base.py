@@ -116,7 +116,8 @@ def load_recipes_from(path: str | Path) -> None:
         raise TailwiseError(f"there is no recipe file {file}.")
     name = f"tailwise_user_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
@@ -140,14 +141,10 @@ def recipe(name: str | Recipe, **settings: Any) -> Recipe:
         return dataclasses.replace(name, **settings) if settings else name  # type: ignore[type-var]
     known = recipes()
     if name not in known:
-        raise TailwiseError(
-            f"there is no recipe {name!r}.{nearest(name, known)} `tailwise recipes` lists them all."
-        )
+        raise TailwiseError(f"there is no recipe {name!r}.{nearest(name, known)} `tailwise recipes` lists them all.")
     fields = [f.name for f in dataclasses.fields(known[name])]  # type: ignore[arg-type]
     for setting in settings:
         if setting not in fields:
             has = f"it has {', '.join(fields)}" if fields else "it has none"
-            raise TailwiseError(
-                f"recipe {name!r} has no setting {setting!r}; {has}.{nearest(setting, fields)}"
-            )
+            raise TailwiseError(f"recipe {name!r} has no setting {setting!r}; {has}.{nearest(setting, fields)}")
     return known[name](**settings)
