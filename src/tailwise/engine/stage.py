@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailwise.counts import class_prior
+from tailwise.errors import TailwiseError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,6 +31,7 @@ class Task:
     epochs, batch_size : of the whole training; stages take shares of the epochs
     optimizer : builds the optimiser from parameters, at its peak learning rate
     augment : ``augment(inputs, targets, generator) -> (inputs, targets)`` on a batch, or None
+    objective : what a decision is tuned for: a function of a confusion matrix (true × predicted) and the class counts
     """
 
     class_counts: NDArray[np.int64]
@@ -38,11 +40,24 @@ class Task:
     batch_size: int = 128
     optimizer: Callable[[Iterable[Any]], Optimizer] | None = None
     augment: Callable[..., tuple[Any, Any]] | None = None
+    objective: Callable[[NDArray[Any], NDArray[np.int64]], float] | None = None
 
     @property
     def n_classes(self) -> int:
         """Number of classes."""
         return len(self.class_counts)
+
+    def build_backbone(self) -> nn.Module:
+        """Return a fresh backbone.
+
+        Raises
+        ------
+        TailwiseError
+            If the task is one for scikit-learn estimators.
+        """
+        if self.backbone is None:
+            raise TailwiseError("this task has no backbone: it is one for scikit-learn estimators.")
+        return self.backbone()
 
     @cached_property
     def class_prior(self) -> NDArray[np.float64]:

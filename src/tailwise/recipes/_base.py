@@ -47,7 +47,7 @@ class Recipe:
         """Build the network: by default the task's backbone under a linear classifier."""
         from tailwise.nn import Network
 
-        return Network.linear(task.backbone(), task.n_classes)
+        return Network.linear(task.build_backbone(), task.n_classes)
 
     def stages(self, task: Task) -> Iterable[Stage]:
         """Yield the stages that train the network."""
@@ -58,7 +58,7 @@ class Recipe:
         raise TailwiseError(f"recipe {self.name!r} needs a network, not a scikit-learn estimator.")
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
-        """Return the class prior that the learner's scores assume: the training prior unless training re-balanced it."""
+        """Return the class prior that the learner's scores assume; the training prior unless training re-balanced it."""
         return task.class_prior
 
     def posthoc(self, task: Task, scores: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[Step, ...]:
@@ -116,8 +116,6 @@ def load_recipes_from(path: str | Path) -> None:
         raise TailwiseError(f"there is no recipe file {file}.")
     name = f"tailwise_user_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)

@@ -1,0 +1,27 @@
+"""Balanced softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise import losses
+from tailwise.engine.stage import Stage, Task
+from tailwise.recipes._base import Recipe, register
+
+
+@register("balanced-softmax", paper="Ren et al., NeurIPS 2020, arXiv:2007.10740")
+@dataclass(frozen=True)
+class BalancedSoftmax(Recipe):
+    """Weigh every class in the softmax by its count while training, so that the logits themselves are balanced."""
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything with balanced softmax."""
+        yield Stage("learn", loss=losses.BalancedSoftmaxLoss(task.class_counts))
+
+    def learned_prior(self, task: Task) -> NDArray[np.float64]:
+        """Return the uniform prior."""
+        return np.full(task.n_classes, 1 / task.n_classes)

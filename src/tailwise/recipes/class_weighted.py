@@ -1,0 +1,56 @@
+"""Class weights in the loss of a network, or as sample weights of a scikit-learn estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from tailwise import losses, resample
+from tailwise.counts import Weighting, class_prior, class_weights
+from tailwise.engine.stage import Stage, Task
+from tailwise.recipes._base import Recipe, register
+
+
+@dataclass(frozen=True)
+class _Weighted(Recipe):
+    scheme: Weighting = "inverse"
+    beta: float = 0.9999
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything with weighted cross-entropy."""
+        weights = class_weights(task.class_counts, self.scheme, self.beta)
+        yield Stage("learn", loss=losses.CrossEntropyLoss(weight=weights))
+
+    def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
+        """Fit with a sample weight that depends on the class."""
+        return resample.WeightedClassifier(base, scheme=self.scheme, beta=self.beta)
+
+    def learned_prior(self, task: Task) -> NDArray[np.float64]:
+        """Return the weighted class counts over their sum."""
+        return class_prior(class_weights(task.class_counts, self.scheme, self.beta) * task.class_counts)
+
+
+@register("class-weighted", paper="King and Zeng, Political Analysis 2001")
+@dataclass(frozen=True)
+class ClassWeighted(_Weighted):
+    """Weight every class by one over its count."""
+
+
+@register("class-weighted-sqrt", paper="Mahajan et al., ECCV 2018, arXiv:1805.00932")
+@dataclass(frozen=True)
+class SquareRootWeighted(_Weighted):
+    """Weight every class by one over the root of its count."""
+
+    scheme: Weighting = "sqrt"
+
+
+@register("effective-number", paper="Cui et al., CVPR 2019, arXiv:1901.05555")
+@dataclass(frozen=True)
+class EffectiveNumber(_Weighted):
+    """Weight every class by one over its effective number of examples."""
+
+    scheme: Weighting = "effective"

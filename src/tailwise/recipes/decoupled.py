@@ -1,0 +1,124 @@
+"""Decoupled training: learn the representation plainly, then only the classifier, in four ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise import losses, samplers
+from tailwise.engine.stage import Stage, Task
+from tailwise.recipes._base import Recipe, register
+
+if TYPE_CHECKING:
+    from tailwise.nn import Network
+
+_PAPER = "Kang et al., ICLR 2020, arXiv:1910.09217"
+
+
+def _representation(share: float = 1.0) -> Stage:
+    """Return the first stage of all four: instance-balanced sampling and plain cross-entropy."""
+    return Stage("representation", share=share, loss=losses.CrossEntropyLoss())
+
+
+def _balanced_classifier(share: float, prepare: Callable[..., None]) -> Stage:
+    """Return the second stage of cRT and LWS: what ``prepare`` put in the head learns from class-balanced batches."""
+    return Stage(
+        "classifier",
+        share=share,
+        loss=losses.CrossEntropyLoss(),
+        sampler=samplers.ClassBalancedSampler,
+        prepare=prepare,
+        parameters=lambda network: network.head.parameters(),
+    )
+
+
+def _uniform(task: Task) -> NDArray[np.float64]:
+    return np.full(task.n_classes, 1 / task.n_classes)
+
+
+@register("crt", paper=_PAPER)
+@dataclass(frozen=True)
+class ClassifierRetraining(Recipe):
+    """cRT: train a new classifier on class-balanced batches over the frozen representation."""
+
+    retrain: float = 0.1  # share of the epochs for the second stage (10 after 90 in the paper)
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything plainly, then a new classifier on class-balanced batches."""
+
+        def new_classifier(network: Network, features: object) -> None:
+            network.head.reset_parameters()
+
+        yield _representation(1 - self.retrain)
+        yield _balanced_classifier(self.retrain, new_classifier)
+
+    def learned_prior(self, task: Task) -> NDArray[np.float64]:
+        """Return the uniform prior of class-balanced batches."""
+        return _uniform(task)
+
+
+@register("lws", paper=_PAPER)
+@dataclass(frozen=True)
+class LearnableWeightScaling(Recipe):
+    """LWS: learn one scale per class of the frozen classifier on class-balanced batches."""
+
+    retrain: float = 0.1
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything plainly, then the scales on class-balanced batches."""
+
+        def learnable_scales(network: Network, features: object) -> None:
+            from tailwise.nn import ScaledLinear
+
+            network.head = ScaledLinear(network.head)
+
+        yield _representation(1 - self.retrain)
+        yield _balanced_classifier(self.retrain, learnable_scales)
+
+    def learned_prior(self, task: Task) -> NDArray[np.float64]:
+        """Return the uniform prior of class-balanced batches."""
+        return _uniform(task)
+
+
+@register("tau-norm", paper=_PAPER)
+@dataclass(frozen=True)
+class TauNormalisation(Recipe):
+    """Divide every class's weight vector by its norm to the power tau, after plain training."""
+
+    tau: float = 1.0
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything plainly, then rescale the classifier."""
+
+        def normalise(network: Network, features: object) -> None:
+            from tailwise.nn import tau_normalise
+
+            network.head = tau_normalise(network.head, self.tau)
+
+        yield _representation()
+        yield Stage("normalise", share=0, prepare=normalise)
+
+
+@register("ncm", paper=_PAPER)
+@dataclass(frozen=True)
+class NearestClassMean(Recipe):
+    """Classify by the nearest class mean of the features, after plain training."""
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything plainly, then set the classifier from the class means."""
+
+        def class_means(network: Network, features: Callable[[], tuple]) -> None:
+            from tailwise.nn import nearest_mean
+
+            network.head = nearest_mean(*features(), task.n_classes)
+
+        yield _representation()
+        yield Stage("means", share=0, prepare=class_means)
+
+    def learned_prior(self, task: Task) -> NDArray[np.float64]:
+        """Return the uniform prior: distances do not know how many examples a class had."""
+        return _uniform(task)

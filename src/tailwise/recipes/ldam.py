@@ -1,0 +1,58 @@
+"""Label-distribution-aware margins, with and without deferred re-weighting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise import losses
+from tailwise.counts import class_prior, class_weights
+from tailwise.engine.stage import Stage, Task
+from tailwise.recipes._base import Recipe, register
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@register("ldam", paper="Cao et al., NeurIPS 2019, arXiv:1906.07413")
+@dataclass(frozen=True)
+class LDAM(Recipe):
+    """Give rarer classes a larger margin, on cosine logits."""
+
+    max_margin: float = 0.5
+    scale: float = 30.0
+
+    def network(self, task: Task) -> nn.Module:
+        """Build the backbone under a cosine classifier."""
+        from tailwise.nn import Network, NormedLinear
+
+        backbone = task.build_backbone()
+        return Network(backbone, NormedLinear(backbone.out_features, task.n_classes))
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything with the margin loss."""
+        yield Stage("learn", loss=losses.LDAMLoss(task.class_counts, self.max_margin, self.scale))
+
+
+@register("ldam-drw", paper="Cao et al., NeurIPS 2019, arXiv:1906.07413")
+@dataclass(frozen=True)
+class LDAMDRW(LDAM):
+    """LDAM, with re-weighting by effective numbers deferred to the last fifth of the training."""
+
+    defer: float = 0.8  # share of the epochs before re-weighting begins (160 of 200 in the paper)
+    beta: float = 0.9999
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train with the margin loss, then with the margin loss weighted by effective numbers."""
+        margins = (task.class_counts, self.max_margin, self.scale)
+        weights = class_weights(task.class_counts, "effective", self.beta)
+        yield Stage("learn", share=self.defer, loss=losses.LDAMLoss(*margins))
+        yield Stage("re-weight", share=1 - self.defer, loss=losses.LDAMLoss(*margins, weight=weights))
+
+    def learned_prior(self, task: Task) -> NDArray[np.float64]:
+        """Return the class counts weighted as in the last stage, over their sum."""
+        return class_prior(class_weights(task.class_counts, "effective", self.beta) * task.class_counts)

@@ -1,0 +1,58 @@
+"""Logit adjustment: as a loss, and after training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from tailwise import losses, posthoc
+from tailwise.counts import class_prior
+from tailwise.engine.stage import Stage, Task
+from tailwise.recipes._base import Recipe, register
+from tailwise.recipes.cross_entropy import CrossEntropy
+
+
+@register("logit-adjusted-loss", paper="Menon et al., ICLR 2021, arXiv:2007.07314")
+@dataclass(frozen=True)
+class LogitAdjustedLoss(Recipe):
+    """Add tau times the log prior to the logits inside the loss, so that the logits themselves are balanced."""
+
+    tau: float = 1.0
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything with the adjusted loss."""
+        yield Stage("learn", loss=losses.LogitAdjustedLoss(task.class_counts, tau=self.tau))
+
+    def learned_prior(self, task: Task) -> NDArray[np.float64]:
+        """Return the prior that the adjustment leaves in the logits, proportional to ``prior ** (1 - tau)``."""
+        counts = np.maximum(task.class_counts, 1)
+        return class_prior(counts ** (1 - self.tau))
+
+
+@register("logit-adjustment", paper="Menon et al., ICLR 2021, arXiv:2007.07314")
+@dataclass(frozen=True)
+class LogitAdjustment(Recipe):
+    """Train plainly, and subtract tau times the log prior from the scores when deciding."""
+
+    tau: float = 1.0
+
+    @property
+    def training(self) -> Recipe:
+        """Cross-entropy: this recipe begins after training."""
+        return CrossEntropy()
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train as cross-entropy does."""
+        return self.training.stages(task)
+
+    def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
+        """Take the estimator as it is."""
+        return base
+
+    def posthoc(self, task: Task, scores: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[posthoc.Step, ...]:
+        """Adjust the scores by the class counts; nothing is fitted."""
+        return (posthoc.logit_adjustment(task.class_counts, self.tau),)

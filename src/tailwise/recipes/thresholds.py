@@ -1,0 +1,38 @@
+"""Per-class thresholds, tuned on held-out predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from tailwise import posthoc
+from tailwise.engine.stage import Stage, Task
+from tailwise.recipes._base import Recipe, register
+from tailwise.recipes.cross_entropy import CrossEntropy
+
+
+@register("tuned-thresholds", paper="Collell et al., Neurocomputing 2018, arXiv:1606.08698")
+@dataclass(frozen=True)
+class TunedThresholds(Recipe):
+    """Train plainly, and move each class's threshold to where the objective is best on held-out predictions."""
+
+    @property
+    def training(self) -> Recipe:
+        """Cross-entropy: this recipe begins after training."""
+        return CrossEntropy()
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train as cross-entropy does."""
+        return self.training.stages(task)
+
+    def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
+        """Take the estimator as it is."""
+        return base
+
+    def posthoc(self, task: Task, scores: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[posthoc.Step, ...]:
+        """Tune one bias per class for the task's objective."""
+        return (posthoc.tune_bias(scores, labels, task.objective, task.class_counts),)
