@@ -1,0 +1,45 @@
+# `make demo` runs the main job, `make test` passes the tests; both set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint types unit oldest format clean
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[image,resample]" --group dev
+	touch $@
+
+demo: $(VENV)/ready
+	$(BIN)/tailwise demo --output demo-out --force
+
+test: lint types unit oldest
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+types: $(VENV)/ready
+	$(BIN)/mypy
+
+unit: $(VENV)/ready
+	$(BIN)/pytest -n 2
+
+# The scikit-learn contract once more, against the oldest release that is supported.
+$(VENV)-oldest/ready: pyproject.toml constraints.txt constraints-oldest.txt
+	$(PYTHON) -m venv $(VENV)-oldest
+	$(VENV)-oldest/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(VENV)-oldest/bin/python -m pip install --quiet -c constraints-oldest.txt -e ".[resample]" --group test
+	touch $@
+
+oldest: $(VENV)-oldest/ready
+	$(VENV)-oldest/bin/pytest -n 2 -m "not slow" tests/estimators tests/resample tests/recipes tests/data
+
+format: $(VENV)/ready
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf $(VENV) $(VENV)-oldest demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
