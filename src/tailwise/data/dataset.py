@@ -1,0 +1,88 @@
+"""A data set in memory: inputs, class codes, and what the classes and rows are called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise.counts import class_counts
+from tailwise.data.labels import class_name
+from tailwise.errors import TailwiseError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+Kind = Literal["table", "image", "text", "array"]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Inputs and labels, row by row.
+
+    Attributes
+    ----------
+    kind : ``"table"``, ``"image"``, ``"text"`` or ``"array"``
+    inputs : table: polars frame of the features; image: (n, height, width, channels) uint8; text: (n,) array of
+        strings; array: (n, n_features) numbers, dense or CSR
+    labels : (n,) int64 class codes, -1 where a row has no label; None where there is no target at all
+    class_labels : (n_classes,) the labels as they stand in the data, in code order: strings, integers, booleans, floats
+    ids : (n,) what identifies each row: its number from 0, a column's value, or a file's path
+    name : where the data came from
+    notes : what reading did that a person may want to know, a line each
+    """
+
+    kind: Kind
+    inputs: Any
+    labels: NDArray[np.int64] | None
+    class_labels: NDArray[Any]
+    ids: NDArray[Any]
+    name: str = "data"
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        n = self.inputs.shape[0]
+        lengths = {"ids": self.ids, "labels": self.ids if self.labels is None else self.labels}
+        for what, rows in lengths.items():
+            if len(rows) != n:
+                raise TailwiseError(f"{self.name}: {n} rows of inputs but {len(rows)} {what}.")
+
+    def __len__(self) -> int:
+        return int(self.inputs.shape[0])
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in code order."""
+        return tuple(class_name(label) for label in self.class_labels)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_labels)
+
+    @cached_property
+    def class_counts(self) -> NDArray[np.int64]:
+        """(n_classes,) labelled rows of each class.
+
+        Raises
+        ------
+        TailwiseError
+            If the data has no labels.
+        """
+        if self.labels is None:
+            raise TailwiseError(f"{self.name} has no labels to count; name the column that holds them.")
+        return class_counts(self.labels, self.n_classes)
+
+    def take(self, indices: ArrayLike) -> Dataset:
+        """Return the rows with these indices, in this order; the classes stay, even those left without rows."""
+        rows = np.asarray(indices)
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.intp, copy=False)
+        return replace(
+            self,
+            inputs=self.inputs[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            ids=self.ids[rows],
+        )
