@@ -1,0 +1,225 @@
+"""The one mechanism: scale, margin and bias on the logits, then one fused cross-entropy with weights."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from tailwise.counts import check_counts
+from tailwise.errors import TailwiseError
+
+Reduction = Literal["none", "mean", "sum"]
+_REDUCTIONS = ("none", "mean", "sum")
+
+
+def adjusted_cross_entropy(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    scale: Tensor | float | None = None,
+    margin: Tensor | None = None,
+    bias: Tensor | None = None,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: Reduction = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Return the cross-entropy of ``scale * (logits - margin of the target) + bias``.
+
+    Parameters
+    ----------
+    logits : (batch, n_classes) floating point; half precision is computed and returned in float32
+    targets : (batch,) class codes, or (batch, n_classes) rows of probabilities
+    scale : number, (n_classes,) or (batch, n_classes)
+    margin : (n_classes,), taken from the logit of the target; from rows, each class loses its share of its margin
+    bias : (n_classes,) or (batch, n_classes)
+    weight : (n_classes,), as in ``torch.nn.functional.cross_entropy``
+    ignore_index, reduction, label_smoothing : as in ``torch.nn.functional.cross_entropy``
+
+    Raises
+    ------
+    TailwiseError
+        If shapes do not fit, or a class code is out of range (looked for on the CPU only, where that costs no
+        synchronisation).
+
+    Deviates: ``weight`` with ``label_smoothing`` weighs an example, smoothed part included, by the weight of its
+    label. Torch weighs each smoothed entry by its own class, so that a rare class with a large weight can outweigh
+    the label itself.
+    """
+    check_batch(logits, targets, weight, bias, margin, scale, ignore_index=ignore_index, reduction=reduction)
+    adjusted = adjust(logits, targets, scale, margin, bias)
+    if weight is None or label_smoothing == 0:
+        weight = None if weight is None else weight.to(adjusted.dtype)
+        return F.cross_entropy(
+            adjusted,
+            targets if is_hard(targets) else targets.to(adjusted.dtype),
+            weight=weight,
+            ignore_index=ignore_index,
+            reduction=reduction,
+            label_smoothing=label_smoothing,
+        )
+    if is_hard(targets):
+        smoothed = F.cross_entropy(
+            adjusted, targets, ignore_index=ignore_index, reduction="none", label_smoothing=label_smoothing
+        )
+        return reduce(smoothed, reduction, example_weight(weight, targets, ignore_index))
+    log_p = F.log_softmax(adjusted, dim=1)
+    weighted = targets * weight
+    sharp = (weighted * log_p).sum(1)
+    return reduce(-(1 - label_smoothing) * sharp - label_smoothing * weighted.sum(1) * log_p.mean(1), reduction)
+
+
+def adjust(
+    logits: Tensor, targets: Tensor, scale: Tensor | float | None, margin: Tensor | None, bias: Tensor | None
+) -> Tensor:
+    """Return ``scale * (logits - margin of the target) + bias`` in at least float32, as one new tensor at most."""
+    logits = at_least_float32(logits)
+    fresh = logits
+    if margin is not None:
+        if is_hard(targets):
+            index = targets.clamp_min(0)
+            fresh = logits.scatter_add(1, index[:, None], -margin.to(logits.dtype)[index][:, None])
+        else:
+            fresh = logits - margin * targets
+    if scale is not None:
+        fresh = fresh * scale if fresh is logits else fresh.mul_(scale)
+    if bias is not None:
+        fresh = fresh + bias if fresh is logits else fresh.add_(bias)
+    return fresh
+
+
+def at_least_float32(logits: Tensor) -> Tensor:
+    """Return half-precision logits in float32, others as they are."""
+    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+
+
+def is_hard(targets: Tensor) -> bool:
+    """Say whether targets are class codes rather than rows of probabilities."""
+    return targets.ndim == 1
+
+
+def example_weight(weight: Tensor, targets: Tensor, ignore_index: int) -> Tensor:
+    """Return the weight of each example's class code, 0 where it is ignored."""
+    return weight[targets.clamp_min(0)] * (targets != ignore_index)
+
+
+def reduce(losses: Tensor, reduction: Reduction, weights: Tensor | None = None) -> Tensor:
+    """Weigh and reduce per-example losses; the mean is divided by the sum of the weights, as in torch."""
+    weighted = losses if weights is None else losses * weights
+    if reduction == "none":
+        return weighted
+    if reduction == "sum":
+        return weighted.sum()
+    return weighted.mean() if weights is None else weighted.sum() / weights.sum()
+
+
+def check_batch(
+    logits: Tensor,
+    targets: Tensor,
+    *per_class: Tensor | float | None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> None:
+    """Raise TailwiseError if logits, targets and per-class tensors do not fit together."""
+    if logits.ndim != 2 or not logits.is_floating_point():
+        raise TailwiseError(
+            f"logits must be floating point of shape (batch, n_classes); got {tuple(logits.shape)} {logits.dtype}."
+        )
+    batch, n_classes = logits.shape
+    if targets.ndim == 1:
+        if targets.is_floating_point() or targets.dtype == torch.bool or targets.shape[0] != batch:
+            raise TailwiseError(
+                f"class codes must be {batch} integers, one per row of logits; "
+                f"got {tuple(targets.shape)} {targets.dtype}."
+            )
+    elif targets.shape != logits.shape or not targets.is_floating_point():
+        raise TailwiseError(
+            f"targets must be ({batch},) class codes or ({batch}, {n_classes}) rows of probabilities; "
+            f"got {tuple(targets.shape)} {targets.dtype}."
+        )
+    for values in per_class:
+        if isinstance(values, Tensor) and values.ndim and values.shape[-1] != n_classes:
+            raise TailwiseError(f"the loss was built for {values.shape[-1]} classes, but the logits have {n_classes}.")
+    if reduction not in _REDUCTIONS:
+        raise TailwiseError(f"unknown reduction {reduction!r}: use none, mean or sum.")
+    if is_hard(targets) and targets.device.type == "cpu" and batch and not torch.compiler.is_compiling():
+        _check_range(targets, n_classes, ignore_index)
+
+
+def _check_range(targets: Tensor, n_classes: int, ignore_index: int) -> None:
+    low, high = (int(end) for end in targets.aminmax())
+    if low >= 0 and high < n_classes:
+        return
+    bad = targets[((targets < 0) | (targets >= n_classes)) & (targets != ignore_index)]
+    if bad.numel():
+        raise TailwiseError(
+            f"class code {int(bad[0])} is out of range for {n_classes} classes; "
+            f"codes to leave out are named by ignore_index (now {ignore_index})."
+        )
+
+
+def per_class(values: ArrayLike | Tensor) -> Tensor:
+    """Return numbers per class as a tensor of torch's default dtype, to be registered as a buffer."""
+    if isinstance(values, Tensor):
+        return values.detach().to(torch.get_default_dtype())
+    return torch.as_tensor(np.asarray(values, dtype=np.float64), dtype=torch.get_default_dtype())
+
+
+def floored_counts(class_counts: ArrayLike) -> NDArray[np.float64]:
+    """Return class counts with zeros raised to one example, or to the smallest share if they are shares."""
+    counts = check_counts(class_counts)
+    return np.maximum(counts, min(1.0, counts[counts > 0].min()))
+
+
+class ClassificationLoss(nn.Module):
+    """A loss that is a setting of :func:`adjusted_cross_entropy`; its numbers per class are buffers."""
+
+    scale: Tensor | float | None
+    margin: Tensor | None
+    bias: Tensor | None
+    weight: Tensor | None
+
+    def __init__(
+        self,
+        *,
+        scale: ArrayLike | Tensor | float | None = None,
+        margin: ArrayLike | Tensor | None = None,
+        bias: ArrayLike | Tensor | None = None,
+        weight: ArrayLike | Tensor | None = None,
+        ignore_index: int = -100,
+        reduction: Reduction = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if isinstance(scale, float | int) or scale is None:
+            self.scale = scale
+        else:
+            self.register_buffer("scale", per_class(scale))
+        for name, values in {"margin": margin, "bias": bias, "weight": weight}.items():
+            self.register_buffer(name, None if values is None else per_class(values))
+        self.ignore_index = ignore_index
+        self.reduction: Reduction = reduction
+        self.label_smoothing = label_smoothing
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
+        return adjusted_cross_entropy(
+            logits,
+            targets,
+            scale=self.scale,
+            margin=self.margin,
+            bias=self.bias,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
+        )
+
+    def extra_repr(self) -> str:
+        """Show how the loss is reduced."""
+        return f"reduction={self.reduction!r}"

@@ -1,0 +1,105 @@
+"""Weights: per class (plain, inverse, effective number) and per example (focal)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from tailwise.counts import Weighting, class_weights
+from tailwise.losses._mechanism import (
+    ClassificationLoss,
+    Reduction,
+    at_least_float32,
+    check_batch,
+    example_weight,
+    is_hard,
+    reduce,
+)
+
+
+class CrossEntropyLoss(ClassificationLoss):
+    """Cross-entropy with optional class weights, ``-w_y log p_y``.
+
+    Parameters
+    ----------
+    weight : (n_classes,) or None; see :func:`tailwise.counts.class_weights`
+    ignore_index, reduction, label_smoothing : as in ``torch.nn.CrossEntropyLoss``
+
+    Deviates: with both ``weight`` and ``label_smoothing``, an example is weighed by its label's weight alone; see
+    :func:`adjusted_cross_entropy`.
+    """
+
+    def __init__(
+        self,
+        weight: ArrayLike | Tensor | None = None,
+        *,
+        ignore_index: int = -100,
+        reduction: Reduction = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+
+
+class ClassBalancedLoss(ClassificationLoss):
+    """Cross-entropy weighted by class counts: by default one over the effective number of examples.
+
+    ``-(1 - beta) / (1 - beta^n_y) log p_y``, the weights scaled so that a training example weighs 1 on average.
+
+    Parameters
+    ----------
+    class_counts : (n_classes,)
+    scheme, beta : see :func:`tailwise.counts.class_weights`
+    **options : ``ignore_index``, ``reduction``, ``label_smoothing``
+
+    Source: Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, equation 4.
+    Deviates: the paper scales the weights to sum to the number of classes; the mean reduction divides either out.
+    A class without examples has weight 0.
+    """
+
+    def __init__(
+        self, class_counts: ArrayLike, scheme: Weighting = "effective", beta: float = 0.9999, **options: Any
+    ) -> None:
+        super().__init__(weight=class_weights(class_counts, scheme, beta), **options)
+
+
+class FocalLoss(ClassificationLoss):
+    """Cross-entropy turned down where the example is already classified well, ``-w_y (1 - p_y)^gamma log p_y``.
+
+    Parameters
+    ----------
+    gamma : 0 is cross-entropy
+    weight : (n_classes,) or None, the paper's alpha
+    **options : ``ignore_index``, ``reduction``
+
+    Rows of probabilities give the sum over classes of each one's share of its own focal loss.
+
+    Source: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, equation 5, with softmax for sigmoid.
+    Deviates: the mean is over the weights of the batch, as in torch, not over the number of positive anchors.
+    """
+
+    def __init__(self, gamma: float = 2.0, *, weight: ArrayLike | Tensor | None = None, **options: Any) -> None:
+        super().__init__(weight=weight, **options)
+        self.gamma = gamma
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
+        check_batch(logits, targets, self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
+        logits = at_least_float32(logits)
+        if is_hard(targets):
+            nll = F.cross_entropy(logits, targets, ignore_index=self.ignore_index, reduction="none")
+            weight = torch.ones_like(logits[0]) if self.weight is None else self.weight
+            return reduce(focal(nll, self.gamma), self.reduction, example_weight(weight, targets, self.ignore_index))
+        rows = targets if self.weight is None else targets * self.weight
+        return reduce((rows * focal(-F.log_softmax(logits, dim=1), self.gamma)).sum(1), self.reduction)
+
+
+def focal(nll: Tensor, gamma: float) -> Tensor:
+    """Return ``(1 - p)^gamma * nll`` for ``nll = -log p``."""
+    if gamma == 0:
+        return nll
+    # p rounds to 1 long before nll reaches 0, and a power below 1 has no gradient at 0
+    return (-torch.expm1(-nll)).clamp_min(torch.finfo(nll.dtype).tiny) ** gamma * nll
