@@ -1,0 +1,5 @@
+"""The ``tailwise`` command."""
+
+from tailwise.cli._app import main
+
+__all__ = ["main"]

@@ -1,0 +1,242 @@
+"""The command line: options, help and exit codes. Each command's work is in a module of its own, loaded when called."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tailwise import __version__
+from tailwise.errors import TailwiseError
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="tailwise",
+    help="Learn from long-tailed data, and be honest about the rare classes.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    epilog="Exit codes: 0 done; 2 something in the input or options is wrong, and one line says what; 130 interrupted.",
+)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        app()
+    except TailwiseError as error:
+        _fail(str(error), BAD_INPUT)
+    except KeyboardInterrupt:
+        _fail("interrupted; `tailwise fit --resume` goes on from the last checkpoint.", INTERRUPTED)
+    except OSError as error:
+        _fail(f"{error.filename or 'file system'}: {error.strerror or error}", BAD_INPUT)
+
+
+def _fail(message: str, code: int) -> None:
+    from rich.console import Console
+
+    Console(stderr=True).print(f"[bold red]tailwise:[/] {_escape(message)}", soft_wrap=True, highlight=False)
+    sys.exit(code)
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tailwise {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None: ...
+
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A table (CSV, TSV, JSON lines, Parquet, Arrow), a Parquet with images, or a folder with one "
+        "sub-folder of images or texts per class.",
+    ),
+]
+Target = Annotated[
+    str | None, typer.Option("--target", "-t", help="Column with the labels. Not needed for class folders.")
+]
+TextColumn = Annotated[str | None, typer.Option("--text", help="Column with the text to classify.")]
+ImageColumn = Annotated[str | None, typer.Option("--image", help="Column with images or paths to images.")]
+IdColumn = Annotated[
+    str | None, typer.Option("--id", help="Column that identifies a row; it is carried, not learned from.")
+]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A folder written by tailwise fit.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what stands at the output.")]
+Prior = Annotated[
+    str,
+    typer.Option(
+        help="Class shares where the model is used: train (as in training), uniform, estimate (from the data "
+        "given), or a JSON file with a number per class."
+    ),
+]
+UserRecipes = Annotated[
+    list[Path] | None, typer.Option("--recipe-file", help="A Python file of yours that registers recipes. It is run.")
+]
+
+
+@app.command(epilog="Example: [bold]tailwise diagnose orders.csv --target category[/]")
+def diagnose(
+    data: Data, target: Target = None, text: TextColumn = None, image: ImageColumn = None, json: Json = False
+) -> None:
+    """Say how long the tail is, what is wrong with the labels and columns, and what to do next."""
+    from tailwise.cli import _diagnose
+
+    _diagnose.run(data, target=target, text=text, image=image, json=json)
+
+
+@app.command(epilog="Example: [bold]tailwise fit orders.csv --target category --output model --time 10m[/]")
+def fit(
+    data: Data,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model, the measures and report.html.")],
+    target: Target = None,
+    test: Annotated[
+        str | None, typer.Option(help="Data to prove the model on. Without it a share of DATA is set aside.")
+    ] = None,
+    test_share: Annotated[float, typer.Option(help="Share of DATA set aside for the proof.", min=0.01, max=0.9)] = 0.2,
+    recipe: Annotated[str, typer.Option("--recipe", "-r", help="One recipe, several with commas, or auto.")] = "auto",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the recipe.")
+    ] = None,
+    objective: Annotated[
+        str,
+        typer.Option(
+            help="What is to be best: balanced_accuracy, macro_f1, few_shot_accuracy, "
+            "worst_class, g_mean, accuracy, a scikit-learn scorer, or a JSON file with a cost matrix."
+        ),
+    ] = "balanced_accuracy",
+    time: Annotated[str | None, typer.Option("--time", help="Time budget, such as 90s, 10m or 2h.")] = None,
+    text: TextColumn = None,
+    image: ImageColumn = None,
+    id: IdColumn = None,
+    image_size: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Train a network: mlp, resnet32, or a timm name.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of a network.", min=1)] = None,
+    folds: Annotated[int | None, typer.Option(help="Folds for the comparison.", min=2)] = None,
+    long_tailed: Annotated[
+        float | None,
+        typer.Option(
+            "--make-long-tailed",
+            metavar="FACTOR",
+            min=1,
+            help="First make the training data long-tailed, exponentially, with this imbalance factor.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a fit that was stopped.")] = False,
+    recipe_file: UserRecipes = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Diagnose, compare recipes, train the best for the rare classes too, prove it, and save model and report."""
+    from tailwise.cli import _fit
+    from tailwise.cli._source import Source
+
+    _fit.run(
+        Source(data, target, text, image, id, image_size),
+        output=output,
+        test=test,
+        test_share=test_share,
+        classifier={
+            "recipe": recipe,
+            "settings": set_ or [],
+            "objective": objective,
+            "time_budget": time,
+            "backbone": backbone,
+            "epochs": epochs,
+            "cv": folds,
+            "random_state": seed,
+        },
+        long_tailed=long_tailed,
+        resume=resume,
+        recipe_files=recipe_file or [],
+        force=force,
+        json=json,
+    )
+
+
+@app.command(epilog="Example: [bold]tailwise predict model new.csv --output predicted.csv[/]")
+def predict(
+    model: Model,
+    data: Data,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .csv or .parquet.")],
+    prior: Prior = "train",
+    id: IdColumn = None,
+    force: Force = False,
+) -> None:
+    """Write each input's id, label, probabilities and prediction set; in constant memory, however long the input."""
+    from tailwise.cli import _predict
+
+    _predict.run(model, data, output=output, prior=prior, id=id, force=force)
+
+
+@app.command(epilog="Example: [bold]tailwise evaluate model labelled.csv --target category[/]")
+def evaluate(
+    model: Model,
+    data: Data,
+    target: Target = None,
+    prior: Prior = "train",
+    json: Json = False,
+) -> None:
+    """Measure a model on labelled data: overall, for many-, medium- and few-shot classes, and for each class."""
+    from tailwise.cli import _evaluate
+
+    _evaluate.run(model, data, target=target, prior=prior, json=json)
+
+
+@app.command(epilog="Example: [bold]tailwise recipes ldam-drw[/]")
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="A recipe, to see its settings.")] = None,
+    recipe_file: UserRecipes = None,
+    json: Json = False,
+) -> None:
+    """List the recipes, with the paper and a line each."""
+    from tailwise.cli import _recipes
+
+    _recipes.run(name, recipe_files=recipe_file or [], json=json)
+
+
+@app.command(epilog="Example: [bold]tailwise report model --output report.html[/]")
+def report(
+    model: Model,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path("report.html"),
+    force: Force = False,
+) -> None:
+    """Write the report of a fitted model again."""
+    from tailwise.cli import _fit
+
+    _fit.rewrite_report(model, output, force=force)
+
+
+@app.command(epilog="Example: [bold]tailwise demo[/]")
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model and the report.")] = Path(
+        "demo-out"
+    ),
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Run the whole on scikit-learn's handwritten digits, made long-tailed with imbalance factor 50."""
+    from tailwise.cli import _fit
+
+    _fit.demo(output, force=force, json=json)

@@ -1,0 +1,48 @@
+"""``tailwise recipes``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json as json_module
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tailwise.errors import TailwiseError, nearest
+from tailwise.recipes import load_recipes_from, recipes
+
+
+def run(name: str | None, *, recipe_files: Sequence[Path], json: bool) -> None:
+    """Print all recipes, or one with its settings."""
+    for file in recipe_files:
+        load_recipes_from(file)
+    known = recipes()
+    if name is not None and name not in known:
+        raise TailwiseError(f"there is no recipe {name!r}.{nearest(name, known)} `tailwise recipes` lists them all.")
+    rows = [
+        {
+            "name": key,
+            "for": sorted(cls.learners()),
+            "paper": cls.paper,
+            "summary": (cls.__doc__ or "").strip().splitlines()[0],
+            "settings": {f.name: f.default for f in dataclasses.fields(cls)},  # type: ignore[arg-type]
+        }
+        for key, cls in known.items()
+        if name in (None, key)
+    ]
+    if json:
+        print(json_module.dumps(rows, indent=1))
+        return
+    console = Console()
+    if name is None:
+        table = Table("recipe", "trains", "what it does", "paper", box=None, header_style="bold", pad_edge=False)
+        for row in rows:
+            table.add_row(f"[cyan]{row['name']}[/]", " ".join(row["for"]), row["summary"], f"[dim]{row['paper']}[/]")
+        console.print(table)
+        return
+    row = rows[0]
+    console.print(f"[bold cyan]{row['name']}[/]  [dim]{row['paper']}[/]\n{row['summary']}\nTrains: {', '.join(row['for'])}.")
+    for setting, default in row["settings"].items():
+        console.print(f"  --set {setting}={default}")

@@ -1,0 +1,65 @@
+"""Where a command's data comes from, and what its options say about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tailwise.data import Dataset, load
+from tailwise.errors import TailwiseError
+
+
+@dataclass(frozen=True)
+class Source:
+    """A path and the options that say how to read it."""
+
+    path: str
+    target: str | None = None
+    text: str | None = None
+    image: str | None = None
+    id: str | None = None
+    image_size: int | None = None
+
+    def load(self) -> Dataset:
+        """Read the data into memory."""
+        return load(
+            self.path, self.target, text=self.text, image=self.image, id=self.id, image_size=self.image_size
+        )
+
+
+def number_or_file(text: str, what: str) -> Any:
+    """Return ``text``, or the numbers in the JSON file that it names.
+
+    Raises
+    ------
+    TailwiseError
+        If the file is not JSON numbers.
+    """
+    path = Path(text)
+    if path.suffix != ".json":
+        return text
+    try:
+        return np.asarray(json.loads(path.read_text(encoding="utf-8")), dtype=np.float64)
+    except FileNotFoundError:
+        raise TailwiseError(f"there is no file {text} for the {what}.") from None
+    except ValueError:
+        raise TailwiseError(f"{text} must hold the {what} as JSON numbers in brackets.") from None
+
+
+def settings(pairs: Sequence[str]) -> dict[str, Any]:
+    """Return the settings in ``NAME=VALUE`` pairs; values are read as JSON where they can be, else as text."""
+    result = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise TailwiseError(f"a setting is written NAME=VALUE; got {pair!r}.")
+        try:
+            result[name.replace("-", "_")] = json.loads(value)
+        except ValueError:
+            result[name.replace("-", "_")] = value
+    return result

@@ -1,0 +1,70 @@
+"""Where a fit keeps what it has finished, so that one that was killed goes on from there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise.errors import TailwiseError
+from tailwise.storage import atomic_write
+
+
+class Cache:
+    """Held-out scores and training checkpoints of one fit, in a folder; without a folder it keeps nothing.
+
+    Parameters
+    ----------
+    folder : or None
+    identity : everything that the results depend on: options, data, versions
+
+    Raises
+    ------
+    TailwiseError
+        If the folder belongs to another fit.
+    """
+
+    def __init__(self, folder: str | Path | None, identity: dict[str, Any]) -> None:
+        self.folder = None if folder is None else Path(folder)
+        if self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        mark, text = self.folder / "fit.json", json.dumps(identity, sort_keys=True, default=str)
+        if not mark.exists():
+            with atomic_write(mark, "w") as file:
+                file.write(text)
+        elif mark.read_text(encoding="utf-8") != text:
+            raise TailwiseError(
+                f"{self.folder} holds an unfinished fit of other data or options; delete it or resume with the same."
+            )
+
+    def scores(self, key: str) -> NDArray[np.float32] | None:
+        """Return the scores kept under ``key``, or None."""
+        if self.folder is None or not (self.folder / f"{key}.npy").exists():
+            return None
+        return np.load(self.folder / f"{key}.npy", allow_pickle=False)
+
+    def keep(self, key: str, scores: NDArray[np.float32]) -> None:
+        """Keep scores under ``key``."""
+        if self.folder is not None:
+            with atomic_write(self.folder / f"{key}.npy", "wb") as file:
+                np.save(file, scores, allow_pickle=False)
+
+    def checkpoints(self, key: str) -> Path | None:
+        """Return the folder for the checkpoints of the training ``key``."""
+        return None if self.folder is None else self.folder / key
+
+
+def digest(*arrays: Any) -> str:
+    """Return a hash of arrays, lists or frames, for :class:`Cache`'s identity."""
+    sha = hashlib.sha256()
+    for array in arrays:
+        if hasattr(array, "tocsr"):
+            matrix = array.tocsr()
+            array = np.concatenate([matrix.indptr, matrix.indices, matrix.data])
+        sha.update(np.ascontiguousarray(array).tobytes())
+    return sha.hexdigest()

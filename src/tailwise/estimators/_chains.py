@@ -1,0 +1,106 @@
+"""What stands between a learner's scores and its answers, fitted on held-out scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise import posthoc
+from tailwise.engine.stage import Task
+from tailwise.estimators._objective import Objective
+from tailwise.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Chains:
+    """Two chains of post-hoc steps on the same scores.
+
+    Attributes
+    ----------
+    decision : scores -> scores whose largest is the predicted class
+    probability : scores -> scores whose softmax are probabilities under the training prior
+    cost : where decisions are to be cheap rather than likely: the (n_classes, n_classes) cost of predicting column j
+        when row i is true; the decision then follows from the probabilities
+    """
+
+    decision: tuple[posthoc.Step, ...]
+    probability: tuple[posthoc.Step, ...]
+    cost: NDArray[np.float64] | None = None
+
+    def predict(self, scores: NDArray[Any]) -> NDArray[np.int64]:
+        """Return (n,) class codes."""
+        if self.cost is not None:
+            return (self.predict_proba(scores) @ self.cost).argmin(axis=1)
+        return posthoc.apply(self.decision, scores).argmax(axis=1)
+
+    def predict_proba(self, scores: NDArray[Any]) -> NDArray[Any]:
+        """Return (n, n_classes) probabilities."""
+        return posthoc.softmax(posthoc.apply(self.probability, scores))
+
+    def under(self, shift: posthoc.Step) -> Chains:
+        """Return the chains for another prior: probabilities moved by ``shift``, and decisions that follow from them."""
+        moved = (*self.probability, shift)
+        return Chains(moved, moved, self.cost)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the chains as plain data."""
+        return {
+            "decision": [step.to_dict() for step in self.decision],
+            "probability": [step.to_dict() for step in self.probability],
+            "cost": None if self.cost is None else self.cost.tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Chains:
+        """Return the chains that :meth:`to_dict` described."""
+        decision, probability = (
+            tuple(posthoc.Step.from_dict(step) for step in data[key]) for key in ("decision", "probability")
+        )
+        return cls(decision, probability, None if data["cost"] is None else np.asarray(data["cost"]))
+
+
+def fit_chains(
+    recipe: Recipe, task: Task, scores: NDArray[Any], labels: NDArray[np.int64], objective: Objective
+) -> Chains:
+    """Fit a recipe's post-hoc steps, the prior correction and the temperature on held-out scores.
+
+    Training that re-balanced the classes left its own prior in the scores; the probabilities are moved back to the
+    prior of the training data, so that they stay honest.
+    """
+    shift = posthoc.prior_shift(recipe.learned_prior(task), task.class_prior)
+    probability = (shift, posthoc.fit_temperature(shift(scores), labels))
+    return Chains(recipe.posthoc(task, scores, labels), probability, objective.cost)
+
+
+def cross_fit(
+    recipe: Recipe,
+    task: Task,
+    scores: NDArray[Any],
+    labels: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    objective: Objective,
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Predict each group of examples with chains fitted on the other groups, so that tuning cannot flatter itself.
+
+    Returns
+    -------
+    (n,) predicted codes and (n, n_classes) probabilities
+    """
+    predicted = np.empty(len(labels), dtype=np.int64)
+    proba = np.empty(scores.shape)
+    for group in np.unique(groups):
+        inside = groups == group
+        chains = fit_chains(recipe, task, scores[~inside], labels[~inside], objective)
+        predicted[inside] = chains.predict(scores[inside])
+        proba[inside] = chains.predict_proba(scores[inside])
+    return predicted, proba
+
+
+def halves(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Split examples into two stratified groups, 0 and 1, for cross-fitting where there is one held-out set only."""
+    group = np.empty(len(labels), dtype=np.int64)
+    group[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % 2
+    return group

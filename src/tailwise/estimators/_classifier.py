@@ -1,0 +1,224 @@
+"""The scikit-learn estimator that people use."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from tailwise import posthoc
+from tailwise.counts import class_counts
+from tailwise.data import Dataset, as_dataset, indices_hash, stratified_folds, stratified_split
+from tailwise.errors import TailwiseError
+from tailwise.estimators._cache import Cache
+from tailwise.estimators._chains import fit_chains
+from tailwise.estimators._compare import Clock, Fold, compare
+from tailwise.estimators._defaults import default_encoder, default_learner
+from tailwise.estimators._model import Model, Prior
+from tailwise.estimators._objective import as_objective
+from tailwise.recipes import Recipe
+from tailwise.recipes import recipe as find_recipe
+
+CANDIDATES = {
+    "estimator": (
+        "cross-entropy",
+        "logit-adjustment",
+        "tuned-thresholds",
+        "class-weighted",
+        "class-weighted-sqrt",
+        "effective-number",
+    ),
+    "network": ("cross-entropy", "logit-adjustment", "tuned-thresholds", "balanced-softmax", "ldam-drw", "crt"),
+}
+
+
+class TailClassifier(ClassifierMixin, BaseEstimator):
+    """A classifier for long-tailed data: any recipe, or the best of them, on tables, images, text or arrays.
+
+    Parameters
+    ----------
+    recipe : a recipe's name or instance, a list of them to choose from, or ``"auto"``
+    estimator : a scikit-learn classifier for the recipes to train. By default histogram gradient boosting for tables
+        and arrays, logistic regression for text
+    backbone : train networks instead: ``"mlp"``, ``"resnet32"``, a timm name, or a function that returns an
+        ``nn.Module`` with ``out_features``. The default for images is ``"resnet32"``
+    objective : what the choice and the thresholds are for: ``"balanced_accuracy"``, ``"macro_f1"``,
+        ``"few_shot_accuracy"``, ``"worst_class"``, ``"g_mean"``, ``"accuracy"``, any scikit-learn scorer or its name, or an
+        (n_classes, n_classes) cost matrix (rows: true class)
+    cv : number of folds, or the share to hold out once. By default 3 folds for estimators, a fifth for networks
+    coverage : share of examples whose true class a prediction set shall hold
+    time_budget : seconds, or ``"90s"``, ``"10m"``, ``"2h"``; None is no limit
+    epochs, batch_size, learning_rate : of networks; None is the default for the kind of data
+    precision, devices : of networks, as in Lightning Fabric
+    work_dir : folder for checkpoints and held-out scores; a fit that was killed goes on from there
+    random_state : seed
+    verbose : 1 tells what is being fitted
+
+    Attributes
+    ----------
+    classes_ : (n_classes,) labels
+    class_counts_ : (n_classes,) training examples of each
+    comparison_ : list of rows, one a recipe, with the held-out objective and its interval
+    recipe_ : the recipe that was chosen
+    model_ : the :class:`tailwise.estimators.Model`, which saves and loads
+    n_features_in_, feature_names_in_ : as in scikit-learn
+
+    Notes
+    -----
+    Decisions and probabilities are two things. ``predict`` decides for the objective; ``predict_proba`` gives honest
+    probabilities under the training prior, corrected for whatever re-balancing the recipe did and calibrated on
+    held-out scores. On a balanced objective the predicted class need not be the likeliest one.
+
+    Raises
+    ------
+    TailwiseError
+        In one line, for data, options or recipes that cannot be used.
+    """
+
+    def __init__(
+        self,
+        recipe: str | Recipe | Sequence[str | Recipe] = "auto",
+        *,
+        estimator: BaseEstimator | None = None,
+        backbone: str | Callable[[], Any] | None = None,
+        objective: Any = "balanced_accuracy",
+        cv: int | float | None = None,
+        coverage: float = 0.9,
+        time_budget: float | str | None = None,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        precision: str = "32-true",
+        devices: Any = "auto",
+        work_dir: str | Path | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.recipe = recipe
+        self.estimator = estimator
+        self.backbone = backbone
+        self.objective = objective
+        self.cv = cv
+        self.coverage = coverage
+        self.time_budget = time_budget
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.precision = precision
+        self.devices = devices
+        self.work_dir = work_dir
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: ArrayLike | None = None) -> TailClassifier:
+        """Compare the recipes on held-out data, choose, and train the choice on everything.
+
+        Parameters
+        ----------
+        X : (n, n_features) array or sparse matrix; pandas or polars frame; (n,) strings; (n, height, width, channels)
+            uint8 images; or a :class:`tailwise.data.Dataset`, which brings its labels
+        y : (n,) labels; missing ones (None, NaN) are left out of the training
+        """
+        clock = Clock(parse_duration(self.time_budget))
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        data = self._training_data(X, y)
+        labels, counts = data.labels, data.class_counts
+        objective = as_objective(self.objective, len(counts))
+        kind = learner_kind(self.estimator, self.backbone, data.kind)
+        candidates = self._candidates(kind)
+        base = self.estimator if self.estimator is not None else default_estimator(data.kind)
+        encoder = default_encoder(data.kind, kind, base)
+        inputs = encoder.fit_transform(data.inputs)
+        learner = EstimatorLearner(base) if kind == "estimator" else network_learner(self, data.kind, inputs)
+
+        task = learner.task(counts, objective.confusion)
+        folds = self._folds(labels, kind, seed)
+        cache = Cache(self.work_dir, {"options": repr(self), "seed": seed, "data": digest(labels, inputs)})
+
+        def fit_fold(training: Recipe, number: int) -> NDArray[np.float32]:
+            train, held_out = folds[number]
+            key = f"{training.name}-fold{number + 1}"
+            scores = cache.scores(key)
+            if scores is None:
+                self._tell(f"{training.name}, fold {number + 1} of {len(folds)}")
+                fold_task = learner.task(class_counts(labels[train], len(counts)), objective.confusion)
+                fitted = learner.fit(training, fold_task, inputs[train], labels[train], seed, cache.checkpoints(key))
+                scores = fitted.scores(inputs[held_out])
+                cache.keep(key, scores)
+            return scores
+
+        comparison = compare(candidates, fit_fold, task, labels, folds, objective, seed=seed, clock=clock)
+        chosen, held_labels = comparison.recipe, labels[comparison.seen]
+        self._tell(f"{chosen.name}, on all {len(labels):,} examples")
+        fitted = learner.fit(chosen.training, task, inputs, labels, seed, cache.checkpoints(f"{chosen.name}-all"))
+        chains = fit_chains(chosen, task, comparison.scores, held_labels, objective)
+        sets = posthoc.ConformalSets.fit(chains.predict_proba(comparison.scores), held_labels, coverage=self.coverage)
+
+        self.classes_ = data.class_labels
+        self.class_counts_ = counts
+        self.comparison_ = comparison.rows
+        self.recipe_ = chosen
+        card = model_card(chosen, fitted, learner, labels, comparison, objective, seed)
+        self.model_ = Model(self.classes_, counts, data.kind, encoder, fitted, chains, sets, card)
+        return self
+
+    def predict(self, X: Any, prior: Prior = "train") -> NDArray[Any]:
+        """Return (n,) labels, decided for the objective; ``prior`` as in :meth:`tailwise.estimators.Model.answer`."""
+        return self._model(X).predict(self._validated(X), prior)
+
+    def predict_proba(self, X: Any, prior: Prior = "train") -> NDArray[np.float64]:
+        """Return (n, n_classes) calibrated probabilities under a class prior, by default the training prior."""
+        return self._model(X).predict_proba(self._validated(X), prior)
+
+    def predict_sets(self, X: Any) -> NDArray[np.bool_]:
+        """Return (n, n_classes): which classes are in each example's prediction set."""
+        return self._model(X).predict_sets(self._validated(X))
+
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Write the model folder; :func:`tailwise.load_model` reads it."""
+        check_is_fitted(self)
+        self.model_.save(path, force=force)
+
+    def _candidates(self, kind: str) -> list[Recipe]:
+        """Return the recipes to compare, the baseline first."""
+        names = self.recipe
+        if isinstance(names, str | Recipe):
+            names = CANDIDATES[kind] if isinstance(names, str) and names == "auto" else [names]
+        found = [find_recipe(name) for name in names]
+        if not found:
+            raise TailwiseError("the list of recipes is empty; name at least one, or auto.")
+        for candidate in found:
+            if kind not in candidate.learners():
+                other = "a network: give a backbone" if kind == "estimator" else "a scikit-learn estimator: leave the backbone out"
+                raise TailwiseError(f"recipe {candidate.name!r} needs {other}.")
+        return found
+
+    def _folds(self, labels: NDArray[np.int64], kind: str, seed: int) -> list[Fold]:
+        """Return the folds for the comparison; examples that are alone in their class are always trained on."""
+        cv = self.cv if self.cv is not None else (3 if kind == "estimator" else 0.2)
+        if isinstance(cv, float):
+            folds = [stratified_split(labels, cv, seed)]
+        else:
+            folds = list(stratified_folds(labels, cv, seed))
+        if not any(len(held_out) for _, held_out in folds):
+            raise TailwiseError("no class has two examples, so nothing can be held out to compare recipes on.")
+        return folds
+
+    def _tell(self, line: str) -> None:
+        if self.verbose:
+            print(line, file=sys.stderr)
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that NaN, sparse matrices and strings are welcome."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        tags.input_tags.string = True
+        return tags

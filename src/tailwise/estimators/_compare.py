@@ -1,0 +1,194 @@
+"""Fit recipes on the same folds, drop those that lose, and say how well each did on what it had not seen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise.engine.stage import Task
+from tailwise.estimators._chains import cross_fit, halves
+from tailwise.estimators._objective import Objective
+from tailwise.recipes import Recipe
+
+Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
+FitFold = Callable[[Recipe, int], NDArray[np.float32]]
+
+_BOOTSTRAP_WORK = 20_000_000  # resampled examples per interval: 200 resamples of 100,000 examples
+
+
+@dataclass
+class Row:
+    """One recipe in a comparison.
+
+    Attributes
+    ----------
+    recipe, settings : name and hyper-parameters
+    score, low, high : the objective on held-out examples with its 95 % bootstrap interval; None if never fitted
+    folds : the objective on each fold
+    seconds : spent fitting; 0 where the learner is another recipe's
+    status : ``"selected"``, ``"compared"``, ``"dropped after fold 1"`` or ``"no time left after fold 1"``
+    """
+
+    recipe: str
+    settings: dict[str, Any]
+    score: float | None = None
+    low: float | None = None
+    high: float | None = None
+    folds: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    status: str = "compared"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row as plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The rows of all recipes, the winner, and its scores for the examples held out of its training.
+
+    Attributes
+    ----------
+    rows : in the order of the recipes given
+    recipe : the winner
+    seen : (m,) indices of the held-out examples
+    scores : (m, n_classes) the winner's scores for them
+    """
+
+    rows: list[Row]
+    recipe: Recipe
+    seen: NDArray[np.intp]
+    scores: NDArray[np.float32]
+
+
+class Clock:
+    """A time budget in seconds; None is no limit."""
+
+    def __init__(self, budget: float | None) -> None:
+        self._end = None if budget is None else time.monotonic() + budget
+        self._longest = 0.0
+
+    def timed(self, fit: Callable[[], Any]) -> tuple[Any, float]:
+        """Call ``fit`` and return its result and its seconds."""
+        start = time.monotonic()
+        result = fit()
+        seconds = time.monotonic() - start
+        self._longest = max(self._longest, seconds)
+        return result, seconds
+
+    def has_room(self, fits: float) -> bool:
+        """Say whether that many more fits, each as long as the longest so far, end in time."""
+        return self._end is None or time.monotonic() + self._longest * fits <= self._end
+
+
+def compare(
+    recipes: Sequence[Recipe],
+    fit_fold: FitFold,
+    task: Task,
+    labels: NDArray[np.int64],
+    folds: Sequence[Fold],
+    objective: Objective,
+    *,
+    seed: int,
+    clock: Clock,
+) -> Comparison:
+    """Fit every recipe on the same folds and choose the one with the best held-out objective.
+
+    After each fold, a recipe whose objective is below the leader's in 97.5 % of paired bootstrap resamples is dropped;
+    the first recipe, the baseline, never is. Recipes with the same ``training`` share one learner.
+
+    Parameters
+    ----------
+    fit_fold : trains a recipe on a fold's training part and returns its scores for the fold's held-out part
+    """
+    entrants = [_Entrant(recipe, task, labels, objective) for recipe in recipes]
+    scores: dict[Recipe, NDArray[np.float32]] = {}
+    for number, (train, held_out) in enumerate(folds):
+        refit = len(labels) / len(train)
+        for entrant in filter(_running, entrants):
+            training = entrant.recipe.training
+            if training not in scores:
+                scores[training] = np.full((len(labels), task.n_classes), np.nan, dtype=np.float32)
+            if np.isnan(scores[training][held_out[:1]]).any():
+                if number + len(scores) > 1 and not clock.has_room(1 + refit):
+                    entrant.row.status = f"no time left after fold {number}" if number else "not started: no time left"
+                    continue
+                scores[training][held_out], seconds = clock.timed(lambda t=training, n=number: fit_fold(t, n))
+                entrant.row.seconds += seconds
+            entrant.add_fold(held_out, scores[training])
+        _drop_losers(entrants, np.random.default_rng([seed, number]), last=number + 1 == len(folds))
+    for entrant in entrants:
+        entrant.summarise(np.random.default_rng(seed))
+    contenders = [e for e in entrants if e.row.folds and not e.row.status.startswith("dropped")]
+    folds_done = max(len(e.row.folds) for e in contenders)
+    winner = max((e for e in contenders if len(e.row.folds) == folds_done), key=lambda e: e.score())
+    winner.row.status = "selected"
+    return Comparison(
+        [e.row for e in entrants], winner.recipe, winner.seen, scores[winner.recipe.training][winner.seen]
+    )
+
+
+def _running(entrant: _Entrant) -> bool:
+    return entrant.row.status == "compared"
+
+
+class _Entrant:
+    """One recipe in the race: what it predicted of the held-out examples so far."""
+
+    def __init__(self, recipe: Recipe, task: Task, labels: NDArray[np.int64], objective: Objective) -> None:
+        self.recipe = recipe
+        self.row = Row(recipe.name, asdict(recipe))  # type: ignore[call-overload]
+        self._task, self._all_labels, self._objective = task, labels, objective
+        self._fold = np.full(len(labels), -1)
+
+    def add_fold(self, held_out: NDArray[np.intp], scores: NDArray[np.float32]) -> None:
+        """Take in another fold's scores and predict everything held out so far anew."""
+        self._fold[held_out] = self._fold.max() + 1
+        self.seen = np.flatnonzero(self._fold >= 0)
+        self.labels, fold = self._all_labels[self.seen], self._fold[self.seen]
+        groups = fold if fold.any() else halves(self.labels)
+        self.predicted, self.proba = cross_fit(
+            self.recipe, self._task, scores[self.seen], self.labels, groups, self._objective
+        )
+        self.row.folds = [self.score(np.flatnonzero(fold == f)) for f in range(fold.max() + 1)]
+
+    def score(self, rows: NDArray[np.intp] | slice = slice(None)) -> float:
+        """Return the objective on some of the examples seen."""
+        return self._objective.score(self.labels[rows], self.predicted[rows], self.proba[rows], self._task.class_counts)
+
+    def summarise(self, rng: np.random.Generator) -> None:
+        """Write the score and its interval into the row."""
+        if self.row.folds:
+            self.row.score = self.score()
+            resampled = [self.score(rows) for rows in _resamples(self.labels, rng)]
+            self.row.low, self.row.high = (float(q) for q in np.quantile(resampled, [0.025, 0.975]))
+
+
+def _drop_losers(entrants: Sequence[_Entrant], rng: np.random.Generator, last: bool) -> None:
+    """Mark as dropped every entrant that the leader beats by more than chance explains."""
+    running = [e for e in entrants if _running(e)]
+    if last or len(running) < 2:
+        return
+    leader = max(running, key=lambda e: e.score())
+    resamples = list(_resamples(leader.labels, rng))
+    best = np.array([leader.score(rows) for rows in resamples])
+    for entrant in running:
+        if entrant in (leader, entrants[0]):
+            continue
+        if np.quantile(np.array([entrant.score(rows) for rows in resamples]) - best, 0.975) < 0:
+            entrant.row.status = f"dropped after fold {len(entrant.row.folds)}"
+
+
+def _resamples(labels: NDArray[np.int64], rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:
+    """Yield bootstrap resamples of examples, drawn inside each class so that no rare class is lost."""
+    by_class = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels)
+    start = np.repeat(np.cumsum(counts) - counts, counts)
+    size = np.repeat(counts, counts)
+    for _ in range(int(np.clip(_BOOTSTRAP_WORK // max(len(labels), 1), 50, 200))):
+        yield by_class[start + (rng.random(len(labels)) * size).astype(np.intp)]

@@ -1,0 +1,176 @@
+"""A fitted model: encoder, learner, chains and prediction sets; what is saved, loaded and deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tailwise import posthoc, storage
+from tailwise.counts import class_prior
+from tailwise.errors import TailwiseError
+from tailwise.estimators._chains import Chains
+from tailwise.estimators._learners import FittedEstimator, FittedNetwork
+from tailwise.recipes import recipe as find_recipe
+
+Prior = Literal["train", "uniform", "estimate"] | ArrayLike
+
+
+@dataclass(frozen=True)
+class Model:
+    """What :class:`tailwise.TailClassifier` learned, independent of how it was found.
+
+    Attributes
+    ----------
+    classes : (n_classes,) the labels as they stood in the training data
+    class_counts : (n_classes,) training examples of each
+    encoder : from inputs as the user has them to arrays
+    learner : from arrays to scores
+    chains : from scores to decisions and to probabilities
+    sets : from probabilities to prediction sets
+    card : recipe, parameter count, epochs, augmentation, subset hash, package versions, held-out scores
+    """
+
+    classes: NDArray[Any]
+    class_counts: NDArray[np.int64]
+    encoder: Any
+    learner: FittedEstimator | FittedNetwork
+    chains: Chains
+    sets: posthoc.ConformalSets
+    card: dict[str, Any]
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return len(self.classes)
+
+    def scores(self, inputs: Any) -> NDArray[np.float32]:
+        """Return the learner's (n, n_classes) scores."""
+        return self.learner.scores(self.encoder.transform(inputs))
+
+    def predict_proba(self, inputs: Any, prior: Prior = "train") -> NDArray[np.float64]:
+        """Return (n, n_classes) probabilities under a class prior; see :meth:`answer`."""
+        return self.answer(inputs, prior).proba
+
+    def predict(self, inputs: Any, prior: Prior = "train") -> NDArray[Any]:
+        """Return (n,) labels; see :meth:`answer`."""
+        return self.classes[self.answer(inputs, prior).codes]
+
+    def predict_sets(self, inputs: Any) -> NDArray[np.bool_]:
+        """Return (n, n_classes): which classes are in each example's prediction set."""
+        return self.answer(inputs).sets
+
+    def answer(self, inputs: Any, prior: Prior = "train") -> Answer:
+        """Return decisions, probabilities and prediction sets for inputs.
+
+        Parameters
+        ----------
+        prior : the class prior of the population that the inputs come from. ``"train"``: as in training, decided by
+            the recipe. Otherwise the probabilities are moved to that prior, and the likeliest class (or the cheapest
+            one, where the objective was a cost matrix) is the decision: ``"uniform"``, ``"estimate"`` (from these
+            inputs by expectation maximisation, Saerens et al. 2002), or (n_classes,) numbers.
+
+        Raises
+        ------
+        TailwiseError
+            If the inputs do not fit the training data's columns, or the prior is not one.
+        """
+        scores = self.scores(inputs)
+        proba = self.chains.predict_proba(scores)
+        sets = self.sets(proba)
+        if isinstance(prior, str) and prior == "train":
+            return Answer(self.chains.predict(scores), proba, sets)
+        source = class_prior(self.class_counts)
+        shifted = self.chains.under(posthoc.prior_shift(source, self._prior(prior, proba, source)))
+        return Answer(shifted.predict(scores), shifted.predict_proba(scores), sets)
+
+    def _prior(self, prior: Prior, proba: NDArray[Any], source: NDArray[np.float64]) -> NDArray[np.float64]:
+        if isinstance(prior, str):
+            if prior == "uniform":
+                return np.full(self.n_classes, 1 / self.n_classes)
+            if prior == "estimate":
+                return posthoc.estimate_prior_em(proba, source)
+            raise TailwiseError(f"unknown prior {prior!r}: use train, uniform, estimate or {self.n_classes} numbers.")
+        given = np.asarray(prior, dtype=np.float64)
+        if given.shape != (self.n_classes,):
+            raise TailwiseError(f"a prior for {self.n_classes} classes has {self.n_classes} numbers; got {given.shape}.")
+        return class_prior(given)
+
+    def save(self, path: str | Path, *, force: bool = False, **documents: Mapping[str, Any]) -> None:
+        """Write the model folder: JSON, safetensors and skops; no pickle.
+
+        Parameters
+        ----------
+        path : a folder that does not exist or is empty
+        force : replace a Tailwise folder that is there
+        documents : further JSON documents by name (``evaluation=...``)
+
+        Raises
+        ------
+        TailwiseError
+            If the folder is not empty, the disk is full, or the network cannot be rebuilt from a description.
+        """
+        model = {
+            "classes": self.classes.tolist(),
+            "classes_dtype": self.classes.dtype.str if self.classes.dtype != object else "object",
+            "class_counts": self.class_counts.tolist(),
+            "learner": self.learner.kind,
+            "chains": self.chains.to_dict(),
+            "sets": self.sets.to_dict(),
+            "card": self.card,
+        }
+        estimators, tensors = {"encoder": self.encoder}, {}
+        if isinstance(self.learner, FittedNetwork):
+            model["network"], tensors["network"] = self.learner.describe()
+        else:
+            estimators["estimator"] = self.learner.estimator
+        storage.write_folder(path, {"model": model, **documents}, tensors, estimators, kind="model", force=force)
+
+    @classmethod
+    def load(cls, path: str | Path, backbone: Any = None) -> Model:
+        """Read a model folder.
+
+        Parameters
+        ----------
+        backbone : the ``nn.Module`` that a model with a backbone of the user's own was trained with
+
+        Raises
+        ------
+        TailwiseError
+            If the folder is not a model of this version, or was damaged; nothing in it is ever executed.
+        """
+        folder = storage.read_folder(path, kind="model")
+        model = folder.documents["model"]
+        if model["learner"] == "network":
+            learner = FittedNetwork.rebuild(model["network"], folder.tensors("network"), backbone)
+        else:
+            learner = FittedEstimator(folder.estimator("estimator"), len(model["classes"]))
+        return cls(
+            classes=np.array(model["classes"], dtype=np.dtype(model["classes_dtype"])),
+            class_counts=np.array(model["class_counts"], dtype=np.int64),
+            encoder=folder.estimator("encoder"),
+            learner=learner,
+            chains=Chains.from_dict(model["chains"]),
+            sets=posthoc.ConformalSets.from_dict(model["sets"]),
+            card=model["card"],
+        )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of a batch of examples.
+
+    Attributes
+    ----------
+    codes : (n,) predicted class codes
+    proba : (n, n_classes)
+    sets : (n, n_classes) membership in the prediction sets
+    """
+
+    codes: NDArray[np.int64]
+    proba: NDArray[np.float64]
+    sets: NDArray[np.bool_]

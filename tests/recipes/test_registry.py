@@ -1,0 +1,94 @@
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tailwise.engine.stage import Task
+from tailwise.errors import TailwiseError
+from tailwise.recipes import Recipe, load_recipes_from, recipe, recipes, register
+
+COUNTS = np.array([500, 100, 20, 3])
+
+
+def test_every_recipe_is_documented_and_hashable():
+    for name, cls in recipes().items():
+        assert cls.name == name
+        assert cls.paper
+        assert cls.__doc__
+        assert cls.__doc__.strip().splitlines()[0].endswith(".")
+        assert hash(cls()) == hash(cls()), "recipes that train alike share a learner, so they must compare equal"
+        assert dataclasses.replace(cls()) == cls()
+        assert cls.learners() <= {"network", "estimator"}
+        assert cls.learners()
+
+
+@pytest.mark.parametrize("name", list(recipes()))
+def test_learned_prior_is_a_prior_and_follows_the_classes(name):
+    counts = COUNTS
+    order = np.array([2, 0, 3, 1])
+    prior = recipe(name).learned_prior(Task(counts))
+    assert prior.shape == counts.shape
+    assert prior.sum() == pytest.approx(1)
+    assert (prior > 0).all()
+    np.testing.assert_allclose(recipe(name).learned_prior(Task(counts[order])), prior[order], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", list(recipes()))
+def test_learned_prior_is_uniform_when_the_classes_are_equal(name):
+    np.testing.assert_allclose(recipe(name).learned_prior(Task(np.full(5, 40))), 0.2, rtol=1e-12)
+
+
+def test_learned_prior_of_the_weighted_recipes_is_what_weighting_leaves():
+    task = Task(COUNTS)
+    np.testing.assert_allclose(recipe("class-weighted").learned_prior(task), 0.25)
+    roots = np.sqrt(COUNTS)
+    np.testing.assert_allclose(recipe("class-weighted-sqrt").learned_prior(task), roots / roots.sum())
+    np.testing.assert_allclose(recipe("logit-adjusted-loss", tau=0.0).learned_prior(task), COUNTS / COUNTS.sum())
+    np.testing.assert_allclose(recipe("logit-adjusted-loss").learned_prior(task), 0.25)
+
+
+def test_settings_are_set_and_misspelt_ones_are_suggested():
+    assert recipe("focal", gamma=1.0).gamma == 1.0
+    with pytest.raises(TailwiseError, match=r"no setting 'gama'; it has gamma. Did you mean 'gamma'"):
+        recipe("focal", gama=1.0)
+    with pytest.raises(TailwiseError, match="Did you mean 'balanced-softmax'"):
+        recipe("balanced_softmax")
+
+
+def test_a_taken_name_is_refused():
+    with pytest.raises(TailwiseError, match="'focal' is taken by"):
+
+        @register("focal", paper="mine")
+        class Mine(Recipe):
+            """Mine."""
+
+
+def test_a_user_file_registers_its_recipe(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from dataclasses import dataclass\n"
+        "from tailwise.recipes import Recipe, register\n\n"
+        "@register('mine-from-a-file', paper='none yet')\n"
+        "@dataclass(frozen=True)\n"
+        "class Mine(Recipe):\n"
+        "    '''My own.'''\n"
+        "    strength: float = 2.0\n"
+        "    def estimator(self, base, task):\n"
+        "        return base\n"
+    )
+    load_recipes_from(file)
+    assert recipe("mine-from-a-file", strength=3.0).strength == 3.0
+    assert recipes()["mine-from-a-file"].learners() == {"estimator"}
+    with pytest.raises(TailwiseError, match="there is no recipe file"):
+        load_recipes_from(tmp_path / "absent.py")
+
+
+def test_recipes_are_listed_without_torch():
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from tailwise.recipes import recipes\n"
+        "assert 'ldam-drw' in recipes()\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr == ""
