@@ -4,8 +4,8 @@ Read from a Packages index of Debian, as `apt-get update` leaves it on any Debia
 
     python benchmarks/debian.py --output debian-data
 
-writes packages.csv (sizes, priority, maintainer, dates in the version, dependencies; blanks where a field is missing) and
-descriptions.csv (the one-line description). Bookworm has 63,000 packages in 58 sections, from 6,703 (libs) to 15 (zope).
+writes packages.csv (sizes, priority, maintainer, dependencies; blanks where a field is missing) and
+descriptions.csv (one line of text each). Bookworm has 63,000 packages in 58 sections, from 6,703 (libs) to 15 (zope).
 """
 
 from __future__ import annotations

@@ -85,10 +85,6 @@ def test_a_user_file_registers_its_recipe(tmp_path):
         load_recipes_from(tmp_path / "absent.py")
 
 
-def test_recipes_are_listed_without_torch():
-    code = (
-        "import sys; sys.modules['torch'] = None\n"
-        "from tailwise.recipes import recipes\n"
-        "assert 'ldam-drw' in recipes()\n"
-    )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr == ""
+def test_recipes_are_listed_without_loading_torch():
+    code = "import sys; from tailwise.recipes import recipes; assert 'ldam-drw' in recipes(); print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"

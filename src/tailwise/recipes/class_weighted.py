@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 
 from tailwise import losses, resample
 from tailwise.counts import Weighting, class_prior, class_weights
 from tailwise.engine.stage import Stage, Task
 from tailwise.recipes._base import Recipe, register
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
 
 @dataclass(frozen=True)

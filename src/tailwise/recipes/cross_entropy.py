@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-from sklearn.base import BaseEstimator
+from typing import TYPE_CHECKING
 
 from tailwise import losses
 from tailwise.engine.stage import Stage, Task
 from tailwise.recipes._base import Recipe, register
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
 
 @register("cross-entropy", paper="the plain learner: no correction of any kind")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 
 from tailwise import losses, posthoc
 from tailwise.counts import class_prior
 from tailwise.engine.stage import Stage, Task
 from tailwise.recipes._base import Recipe, register
 from tailwise.recipes.cross_entropy import CrossEntropy
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
 
 @register("logit-adjusted-loss", paper="Menon et al., ICLR 2021, arXiv:2007.07314")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 
 from tailwise import posthoc
 from tailwise.engine.stage import Stage, Task
 from tailwise.recipes._base import Recipe, register
 from tailwise.recipes.cross_entropy import CrossEntropy
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
 
 @register("tuned-thresholds", paper="Collell et al., Neurocomputing 2018, arXiv:1606.08698")
