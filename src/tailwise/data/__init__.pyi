@@ -5,3 +5,6 @@ from .longtail import make_long_tailed as make_long_tailed
 from .splits import single_example_classes as single_example_classes
 from .splits import stratified_folds as stratified_folds
 from .splits import stratified_split as stratified_split
+from .images import read_bytes as read_bytes
+from .images import read_folder as read_folder
+from .images import read_paths as read_paths

@@ -1,0 +1,284 @@
+"""Read images once into one compact array: all of one size, upright, 8 bits a channel."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise._optional import require
+from tailwise.data.dataset import Dataset
+from tailwise.errors import TailwiseError
+
+if TYPE_CHECKING:
+    import polars as pl
+    from PIL import Image
+
+Broken = Literal["error", "skip"]
+
+SUFFIXES = frozenset(
+    {".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".pgm", ".png", ".ppm", ".tga", ".tif", ".tiff", ".webp", ".avif"}
+)
+#: Side that images of different sizes are brought to, unless they are smaller or a size is given.
+DEFAULT_SIZE = 64
+_CHUNK = 256
+_ORIENTATION, _TURNED = 0x0112, frozenset({5, 6, 7, 8})  # EXIF: these orientations swap width and height
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Decoded images.
+
+    Attributes
+    ----------
+    pixels : (n, height, width, channels) uint8; 3 channels, or 1 where every image is grey
+    kept : (n,) which of the sources they are: all of them, unless broken ones were skipped
+    notes : what was done to them, a line each
+    """
+
+    pixels: NDArray[np.uint8]
+    kept: NDArray[np.int64]
+    notes: tuple[str, ...] = ()
+
+
+def read_folder(
+    root: str | os.PathLike[str], image_size: int | None = None, *, broken: Broken = "error", progress: bool = False
+) -> Dataset:
+    """Read images from one sub-folder per class, named after it; folders within those belong to the class.
+
+    A folder that holds images and no sub-folders gives a data set without labels.
+
+    Parameters
+    ----------
+    root : the folder
+    image_size, broken, progress : as for :func:`read_paths`
+
+    Returns
+    -------
+    An image data set whose ids are the paths below ``root``
+
+    Raises
+    ------
+    TailwiseError
+        If there is no such folder or no image in it, or as :func:`read_paths`.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise TailwiseError(f"there is no folder {root}.")
+    files = [Path(base, name).relative_to(root) for base, name in _walk(root)]
+    images = [file for file in files if file.suffix.lower() in SUFFIXES]
+    in_class = [file for file in images if len(file.parts) > 1]
+    if not images:
+        raise TailwiseError(f"{root} has no images: one sub-folder per class with PNG, JPEG or WebP files is expected.")
+    notes = []
+    if len(images) < len(files):
+        notes.append(f"{len(files) - len(images)} files that are not images were left out.")
+    if in_class and len(in_class) < len(images):
+        notes.append(f"{len(images) - len(in_class)} images outside the class folders were left out.")
+    paths = in_class or images
+    classes = sorted({file.parts[0] for file in in_class})
+    empty = sorted(f.name for f in root.iterdir() if f.is_dir() and f.name not in classes and f.name[0] != ".")
+    if in_class and empty:
+        notes.append(f"{len(empty)} class folders have no images and were left out: {', '.join(empty[:5])}.")
+    read = read_paths(paths, root, image_size, broken=broken, progress=progress)
+    code = {name: i for i, name in enumerate(classes)}
+    labels = np.array([code[file.parts[0]] for file in paths], dtype=np.int64)[read.kept] if in_class else None
+    return Dataset(
+        kind="image",
+        inputs=read.pixels,
+        labels=labels,
+        class_labels=np.array(classes, dtype=str),
+        ids=np.array([file.as_posix() for file in paths])[read.kept],
+        name=root.name,
+        notes=(*notes, *read.notes),
+    )
+
+
+def read_paths(
+    paths: Iterable[str | os.PathLike[str]],
+    root: str | os.PathLike[str] = ".",
+    image_size: int | None = None,
+    *,
+    broken: Broken = "error",
+    progress: bool = False,
+) -> Images:
+    """Read image files.
+
+    Parameters
+    ----------
+    paths : of the files, absolute or below ``root``
+    root : folder that they are relative to
+    image_size : side in pixels of the square that every image is brought to: its shorter side is resized, then the
+        centre is cut out. By default images that are all of one size keep it, and others are brought to their median
+        shorter side, at most 64
+    broken : ``"error"`` stops when images cannot be read, ``"skip"`` leaves them out and says so in the notes
+    progress : show a bar on stderr
+
+    Raises
+    ------
+    TailwiseError
+        If an image cannot be read (one line with its path and how many others), or ``image_size`` is not positive.
+    MissingExtraError
+        If Pillow is not installed.
+    """
+    files = [Path(root, path) for path in paths]
+    return _read(files, [str(path) for path in files], image_size, broken, progress)
+
+
+def read_bytes(
+    column: pl.Series, image_size: int | None = None, *, broken: Broken = "error", progress: bool = False
+) -> Images:
+    """Read encoded images (JPEG, PNG, ...) from a binary column, or one of struct{bytes, path} as Hugging Face writes.
+
+    Parameters
+    ----------
+    column : (n,) polars series
+    image_size, broken, progress : as for :func:`read_paths`; a broken image is named by its row
+
+    Raises
+    ------
+    TailwiseError
+        If the column holds no image bytes, or as :func:`read_paths`.
+    """
+    import polars as pl
+
+    encoded = column
+    if isinstance(column.dtype, pl.Struct) and "bytes" in {field.name for field in column.dtype.fields}:
+        encoded = column.struct.field("bytes")
+    if encoded.dtype != pl.Binary:
+        raise TailwiseError(
+            f"column {column.name!r} holds {column.dtype}, not images: bytes or struct{{bytes, path}} are expected."
+        )
+    return _read(encoded, [f"row {i} of {column.name!r}" for i in range(len(encoded))], image_size, broken, progress)
+
+
+def _walk(root: Path) -> Iterable[tuple[str, str]]:
+    """Yield every file below ``root``, in order of path, leaving hidden files and folders out."""
+    for base, folders, names in os.walk(root, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
+        yield from ((base, name) for name in sorted(names) if not name.startswith("."))
+
+
+def _read(
+    sources: Sequence[Any] | pl.Series, names: Sequence[str], image_size: int | None, broken: Broken, progress: bool
+) -> Images:
+    require("PIL", "image")
+    if image_size is not None and image_size < 1:
+        raise TailwiseError(f"image_size must be at least 1 pixel; got {image_size}.")
+    if broken not in ("error", "skip"):
+        raise TailwiseError(f"broken must be 'error' or 'skip'; got {broken!r}.")
+    if len(names) == 0:
+        raise TailwiseError("there are no images to read.")
+    failed: dict[int, str] = {}
+    shapes = np.zeros((len(names), 3), dtype=np.int64)  # height, width, channels; zero where broken
+
+    def look(i: int) -> None:
+        with _open(sources[i]) as image:
+            turned = image.getexif().get(_ORIENTATION) in _TURNED
+            shapes[i] = (*(image.size if turned else image.size[::-1]), 1 if _is_grey(image) else 3)
+
+    _in_threads(look, np.arange(len(names)), failed, "Looking at images", progress)
+    good = np.flatnonzero(shapes[:, 2])
+    _report(failed, names, broken)
+    height, width, notes = _common_size(shapes[good, :2], image_size)
+    channels = int(shapes[good, 2].max())
+    pixels = np.empty((good.size, height, width, channels), dtype=np.uint8)
+
+    def decode(row: int) -> None:
+        with _open(sources[int(good[row])]) as image:
+            pixels[row] = _pixels(image, (width, height), "L" if channels == 1 else "RGB")
+
+    late: dict[int, str] = {}
+    _in_threads(decode, np.arange(good.size), late, "Reading images", progress)
+    if late:  # the header was whole but the rest was not
+        failed |= {int(good[row]): why for row, why in late.items()}
+        _report(failed, names, broken)
+        left = np.setdiff1d(np.arange(good.size), list(late))
+        good, pixels = good[left], pixels[left]
+    if failed:
+        first = min(failed)
+        notes = (*notes, f"{len(failed)} broken images were left out; the first is {names[first]} ({failed[first]}).")
+    return Images(pixels, good, notes)
+
+
+def _in_threads(work: Any, items: NDArray[np.int64], failed: dict[int, str], title: str, progress: bool) -> None:
+    """Call ``work`` on every item, and note the items that it fails on."""
+    from rich.console import Console
+    from rich.progress import track
+
+    def run(chunk: NDArray[np.int64]) -> None:
+        for i in chunk.tolist():
+            try:
+                work(i)
+            except Exception as error:  # decoders raise nearly anything on a broken file
+                failed[i] = str(error).split("\n")[0].split(" <_io")[0] or type(error).__name__
+
+    chunks = np.array_split(items, -(-items.size // _CHUNK))
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        done = pool.map(run, chunks)
+        console = Console(stderr=True)
+        for _ in track(done, title, len(chunks), console=console, transient=True, disable=not progress):
+            pass
+
+
+def _report(failed: dict[int, str], names: Sequence[str], broken: Broken) -> None:
+    if failed and (broken == "error" or len(failed) == len(names)):
+        first = min(failed)
+        others = f" (and {len(failed) - 1} more of {len(names)})" if len(failed) > 1 else ""
+        raise TailwiseError(
+            f"{names[first]}{others} cannot be read as an image: {failed[first]}. Repair or remove what is broken."
+        )
+
+
+def _open(source: Any) -> Image.Image:
+    from PIL import Image, UnidentifiedImageError
+
+    if source is None:
+        raise ValueError("it is empty")
+    try:
+        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+    except UnidentifiedImageError:
+        raise ValueError("it is not in a known image format") from None
+    except FileNotFoundError:
+        raise ValueError("there is no such file") from None
+
+
+def _is_grey(image: Image.Image) -> bool:
+    return image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
+
+
+def _common_size(shapes: NDArray[np.int64], image_size: int | None) -> tuple[int, int, tuple[str, ...]]:
+    """Return the height and width that images of these shapes are brought to, and what to say about it."""
+    if image_size is None and (shapes == shapes[0]).all():
+        return int(shapes[0, 0]), int(shapes[0, 1]), ()
+    size = image_size or min(DEFAULT_SIZE, int(np.median(shapes.min(axis=1))))
+    changed = int((shapes != size).any(axis=1).sum())
+    note = f"{changed} of {len(shapes)} images were resized and cut to {size} × {size} pixels"
+    hint = "" if image_size else "; set image_size for another size"
+    return size, size, (f"{note}{hint}.",) if changed else ()
+
+
+def _pixels(image: Image.Image, size: tuple[int, int], mode: str) -> NDArray[np.uint8]:
+    """Decode, turn upright, lay on white where transparent, and bring to this width and height."""
+    from PIL import Image, ImageOps
+
+    if image.size != size and not image.getexif().get(_ORIENTATION):
+        image.draft(None, size)  # lets JPEG decode at a fraction of its size, never below the one wanted
+    if image.mode.startswith("I"):  # 16 bits a pixel: keep the upper 8, where conversion would clip
+        image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
+    image = ImageOps.exif_transpose(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    image = image.convert(mode)
+    if image.size != size:
+        image = ImageOps.fit(image, size, Image.Resampling.BILINEAR)
+    pixels = np.asarray(image)
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels
