@@ -58,7 +58,7 @@ class Recipe:
         raise TailwiseError(f"recipe {self.name!r} needs a network, not a scikit-learn estimator.")
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
-        """Return the class prior that the learner's scores assume; the training prior unless training re-balanced it."""
+        """Return the class prior that the scores assume: the training prior, unless training re-balanced it."""
         return task.class_prior
 
     def posthoc(self, task: Task, scores: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[Step, ...]:
