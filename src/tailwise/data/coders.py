@@ -1,0 +1,175 @@
+"""From one column of numbers, dates, categories or text to columns of float32.
+
+Each coder is fitted by ``of(values, ...)``, has ``parts`` (a name for each of its output columns), and fills
+``out`` (n, len(parts)) from n values; what is missing becomes NaN.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Block = NDArray[np.float32]
+
+_ROWS = 65536  # of text encoded at a time
+_FIT_TEXTS = 50_000  # distinct texts that a text column's encoder is fitted on
+_SCALE_ROWS = 100_000  # that quartiles are taken of
+_LARGEST = 3e38  # of float32, nearly
+
+
+@dataclass(frozen=True)
+class Number:
+    """Numbers as they are."""
+
+    parts: tuple[str, ...] = ("",)
+
+    def fill(self, values: pl.Series, out: Block) -> None:
+        """Fill ``out`` (n, 1)."""
+        import polars as pl
+
+        out[:, 0] = values.clip(-_LARGEST, _LARGEST).cast(pl.Float32).to_numpy()
+
+
+@dataclass(frozen=True)
+class Ordinal:
+    """Categories as 0, 1, 2, from the commonest on."""
+
+    categories: tuple[str, ...]
+    parts: tuple[str, ...] = ("",)
+
+    @classmethod
+    def of(cls, values: pl.Series) -> Ordinal:
+        """Number the categories; those that are equally common in alphabetical order."""
+        counts = values.drop_nulls().rename("value").value_counts(name="n")
+        return cls(tuple(counts.sort("n", "value", descending=[True, False])["value"]))
+
+    def codes(self, values: pl.Series) -> NDArray[np.float32]:
+        """Return (n,) codes; NaN for what is missing or new."""
+        import polars as pl
+
+        return values.cast(pl.Enum(self.categories), strict=False).to_physical().cast(pl.Float32).to_numpy()
+
+    def new(self, values: pl.Series) -> pl.Series:
+        """Return the values that are none of the categories."""
+        return values.filter(values.is_not_null() & ~values.is_in(list(self.categories)))
+
+    def fill(self, values: pl.Series, out: Block) -> None:
+        """Fill ``out`` (n, 1)."""
+        out[:, 0] = self.codes(values)
+
+
+@dataclass(frozen=True)
+class OneHot(Ordinal):
+    """Categories as a column of zeros and ones each; all zero for what is missing or new."""
+
+    @classmethod
+    def of(cls, values: pl.Series) -> OneHot:
+        """Give each category a column."""
+        categories = Ordinal.of(values).categories
+        return cls(categories, categories)
+
+    def fill(self, values: pl.Series, out: Block) -> None:
+        """Fill ``out`` (n, n_categories)."""
+        codes = self.codes(values)
+        for code in range(len(self.categories)):
+            out[:, code] = codes == code
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Dates or texts as the columns that a skrub encoder makes of them."""
+
+    encoder: Any
+    parts: tuple[str, ...]
+
+    @classmethod
+    def of_dates(cls, values: pl.Series) -> Parts:
+        """Take dates apart: year, month, day, weekday, hour as far as they occur, and seconds since 1970."""
+        from skrub import DatetimeEncoder
+
+        return cls._fitted(DatetimeEncoder(add_weekday=True), values)
+
+    @classmethod
+    def of_texts(cls, values: pl.Series, components: int) -> Parts:
+        """Reduce the tf-idf of character n-grams to a few components."""
+        from skrub import StringEncoder
+
+        distinct = values.drop_nulls().unique(maintain_order=True).head(_FIT_TEXTS)
+        return cls._fitted(StringEncoder(n_components=components, random_state=0), distinct)
+
+    @classmethod
+    def _fitted(cls, encoder: Any, values: pl.Series) -> Parts:
+        columns = encoder.fit_transform(values.rename("")).columns
+        return cls(encoder, tuple(column.removeprefix("_").replace("string_enc_", "text ") for column in columns))
+
+    def fill(self, values: pl.Series, out: Block) -> None:
+        """Fill ``out`` (n, len(parts)), some rows at a time, and each distinct value of those once."""
+        import polars as pl
+
+        for start in range(0, len(values), _ROWS):
+            rows = values.slice(start, _ROWS).rename("")
+            distinct = rows.unique()
+            place = (
+                rows.rename("value")
+                .to_frame()
+                .join(
+                    pl.DataFrame({"value": distinct, "place": np.arange(len(distinct))}),
+                    on="value",
+                    how="left",
+                    nulls_equal=True,
+                    maintain_order="left",
+                )
+            )
+            encoded = self.encoder.transform(distinct).cast(pl.Float32).to_numpy()
+            encoded = np.where(distinct.is_null().to_numpy()[:, None], np.float32(np.nan), encoded)
+            out[start : start + _ROWS] = encoded[place["place"].to_numpy()]
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """Another coder's columns about zero, within (-3, 3); missing is 0, and flagged in a further column.
+
+    Source: Holzmüller et al., Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular Data, NeurIPS 2024,
+    section 3 (robust scaling and smooth clipping).
+    """
+
+    coder: Any
+    centre: Block
+    scale: Block
+    flagged: bool
+
+    @classmethod
+    def of(cls, coder: Any, values: pl.Series) -> Scaled:
+        """Centre on the median and scale by the quartile range, or by half the whole range where that is zero."""
+        present = values.drop_nulls()
+        present = present.gather_every(max(1, len(present) // _SCALE_ROWS))
+        raw = np.empty((len(present), len(coder.parts)), dtype=np.float32)
+        coder.fill(present, raw)
+        low, lower, middle, upper, high = np.quantile(raw, [0, 0.25, 0.5, 0.75, 1], axis=0)
+        spread = np.where(upper > lower, upper - lower, (high - low) / 2)
+        scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
+        return cls(coder, middle.astype(np.float32), scale.astype(np.float32), values.null_count() > 0)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The coder's, and the flag."""
+        return (*self.coder.parts, *(("missing",) if self.flagged else ()))
+
+    def fill(self, values: pl.Series, out: Block) -> None:
+        """Fill ``out`` (n, len(parts))."""
+        inner = out[:, : len(self.coder.parts)]
+        self.coder.fill(values, inner)
+        missing = np.isnan(inner[:, 0])
+        if self.flagged:
+            out[:, -1] = missing
+        for column, centre, scale in zip(inner.T, self.centre, self.scale, strict=True):
+            column -= centre
+            column *= scale
+            column /= np.sqrt(1 + (column / 3) ** 2)
+            column[missing] = 0

@@ -1,0 +1,167 @@
+"""Turn tables into float32 arrays, one column at a time, the same way in training and in prediction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from tailwise.data.coders import Number, OneHot, Ordinal, Parts, Scaled
+from tailwise.data.columns import Reading, lost_values, read_as
+from tailwise.data.frames import to_frame
+from tailwise.data.tables import require_columns
+from tailwise.errors import TailwiseError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+#: A name that comes back this often, a shop's say, is learned by trees as itself: its spelling has little to add.
+_RECURS = 100
+
+
+class TableEncoder(TransformerMixin, BaseEstimator):
+    """Encode a table's numbers, categories, booleans, dates and texts, with missing values, as one float32 array.
+
+    What each column holds is decided once, on the training data, and remembered: numbers may be written with thousands
+    separators, currencies or decimal commas, dates in several ways. Columns are matched by name, so their order does
+    not matter; further ones are ignored. Texts go through skrub's ``StringEncoder``, dates through its
+    ``DatetimeEncoder``, a column at a time into the array that is returned, so that little more memory is needed than
+    that array's. Deterministic.
+
+    Parameters
+    ----------
+    scale : False suits trees: a category is one number (0 for the commonest), missing is NaN. True suits networks and
+        linear models: a category is a column of zeros and ones per value, the rest is scaled by median and quartile
+        range and smoothly clipped to (-3, 3), missing is 0 and flagged in a column of its own
+    max_categories : a column of strings with more distinct values is text
+    text_components : output columns of a text column
+
+    Attributes
+    ----------
+    feature_names_in_, n_features_in_ : columns seen in training
+    readings_ : how each is read
+    notes_ : a line for whatever was left out or taken as missing
+
+    Raises
+    ------
+    TailwiseError
+        At ``fit``, if no column has values. At ``transform``, if a column is missing (the nearest name is suggested)
+        or holds something else than in training.
+    """
+
+    def __init__(self, *, scale: bool = False, max_categories: int = 40, text_components: int = 30) -> None:
+        self.scale = scale
+        self.max_categories = max_categories
+        self.text_components = text_components
+
+    def fit(self, X: Any, y: ArrayLike | None = None) -> TableEncoder:
+        """Decide how each column is read and encoded.
+
+        Parameters
+        ----------
+        X : (n, n_columns) polars or pandas frame, or anything that makes one
+        y : ignored
+        """
+        frame = to_frame(X)
+        self.feature_names_in_ = np.array(frame.columns, dtype=object)
+        self.n_features_in_ = frame.width
+        self.readings_ = [read_as(column, self.max_categories) for column in frame]
+        self.coders_ = []
+        notes: list[str] = []
+        for column, reading in zip(frame, self.readings_, strict=True):
+            values = reading(column)
+            self.coders_.append(self._coder(values, reading))
+            notes += _notes(column, values, reading)
+        self.notes_ = tuple(notes)
+        if not any(coder.parts for coder in self.coders_ if coder):
+            raise TailwiseError("no column of the table has values to learn from.")
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """Return (n, n_features_out) float32.
+
+        Parameters
+        ----------
+        X : (n, n_columns) as for :meth:`fit`, columns in any order
+        """
+        frame = self._columns(to_frame(X))
+        out = np.empty((frame.height, sum(len(coder.parts) for coder in self.coders_ if coder)), dtype=np.float32)
+        start = 0
+        for column, reading, coder in zip(frame, self.readings_, self.coders_, strict=True):
+            if coder:
+                coder.fill(reading(column), out[:, start : start + len(coder.parts)])
+                start += len(coder.parts)
+        return out
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
+        """Return a name for each output column."""
+        check_is_fitted(self)
+        pairs = zip(self.feature_names_in_, self.coders_, strict=True)
+        return np.array(
+            [f"{name} {part}".strip() for name, coder in pairs if coder for part in coder.parts], dtype=object
+        )
+
+    def check(self, X: Any) -> tuple[str, ...]:
+        """Return a line for what :meth:`transform` would ignore in X or take as missing.
+
+        Raises
+        ------
+        TailwiseError
+            As :meth:`transform`.
+        """
+        given = to_frame(X)
+        frame = self._columns(given)
+        extra = [name for name in given.columns if name not in frame.columns]
+        notes = []
+        if extra:
+            more = f" and {len(extra) - 5} more" if len(extra) > 5 else ""
+            notes.append(f"columns that training did not have are ignored: {', '.join(extra[:5])}{more}.")
+        for column, reading, coder in zip(frame, self.readings_, self.coders_, strict=True):
+            if not coder:
+                continue
+            values = reading(column)
+            notes += _notes(column, values, reading)
+            new = coder.new(values) if isinstance(coder, Ordinal) else values.head(0)
+            if len(new):
+                notes.append(
+                    f"column {column.name!r}: {len(new)} values that training did not have, such as {new[0]!r}, are "
+                    "taken as missing."
+                )
+        return tuple(notes)
+
+    def _columns(self, frame: pl.DataFrame) -> pl.DataFrame:
+        check_is_fitted(self)
+        wanted = self.feature_names_in_.tolist()
+        require_columns(frame.columns, wanted, "the table")
+        return frame.select(wanted)
+
+    def _coder(self, values: pl.Series, reading: Reading) -> Any:
+        if reading.kind == "empty":
+            return None
+        if reading.kind == "category":
+            return OneHot.of(values) if self.scale else Ordinal.of(values)
+        if reading.kind == "text":
+            if not self.scale and len(values) - values.null_count() >= _RECURS * values.drop_nulls().n_unique():
+                return Ordinal.of(values)
+            coder: Any = Parts.of_texts(values, self.text_components)
+        else:
+            coder = Parts.of_dates(values) if reading.kind == "date" else Number()
+        return Scaled.of(coder, values) if self.scale else coder
+
+
+def _notes(column: pl.Series, values: pl.Series, reading: Reading) -> list[str]:
+    """Say what reading a column lost."""
+    if reading.kind == "empty":
+        what = f"holds {column.dtype}, which is no feature," if column.null_count() < len(column) else "has no values"
+        return [f"column {column.name!r} {what} and is left out."]
+    if column.dtype.is_float() and (infinite := int(column.is_infinite().sum())):
+        return [f"column {column.name!r}: {infinite} infinite values are taken as missing."]
+    lost = lost_values(column, values)
+    if not len(lost):
+        return []
+    return [
+        f"column {column.name!r}: {len(lost)} values are not {reading.kind}s, such as {lost[0]!r}; taken as missing."
+    ]

@@ -1,0 +1,185 @@
+"""Data that is already in memory: frames, arrays, tensors and lists."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tailwise.data.dataset import Dataset, Kind
+from tailwise.data.labels import encode_labels
+from tailwise.errors import TailwiseError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def as_dataset(X: Any, y: ArrayLike | None = None, *, kind: Kind | None = None, name: str = "data") -> Dataset:
+    """Return data in memory as a :class:`Dataset`.
+
+    Parameters
+    ----------
+    X : a polars or pandas frame (a table, or texts where one column of long text is all there is); (n,) strings;
+        (n, height, width[, channels]) uint8 images, NumPy or torch (channels first is fine there);
+        (n, n_features) numbers, dense or sparse; or a Dataset, which is returned as it is if there is no ``y``
+    y : (n,) labels; see :func:`encode_labels`
+    kind : ``"table"``, ``"text"``, ``"image"`` or ``"array"``, where guessing would be wrong
+    name : for messages
+
+    Raises
+    ------
+    TailwiseError
+        If X is of none of these forms, holds infinity, has no rows, or not as many as ``y``; or as
+        :func:`encode_labels`. NaN stands for a missing value.
+    """
+    notes: tuple[str, ...] = ()
+    if isinstance(X, Dataset):
+        if y is None:
+            return X
+        kind, inputs, ids, notes, name = X.kind, X.inputs, X.ids, X.notes, X.name
+    else:
+        kind, inputs = _inputs(X, kind)
+        ids = np.arange(inputs.shape[0])
+    labels, class_labels = (None, np.array([], dtype=str)) if y is None else encode_labels(y, where="y")
+    return Dataset(kind, inputs, labels, class_labels, ids, name, notes)
+
+
+def take(inputs: Any, indices: ArrayLike) -> Any:
+    """Return the rows of a dataset's inputs with these indices."""
+    return inputs[np.asarray(indices)]
+
+
+def to_frame(X: Any) -> pl.DataFrame:
+    """Return a table as a polars frame.
+
+    Parameters
+    ----------
+    X : polars or pandas frame, mapping of columns, or (n, n_columns) array, whose columns are then called x0, x1, ...
+
+    Raises
+    ------
+    TailwiseError
+        If it is none of these, or two columns have one name.
+    """
+    import polars as pl
+
+    if isinstance(X, Dataset):
+        X = X.inputs
+    if isinstance(X, pl.LazyFrame):
+        return X.collect()
+    if isinstance(X, pl.DataFrame):
+        return X
+    if hasattr(X, "iloc") and hasattr(X, "columns"):
+        return _from_pandas(X)
+    if isinstance(X, dict):
+        return pl.DataFrame(X, strict=False)
+    array = np.asarray(X)
+    if array.ndim != 2:
+        raise TailwiseError(f"a table has rows and columns; got an array of shape {array.shape}.")
+    return pl.DataFrame(
+        {f"x{i}": array[:, i].tolist() if array.dtype == object else array[:, i] for i in range(array.shape[1])},
+        strict=False,
+    )
+
+
+def _from_pandas(frame: Any) -> pl.DataFrame:
+    import polars as pl
+
+    columns = [str(name) for name in frame.columns]
+    twice = next((name for name in columns if columns.count(name) > 1), None)
+    if twice is not None:
+        raise TailwiseError(f"the table has {columns.count(twice)} columns named {twice!r}; give each its own name.")
+    return pl.DataFrame([_series(name, frame.iloc[:, i]) for i, name in enumerate(columns)])
+
+
+def _series(name: str, column: Any) -> pl.Series:
+    """Return one pandas column; where it holds values of several types they become strings."""
+    import polars as pl
+    from pyarrow import ArrowException
+
+    try:
+        return pl.from_pandas(column, nan_to_null=True).rename(name)
+    except (ArrowException, pl.exceptions.PolarsError, TypeError, ValueError, OverflowError):
+        return pl.Series(name, [None if v is None or v != v else str(v) for v in column.tolist()], dtype=pl.String)
+
+
+def _inputs(X: Any, kind: Kind | None) -> tuple[Kind, Any]:
+    """Return the kind of the data and its inputs in the form that a dataset keeps."""
+    import polars as pl
+    from scipy import sparse
+
+    if isinstance(X, pl.DataFrame | pl.LazyFrame | dict) or (hasattr(X, "iloc") and hasattr(X, "columns")):
+        frame = to_frame(X)
+        if frame.height == 0:
+            raise TailwiseError("the table has no rows.")
+        column = text_column(frame) if kind is None else frame.columns[0] if kind == "text" else None
+        return ("text", texts(frame[column])) if column is not None else ("table", frame)
+    if sparse.issparse(X):
+        return "array", _numbers(X)
+    if hasattr(X, "detach"):
+        X = X.detach().cpu().numpy()
+        if X.ndim == 4 and X.shape[1] in (1, 3) and X.shape[3] not in (1, 3):
+            X = np.ascontiguousarray(X.transpose(0, 2, 3, 1))
+    array = X.to_numpy() if isinstance(X, pl.Series) else np.asarray(X)
+    if array.ndim in (3, 4) or kind == "image":
+        return "image", _pixels(array)
+    if array.ndim == 1 and (kind == "text" or _is_text(array)):
+        return "text", texts(array)
+    if kind == "table" or (array.ndim == 2 and array.dtype.kind in "UTO" and _is_text(array)):
+        return "table", to_frame(array)
+    return "array", _numbers(array)
+
+
+def text_column(frame: pl.DataFrame) -> str | None:
+    """Return the name of a frame's only column if it holds free text: several words, mostly different."""
+    import polars as pl
+
+    if frame.width != 1 or frame.dtypes[0] != pl.String:
+        return None
+    values = frame.to_series().drop_nulls().head(1000)
+    if values.is_empty():
+        return None
+    words = values.str.count_matches(r"\S+").median()
+    return frame.columns[0] if float(words or 0) >= 4 and values.n_unique() > len(values) / 2 else None  # type: ignore[arg-type]
+
+
+def texts(column: Any) -> NDArray[Any]:
+    """Return (n,) texts; a missing one is empty."""
+    values = column.to_list() if hasattr(column, "to_list") else list(column)
+    out = np.empty(len(values), dtype=object)
+    out[:] = ["" if v is None or v != v else str(v) for v in values]
+    return out
+
+
+def _is_text(array: NDArray[Any]) -> bool:
+    if array.dtype.kind == "O":
+        return any(isinstance(value, str) for value in array.flat[:1000])
+    return array.dtype.kind in "UT"
+
+
+def _pixels(array: NDArray[Any]) -> NDArray[np.uint8]:
+    if array.dtype != np.uint8 or array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[3] not in (1, 3)):
+        raise TailwiseError(
+            "images must be uint8, 0 to 255, of shape (n, height, width) or (n, height, width, 1 or 3); "
+            f"got {array.dtype} of shape {array.shape}."
+        )
+    return array[..., None] if array.ndim == 3 else array
+
+
+def _numbers(array: Any) -> Any:
+    """Check an array as scikit-learn does, but let NaN be, and say where infinity is."""
+    from scipy import sparse
+    from sklearn.utils import check_array
+
+    try:
+        array = check_array(array, accept_sparse="csr", ensure_all_finite=False)
+    except TailwiseError:
+        raise
+    except ValueError as error:
+        raise TailwiseError(" ".join(str(error).split())) from None
+    values = array.data if sparse.issparse(array) else array
+    if values.dtype.kind == "f" and np.isinf(values).any():
+        at = "" if sparse.issparse(array) else " in row {}, column {}".format(*np.argwhere(np.isinf(values))[0])
+        raise TailwiseError(f"X holds infinity{at}; replace it by a number, or by NaN for a missing value.")
+    return array

@@ -1,0 +1,154 @@
+"""Turn texts into features: offline and light by default, or by a language model in a local folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.preprocessing import normalize
+from sklearn.utils.validation import check_is_fitted
+
+from tailwise._optional import require
+from tailwise.data.frames import texts
+from tailwise.data.tables import existing
+from tailwise.errors import TailwiseError
+
+_BUCKETS = 2**20
+
+
+class TextEncoder(TransformerMixin, BaseEstimator):
+    """Encode texts by the tf-idf of their words, word pairs and character 3- and 4-grams; offline, in any language.
+
+    N-grams are hashed, so that a fitted encoder is two arrays, however many words there are; the buckets that occur in
+    most texts are kept. Weights are ``(1 + log tf) * idf`` with ``idf = 1 + log((1 + n) / (1 + df))``, and words and
+    characters are each scaled to unit length. Deterministic.
+
+    Parameters
+    ----------
+    max_features : output columns of words and of characters, each at most this many
+
+    Attributes
+    ----------
+    buckets_, idf_ : for words and for characters, (n_kept,) hash buckets and their inverse document frequencies
+
+    Raises
+    ------
+    TailwiseError
+        At ``fit``, if no text has a word in it.
+    """
+
+    def __init__(self, max_features: int = 50_000) -> None:
+        self.max_features = max_features
+
+    def fit(self, X: Any, y: ArrayLike | None = None) -> TextEncoder:
+        """Choose the n-grams.
+
+        Parameters
+        ----------
+        X : (n,) strings, as a list, array or series; None is an empty text
+        y : ignored
+        """
+        self._fit(_count(X))
+        return self
+
+    def fit_transform(self, X: Any, y: ArrayLike | None = None, **fit_params: Any) -> sparse.csr_matrix:
+        """Choose the n-grams and encode the same texts, hashing each once."""
+        counts = _count(X)
+        self._fit(counts)
+        return self._weigh(counts)
+
+    def transform(self, X: Any) -> sparse.csr_matrix:
+        """Return (n, n_features) float32 CSR."""
+        check_is_fitted(self)
+        return self._weigh(_count(X))
+
+    def _fit(self, counts: list[sparse.csr_matrix]) -> None:
+        self.buckets_, self.idf_ = [], []
+        for matrix in counts:
+            frequency = np.bincount(matrix.indices, minlength=_BUCKETS)
+            kept = np.argsort(-frequency, kind="stable")[: self.max_features]
+            kept = np.sort(kept[frequency[kept] > 0])
+            self.buckets_.append(kept)
+            self.idf_.append((1 + np.log((1 + matrix.shape[0]) / (1 + frequency[kept]))).astype(np.float32))
+        if not sum(kept.size for kept in self.buckets_):
+            raise TailwiseError("no text has a word in it to learn from.")
+
+    def _weigh(self, counts: list[sparse.csr_matrix]) -> sparse.csr_matrix:
+        blocks = []
+        for matrix, kept, idf in zip(counts, self.buckets_, self.idf_, strict=True):
+            block = matrix[:, kept]
+            block.data = (1 + np.log(block.data)) * idf[block.indices]
+            blocks.append(normalize(block, copy=False))
+        return sparse.hstack(blocks, format="csr", dtype=np.float32)
+
+
+def _count(X: Any) -> list[sparse.csr_matrix]:
+    """Return how often each hashed word n-gram, and each character n-gram, occurs in each text."""
+    documents = texts(X)
+    common = {"n_features": _BUCKETS, "alternate_sign": False, "norm": None, "dtype": np.float32}
+    words = HashingVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **common)
+    characters = HashingVectorizer(analyzer="char_wb", ngram_range=(3, 4), **common)
+    return [words.transform(documents), characters.transform(documents)]
+
+
+class SentenceEncoder(TransformerMixin, BaseEstimator):
+    """Encode texts by a sentence-transformers or Hugging Face model in a local folder; nothing is downloaded.
+
+    Needs ``tailwise[text]``. Weights are read from safetensors only, and no code in the folder is run.
+
+    Parameters
+    ----------
+    model_folder : the folder
+    batch_size : texts at a time
+
+    Raises
+    ------
+    MissingExtraError
+        If sentence-transformers is not installed.
+    TailwiseError
+        If there is no such folder, or no model in it that can be read.
+    """
+
+    def __init__(self, model_folder: str, batch_size: int = 64) -> None:
+        self.model_folder = model_folder
+        self.batch_size = batch_size
+
+    def fit(self, X: Any = None, y: ArrayLike | None = None) -> SentenceEncoder:
+        """Check that the model can be loaded; there is nothing to fit."""
+        self._model()
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """Return (n, n_dimensions) float32.
+
+        Parameters
+        ----------
+        X : (n,) strings
+        """
+        return self._model().encode(
+            texts(X).tolist(), batch_size=self.batch_size, convert_to_numpy=True, show_progress_bar=False
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "_loaded"}
+
+    def _model(self) -> Any:
+        if not hasattr(self, "_loaded"):
+            library = require("sentence_transformers", "text")
+            folder = existing(Path(self.model_folder))
+            try:
+                self._loaded = library.SentenceTransformer(
+                    str(folder), local_files_only=True, model_kwargs={"use_safetensors": True}
+                )
+            except (OSError, ValueError) as error:
+                reason = str(error).partition("\n")[0]
+                raise TailwiseError(f"{folder} has no language model that can be read: {reason}") from None
+        return self._loaded
