@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
-from tailwise.losses._mechanism import ClassificationLoss, floored_counts
+from tailwise.counts import class_prior
+from tailwise.losses._fused import at_least_float32
+from tailwise.losses._mechanism import ClassificationLoss, as_rows, floored_counts, is_hard, per_class
 
 
 def _log_prior(class_counts: ArrayLike) -> NDArray[np.float64]:
@@ -48,3 +53,89 @@ class LogitAdjustedLoss(ClassificationLoss):
 
     def __init__(self, class_counts: ArrayLike, tau: float = 1.0, **options: Any) -> None:
         super().__init__(bias=tau * _log_prior(class_counts), **options)
+
+
+class VSLoss(ClassificationLoss):
+    """Vector scaling: a multiplicative and an additive adjustment per class.
+
+    ``-log(e^(D_y z_y + i_y) / sum_j e^(D_j z_j + i_j))`` with ``D_j = (n_j / n_max)^gamma`` and ``i_j = tau log pi_j``
+
+    Parameters
+    ----------
+    class_counts : (n_classes,)
+    gamma : 0 is logit adjustment
+    tau : 0 is class-dependent temperatures; both 0 is cross-entropy
+    **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
+
+    Source: Kini et al., Label-Imbalanced and Group-Sensitive Classification under Overparameterization, NeurIPS
+    2021, equation 2 and section 3; the scale is one over ``(n_max / n_j)^gamma`` of the authors' code (class_imbalance
+    /losses.py), whose defaults these are.
+    Deviates: a class without examples counts as if it had one.
+    """
+
+    def __init__(self, class_counts: ArrayLike, gamma: float = 0.3, tau: float = 1.0, **options: Any) -> None:
+        counts = floored_counts(class_counts)
+        super().__init__(scale=(counts / counts.max()) ** gamma, bias=tau * _log_prior(class_counts), **options)
+
+
+class CDTLoss(ClassificationLoss):
+    """Class-dependent temperatures: the logit of a rarer class is divided by a larger number while training.
+
+    ``-log(e^(z_y / a_y) / sum_j e^(z_j / a_j))`` with ``a_j = (n_max / n_j)^gamma``
+
+    Parameters
+    ----------
+    class_counts : (n_classes,)
+    gamma : 0 is cross-entropy
+    **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
+
+    Source: Ye et al., Identifying and Compensating for Feature Deviation in Imbalanced Deep Learning, arXiv
+    2001.01385, 2020, equations 4 and 5.
+    Deviates: a class without examples counts as if it had one.
+    """
+
+    def __init__(self, class_counts: ArrayLike, gamma: float = 0.3, **options: Any) -> None:
+        counts = floored_counts(class_counts)
+        super().__init__(scale=(counts / counts.max()) ** gamma, **options)
+
+
+class LADELoss(BalancedSoftmaxLoss):
+    """Balanced softmax plus a regulariser that pulls the logits towards the log of density ratios.
+
+    To the balanced softmax of each example is added ``alpha`` times, for the batch,
+    ``sum_c pi_c (-mean_{y_i = c} z_ic + L_c + lambda L_c^2)`` with
+    ``L_c = log mean_i(e^z_ic / (n_classes pi_c))``.
+
+    Parameters
+    ----------
+    class_counts : (n_classes,)
+    alpha : 0 is balanced softmax
+    lam : lambda, the weight of the square that keeps the estimate from drifting
+    **options : as for :class:`BalancedSoftmaxLoss`
+
+    Source: Hong et al., Disentangling Label Distribution for Long-tailed Visual Recognition, CVPR 2021, equations 10
+    to 13. Verified: the regulariser equals the authors' loss/LADELoss.py.
+    Deviates: a class absent from a batch contributes no mean, as in the authors' code; a class without training
+    examples has share 0 of the regulariser.
+    """
+
+    prior: Tensor
+    bias: Tensor
+
+    def __init__(self, class_counts: ArrayLike, alpha: float = 0.1, lam: float = 0.1, **options: Any) -> None:
+        super().__init__(class_counts, **options)
+        self.alpha, self.lam = alpha, lam
+        self.register_buffer("prior", per_class(class_prior(class_counts)))
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
+        loss = super().forward(logits, targets)
+        logits = at_least_float32(logits)
+        rows = as_rows(targets, logits, self.ignore_index)
+        seen = rows.sum(0)
+        mean_of_own = (rows * logits).sum(0) / seen.clamp_min(torch.finfo(logits.dtype).tiny)
+        if is_hard(targets):
+            logits = logits.masked_fill((targets == self.ignore_index)[:, None], -torch.inf)
+        n_kept = rows.sum().clamp_min(1)
+        log_ratio = logits.logsumexp(0) - n_kept.log() - self.bias - math.log(logits.shape[1])
+        return loss + self.alpha * (self.prior * (log_ratio + self.lam * log_ratio**2 - mean_of_own)).sum()

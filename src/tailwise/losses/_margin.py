@@ -1,14 +1,17 @@
-"""Margins on the logit of the target: larger for rarer classes."""
+"""Margins: fixed on the logit of the target, or random on every logit, and larger for rarer classes."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from tailwise.counts import check_counts
-from tailwise.losses._mechanism import ClassificationLoss
+from tailwise.losses._fused import at_least_float32
+from tailwise.losses._mechanism import ClassificationLoss, floored_counts, per_class
 
 
 class LDAMLoss(ClassificationLoss):
@@ -33,3 +36,88 @@ class LDAMLoss(ClassificationLoss):
         counts = check_counts(class_counts)
         rarest = counts[counts > 0].min()
         super().__init__(margin=max_margin * (np.maximum(counts, rarest) / rarest) ** -0.25, scale=scale, **options)
+
+
+def _rarity(class_counts: ArrayLike, reference: float | None = None) -> NDArray[np.float64]:
+    """Return ``log(reference / n_j)`` over its maximum: 1 for the rarest class; the reference is the largest count."""
+    counts = floored_counts(class_counts)
+    rarity = np.log(reference or counts.max()) - np.log(counts)
+    return rarity / rarity.max() if rarity.any() else rarity
+
+
+class _NoisyLoss(ClassificationLoss):
+    """A loss whose logits get noise of a size that depends on the class, while training only."""
+
+    amplitude: Tensor
+
+    def __init__(self, amplitude: ArrayLike, sigma: float, generator: torch.Generator | None, **options: Any) -> None:
+        super().__init__(**options)
+        self.register_buffer("amplitude", per_class(amplitude))
+        self.sigma, self.generator = sigma, generator
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
+        if not self.training:
+            return super().forward(logits, targets)
+        noise = torch.empty(logits.shape, dtype=self.amplitude.dtype, device=logits.device)
+        noise.normal_(std=self.sigma, generator=self.generator).clamp_(-1, 1).abs_().mul_(self.amplitude)
+        return super().forward(at_least_float32(logits) + noise, targets)
+
+
+class GCLLoss(_NoisyLoss):
+    """Gaussian-clouded logits, for cosine logits: the rarer a class, the more is taken from its logit at random.
+
+    Cross-entropy of ``s (z_j - |e| d_j - m [j = y])``, with ``e`` drawn from a normal of deviation ``sigma`` and
+    clamped to [-1, 1], and ``d_j = (log n_max - log n_j) / (log n_max - log n_min)``.
+
+    Parameters
+    ----------
+    class_counts : (n_classes,)
+    margin : taken from the logit of the target, as well
+    scale : multiplies the logits after noise and margin
+    sigma : deviation of the noise; none is added in ``eval()``
+    generator : where the noise comes from; None is torch's own, as for dropout
+    **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
+
+    Source: Li et al., Long-Tailed Visual Recognition via Gaussian Clouded Logit Adjustment, CVPR 2022, equations 8
+    to 10; sigma 1/3, the clamp and the absolute value as in the authors' code.
+    Deviates: a class without examples counts as if it had one.
+    """
+
+    def __init__(
+        self,
+        class_counts: ArrayLike,
+        margin: float = 0.5,
+        scale: float = 30.0,
+        sigma: float = 1 / 3,
+        *,
+        generator: torch.Generator | None = None,
+        **options: Any,
+    ) -> None:
+        amplitude = -_rarity(class_counts)
+        margins = np.full_like(amplitude, margin)
+        super().__init__(amplitude, sigma, generator, margin=margins, scale=scale, **options)
+
+
+class BLVLoss(_NoisyLoss):
+    """Balancing logit variation: the rarer a class, the more is added to its logit at random.
+
+    Cross-entropy of ``z_j + |e| c_j / max_k c_k``, with ``e`` drawn from a normal of deviation ``sigma`` and clamped to
+    [-1, 1], and ``c_j = log(sum_k n_k / n_j)``.
+
+    Parameters
+    ----------
+    class_counts : (n_classes,)
+    sigma : deviation of the noise; none is added in ``eval()``
+    generator : where the noise comes from; None is torch's own, as for dropout
+    **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
+
+    Source: Wang et al., Balancing Logit Variation for Long-tailed Semantic Segmentation, CVPR 2023, equations 4 and
+    5; the clamp and the absolute value as in the authors' code.
+    Deviates: a class without examples counts as if it had one.
+    """
+
+    def __init__(
+        self, class_counts: ArrayLike, sigma: float = 4.0, *, generator: torch.Generator | None = None, **options: Any
+    ) -> None:
+        super().__init__(_rarity(class_counts, floored_counts(class_counts).sum()), sigma, generator, **options)

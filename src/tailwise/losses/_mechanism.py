@@ -12,9 +12,11 @@ from torch.nn import functional as F  # noqa: N812
 
 from tailwise.counts import check_counts
 from tailwise.errors import TailwiseError
+from tailwise.losses._fused import AdjustedNLL, adjust
 
 Reduction = Literal["none", "mean", "sum"]
 _REDUCTIONS = ("none", "mean", "sum")
+_LARGE = 1 << 20  # entries; measured on a CPU, see benchmarks/losses_speed.py
 
 
 def adjusted_cross_entropy(
@@ -41,6 +43,9 @@ def adjusted_cross_entropy(
     weight : (n_classes,), as in ``torch.nn.functional.cross_entropy``
     ignore_index, reduction, label_smoothing : as in ``torch.nn.functional.cross_entropy``
 
+    Only logits (and rows) get a gradient from large batches: scale, margin and bias are constants here. To learn a
+    scale or bias, apply it to the logits first.
+
     Raises
     ------
     TailwiseError
@@ -52,13 +57,34 @@ def adjusted_cross_entropy(
     the label itself.
     """
     check_batch(logits, targets, weight, bias, margin, scale, ignore_index=ignore_index, reduction=reduction)
-    adjusted = adjust(logits, targets, scale, margin, bias)
+    try:
+        return _cross_entropy(logits, targets, scale, margin, bias, weight, ignore_index, reduction, label_smoothing)
+    except (IndexError, RuntimeError):  # torch met a code out of range: find out which
+        check_range(targets, logits.shape[1], ignore_index)
+        raise
+
+
+def _cross_entropy(
+    logits: Tensor,
+    targets: Tensor,
+    scale: Tensor | float | None,
+    margin: Tensor | None,
+    bias: Tensor | None,
+    weight: Tensor | None,
+    ignore_index: int,
+    reduction: Reduction,
+    label_smoothing: float,
+) -> Tensor:
+    is_adjusted = scale is not None or margin is not None or bias is not None
+    if is_adjusted and label_smoothing == 0 and is_hard(targets) and _pays_to_fuse(logits):
+        nll, _ = AdjustedNLL.apply(logits, targets, scale, margin, bias, ignore_index)
+        return reduce(nll, reduction, example_weight(nll, weight, targets, ignore_index))
+    adjusted = adjust(logits, targets, scale, margin, bias, ignore_index)
     if weight is None or label_smoothing == 0:
-        weight = None if weight is None else weight.to(adjusted.dtype)
         return F.cross_entropy(
             adjusted,
             targets if is_hard(targets) else targets.to(adjusted.dtype),
-            weight=weight,
+            weight=None if weight is None else weight.to(adjusted.dtype),
             ignore_index=ignore_index,
             reduction=reduction,
             label_smoothing=label_smoothing,
@@ -67,35 +93,16 @@ def adjusted_cross_entropy(
         smoothed = F.cross_entropy(
             adjusted, targets, ignore_index=ignore_index, reduction="none", label_smoothing=label_smoothing
         )
-        return reduce(smoothed, reduction, example_weight(weight, targets, ignore_index))
+        return reduce(smoothed, reduction, example_weight(smoothed, weight, targets, ignore_index))
     log_p = F.log_softmax(adjusted, dim=1)
     weighted = targets * weight
     sharp = (weighted * log_p).sum(1)
     return reduce(-(1 - label_smoothing) * sharp - label_smoothing * weighted.sum(1) * log_p.mean(1), reduction)
 
 
-def adjust(
-    logits: Tensor, targets: Tensor, scale: Tensor | float | None, margin: Tensor | None, bias: Tensor | None
-) -> Tensor:
-    """Return ``scale * (logits - margin of the target) + bias`` in at least float32, as one new tensor at most."""
-    logits = at_least_float32(logits)
-    fresh = logits
-    if margin is not None:
-        if is_hard(targets):
-            index = targets.clamp_min(0)
-            fresh = logits.scatter_add(1, index[:, None], -margin.to(logits.dtype)[index][:, None])
-        else:
-            fresh = logits - margin * targets
-    if scale is not None:
-        fresh = fresh * scale if fresh is logits else fresh.mul_(scale)
-    if bias is not None:
-        fresh = fresh + bias if fresh is logits else fresh.add_(bias)
-    return fresh
-
-
-def at_least_float32(logits: Tensor) -> Tensor:
-    """Return half-precision logits in float32, others as they are."""
-    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+def _pays_to_fuse(logits: Tensor) -> bool:
+    """Say whether the logits are so large that memory traffic outweighs the fixed cost of a Python function."""
+    return logits.numel() >= _LARGE and not torch.compiler.is_compiling()
 
 
 def is_hard(targets: Tensor) -> bool:
@@ -103,9 +110,10 @@ def is_hard(targets: Tensor) -> bool:
     return targets.ndim == 1
 
 
-def example_weight(weight: Tensor, targets: Tensor, ignore_index: int) -> Tensor:
-    """Return the weight of each example's class code, 0 where it is ignored."""
-    return weight[targets.clamp_min(0)] * (targets != ignore_index)
+def example_weight(losses: Tensor, weight: Tensor | None, targets: Tensor, ignore_index: int) -> Tensor:
+    """Return the weight of each example's class code, 0 where it is ignored, in the losses' dtype."""
+    kept = (targets != ignore_index).to(losses.dtype)
+    return kept if weight is None else weight.to(losses.dtype)[targets.clamp_min(0)] * kept
 
 
 def reduce(losses: Tensor, reduction: Reduction, weights: Tensor | None = None) -> Tensor:
@@ -147,20 +155,18 @@ def check_batch(
             raise TailwiseError(f"the loss was built for {values.shape[-1]} classes, but the logits have {n_classes}.")
     if reduction not in _REDUCTIONS:
         raise TailwiseError(f"unknown reduction {reduction!r}: use none, mean or sum.")
-    if is_hard(targets) and targets.device.type == "cpu" and batch and not torch.compiler.is_compiling():
-        _check_range(targets, n_classes, ignore_index)
 
 
-def _check_range(targets: Tensor, n_classes: int, ignore_index: int) -> None:
-    low, high = (int(end) for end in targets.aminmax())
-    if low >= 0 and high < n_classes:
+def check_range(targets: Tensor, n_classes: int, ignore_index: int) -> None:
+    """Raise TailwiseError if a class code is out of range; on the CPU only, elsewhere looking would synchronise."""
+    if not is_hard(targets) or targets.device.type != "cpu":
         return
     bad = targets[((targets < 0) | (targets >= n_classes)) & (targets != ignore_index)]
     if bad.numel():
         raise TailwiseError(
             f"class code {int(bad[0])} is out of range for {n_classes} classes; "
             f"codes to leave out are named by ignore_index (now {ignore_index})."
-        )
+        ) from None
 
 
 def per_class(values: ArrayLike | Tensor) -> Tensor:
@@ -223,3 +229,22 @@ class ClassificationLoss(nn.Module):
     def extra_repr(self) -> str:
         """Show how the loss is reduced."""
         return f"reduction={self.reduction!r}"
+
+
+def as_rows(targets: Tensor, logits: Tensor, ignore_index: int) -> Tensor:
+    """Return targets as rows in the dtype of the logits; an ignored code becomes a row of zeros."""
+    if not is_hard(targets):
+        return targets.to(logits.dtype)
+    kept = targets != ignore_index
+    try:
+        return torch.zeros_like(logits, requires_grad=False).scatter_(
+            1, targets.masked_fill(~kept, 0)[:, None], kept.to(logits.dtype)[:, None]
+        )
+    except RuntimeError:
+        check_range(targets, logits.shape[1], ignore_index)
+        raise
+
+
+def kept_examples(targets: Tensor, losses: Tensor, ignore_index: int) -> Tensor | None:
+    """Return 1 for each example that counts and 0 for each that is ignored; None where rows count them all."""
+    return (targets != ignore_index).to(losses.dtype) if is_hard(targets) else None

@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from tailwise.counts import Weighting, class_weights
+from tailwise.losses._fused import at_least_float32
 from tailwise.losses._mechanism import (
     ClassificationLoss,
     Reduction,
-    at_least_float32,
+    adjusted_cross_entropy,
     check_batch,
     example_weight,
     is_hard,
@@ -87,14 +88,17 @@ class FocalLoss(ClassificationLoss):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
-        check_batch(logits, targets, self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
-        logits = at_least_float32(logits)
         if is_hard(targets):
-            nll = F.cross_entropy(logits, targets, ignore_index=self.ignore_index, reduction="none")
-            weight = torch.ones_like(logits[0]) if self.weight is None else self.weight
-            return reduce(focal(nll, self.gamma), self.reduction, example_weight(weight, targets, self.ignore_index))
+            nll = adjusted_cross_entropy(logits, targets, ignore_index=self.ignore_index, reduction="none")
+            return reduce(
+                focal(nll, self.gamma),
+                self.reduction,
+                example_weight(nll, self.weight, targets, self.ignore_index),
+            )
+        check_batch(logits, targets, self.weight, reduction=self.reduction)
         rows = targets if self.weight is None else targets * self.weight
-        return reduce((rows * focal(-F.log_softmax(logits, dim=1), self.gamma)).sum(1), self.reduction)
+        nll = -F.log_softmax(at_least_float32(logits), dim=1)
+        return reduce((rows * focal(nll, self.gamma)).sum(1), self.reduction)
 
 
 def focal(nll: Tensor, gamma: float) -> Tensor:

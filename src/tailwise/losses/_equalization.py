@@ -1,0 +1,215 @@
+"""Protect rare classes from the pushes of frequent ones: equalization (softmax, sigmoid, by gradients) and seesaw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from tailwise.counts import class_prior
+from tailwise.losses._fused import at_least_float32
+from tailwise.losses._mechanism import (
+    ClassificationLoss,
+    adjusted_cross_entropy,
+    as_rows,
+    check_batch,
+    floored_counts,
+    kept_examples,
+    per_class,
+    reduce,
+)
+
+
+class SoftmaxEqualizationLoss(ClassificationLoss):
+    """Softmax that leaves tail classes out of the denominator of other classes' examples, at random.
+
+    ``-log(e^z_y / sum_j w_j e^z_j)`` with ``w_j = 1 - b T(f_j) (1 - [j = y])``, where ``T(f)`` is 1 for classes whose
+    share of the examples is below ``threshold``, and ``b`` is 1 with probability ``gamma``.
+
+    Parameters
+    ----------
+    class_counts : (n_classes,)
+    threshold : share of the training examples below which a class belongs to the tail
+    gamma : probability that a tail class is left out; 0 is cross-entropy
+    generator : where the choices come from; None is torch's own, as for dropout
+    **options : ``weight``, ``ignore_index``, ``reduction``
+
+    With rows, a tail class with any share in an example is kept. In ``eval()`` it is cross-entropy.
+
+    Source: Tan et al., Equalization Loss for Long-Tailed Object Recognition, CVPR 2020, equations 7 to 9.
+    """
+
+    tail: Tensor
+
+    def __init__(
+        self,
+        class_counts: ArrayLike,
+        threshold: float = 3e-3,
+        gamma: float = 0.9,
+        *,
+        generator: torch.Generator | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.register_buffer("tail", torch.as_tensor(class_prior(class_counts) < threshold))
+        self.gamma, self.generator = gamma, generator
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
+        check_batch(logits, targets, self.tail)
+        if not self.training:
+            return super().forward(logits, targets)
+        draws = torch.rand(logits.shape, device=logits.device, generator=self.generator)
+        left_out = (draws < self.gamma) & self.tail
+        left_out &= as_rows(targets, draws, self.ignore_index) == 0
+        # the lowest finite number, as -inf would meet the zeros of rows and become nan
+        lowest = torch.finfo(at_least_float32(logits[:0]).dtype).min / 4
+        return super().forward(at_least_float32(logits).masked_fill(left_out, lowest), targets)
+
+
+class SeesawLoss(ClassificationLoss):
+    """Softmax that turns down the push of a frequent class's example on rarer classes, unless they take it wrongly.
+
+    ``-log(e^z_y / (e^z_y + sum_{j != y} M_yj C_yj e^z_j))`` with the mitigation factor
+    ``M_yj = min(1, (n_j / n_y)^p)`` and the compensation factor ``C_yj = max(1, (p_j / p_y)^q)``.
+
+    Parameters
+    ----------
+    class_counts : (n_classes,)
+    p, q : strength of mitigation and compensation; both 0 is cross-entropy
+    eps : ``p_y`` is taken to be at least this in the compensation factor
+    **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
+
+    Source: Wang et al., Seesaw Loss for Long-Tailed Instance Segmentation, CVPR 2021, equations 4 to 8; ``eps`` as in
+    the authors' code (mmdetection, seesaw_loss.py). Verified: equals that code.
+    Deviates: the class counts are known beforehand, where the authors count during training; a class without
+    examples counts as if it had one, as in their code. The factors of rows are averaged over the row.
+    """
+
+    log_counts: Tensor
+
+    def __init__(
+        self, class_counts: ArrayLike, p: float = 0.8, q: float = 2.0, eps: float = 1e-2, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.register_buffer("log_counts", per_class(np.log(floored_counts(class_counts))))
+        self.p, self.q, self.eps = p, q, eps
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
+        check_batch(logits, targets, self.log_counts)
+        return adjusted_cross_entropy(
+            logits,
+            targets,
+            bias=self._log_factors(logits, targets),
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
+        )
+
+    @torch.no_grad()
+    def _log_factors(self, logits: Tensor, targets: Tensor) -> Tensor:
+        logits = at_least_float32(logits)
+        log_p_floor = logits.logsumexp(1, keepdim=True) + np.log(self.eps)
+        if targets.ndim == 1:
+            index = targets.clamp(0, logits.shape[1] - 1)
+            own, own_count = logits.gather(1, index[:, None]), self.log_counts[index][:, None]
+        else:
+            own, own_count = (targets * logits).sum(1, keepdim=True), (targets * self.log_counts).sum(1, keepdim=True)
+        factors = (logits - torch.maximum(own, log_p_floor)).clamp_(min=0).mul_(self.q)
+        return factors.add_((self.log_counts - own_count).clamp_(max=0), alpha=self.p)
+
+
+class EqualizationLoss(ClassificationLoss):
+    """Sigmoid cross-entropy that spares tail classes the examples of other classes.
+
+    ``-sum_j w_j log p^_j`` with ``p^_j = p_j`` for a class the example has and ``1 - p_j`` otherwise, and
+    ``w_j = 1 - T(f_j) (1 - y_j)``, where ``T(f)`` is 1 for classes whose share of the examples is below ``threshold``.
+
+    Parameters
+    ----------
+    class_counts : (n_classes,)
+    threshold : share of the training examples below which a class belongs to the tail; 0 is sigmoid cross-entropy
+    **options : ``ignore_index``, ``reduction``; the mean is over examples, the classes are summed
+
+    Targets are (batch,) class codes or (batch, n_classes) labels, several of which may be 1.
+
+    Source: Tan et al., Equalization Loss for Long-Tailed Object Recognition, CVPR 2020, equations 3 and 4.
+    Verified: equals the authors' code (eql.detectron2, projects/EQL/eql/fast_rcnn.py) on foreground examples.
+    Deviates: every example is foreground; there is no background class.
+    """
+
+    spared: Tensor
+
+    def __init__(self, class_counts: ArrayLike, threshold: float = 1.76e-3, **options: Any) -> None:
+        super().__init__(**options)
+        self.register_buffer("spared", per_class(class_prior(class_counts) < threshold))
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
+        check_batch(logits, targets, self.spared, reduction=self.reduction)
+        logits = at_least_float32(logits)
+        rows = as_rows(targets, logits, self.ignore_index)
+        losses = F.binary_cross_entropy_with_logits(logits, rows, 1 - self.spared * (1 - rows), reduction="none").sum(1)
+        return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
+
+
+class EqualizationLossV2(ClassificationLoss):
+    """Sigmoid cross-entropy that balances, class by class, the gradients from examples with and without it.
+
+    ``sum_j (q_j y_j + r_j (1 - y_j)) BCE_j`` with ``r_j = f(g_j)``, ``q_j = 1 + alpha (1 - f(g_j))``,
+    ``f(x) = 1 / (1 + e^(-gamma (x - mu)))`` and ``g_j`` the gradient summed so far over examples that have the class,
+    over that of those that do not.
+
+    Parameters
+    ----------
+    n_classes : number of classes
+    gamma, mu, alpha : shape of the mapping
+    **options : ``ignore_index``, ``reduction``; the mean is over examples, the classes are summed
+
+    The sums are buffers, kept in checkpoints, and grow in ``train()`` only; across processes they are summed.
+
+    Source: Tan et al., Equalization Loss v2: A New Gradient Balance Approach for Long-tailed Object Detection, CVPR
+    2021, equations 3 to 6. Verified: equals the authors' code (eqlv2, mmdet/models/losses/eqlv2.py).
+    Deviates: a class has weights 1 until it has seen a gradient; there is no background class.
+    """
+
+    positive: Tensor
+    negative: Tensor
+
+    def __init__(
+        self, n_classes: int, gamma: float = 12.0, mu: float = 0.8, alpha: float = 4.0, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.register_buffer("positive", torch.zeros(n_classes))
+        self.register_buffer("negative", torch.zeros(n_classes))
+        self.gamma, self.mu, self.alpha = gamma, mu, alpha
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
+        check_batch(logits, targets, self.positive, reduction=self.reduction)
+        logits = at_least_float32(logits)
+        rows = as_rows(targets, logits, self.ignore_index)
+        kept = kept_examples(targets, logits, self.ignore_index)
+        ratio = self.positive / self.negative.clamp_min(1e-10)
+        turned_down = torch.sigmoid(self.gamma * (ratio - self.mu))
+        turned_down = torch.where(self.negative + self.positive > 0, turned_down, 1.0)
+        weights = torch.lerp(turned_down, 1 + self.alpha * (1 - turned_down), rows)
+        losses = F.binary_cross_entropy_with_logits(logits, rows, weights, reduction="none").sum(1)
+        if self.training:
+            self._collect(logits, rows, weights if kept is None else weights * kept[:, None])
+        return reduce(losses, self.reduction, kept)
+
+    @torch.no_grad()
+    def _collect(self, logits: Tensor, rows: Tensor, weights: Tensor) -> None:
+        gradient = (torch.sigmoid(logits) - rows).abs() * weights
+        sums = torch.stack([(gradient * rows).sum(0), (gradient * (1 - rows)).sum(0)]).to(self.positive.dtype)
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(sums)
+        self.positive += sums[0]
+        self.negative += sums[1]

@@ -1,0 +1,149 @@
+"""Weights per example that follow from the example itself: its loss, its probability, its influence."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from tailwise.errors import TailwiseError
+from tailwise.losses._fused import at_least_float32
+from tailwise.losses._mechanism import (
+    ClassificationLoss,
+    adjusted_cross_entropy,
+    as_rows,
+    check_batch,
+    example_weight,
+    floored_counts,
+    is_hard,
+    kept_examples,
+    per_class,
+    reduce,
+)
+
+Strategy = Literal["linear", "quadratic", "extremes"]
+
+
+class InfluenceBalancedLoss(ClassificationLoss):
+    """Cross-entropy divided by the influence of the example on the decision boundary, for a last stage of training.
+
+    ``lambda_y CE / (|p - y|_1 |h|_1 + eps)`` with ``h`` the features under the linear classifier and
+    ``lambda_k = alpha / n_k / sum_j (1 / n_j)``.
+
+    Parameters
+    ----------
+    class_counts : (n_classes,)
+    alpha : scale of the loss
+    eps : keeps the quotient finite
+    **options : ``ignore_index``, ``reduction``
+
+    Called with the features as well: ``loss(logits, targets, features)``. The gradient runs through the quotient.
+
+    Source: Park et al., Influence-Balanced Loss for Imbalanced Visual Classification, ICCV 2021, equations 9 and 11;
+    ``alpha`` 1000 and ``eps`` as in the authors' code. Verified: equals that code (IB-Loss, losses.py).
+    Deviates: the mean is over examples, as in the authors' code, not over class weights. A class without examples
+    counts as if it had one. With rows, ``lambda`` is averaged over the row.
+    """
+
+    lambdas: Tensor
+
+    def __init__(self, class_counts: ArrayLike, alpha: float = 1000.0, eps: float = 1e-3, **options: Any) -> None:
+        inverse = 1 / floored_counts(class_counts)
+        super().__init__(**options)
+        self.register_buffer("lambdas", per_class(alpha * inverse / inverse.sum()))
+        self.eps = eps
+
+    def forward(self, logits: Tensor, targets: Tensor, features: Tensor) -> Tensor:  # type: ignore[override]
+        """Return the loss of (batch, n_classes) logits on (batch, width) features."""
+        check_batch(logits, targets, self.lambdas, reduction=self.reduction)
+        if features.ndim != 2 or len(features) != len(logits):
+            raise TailwiseError(f"features must be (batch, width) beside the logits; got {tuple(features.shape)}.")
+        losses = adjusted_cross_entropy(logits, targets, ignore_index=self.ignore_index, reduction="none")
+        logits = at_least_float32(logits)
+        rows = as_rows(targets, logits, self.ignore_index)
+        error = (torch.softmax(logits, 1) - rows).abs().sum(1)
+        influence = error * at_least_float32(features).abs().sum(1)
+        balanced = losses * (rows @ self.lambdas.to(rows.dtype)) / (influence + self.eps)
+        return reduce(balanced, self.reduction, kept_examples(targets, balanced, self.ignore_index))
+
+
+class InstanceWeightedLoss(ClassificationLoss):
+    """Cross-entropy in which an example weighs what its own loss, compared with the batch's, says.
+
+    With ``h`` the losses stretched linearly to [-1, 1] over the batch, the weights are the softmax over the batch of
+    ``strategy(h) / temperature``, times the batch size: ``linear`` (min(h + 1, 1): easy examples count less),
+    ``quadratic`` (1 - h^2: the middle counts most) or ``extremes`` (|h|: easiest and hardest count most).
+
+    Parameters
+    ----------
+    strategy : one of the three
+    temperature : infinity is cross-entropy; the paper lowers it while training
+    **options : ``ignore_index``, ``reduction``
+
+    Source: Sow et al., Dynamic Loss-Based Sample Reweighting for Improved Large Language Model Pretraining, ICLR
+    2025, section 3 (LinUpper, Quadratic, Extremes), with its bound delta at 1, which the temperature subsumes.
+    Deviates: a batch whose losses are all equal has equal weights. Batches are not gathered across processes.
+    """
+
+    def __init__(self, strategy: Strategy = "linear", temperature: float = 1.0, **options: Any) -> None:
+        super().__init__(**options)
+        if strategy not in ("linear", "quadratic", "extremes"):
+            raise TailwiseError(f"unknown strategy {strategy!r}: use linear, quadratic or extremes.")
+        self.strategy, self.temperature = strategy, temperature
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
+        check_batch(logits, targets, reduction=self.reduction)
+        losses = adjusted_cross_entropy(logits, targets, ignore_index=self.ignore_index, reduction="none")
+        kept = torch.ones_like(losses) if not is_hard(targets) else (targets != self.ignore_index).to(losses.dtype)
+        return reduce(losses * self._weights(losses.detach(), kept), self.reduction, kept)
+
+    def _weights(self, losses: Tensor, kept: Tensor) -> Tensor:
+        ignored = kept == 0
+        low = losses.masked_fill(ignored, torch.inf).amin()
+        high = losses.masked_fill(ignored, -torch.inf).amax()
+        h = (2 * losses - low - high) / (high - low).clamp_min(torch.finfo(losses.dtype).tiny)
+        score = {"linear": h.clamp_max(0) + 1, "quadratic": 1 - h**2, "extremes": h.abs()}[self.strategy]
+        return torch.softmax((score / self.temperature).masked_fill(ignored, -torch.inf), 0) * kept.sum()
+
+
+class DFTLoss(ClassificationLoss):
+    """Cross-entropy times the probability of the label, held constant: doubtful examples count less.
+
+    ``-sg(p_y) log p_y + anchor KL(p_base || p)``, where the second term needs the logits of the model before
+    fine-tuning: ``loss(logits, targets, base_logits)``. Without it this is dynamic fine-tuning, with it anchored.
+
+    Parameters
+    ----------
+    anchor : weight of the divergence from the model before fine-tuning
+    weight : (n_classes,) or None
+    **options : ``ignore_index``, ``reduction``
+
+    Source: Wu et al., On the Generalization of SFT: A Reinforcement Learning Perspective with Reward Rectification
+    (DFT), arXiv 2508.05629, 2025, equation 9; Zhu et al., Anchored Supervised Fine-Tuning (ASFT), ICLR 2026; the
+    direction of the divergence as in the authors' train_v2.py.
+    """
+
+    def __init__(self, anchor: float = 0.1, *, weight: ArrayLike | Tensor | None = None, **options: Any) -> None:
+        super().__init__(weight=weight, **options)
+        self.anchor = anchor
+
+    def forward(self, logits: Tensor, targets: Tensor, base_logits: Tensor | None = None) -> Tensor:
+        """Return the loss of (batch, n_classes) logits, anchored to (batch, n_classes) base logits if given."""
+        check_batch(logits, targets, self.weight, reduction=self.reduction)
+        if is_hard(targets):
+            nll = adjusted_cross_entropy(logits, targets, ignore_index=self.ignore_index, reduction="none")
+            losses = torch.exp(-nll.detach()) * nll
+            weights = example_weight(losses, self.weight, targets, self.ignore_index)
+        else:
+            log_p = F.log_softmax(at_least_float32(logits), 1)
+            rows = targets if self.weight is None else targets * self.weight
+            losses, weights = -(rows * log_p.detach().exp() * log_p).sum(1), None
+        if base_logits is not None:
+            base = F.log_softmax(at_least_float32(base_logits), 1)
+            log_p = F.log_softmax(at_least_float32(logits), 1)
+            losses = losses + self.anchor * F.kl_div(log_p, base, reduction="none", log_target=True).sum(1)
+        return reduce(losses, self.reduction, weights)

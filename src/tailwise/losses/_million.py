@@ -1,0 +1,175 @@
+"""A classifier and its loss for very many classes, without ever a batch × classes tensor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from tailwise.errors import TailwiseError
+from tailwise.losses._mechanism import Reduction, check_range, example_weight, floored_counts, per_class, reduce
+
+
+class ChunkedSoftmaxLoss(nn.Module):
+    """A linear classifier with cross-entropy, exact, over a chunk of classes at a time.
+
+    ``-log(e^(w_y h + b_y) / sum_j e^(w_j h + b_j))``, with ``b_j = tau log pi_j`` where class counts are given.
+
+    Parameters
+    ----------
+    in_features, n_classes : shape of the classifier, whose ``weight`` is the parameter (n_classes, in_features)
+    class_counts : (n_classes,) or None
+    tau : 1 is balanced softmax, 0 is cross-entropy
+    chunk_size : classes at a time
+    ignore_index, reduction : as in torch
+
+    Called with features instead of logits: ``loss(features, targets)``, (batch, in_features) and (batch,) codes.
+
+    Memory, beside features, weight and their gradients: two tensors of batch × chunk_size in float32, whatever the
+    number of classes. Time: backward computes the logits again, 4/3 of the products of a plain classifier.
+    """
+
+    weight: nn.Parameter
+    bias: Tensor | None
+
+    def __init__(
+        self,
+        in_features: int,
+        n_classes: int,
+        class_counts: ArrayLike | None = None,
+        *,
+        tau: float = 1.0,
+        chunk_size: int = 8192,
+        ignore_index: int = -100,
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_classes, in_features))
+        nn.init.normal_(self.weight, std=in_features**-0.5)
+        bias = None
+        if class_counts is not None:
+            counts = floored_counts(class_counts)
+            if counts.size != n_classes:
+                raise TailwiseError(f"there are {counts.size} class counts for {n_classes} classes.")
+            bias = per_class(tau * (np.log(counts) - np.log(counts.sum())))
+        self.register_buffer("bias", bias)
+        self.chunk_size, self.ignore_index = chunk_size, ignore_index
+        self.reduction: Reduction = reduction
+
+    def forward(self, features: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of (batch, in_features) features for (batch,) class codes."""
+        n_classes, width = self.weight.shape
+        if features.ndim != 2 or features.shape[1] != width:
+            raise TailwiseError(f"features must be (batch, {width}); got {tuple(features.shape)}.")
+        if targets.shape != features.shape[:1] or targets.is_floating_point():
+            raise TailwiseError(f"class codes must be {len(features)} integers; got {tuple(targets.shape)}.")
+        check_range(targets, n_classes, self.ignore_index)
+        index = targets.masked_fill(targets == self.ignore_index, 0)
+        losses = self._losses(features, index)
+        return reduce(losses, self.reduction, example_weight(losses, None, targets, self.ignore_index))
+
+    def _losses(self, features: Tensor, targets: Tensor) -> Tensor:
+        return ChunkedNLL.apply(features, self.weight, self.bias, targets, self.chunk_size)
+
+
+class SampledSoftmaxLoss(ChunkedSoftmaxLoss):
+    """A linear classifier with cross-entropy whose sum over the classes is estimated from a sample of them.
+
+    ``-log(e^z_y / (e^z_y + sum_{s in S, s != y} e^z_s / (|S| q_s)))`` with ``z = w h + b`` and ``S`` drawn with
+    replacement from ``q_j`` proportional to ``n_j^power``; the sum has the right expectation.
+
+    Parameters
+    ----------
+    in_features, n_classes, class_counts : as for :class:`ChunkedSoftmaxLoss`; class counts are needed
+    n_samples : classes drawn, the same for all examples of a batch
+    power : 0 draws all classes alike, 1 as often as they occur
+    generator : where the draws come from; None is torch's own, as for dropout
+    **options : as for :class:`ChunkedSoftmaxLoss`
+
+    In ``eval()`` it is :class:`ChunkedSoftmaxLoss`.
+
+    Memory, beside features, weight and its gradient: a few tensors of batch × n_samples and n_samples × in_features.
+
+    Source: Bengio and Senécal, Adaptive Importance Sampling to Accelerate Training of a Neural Probabilistic Language
+    Model, IEEE Transactions on Neural Networks 2008, section 3.
+    """
+
+    log_expected: Tensor
+    cumulative: Tensor
+
+    def __init__(
+        self,
+        in_features: int,
+        n_classes: int,
+        class_counts: ArrayLike,
+        n_samples: int = 8192,
+        power: float = 0.75,
+        *,
+        generator: torch.Generator | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(in_features, n_classes, class_counts, **options)
+        proposal = floored_counts(class_counts) ** power
+        proposal = proposal / proposal.sum()
+        self.register_buffer("log_expected", per_class(np.log(n_samples * proposal)))
+        # float64: the steps of a million classes are below float32's resolution near 1
+        self.register_buffer("cumulative", torch.from_numpy(np.cumsum(proposal)))
+        self.n_samples, self.generator = n_samples, generator
+
+    def _losses(self, features: Tensor, targets: Tensor) -> Tensor:
+        if not self.training:
+            return super()._losses(features, targets)
+        draws = torch.rand(self.n_samples, dtype=torch.float64, device=features.device, generator=self.generator)
+        sample = torch.searchsorted(self.cumulative, draws).clamp_max(len(self.weight) - 1)
+        own = (features * self.weight[targets]).sum(1, keepdim=True).to(self.log_expected.dtype)
+        others = (features @ self.weight[sample].T).to(self.log_expected.dtype) - self.log_expected[sample]
+        if self.bias is not None:
+            own, others = own + self.bias[targets][:, None], others + self.bias[sample]
+        others = others.masked_fill(sample == targets[:, None], -torch.inf)
+        return torch.cat([own, others], 1).logsumexp(1) - own.squeeze(1)
+
+
+class ChunkedNLL(torch.autograd.Function):
+    """Cross-entropy of a linear classifier; forward and backward see a chunk of classes at a time."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, chunk_size: int
+    ) -> Tensor:
+        """Return the (batch,) losses."""
+        dtype = torch.float64 if weight.dtype == torch.float64 else torch.float32
+        total = torch.full((len(features),), -torch.inf, dtype=dtype, device=features.device)
+        for start in range(0, len(weight), chunk_size):
+            total = torch.logaddexp(total, _chunk(features, weight, bias, start, chunk_size).logsumexp(1))
+        own = (features * weight[targets]).sum(1, dtype=dtype)
+        ctx.save_for_backward(features, weight, bias, targets, total)
+        ctx.chunk_size = chunk_size
+        return total - (own if bias is None else own + bias[targets])
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of features and weight."""
+        features, weight, bias, targets, total = ctx.saved_tensors
+        grad_features, grad_weight = torch.zeros_like(features, dtype=grad.dtype), torch.empty_like(weight)
+        rows = torch.arange(len(features), device=features.device)
+        for start in range(0, len(weight), ctx.chunk_size):
+            error = _chunk(features, weight, bias, start, ctx.chunk_size).sub_(total[:, None]).exp_()
+            inside = (targets >= start) & (targets < start + error.shape[1])
+            column = (targets - start).clamp(0, error.shape[1] - 1)
+            error[rows, column] -= inside.to(error.dtype)
+            error.mul_(grad[:, None])
+            end = start + error.shape[1]
+            grad_features += error @ weight[start:end].to(error.dtype)
+            grad_weight[start:end] = (error.T @ features.to(error.dtype)).to(weight.dtype)
+        return grad_features.to(features.dtype), grad_weight, None, None, None
+
+
+def _chunk(features: Tensor, weight: Tensor, bias: Tensor | None, start: int, size: int) -> Tensor:
+    """Return the logits of the classes from ``start`` on, in at least float32."""
+    logits = features @ weight[start : start + size].T
+    logits = logits if logits.dtype == torch.float64 else logits.float()
+    return logits if bias is None else logits.add_(bias[start : start + size])

@@ -1,0 +1,132 @@
+"""Losses for examples that may have several classes: one sigmoid per class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from tailwise.errors import TailwiseError
+from tailwise.losses._fused import at_least_float32
+from tailwise.losses._mechanism import (
+    ClassificationLoss,
+    as_rows,
+    check_batch,
+    floored_counts,
+    kept_examples,
+    per_class,
+    reduce,
+)
+
+
+class AsymmetricLoss(ClassificationLoss):
+    """Sigmoid focal loss with one focus for the classes an example has and another for those it has not.
+
+    ``-sum_j y_j (1 - p_j)^g+ log p_j + (1 - y_j) m_j^g- log(1 - m_j)`` with the shifted probability
+    ``m_j = max(p_j - clip, 0)``.
+
+    Parameters
+    ----------
+    gamma_positive, gamma_negative : focus; both 0, with ``clip`` 0, is sigmoid cross-entropy
+    clip : classes the example has not, with a probability below this, count nothing
+    **options : ``ignore_index``, ``reduction``; the mean is over examples, the classes are summed
+
+    Targets are (batch,) class codes or (batch, n_classes) labels, several of which may be 1.
+
+    Source: Ridnik et al., Asymmetric Loss For Multi-Label Classification, ICCV 2021, equations 4 to 7; the defaults
+    are the paper's.
+    """
+
+    def __init__(
+        self, gamma_positive: float = 0.0, gamma_negative: float = 4.0, clip: float = 0.05, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.gamma_positive, self.gamma_negative, self.clip = gamma_positive, gamma_negative, clip
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
+        check_batch(logits, targets, reduction=self.reduction)
+        logits = at_least_float32(logits)
+        rows = as_rows(targets, logits, self.ignore_index)
+        with_class = -F.logsigmoid(logits) * _power(torch.sigmoid(-logits), self.gamma_positive)
+        shifted = (torch.sigmoid(logits) - self.clip).clamp_min(0)
+        # 1 - p rounds to 0 where log(1 - p) is still finite
+        nll = F.softplus(logits) if self.clip == 0 else -torch.log1p(-shifted)
+        without_class = nll * _power(shifted, self.gamma_negative)
+        losses = torch.lerp(without_class, with_class, rows).sum(1)
+        return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
+
+
+def _power(base: Tensor, exponent: float) -> Tensor:
+    """Return ``base ** exponent`` for a base in [0, 1], with a finite gradient at 0."""
+    return torch.ones_like(base) if exponent == 0 else base.clamp_min(torch.finfo(base.dtype).tiny) ** exponent
+
+
+class DistributionBalancedLoss(ClassificationLoss):
+    """Sigmoid focal loss, weighted for labels that occur together and tolerant of the many absent ones.
+
+    ``mean_j r_j [y_j F(z_j - v_j) + (1 - y_j) F(-lam (z_j - v_j)) / lam]`` with
+    ``F(x) = (1 - s(x))^gamma (-log s(x))``, ``s`` the sigmoid, ``v_j = kappa log(1 / p_j - 1)``, ``p_j`` the share of
+    the examples that have class j, and the rebalancing weight ``r_j = alpha + s(beta (w_j - mu))``,
+    ``w_j = (1 / n_j) / sum_{i: y_i = 1} 1 / n_i``.
+
+    Parameters
+    ----------
+    class_counts : (n_classes,) examples that have each class
+    n_examples : number of training examples; an example may have several classes
+    alpha, beta, mu : shape of the weights
+    lam, kappa : tolerance: how flat absent classes are, and how far logits are shifted
+    gamma : focus; 0 is the loss without it
+    **options : ``ignore_index``, ``reduction``; the mean is over examples and classes
+
+    Targets are (batch,) class codes or (batch, n_classes) labels, several of which may be 1.
+
+    Source: Wu et al., Distribution-Balanced Loss for Multi-Label Classification in Long-Tailed Datasets, ECCV 2020,
+    equations 4, 5, 8 and 9.
+    Deviates: the shift is not divided by ``lam``, as in the paper and unlike the authors' code, and the focal loss is
+    not doubled. A class without examples counts as if it had one, and one that all examples have as if one had not.
+    An example without any class has the weights of ``w_j = 1``.
+    """
+
+    inverse: Tensor
+    shift: Tensor
+
+    def __init__(
+        self,
+        class_counts: ArrayLike,
+        n_examples: int,
+        alpha: float = 0.1,
+        beta: float = 10.0,
+        mu: float = 0.2,
+        lam: float = 5.0,
+        kappa: float = 0.05,
+        gamma: float = 2.0,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        counts = floored_counts(class_counts)
+        if counts.max() > n_examples:
+            raise TailwiseError(f"a class has {counts.max():g} examples, more than the {n_examples} that there are.")
+        self.register_buffer("inverse", per_class(1 / counts))
+        self.register_buffer("shift", per_class(kappa * np.log(np.maximum(n_examples - counts, 1) / counts)))
+        self.alpha, self.beta, self.mu, self.lam, self.gamma = alpha, beta, mu, lam, gamma
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
+        check_batch(logits, targets, self.inverse, reduction=self.reduction)
+        logits = at_least_float32(logits)
+        rows = as_rows(targets, logits, self.ignore_index)
+        repeats = (rows * self.inverse).sum(1, keepdim=True)
+        ratio = torch.where(repeats > 0, self.inverse / repeats.clamp_min(torch.finfo(logits.dtype).tiny), 1.0)
+        weights = self.alpha + torch.sigmoid(self.beta * (ratio - self.mu))
+        shifted = logits - self.shift
+        absent = self._focal(-self.lam * shifted) / self.lam
+        losses = (weights * torch.lerp(absent, self._focal(shifted), rows)).mean(1)
+        return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
+
+    def _focal(self, x: Tensor) -> Tensor:
+        return -F.logsigmoid(x) * _power(torch.sigmoid(-x), self.gamma)

@@ -1,0 +1,94 @@
+"""Ordered classes: counts smoothed along the order, and cumulative logits shrunk towards proportional odds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import gaussian_filter1d
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from tailwise.counts import Weighting, check_counts, class_weights
+from tailwise.errors import TailwiseError
+from tailwise.losses._fused import at_least_float32
+from tailwise.losses._mechanism import ClassificationLoss, as_rows, check_batch, kept_examples, reduce
+
+
+def smoothed_counts(class_counts: ArrayLike, sigma: float = 2.0) -> NDArray[np.float64]:
+    """Return the effective label density of ordered classes: their counts under a Gaussian kernel.
+
+    Parameters
+    ----------
+    class_counts : (n_classes,) in the order of the classes
+    sigma : deviation of the kernel, in classes; 0 returns the counts
+
+    Source: Yang et al., Delving into Deep Imbalanced Regression, ICML 2021, equation 2. The ends are reflected, so
+    that the counts keep their sum.
+    """
+    counts = check_counts(class_counts)
+    return counts if sigma == 0 else gaussian_filter1d(counts, sigma, mode="reflect")
+
+
+class SmoothedDensityLoss(ClassificationLoss):
+    """Cross-entropy weighted by label-distribution smoothing: an ordered class borrows the examples of its neighbours.
+
+    Parameters
+    ----------
+    class_counts : (n_classes,) in the order of the classes
+    sigma : see :func:`smoothed_counts`
+    scheme : see :func:`tailwise.counts.class_weights`
+    **options : ``ignore_index``, ``reduction``, ``label_smoothing``
+
+    Source: Yang et al., Delving into Deep Imbalanced Regression, ICML 2021, equation 2 and section 3.1.
+    """
+
+    def __init__(
+        self, class_counts: ArrayLike, sigma: float = 2.0, scheme: Weighting = "inverse", **options: Any
+    ) -> None:
+        super().__init__(weight=class_weights(smoothed_counts(class_counts, sigma), scheme), **options)
+
+
+class CumulativeLoss(ClassificationLoss):
+    """Negative log-likelihood of an ordered outcome under cumulative logits.
+
+    ``-log(s(z_y) - s(z_{y+1}))`` where ``s(z_k)`` is the probability of reaching class ``k`` or beyond; it is 1 for
+    class 0 and 0 past the last. Rare last outcomes share what earlier ones teach.
+
+    Parameters
+    ----------
+    **options : ``ignore_index``, ``reduction``
+
+    The logits are (batch, n_classes) with column 0 unused, so that column ``k`` belongs to class ``k``.
+
+    Source: Faletto and Bien, Predicting Rare Events by Shrinking Towards Proportional Odds (PRESTO), ICML 2023,
+    equations 2 and 8; its penalty is :func:`presto_penalty`.
+    Deviates: adjacent cumulative logits count as at least 1e-6 apart, so that the loss is finite where they cross.
+    """
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of (batch, n_classes) cumulative logits for (batch,) codes or (batch, n_classes) rows."""
+        check_batch(logits, targets, reduction=self.reduction)
+        z = at_least_float32(logits)[:, 1:]
+        # s(a) - s(b) = s(a) s(-b) (1 - e^(b - a)), which loses nothing where both are tiny
+        between = torch.log(-torch.expm1(-(z[:, :-1] - z[:, 1:]).clamp_min(1e-6)))
+        log_p = F.pad(F.logsigmoid(z), (1, 0)) + F.pad(F.logsigmoid(-z), (0, 1)) + F.pad(between, (1, 1))
+        losses = -(as_rows(targets, log_p, self.ignore_index) * log_p).sum(1)
+        return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
+
+
+def presto_penalty(weight: Tensor) -> Tensor:
+    """Return the L1 norm of the first transition's weights plus those of the differences between adjacent ones.
+
+    Parameters
+    ----------
+    weight : (n_classes, width) of the linear layer under :class:`CumulativeLoss`; row 0 is unused
+
+    Source: Faletto and Bien, Predicting Rare Events by Shrinking Towards Proportional Odds (PRESTO), ICML 2023,
+    equation 8. All differences at 0 are proportional odds.
+    """
+    if weight.ndim != 2 or len(weight) < 2:
+        raise TailwiseError(f"weight must be (n_classes, width) with two classes or more; got {tuple(weight.shape)}.")
+    return weight[1].abs().sum() + (weight[2:] - weight[1:-1]).abs().sum()

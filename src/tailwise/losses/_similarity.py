@@ -1,0 +1,90 @@
+"""Losses on normalised scores: cosines by temperature, cosines with heavy tails, standardised logits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from tailwise.losses._fused import at_least_float32
+from tailwise.losses._mechanism import ClassificationLoss, as_rows, check_batch, kept_examples, reduce
+
+
+class NormalisedSoftmaxLoss(ClassificationLoss):
+    """Cross-entropy of cosines over a temperature, ``-log(e^(cos_y / T) / sum_j e^(cos_j / T))``.
+
+    Parameters
+    ----------
+    temperature : 1 is cross-entropy
+    **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
+
+    The logits are cosines between features and class vectors, those of a cosine classifier without scale.
+
+    Source: Zhai and Wu, Classification is a Strong Baseline for Deep Metric Learning, BMVC 2019, equation 3
+    (normalised softmax, temperature 0.05), used for unseen classes in Hyperspherical embedding for novel class
+    classification.
+    """
+
+    def __init__(self, temperature: float = 0.05, **options: Any) -> None:
+        super().__init__(scale=1 / temperature, **options)
+
+
+class TSimilarityLoss(ClassificationLoss):
+    """Cross-entropy of heavy-tailed similarities, ``2 / (1 + kappa (1 - cos_j)) / temperature``.
+
+    Parameters
+    ----------
+    kappa : concentration; the similarity is that of a t-distribution on the sphere
+    temperature : divides the similarities
+    **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
+
+    The logits are cosines between features and class vectors, those of a cosine classifier without scale.
+
+    Source: Yang et al., Adapting Multi-modal Large Language Model to Concept Drift From Pre-training Onwards, ICLR
+    2025; the similarity and ``kappa`` 16 as in the authors' code (lavis/models/embeddings.py), where a learned scale
+    stands for one over the temperature.
+    """
+
+    def __init__(self, kappa: float = 16.0, temperature: float = 0.05, **options: Any) -> None:
+        super().__init__(scale=2 / temperature, **options)
+        self.kappa = kappa
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of (batch, n_classes) cosines for (batch,) codes or (batch, n_classes) rows."""
+        # a cosine rounded to a little over 1 must not come near the pole at 1 + 1 / kappa
+        distance = (1 - at_least_float32(logits)).clamp_min(0)
+        return super().forward(1 / (1 + self.kappa * distance), targets)
+
+
+class ZLoss(ClassificationLoss):
+    """Softplus of the target's standardised logit, ``softplus(a (b - (z_y - mean z) / std z)) / a``.
+
+    Neither a shift nor a positive scale of the logits changes it.
+
+    Parameters
+    ----------
+    a, b : steepness, and the standardised logit beyond which an example counts little
+    **options : ``ignore_index``, ``reduction``
+
+    Source: de Brébisson and Vincent, The Z-loss: a shift and scale invariant classification loss belonging to the
+    Spherical Family, arXiv 1604.08859, 2016, equation 6. The paper tunes ``a`` and ``b`` to the rank that matters; with
+    k classes no standardised logit exceeds the root of k - 1, so ``b`` should stay below that.
+    Deviates: the deviation is at least 1e-6. A row gives the sum over classes of each one's share of its own loss.
+    """
+
+    def __init__(self, a: float = 1.0, b: float = 3.0, **options: Any) -> None:
+        super().__init__(**options)
+        self.a, self.b = a, b
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
+        check_batch(logits, targets, reduction=self.reduction)
+        logits = at_least_float32(logits)
+        centred = logits - logits.mean(1, keepdim=True)
+        largest = centred.abs().amax(1, keepdim=True).detach().clamp_min(1e-6)
+        centred = centred / largest  # the square of a large logit would overflow
+        standard = centred * (centred.square().mean(1, keepdim=True) + (1e-6 / largest) ** 2).rsqrt()
+        losses = F.softplus(self.a * (self.b - standard)) / self.a
+        losses = (losses * as_rows(targets, logits, self.ignore_index)).sum(1)
+        return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
