@@ -1,0 +1,171 @@
+"""Put a diagnosis into sentences: the number, and the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise.diagnose.result import Column, Diagnosis, Finding
+
+_ORDER = {"problem": 0, "warning": 1, "note": 2}
+#: A column that explains this share of what can be explained (held-out lambda) gives the label away.
+LEAK = 0.95
+#: A column whose most frequent value takes this share is near-constant.
+NEAR_CONSTANT = 0.995
+#: Largest over smallest class from which on plain training visibly favours the head.
+IMBALANCED = 10
+
+
+def find(diagnosis: Diagnosis, similar: Sequence[tuple[str, ...]] = ()) -> tuple[Finding, ...]:
+    """Return the findings, most severe first.
+
+    Parameters
+    ----------
+    diagnosis : the measures
+    similar : groups of class names that differ in case or blanks only
+    """
+    found = [*_classes(diagnosis, similar), *_rows(diagnosis), *_columns(diagnosis)]
+    return tuple(sorted(found, key=lambda finding: _ORDER[finding.severity]))
+
+
+def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Finding]:
+    counts, names = d.class_counts, np.array(d.classes, dtype=object)
+    present = counts > 0
+    if present.sum() == 1:
+        only = names[present][0]
+        yield Finding("problem", f"All labels are {only!r}: a classifier needs examples of at least two classes.")
+        return
+    if present.sum() > counts.sum() / 2 and counts.sum() >= 20:
+        yield Finding(
+            "problem",
+            f"The target has {_n(present.sum())} distinct values in {_n(counts.sum())} labelled rows: it looks like a "
+            "number or an identifier, not a class; choose another target or group its values.",
+        )
+    if not present.all():
+        yield Finding(
+            "problem", f"{_some(names[~present], 'class', 'classes')} no example: collect some or drop the name."
+        )
+    single = names[counts == 1]
+    if single.size:
+        yield Finding(
+            "warning",
+            f"{_some(single, 'class', 'classes')} one example, which stays in training, so nothing can be proved "
+            "there: collect at least one more of each, or merge it with a related class.",
+        )
+    for group in similar:
+        yield Finding(
+            "warning",
+            f"The labels {', '.join(map(repr, group))} differ in case or blanks only: if they mean one class, "
+            "write them one way.",
+        )
+    factor, few = d.imbalance_factor, d.thresholds[1]
+    if factor >= IMBALANCED:
+        largest, smallest = counts.argmax(), np.where(present, counts, counts.max()).argmin()
+        yield Finding(
+            "warning",
+            f"The largest class, {names[largest]!r}, has {_n(counts[largest])} examples and the smallest, "
+            f"{names[smallest]!r}, {_n(counts[smallest])}: an imbalance factor of {factor:,.4g}. Plain training "
+            "favours the head; compare recipes by balanced accuracy.",
+        )
+    else:
+        yield Finding("note", f"The imbalance factor is {factor:.3g}: the tail is short, and plain training may do.")
+    rare = d.groups.get("few", np.array([], dtype=int))
+    if rare.size and factor >= IMBALANCED:
+        yield Finding(
+            "note",
+            f"{_n(rare.size)} of {_n(counts.size)} classes have fewer than {few:g} examples, together "
+            f"{_share(counts[rare].sum(), counts.sum())} of the labelled rows: mind the intervals of their results.",
+        )
+
+
+def _rows(d: Diagnosis) -> Iterator[Finding]:
+    if d.n_unlabelled:
+        share = d.n_unlabelled / d.n_rows
+        yield Finding(
+            "warning" if share >= 0.05 else "note",
+            f"{_n(d.n_unlabelled)} rows ({_share(d.n_unlabelled, d.n_rows)}) have no label and are left out of "
+            "training and proof; label them if they are not missing at random.",
+        )
+    twins = d.duplicates
+    if twins is None:
+        return
+    about = "About " if twins.one_in > 1 else ""
+    how = f" (estimated from one content in {twins.one_in})" if twins.one_in > 1 else ""
+    if twins.conflicting:
+        yield Finding(
+            "warning",
+            f"{about}{_n(twins.conflicting)} rows ({_share(twins.conflicting, d.n_rows)}) equal others in every "
+            f"feature but have another label{how}: no model can get them all right; correct the labels or add a "
+            "feature that tells them apart.",
+        )
+    if twins.rows:
+        share = twins.rows / d.n_rows
+        yield Finding(
+            "warning" if share >= 0.01 else "note",
+            f"{about}{_n(twins.rows)} rows ({_share(twins.rows, d.n_rows)}) repeat another{how}: copies that fall on "
+            "both sides of a split flatter the proof; remove them, unless they are independent observations.",
+        )
+
+
+def _columns(d: Diagnosis) -> Iterator[Finding]:
+    examined = f" of {_n(d.sampled)} sampled rows" if d.sampled < d.n_rows else " of the rows"
+    for column in d.columns:
+        yield from _column(column, d.n_rows, examined)
+
+
+def _column(column: Column, n_rows: int, examined: str) -> Iterator[Finding]:
+    name = repr(column.name)
+    if column.missing == n_rows:
+        yield Finding("warning", f"Column {name} is empty: drop it.")
+        return
+    if column.predicts is not None and column.predicts >= LEAK:
+        what = f"Column {name} alone predicts {column.predicts:.1%} of what can be predicted of held-out labels"
+        if column.identifier:
+            yield Finding(
+                "problem",
+                f"{what}, although its values never repeat: rows seem to be numbered class by class; leave the column "
+                "out of the features and name it as the id.",
+            )
+        else:
+            yield Finding("problem", f"{what}: unless it is known before the label is, it leaks the answer; drop it.")
+    elif column.identifier:
+        yield Finding(
+            "note",
+            f"Column {name} looks like an identifier, since its values never repeat: name it as the id, so that "
+            "nothing is learned from it.",
+        )
+    if column.missing:
+        share = column.missing / n_rows
+        yield Finding(
+            "warning" if share >= 0.5 else "note",
+            f"Column {name} misses {_n(column.missing)} values ({_share(column.missing, n_rows)}): "
+            + ("drop it, unless being missing means something." if share >= 0.5 else "they are encoded as missing."),
+        )
+    if column.top_share >= NEAR_CONSTANT:
+        known = " that have one" if column.missing else ""
+        constant = column.top_share == 1 and column.distinct == 1
+        yield Finding(
+            "warning" if constant else "note",
+            f"Column {name} has one value in {_most(column.top_share)}{examined}{known}: "
+            f"drop it{'' if constant else ', unless what is rare in it marks a rare class'}.",
+        )
+
+
+def _n(count: float) -> str:
+    return f"{int(count):,}"
+
+
+def _most(share: float) -> str:
+    return "all" if share == 1 else f"{100 * share:.4g} %"
+
+
+def _share(part: float, whole: float) -> str:
+    percent = 100 * part / whole
+    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %"
+
+
+def _some(names: NDArray[np.object_], one: str, several: str) -> str:
+    shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+    return f"{_n(len(names))} {one if len(names) == 1 else several} ({shown}) {'has' if len(names) == 1 else 'have'}"

@@ -1,0 +1,147 @@
+"""Diagnose a file, a frame or a data set."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from tailwise.data import Dataset
+from tailwise.data.labels import class_name
+from tailwise.data.tables import existing, reading, require_columns, scan, table_format
+from tailwise.diagnose.findings import find
+from tailwise.diagnose.result import Diagnosis
+from tailwise.diagnose.table import Table, count_classes, examine_columns, find_duplicates, similar_names
+from tailwise.errors import TailwiseError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LABEL = "\0label"
+
+
+def diagnose(
+    data: str | Path | Dataset | pl.DataFrame | pl.LazyFrame | pd.DataFrame,
+    target: str | None = None,
+    *,
+    text: str | None = None,
+    image: str | None = None,
+    id: str | None = None,
+    sample: int = 100_000,
+) -> Diagnosis:
+    """Say how long the tail is and what is wrong with labels, rows and columns.
+
+    A table on disk is streamed: class counts, missing values and the number of rows are exact; what costs more
+    (leaks, near-constant columns; duplicates among more than a million distinct rows) rests on a sample, and the
+    result says so.
+
+    Parameters
+    ----------
+    data : a table (CSV, TSV, JSON lines, Parquet, Arrow), a folder with one sub-folder of images or texts per class, a
+        polars or pandas frame, or a data set from :func:`tailwise.data.load`
+    target : column with the labels; not for class folders and data sets
+    text, image, id : column that holds a text or an image, or identifies a row, where there is one
+    sample : rows that the sampled checks look at, at most
+
+    Returns
+    -------
+    The measures, and the findings in sentences, most severe first
+
+    Raises
+    ------
+    TailwiseError
+        If the data cannot be read, the column is not there, or no row has a label.
+    """
+    if sample < 1:
+        raise TailwiseError(f"sample must be at least 1 row; got {sample}.")
+    if isinstance(data, str | Path) and _is_class_folder(existing(data)):
+        from tailwise.data import load
+
+        data = load(data)
+    if isinstance(data, str | Path):
+        path = existing(data)
+        with reading(path):
+            frame = scan(path, as_text=() if target is None else (target,))
+            found = _diagnose(_columns(frame, target, text, image, id, str(path)), path.name, "table", sample)
+    elif isinstance(data, Dataset):
+        found = _diagnose(_dataset(data), data.name, data.kind, sample)
+    else:
+        frame = data.lazy() if isinstance(data, pl.DataFrame | pl.LazyFrame) else pl.LazyFrame(data)
+        found = _diagnose(_columns(frame, target, text, image, id, "the frame"), "frame", "table", sample)
+    return found
+
+
+def _is_class_folder(path: Path) -> bool:
+    return path.is_dir() and table_format(path) is None
+
+
+def _diagnose(table: Table, name: str, kind: str, sample: int) -> Diagnosis:
+    classes, counts, n_unlabelled = count_classes(table)
+    n_rows = int(counts.sum()) + n_unlabelled
+    columns, sampled = examine_columns(table, n_rows, classes, sample)
+    identifiers = {column.name for column in columns if column.identifier}
+    diagnosis = Diagnosis(
+        name=name,
+        kind=kind,
+        n_rows=n_rows,
+        n_unlabelled=n_unlabelled,
+        classes=tuple(class_name(label) for label in classes),
+        class_counts=counts,
+        duplicates=find_duplicates(table, identifiers),
+        columns=columns,
+        sampled=sampled,
+    )
+    return replace(diagnosis, findings=find(diagnosis, similar_names(classes)))
+
+
+def _columns(
+    frame: pl.LazyFrame, target: str | None, text: str | None, image: str | None, id: str | None, where: str
+) -> Table:
+    schema = frame.collect_schema()
+    if target is None:
+        raise TailwiseError(f"{where}: name the column with the labels (target). It has {', '.join(schema)}.")
+    require_columns(schema.names(), [name for name in (target, text, image, id) if name is not None], where)
+    features = tuple(name for name in schema if name not in (target, id))
+    content = tuple(name for name in (text, image) if name is not None)
+    examined = tuple(name for name in features if name not in content and _is_scalar(schema[name]))
+    return Table(frame, target, content or features, examined, content)
+
+
+def _is_scalar(dtype: pl.DataType) -> bool:
+    return not (dtype.is_nested() or dtype in (pl.Binary, pl.Object, pl.Null))
+
+
+def _dataset(data: Dataset) -> Table:
+    if data.labels is None:
+        raise TailwiseError(f"{data.name} has no labels to diagnose; name the column that holds them.")
+    names = np.asarray(data.classes, dtype=object)
+    labels = pl.Series(_LABEL, names, dtype=pl.String).gather(pl.Series(data.labels).replace(-1, None))
+    if data.kind == "table":
+        frame = data.inputs
+    elif data.kind == "text":
+        frame = pl.DataFrame({"text": pl.Series(data.inputs.tolist(), dtype=pl.String)})
+    elif data.kind == "array" and isinstance(data.inputs, np.ndarray):
+        frame = pl.DataFrame({f"feature {i}": data.inputs[:, i] for i in range(data.inputs.shape[1])})
+    else:
+        frame = pl.DataFrame({"content": pl.Series(_row_hashes(data.inputs), dtype=pl.Binary)})
+    features = tuple(frame.columns)
+    examined = tuple(name for name in features if _is_scalar(frame.schema[name]) and data.kind != "text")
+    table = frame.with_columns(labels).lazy()
+    return Table(table, _LABEL, features, examined, ("text",) if data.kind == "text" else (), names)
+
+
+def _row_hashes(rows: Any) -> list[bytes]:
+    """Return a digest of each image, or of each row of a sparse matrix."""
+    if isinstance(rows, np.ndarray):
+        return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]
+    rows = rows.tocsr()
+    rows.sum_duplicates()
+    parts = zip(rows.indptr[:-1], rows.indptr[1:], strict=True)
+    return [
+        hashlib.blake2b(rows.indices[a:b].tobytes() + rows.data[a:b].tobytes(), digest_size=16).digest()
+        for a, b in parts
+    ]

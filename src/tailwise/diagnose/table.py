@@ -1,0 +1,175 @@
+"""Measure a table in a few streamed passes, in memory that does not grow with it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from tailwise.data.labels import class_name, encode_labels
+from tailwise.diagnose.leaks import held_out_lambda
+from tailwise.diagnose.result import Column, Duplicates
+from tailwise.errors import TailwiseError
+
+#: Distinct rows that are compared with each other; of more, a share chosen by content.
+_COMPARED = 1 << 20
+#: Values of the sample of rows, all columns together.
+_CELLS = 20_000_000
+#: Share of the rows that estimated distinct values must reach to be all different: the estimate may be 15 % off.
+_NEARLY = 0.8
+#: Rows from which on it is telling that no value occurs twice.
+_ENOUGH_TO_TELL = 20
+_SEED = 7
+_ROW = "\0row"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table, lazily, and what its columns are for.
+
+    Attributes
+    ----------
+    frame : the table
+    target : column with the labels
+    features : columns that are compared to find duplicates
+    examined : those of them that are looked at one by one, too
+    never_ids : those that are content, however distinct their values (texts, images)
+    classes : labels in code order, where they are known
+    """
+
+    frame: pl.LazyFrame
+    target: str
+    features: tuple[str, ...]
+    examined: tuple[str, ...]
+    never_ids: Collection[str] = ()
+    classes: NDArray[np.generic] | None = None
+
+    @cached_property
+    def schema(self) -> pl.Schema:
+        """Types of the columns."""
+        return self.frame.collect_schema()
+
+
+def count_classes(table: Table) -> tuple[NDArray[np.generic], NDArray[np.int64], int]:
+    """Return the classes in code order, their counts, and the number of rows without a label.
+
+    Raises
+    ------
+    TailwiseError
+        If no row has a label.
+    """
+    counted = _stream(table.frame.group_by(table.target).len())
+    if counted.is_empty():
+        raise TailwiseError("the table has no rows.")
+    codes, classes = encode_labels(_as_labels(counted[table.target]), table.classes, f"column {table.target!r}")
+    times = counted["len"].to_numpy()
+    counts = np.bincount(codes[codes >= 0], times[codes >= 0], minlength=len(classes)).astype(np.int64)
+    return classes, counts, int(times[codes < 0].sum())
+
+
+def examine_columns(
+    table: Table, n_rows: int, classes: NDArray[np.generic], sample: int
+) -> tuple[tuple[Column, ...], int]:
+    """Return what each examined column is like, and how many rows the sampled numbers rest on."""
+    if not table.examined:
+        return (), 0
+    names = list(table.examined)
+    whole = _stream(
+        table.frame.select(
+            *(_is_missing(table, name).sum().alias(f"missing {name}") for name in names),
+            *(pl.col(name).hash(_SEED).approx_n_unique().alias(f"distinct {name}") for name in names),
+        )
+    ).row(0, named=True)
+    one_in = max(1, -(-n_rows // min(sample, _CELLS // len(names))))
+    rows = table.frame.select(*names, table.target)
+    if one_in > 1:
+        rows = rows.with_row_index(_ROW).filter(pl.col(_ROW).hash(_SEED) % one_in == 0).drop(_ROW)
+    sampled = _stream(rows)
+    labels, _ = encode_labels(_as_labels(sampled[table.target]), classes, f"column {table.target!r}")
+    columns = []
+    for name in names:
+        values, distinct = sampled[name], int(whole[f"distinct {name}"])
+        values = values.fill_nan(None) if values.dtype.is_float() else values
+        known = values.drop_nulls().value_counts(name="times")["times"].to_numpy()
+        columns.append(
+            Column(
+                name=name,
+                dtype=str(values.dtype),
+                missing=int(whole[f"missing {name}"]),
+                distinct=distinct,
+                top_share=float(known.max() / known.sum()) if known.size else 0.0,
+                predicts=held_out_lambda(values.filter(labels >= 0), labels[labels >= 0]),
+                identifier=name not in table.never_ids and _names_rows(values, distinct, n_rows),
+            )
+        )
+    return tuple(columns), len(sampled)
+
+
+def find_duplicates(table: Table, identifiers: Collection[str]) -> Duplicates | None:
+    """Count rows that are equal in all features but identifiers.
+
+    Rows are compared by a 64-bit hash. With more than about a million distinct rows, only those are kept whose hash
+    is divisible by a number: a sample of contents in which every copy of a row is kept or none, so that the shares
+    in it are those of the whole.
+    """
+    compared = [name for name in table.features if name not in identifiers] or list(table.features)
+    if not compared:
+        return None
+    content = pl.struct(_content(table, name).alias(name) for name in compared).hash(_SEED)
+    label = pl.when(~_is_missing(table, table.target)).then(pl.col(table.target).hash(_SEED))
+    hashed = table.frame.select(content.alias("content"), label.alias("label"))
+    distinct = int(_stream(hashed.select(pl.col("content").approx_n_unique())).item())
+    one_in = max(1, -(-distinct // _COMPARED))
+    groups = (
+        hashed.filter(pl.col("content") % one_in == 0)
+        .group_by("content")
+        .agg(pl.len(), (pl.col("label").min() != pl.col("label").max()).alias("conflict"))
+    )
+    rows, conflicting = _stream(
+        groups.select((pl.col("len") - 1).sum(), pl.col("len").filter(pl.col("conflict")).sum().alias("conflicting"))
+    ).row(0)
+    return Duplicates(int(rows) * one_in, int(conflicting) * one_in, one_in)
+
+
+def similar_names(classes: NDArray[np.generic]) -> list[tuple[str, ...]]:
+    """Return groups of class names that differ in upper and lower case or in blanks only."""
+    groups: dict[str, list[str]] = {}
+    for label in classes:
+        name = class_name(label)
+        groups.setdefault("".join(name.casefold().split()), []).append(name)
+    return [tuple(names) for names in groups.values() if len(names) > 1]
+
+
+def _is_missing(table: Table, name: str) -> pl.Expr:
+    column = pl.col(name)
+    return column.is_null() | column.is_nan() if table.schema[name].is_float() else column.is_null()
+
+
+def _content(table: Table, name: str) -> pl.Expr:
+    """Return what is compared of a column: of an image as Hugging Face writes it, its bytes and not its path."""
+    dtype = table.schema[name]
+    is_image = isinstance(dtype, pl.Struct) and "bytes" in {field.name for field in dtype.fields}
+    return pl.col(name).struct.field("bytes") if is_image else pl.col(name)
+
+
+def _names_rows(values: pl.Series, distinct: int, n_rows: int) -> bool:
+    """Return whether a column looks like a name for the row: whole numbers or single words that never occur twice."""
+    if not (values.dtype.is_integer() or values.dtype == pl.String) or len(values) < _ENOUGH_TO_TELL:
+        return False
+    if values.null_count() or values.n_unique() < len(values) or distinct < _NEARLY * n_rows:
+        return False
+    return values.dtype != pl.String or not values.str.strip_chars().str.contains(r"\s").any()
+
+
+def _stream(query: pl.LazyFrame) -> pl.DataFrame:
+    return query.collect(engine="streaming")
+
+
+def _as_labels(column: pl.Series) -> NDArray[np.generic]:
+    if column.dtype in (pl.Categorical, pl.Enum):
+        column = column.cast(pl.String)
+    return column.to_numpy()

@@ -1,0 +1,233 @@
+import json
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import scipy.sparse
+
+from tailwise.data import Dataset
+from tailwise.diagnose import diagnose
+from tailwise.diagnose import table as table_module
+from tailwise.errors import TailwiseError
+
+
+@pytest.fixture
+def frame():
+    """600 rows, classes of 500, 90 and 9 examples and one, with something wrong in every column."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(["a", "b", "c", "d"], [500, 90, 9, 1])
+    order = rng.permutation(600)
+    return pl.DataFrame(
+        {
+            "key": [f"row{i}" for i in rng.permutation(600)],
+            "x": rng.normal(size=600),
+            "code": np.unique(labels, return_inverse=True)[1] * 10,
+            "flat": np.r_[np.zeros(599), 1],
+            "none": [None] * 600,
+            "gaps": np.where(rng.random(600) < 0.6, np.nan, 1.0),
+            "label": labels,
+        }
+    )[order]
+
+
+def sentences(diagnosis, word):
+    return [f"{f.severity}: {f.sentence}" for f in diagnosis.findings if word in f.sentence]
+
+
+def test_counts_and_imbalance(frame):
+    found = diagnose(frame, "label")
+    assert found.classes == ("a", "b", "c", "d")
+    assert found.class_counts.tolist() == [500, 90, 9, 1]
+    assert found.imbalance_factor == 500
+    assert found.thresholds == (100, 20)
+    assert {group: codes.tolist() for group, codes in found.groups.items()} == {
+        "many": [0],
+        "medium": [1],
+        "few": [2, 3],
+    }
+    share = np.array([500, 90, 9, 1]) / 600
+    assert found.effective_classes == pytest.approx(np.exp(-(share * np.log(share)).sum()))
+    pairs = np.abs(np.subtract.outer(share, share)).sum()
+    assert found.gini == pytest.approx(pairs / (2 * 4))
+
+
+def test_findings_say_the_number_and_are_sorted(frame):
+    found = diagnose(frame, "label")
+    order = [f.severity for f in found.findings]
+    assert order == sorted(order, key=["problem", "warning", "note"].index)
+    assert all("\n" not in f.sentence and f.sentence.endswith(".") for f in found.findings)
+    assert sentences(found, "'code'")[0].startswith("problem: Column 'code' alone predicts 99")
+    assert sentences(found, "imbalance factor of 500")
+    assert sentences(found, "1 class ('d') has one example")
+    assert sentences(found, "'key' looks like an identifier")
+    assert sentences(found, "'flat' has one value in 99.83 % of the rows")
+    assert sentences(found, "'none' is empty")
+    missing = frame["gaps"].is_nan().sum()
+    assert sentences(found, f"'gaps' misses {missing} values")
+    assert not sentences(found, "'x'")
+
+
+def test_identifiers_are_not_leaks_unless_rows_are_in_order_of_class(frame):
+    shuffled = frame.select("x", "label").with_row_index("number")
+    assert sentences(diagnose(shuffled, "label"), "'number'")[0].startswith("note: Column 'number' looks like an id")
+    ordered = pl.concat([frame.select("x", "label")] * 10).sort("label").with_row_index("number")
+    assert sentences(diagnose(ordered, "label"), "'number'")[0].startswith("problem: Column 'number' alone")
+
+
+def test_duplicates_and_conflicts_are_counted():
+    data = pl.DataFrame({"id": range(30), "x": [*range(25), 0, 0, 1, 2, 3], "y": list("ab" * 12 + "a" + "abbaa")})
+    found = diagnose(data, "y")
+    # 0: a a b, 1: b b, 2: a a, 3: b a
+    assert found.duplicates.rows == 5
+    assert found.duplicates.conflicting == 5
+    assert found.duplicates.one_in == 1
+    assert sentences(found, "equal others in every feature but have another label")
+    assert diagnose(data.with_columns(pl.col("x") + 0.5 * (pl.col("id") > 24)), "y").duplicates.rows == 1
+
+
+def test_duplicates_of_many_rows_are_estimated_by_content(monkeypatch):
+    monkeypatch.setattr(table_module, "_COMPARED", 1000)
+    content = np.random.default_rng(0).integers(0, 40_000, 60_000)
+    data = pl.DataFrame({"x": content, "y": np.random.default_rng(1).integers(0, 2, 60_000)})
+    exact = 60_000 - len(np.unique(content))
+    found = diagnose(data, "y").duplicates
+    assert found.one_in > 20
+    assert found.rows == pytest.approx(exact, rel=0.15)
+    pairs = data.group_by("x").agg(pl.len(), pl.col("y").n_unique())
+    assert found.conflicting == pytest.approx(pairs.filter(pl.col("y") > 1)["len"].sum(), rel=0.15)
+
+
+def test_unlabelled_rows_are_counted_and_never_conflict():
+    data = pl.DataFrame({"x": [1, 1, 2, 3, 4], "y": ["a", None, "b", "NA", "a"]})
+    found = diagnose(data, "y")
+    assert (found.n_rows, found.n_unlabelled) == (5, 2)
+    assert found.class_counts.tolist() == [2, 1]
+    assert found.duplicates.conflicting == 0
+    floats = diagnose(pl.DataFrame({"x": [1, 1, 2], "y": [0.0, float("nan"), 1.0]}), "y")
+    assert floats.classes == ("0", "1")
+    assert floats.n_unlabelled == 1
+    assert floats.duplicates.conflicting == 0
+
+
+def test_names_that_differ_in_case_only():
+    data = pl.DataFrame({"x": range(6), "y": ["cat", "Cat ", "dog", "dog", "cat", "hot dog"]})
+    assert sentences(diagnose(data, "y"), "'Cat ', 'cat'")
+
+
+def test_one_class_is_a_problem():
+    found = diagnose(pl.DataFrame({"x": [1, 2], "y": ["a", "a"]}), "y")
+    assert found.findings[0].severity == "problem"
+    assert "at least two classes" in found.findings[0].sentence
+
+
+def test_a_number_is_not_a_class():
+    found = diagnose(pl.DataFrame({"x": range(50), "price": np.random.default_rng(0).random(50)}), "price")
+    assert sentences(found, "50 distinct values in 50 labelled rows")
+
+
+def test_balanced_data_has_no_warnings():
+    rng = np.random.default_rng(0)
+    found = diagnose(pl.DataFrame({"x": rng.normal(size=300), "y": np.arange(300) % 3}), "y")
+    assert [f.severity for f in found.findings] == ["note"]
+
+
+def test_result_is_json(frame):
+    document = json.loads(json.dumps(diagnose(frame, "label").to_dict()))
+    assert document["class_counts"] == {"a": 500, "b": 90, "c": 9, "d": 1}
+    assert document["columns"][0]["name"] == "key"
+    assert document["findings"][0]["severity"] == "problem"
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "pandas", "lazy", "dataset"])
+def test_every_form_gives_the_same(frame, kind, tmp_path):
+    frame = frame.drop("none")
+    path = tmp_path / f"data.{kind}"
+    if kind == "parquet":
+        frame.write_parquet(path)
+    if kind == "csv":
+        frame.with_columns(pl.col("gaps").fill_nan(None)).write_csv(path)
+    data = {
+        "pandas": lambda: pd.DataFrame(frame.to_dict(as_series=False)),
+        "lazy": frame.lazy,
+        "dataset": lambda: Dataset(
+            "table",
+            frame.drop("label"),
+            np.unique(frame["label"].to_numpy(), return_inverse=True)[1],
+            np.array(list("abcd")),
+            np.arange(600),
+        ),
+    }.get(kind, lambda: path)()
+    found = diagnose(data, None if kind == "dataset" else "label")
+    expected = diagnose(frame, "label")
+    assert found.class_counts.tolist() == expected.class_counts.tolist()
+    assert [f.sentence for f in found.findings] == [f.sentence for f in expected.findings]
+
+
+def test_sampled_checks_say_so(frame):
+    found = diagnose(pl.concat([frame] * 20), "label", sample=3000)
+    assert 1000 < found.sampled < 6000
+    assert found.class_counts.tolist() == [10_000, 1800, 180, 20]
+    assert sentences(found, f"of {found.sampled:,} sampled rows")
+
+
+def test_images_and_texts_are_compared_whole():
+    labels = np.array([0, 0, 1, 1])
+    pixels = np.zeros((4, 2, 2, 3), dtype=np.uint8)
+    pixels[3] = 9
+    names = np.array(["a", "b"])
+    images = diagnose(Dataset("image", pixels, labels, names, np.arange(4)))
+    assert (images.duplicates.rows, images.duplicates.conflicting, images.columns) == (2, 3, ())
+    texts = diagnose(Dataset("text", np.array(["x y", "x y", "z", "w"]), labels, names, np.arange(4)))
+    assert (texts.duplicates.rows, texts.duplicates.conflicting, texts.columns) == (1, 0, ())
+
+
+def test_arrays_dense_and_sparse():
+    dense = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 0.0], [0.0, 2.0]])
+    for inputs in (dense, scipy.sparse.csr_matrix(dense)):
+        found = diagnose(Dataset("array", inputs, np.array([0, 1, 1, -1]), np.array([3, 5]), np.arange(4)))
+        assert found.classes == ("3", "5")
+        assert found.n_unlabelled == 1
+        assert (found.duplicates.rows, found.duplicates.conflicting) == (2, 2)
+
+
+def test_hugging_face_images_are_compared_by_bytes():
+    data = pl.DataFrame({"image": [{"bytes": b"1", "path": "a"}, {"bytes": b"1", "path": "b"}], "label": ["x", "y"]})
+    found = diagnose(data, "label", image="image")
+    assert (found.duplicates.rows, found.duplicates.conflicting) == (1, 2)
+
+
+def test_a_text_column_is_never_an_identifier():
+    data = pl.DataFrame({"text": [f"w{i}" for i in range(40)], "y": [0, 1] * 20})
+    assert not sentences(diagnose(data, "y", text="text"), "identifier")
+    assert sentences(diagnose(data, "y"), "identifier")
+    assert not sentences(diagnose(data, "y", id="text"), "identifier")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda f: diagnose(f, "lable"), "the frame has no column 'lable'. Did you mean 'label'"),
+        (lambda f: diagnose(f), "name the column with the labels"),
+        (lambda f: diagnose(f, "none"), "labels are missing"),
+        (lambda f: diagnose(f.head(0), "label"), "no rows"),
+        (lambda f: diagnose(f, "label", sample=0), "sample"),
+        (lambda f: diagnose("no/such/file.csv", "label"), "there is no"),
+        (
+            lambda f: diagnose(Dataset("array", np.eye(2), None, np.array([]), np.arange(2))),
+            "no labels to diagnose",
+        ),
+    ],
+)
+def test_bad_input_is_one_line(frame, call, message):
+    with pytest.raises(TailwiseError, match=message) as error:
+        call(frame)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.slow
+def test_real_cifar10_is_balanced(shared_data):
+    found = diagnose(shared_data / "cifar10-train.parquet", "label", image="image")
+    assert found.class_counts.tolist() == [5000] * 10
+    assert found.imbalance_factor == 1
+    assert found.duplicates.one_in == 1

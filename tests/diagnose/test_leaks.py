@@ -1,0 +1,80 @@
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tailwise.diagnose.leaks import held_out_lambda
+
+N = 4000
+RNG = np.random.default_rng(0)
+LABELS = RNG.choice(4, N, p=[0.9, 0.07, 0.02, 0.01])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        LABELS,
+        LABELS.astype(float),
+        LABELS + RNG.normal(0, 0.01, N),
+        np.array(["a", "b", "c", "d"])[LABELS],
+        np.sort(RNG.random(N))[np.argsort(np.argsort(LABELS, kind="stable"))],  # numbered class by class
+    ],
+    ids=["codes", "floats", "noisy", "names", "order"],
+)
+def test_a_copy_of_the_label_explains_all(values):
+    assert held_out_lambda(pl.Series(values), LABELS) > 0.95
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.arange(N), RNG.permutation(N).astype(str), RNG.random(N), RNG.integers(0, 50, N), np.zeros(N), [None] * N],
+    ids=["rows", "words", "noise", "codes", "constant", "nothing"],
+)
+def test_what_says_nothing_explains_nothing(values):
+    shuffled = RNG.permutation(LABELS)
+    assert held_out_lambda(pl.Series(values), shuffled) < 0.05
+
+
+def test_missing_values_can_leak():
+    values = pl.Series(np.where(LABELS > 0, 1.0, np.nan))
+    binary = (LABELS > 0).astype(np.int64)
+    assert held_out_lambda(values, binary) == 1.0
+    assert held_out_lambda(values.fill_nan(None), binary) == 1.0
+
+
+def test_booleans_dates_and_categories_are_understood():
+    binary = (LABELS > 0).astype(np.int64)
+    days = pl.Series(binary).cast(pl.Int32).cast(pl.Date)
+    for values in (pl.Series(binary == 1), days, pl.Series(binary).cast(pl.String).cast(pl.Categorical)):
+        assert held_out_lambda(values, binary) == 1.0
+
+
+def test_data_shuffled_with_seed_zero_is_no_trap():
+    labels = np.repeat([0, 1], [300, 300])[np.random.default_rng(0).permutation(600)]
+    assert held_out_lambda(pl.Series(labels), labels) == 1.0
+
+
+def test_too_few_rare_rows_cannot_be_judged():
+    labels = np.r_[np.zeros(1000, dtype=int), np.ones(19, dtype=int)]
+    assert held_out_lambda(pl.Series(labels), labels) is None
+    assert held_out_lambda(pl.Series([], dtype=pl.Int64), np.zeros(0, dtype=np.int64)) is None
+
+
+@given(st.integers(2, 6), st.integers(1, 6), st.integers(0, 99))
+@settings(deadline=None, max_examples=30)
+def test_lambda_is_that_of_a_plain_loop(n_classes, n_values, seed):
+    rng = np.random.default_rng(seed)
+    labels, values = rng.integers(0, n_classes, 400), rng.integers(0, n_values, 400)
+    labels[:n_values] = 0
+    right = usual = 0
+    first = np.random.default_rng(seed + 1).permutation(400) < 200
+    for learn in (first, ~first):
+        most = np.bincount(labels[learn]).argmax()
+        for v, y in zip(values[~learn], labels[~learn], strict=True):
+            seen = np.bincount(labels[learn & (values == v)], minlength=1)
+            best = np.flatnonzero(seen == seen.max())[-1] if seen.any() else most  # ties go to the higher code
+            right += best == y
+            usual += most == y
+    expected = max(0.0, (right - usual) / (400 - usual))
+    assert held_out_lambda(pl.Series(values), labels, seed + 1) == pytest.approx(expected, abs=1e-12)
