@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
 from tailwise.data import Dataset
 from tailwise.data.labels import class_name
@@ -80,6 +81,8 @@ def _is_class_folder(path: Path) -> bool:
 
 
 def _diagnose(table: Table, name: str, kind: str, sample: int) -> Diagnosis:
+    typed = table.frame.with_columns(cs.by_dtype(pl.Null).cast(pl.String))  # a column without a value has no type
+    table = replace(table, frame=typed)
     classes, counts, n_unlabelled = count_classes(table)
     n_rows = int(counts.sum()) + n_unlabelled
     columns, sampled = examine_columns(table, n_rows, classes, sample)
@@ -112,7 +115,7 @@ def _columns(
 
 
 def _is_scalar(dtype: pl.DataType) -> bool:
-    return not (dtype.is_nested() or dtype in (pl.Binary, pl.Object, pl.Null))
+    return not (dtype.is_nested() or dtype in (pl.Binary, pl.Object))
 
 
 def _dataset(data: Dataset) -> Table:

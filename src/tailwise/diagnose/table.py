@@ -65,6 +65,9 @@ def count_classes(table: Table) -> tuple[NDArray[np.generic], NDArray[np.int64],
     counted = _stream(table.frame.group_by(table.target).len())
     if counted.is_empty():
         raise TailwiseError("the table has no rows.")
+    if counted[table.target].is_null().all():
+        rows = counted["len"].sum()
+        raise TailwiseError(f"column {table.target!r}: all {rows:,} labels are missing, so there is nothing to learn.")
     codes, classes = encode_labels(_as_labels(counted[table.target]), table.classes, f"column {table.target!r}")
     times = counted["len"].to_numpy()
     counts = np.bincount(codes[codes >= 0], times[codes >= 0], minlength=len(classes)).astype(np.int64)
