@@ -190,6 +190,16 @@ def test_arrays_dense_and_sparse():
         assert (found.duplicates.rows, found.duplicates.conflicting) == (2, 2)
 
 
+def test_folders_with_a_class_each_are_read(tmp_path):
+    for name, words in {"a/1.txt": "one", "a/2.txt": "one", "b/1.txt": "two"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(words)
+    found = diagnose(tmp_path)
+    assert found.kind == "text"
+    assert found.class_counts.tolist() == [2, 1]
+    assert found.duplicates.rows == 1
+
+
 def test_hugging_face_images_are_compared_by_bytes():
     data = pl.DataFrame({"image": [{"bytes": b"1", "path": "a"}, {"bytes": b"1", "path": "b"}], "label": ["x", "y"]})
     found = diagnose(data, "label", image="image")

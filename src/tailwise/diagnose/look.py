@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import polars.selectors as cs
 
-from tailwise.data import Dataset
+from tailwise.data import Dataset, load
 from tailwise.data.labels import class_name
 from tailwise.data.tables import existing, reading, require_columns, scan, table_format
 from tailwise.diagnose.findings import find
@@ -60,8 +60,6 @@ def diagnose(
     if sample < 1:
         raise TailwiseError(f"sample must be at least 1 row; got {sample}.")
     if isinstance(data, str | Path) and _is_class_folder(existing(data)):
-        from tailwise.data import load
-
         data = load(data)
     if isinstance(data, str | Path):
         path = existing(data)
