@@ -1,1 +1,5 @@
-"""Stage-based training."""
+"""Training in stages, on Lightning Fabric, and prediction."""
+
+from tailwise._optional import attach
+
+__getattr__, __dir__, __all__ = attach(__name__, __file__, extra="torch")

@@ -1,0 +1,41 @@
+"""Random horizontal flip and random crop of a padded image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class FlipCrop:
+    """Flip each image with probability one half, and shift it by up to ``padding`` pixels, with black behind it.
+
+    It is the standard augmentation of CIFAR (He et al., CVPR 2016, section 4.2), drawn per image and done for the
+    whole batch at once on whatever type the images have; uint8 moves the fewest bytes. Draws come from a CPU generator,
+    so that they are the same on every device.
+
+    Shapes: inputs (batch, channels, height, width), targets anything; both keep shape, type and memory format.
+    """
+
+    padding: int = 4
+    flip: bool = True
+
+    def __call__(self, inputs: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return augmented inputs and the same targets."""
+        n, _, height, width = inputs.shape
+        span = 2 * self.padding + 1
+        top = torch.randint(span, (n, 1), generator=generator)
+        left = torch.randint(span, (n, 1), generator=generator)
+        columns = torch.arange(width).expand(n, width)
+        if self.flip:
+            mirrored = torch.randint(2, (n, 1), generator=generator).bool()
+            columns = torch.where(mirrored, columns.flip(1), columns)
+        rows = (torch.arange(height) + top)[:, :, None].to(inputs.device)
+        columns = (columns + left)[:, None, :].to(inputs.device)
+        images = inputs.permute(0, 2, 3, 1)  # pixels last: an index then moves whole pixels
+        padded = images.new_zeros(n, height + 2 * self.padding, width + 2 * self.padding, images.shape[3])
+        padded[:, self.padding : self.padding + height, self.padding : self.padding + width] = images
+        image = torch.arange(n, device=inputs.device)[:, None, None]
+        return padded[image, rows, columns].permute(0, 3, 1, 2), targets

@@ -1,0 +1,33 @@
+"""Mixup: train on weighted means of pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Mixup:
+    """Mix the batch with a permutation of itself by one weight drawn from Beta(alpha, alpha).
+
+    Source: Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018, section 2 and the algorithm in figure 1.
+
+    Shapes: inputs (batch, ...), targets (batch,) codes or (batch, n_classes) rows → float inputs and float rows.
+    """
+
+    n_classes: int
+    alpha: float = 1.0
+
+    def __call__(self, inputs: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return mixed inputs and target rows."""
+        order = torch.randperm(len(inputs), generator=generator).to(inputs.device)
+        # torch draws no Beta from a generator; NumPy does.
+        seed = int(torch.randint(2**62, (), generator=generator))
+        weight = float(np.random.default_rng(seed).beta(self.alpha, self.alpha))
+        rows = F.one_hot(targets, self.n_classes).float() if targets.ndim == 1 else targets
+        x = inputs.float()
+        return x.lerp(x[order], 1 - weight), rows.lerp(rows[order], 1 - weight)

@@ -1,0 +1,114 @@
+"""Checkpoints: one safetensors file with weights and optimiser, its header saying where and of which training it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from tailwise.errors import TailwiseError
+
+_NAME = "checkpoint.safetensors"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a training stood: after ``epoch`` epochs of stage number ``stage``."""
+
+    stage: int
+    epoch: int
+    weights: dict[str, Tensor] = field(repr=False)
+    optimizer: dict[int, dict[str, Tensor]] = field(repr=False)
+
+
+def write(
+    folder: Path, identity: dict[str, Any], stage: int, epoch: int, network: nn.Module, optimizer: Optimizer | None
+) -> None:
+    """Replace the folder's checkpoint in one step: whoever is killed meanwhile leaves the old one or the new one."""
+    tensors = {f"network.{name}": value.contiguous() for name, value in network.state_dict().items()}
+    if optimizer is not None:
+        for index, state in optimizer.state_dict()["state"].items():
+            for name, value in state.items():
+                if value is not None:
+                    tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value).contiguous()
+    header = {"format": _FORMAT, "stage": stage, "epoch": epoch, "identity": identity}
+    content = save(tensors, metadata={"tailwise": json.dumps(header, sort_keys=True)})
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"{_NAME}.partial"
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, folder / _NAME)
+
+
+def read(folder: Path, identity: dict[str, Any]) -> Checkpoint | None:
+    """Return the folder's checkpoint, or None if it has none.
+
+    Raises
+    ------
+    TailwiseError
+        If it cannot be read, or is of a training that differs in recipe, data, seed or anything else in ``identity``.
+    """
+    path = folder / _NAME
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads(file.metadata()["tailwise"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise TailwiseError(
+            f"{path} is not a checkpoint that can be read ({error}); remove it to start again."
+        ) from None
+    if header.get("format") != _FORMAT:
+        raise TailwiseError(f"{path} was written by another version of Tailwise; remove it to start again.")
+    theirs = header["identity"]
+    differing = sorted(name for name in identity.keys() | theirs.keys() if identity.get(name) != theirs.get(name))
+    if differing:
+        raise TailwiseError(
+            f"the checkpoint in {folder} is of another training: it differs in {', '.join(differing)};"
+            " choose another folder, or remove it to start again."
+        )
+    weights: dict[str, Tensor] = {}
+    optimizer: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        part, _, rest = name.partition(".")
+        if part == "network":
+            weights[rest] = value
+        else:
+            index, _, key = rest.partition(".")
+            optimizer.setdefault(int(index), {})[key] = value
+    return Checkpoint(header["stage"], header["epoch"], weights, optimizer)
+
+
+def exists(folder: Path) -> bool:
+    """Say whether the folder has a checkpoint."""
+    return (folder / _NAME).exists()
+
+
+def describe(thing: Any) -> str:
+    """Return a text that is the same for the same setting in another process."""
+    if thing is None or isinstance(thing, bool | int | float | str) or is_dataclass(thing):
+        return repr(thing)
+    kind = thing if hasattr(thing, "__qualname__") else type(thing)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def digest(array: np.ndarray) -> str:
+    """Return a hash of an array's shape, type and content."""
+    content = np.ascontiguousarray(array)
+    sha = hashlib.sha256(f"{content.shape} {content.dtype}".encode())
+    sha.update(content.reshape(-1).view(np.uint8).data)
+    return sha.hexdigest()

@@ -1,0 +1,40 @@
+"""What moves in a stage, and what stands still."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from tailwise.engine.stage import Stage
+from tailwise.errors import TailwiseError
+
+
+def select_moving(stage: Stage, network: nn.Module) -> list[nn.Parameter]:
+    """Let the stage's parameters, and only they, require gradients; return them.
+
+    Raises
+    ------
+    TailwiseError
+        If the stage picks none.
+    """
+    chosen = list(network.parameters() if stage.parameters is None else stage.parameters(network))
+    if not chosen:
+        raise TailwiseError(f"stage {stage.name!r} moves no parameter of the network; check what it picks.")
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    for parameter in chosen:
+        parameter.requires_grad_(True)
+    return chosen
+
+
+def set_modes(module: nn.Module) -> None:
+    """Put into training mode what moves, and into evaluation mode every part whose parameters all stand still.
+
+    So a frozen backbone keeps its batch-normalisation statistics and drops nothing out.
+    """
+    parameters = list(module.parameters())
+    if parameters and not any(parameter.requires_grad for parameter in parameters):
+        module.eval()
+        return
+    module.training = True
+    for child in module.children():
+        set_modes(child)

@@ -1,0 +1,35 @@
+"""Prediction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from tailwise.engine._tensors import as_tensor, outputs
+
+
+def predict(network: nn.Module, inputs: Any, *, batch_size: int = 1024) -> NDArray[np.float32]:
+    """Return a network's logits, computed batch by batch on the device that its parameters are on.
+
+    Parameters
+    ----------
+    network : maps a batch of inputs to logits
+    inputs : (n, height, width, channels) images or (n, features) numbers
+    batch_size : how many inputs at a time; memory grows with it
+
+    Returns
+    -------
+    (n, n_classes) float32, or (n, experts, n_classes) where the network has experts
+
+    Raises
+    ------
+    TailwiseError
+        If the inputs are sparse, not numbers or hold NaN or infinity.
+    """
+    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+    parts = outputs(network, network, as_tensor(inputs), batch_size, device)
+    return np.concatenate([part.float().cpu().numpy() for part in parts])

@@ -1,0 +1,93 @@
+"""Inputs as tensors: checked once, kept whole on the device, read batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tailwise.counts import class_counts
+from tailwise.errors import TailwiseError
+
+
+def as_tensor(inputs: Any) -> Tensor:
+    """Return inputs as a tensor that networks take, without a copy where possible.
+
+    Parameters
+    ----------
+    inputs : (n, height, width, channels) images, which become channels-last (n, channels, height, width), or
+        (n, features) numbers, which become float32
+
+    Raises
+    ------
+    TailwiseError
+        If they are sparse, of another shape or not numbers, or hold NaN or infinity.
+    """
+    if hasattr(inputs, "toarray"):
+        raise TailwiseError("networks take dense inputs; reduce sparse ones first (TruncatedSVD, say).")
+    array = np.asarray(inputs)
+    if array.ndim not in (2, 4) or array.dtype.kind not in "fiub":
+        raise TailwiseError(
+            "inputs must be numbers of shape (n, features) or images (n, height, width, channels);"
+            f" got {array.dtype} of shape {array.shape}."
+        )
+    if array.dtype != np.uint8 or array.ndim == 2:
+        array = array.astype(np.float32, copy=False)
+    if array.dtype.kind == "f":
+        bad = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1)) if array.size else array
+        if bad.size:
+            raise TailwiseError(
+                f"inputs have NaN or infinity in {bad.size} of {len(array)} rows, first in row {bad[0]};"
+                " impute or drop them first."
+            )
+    tensor = torch.from_numpy(np.require(array, requirements=["C", "W"]))
+    return tensor.permute(0, 3, 1, 2) if tensor.ndim == 4 else tensor
+
+
+def as_labels(labels: Any, n: int, n_classes: int) -> NDArray[np.int64]:
+    """Return checked class codes, one for each of ``n`` inputs.
+
+    Raises
+    ------
+    TailwiseError
+        If there are none, some are missing or out of range, or all are one class.
+    """
+    codes = np.asarray(labels)
+    if codes.shape != (n,):
+        raise TailwiseError(f"labels must be one code for each of the {n} inputs; got shape {codes.shape}.")
+    counts = class_counts(codes, n_classes)
+    if n == 0:
+        raise TailwiseError("there is no example to train on.")
+    if counts.sum() < n:
+        raise TailwiseError(
+            f"{n - counts.sum()} of {n} labels are missing (negative); train on the labelled rows only."
+        )
+    if np.count_nonzero(counts) < 2:
+        raise TailwiseError(f"all {n} labels are of class {codes[0]}: at least two classes are needed.")
+    return codes.astype(np.int64)
+
+
+def take(inputs: Tensor, indices: Tensor) -> Tensor:
+    """Return the inputs at ``indices``; images stay channels-last."""
+    if inputs.ndim == 4:
+        return inputs.permute(0, 2, 3, 1).index_select(0, indices).permute(0, 3, 1, 2)
+    return inputs.index_select(0, indices)
+
+
+@torch.inference_mode()
+def outputs(
+    module: nn.Module, function: Any, inputs: Tensor, batch_size: int, device: torch.device
+) -> Iterator[Tensor]:
+    """Yield ``function`` of the inputs batch by batch, in order, with the module in evaluation mode meanwhile."""
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        for batch in inputs.split(batch_size):
+            yield function(batch.to(device))
+    finally:
+        for part, training in modes.items():
+            part.training = training

@@ -1,0 +1,11 @@
+from ._heads import NormedLinear as NormedLinear
+from ._heads import ScaledLinear as ScaledLinear
+from ._heads import nearest_mean as nearest_mean
+from ._heads import tau_normalise as tau_normalise
+from ._mlp import MLP as MLP
+from ._network import Identity as Identity
+from ._network import Network as Network
+from ._resnet import CIFARResNet as CIFARResNet
+from ._resnet import resnet32 as resnet32
+from ._standardise import Standardise as Standardise
+from ._timm import timm_backbone as timm_backbone

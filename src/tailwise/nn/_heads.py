@@ -1,0 +1,116 @@
+"""Classifier heads: linear ones whose weights are normalised or scaled, and those that are set in closed form."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from tailwise.errors import TailwiseError
+
+
+class NormedLinear(nn.Module):
+    """Cosine classifier: the cosine of the angle between features and each class's weights, in [-1, 1].
+
+    The scale of the logits belongs to the loss (``LDAMLoss(scale=30)``).
+
+    Source: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, NeurIPS 2019,
+    section 3.2: weights and features of unit norm.
+
+    Shapes: (batch, in_features) → (batch, n_classes).
+    """
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.in_features, self.out_features = in_features, out_features
+        self.weight = nn.Parameter(torch.empty(out_features, in_features))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw class directions uniformly from the sphere."""
+        nn.init.normal_(self.weight)
+        with torch.no_grad():
+            self.weight.div_(self.weight.norm(dim=1, keepdim=True))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return cosines."""
+        return F.linear(F.normalize(features), F.normalize(self.weight))
+
+
+class ScaledLinear(nn.Module):
+    """Learnable weight scaling (LWS): one learnable factor per class on a frozen linear classifier's logits.
+
+    Source: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, ICLR 2020, eq. 4.
+    Deviates: the bias, which the equation leaves out, is kept unscaled.
+
+    Shapes: (batch, in_features) → (batch, n_classes). Only ``scale`` (n_classes,) requires gradients.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        bias = torch.zeros_like(linear.weight[:, 0]) if linear.bias is None else linear.bias
+        self.register_buffer("weight", linear.weight.detach().clone())
+        self.register_buffer("bias", bias.detach().clone())
+        self.scale = nn.Parameter(torch.ones_like(self.bias))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return scaled logits."""
+        return F.linear(features, self.weight * self.scale[:, None], self.bias)
+
+
+@torch.no_grad()
+def tau_normalise(linear: nn.Linear, tau: float = 1.0) -> nn.Linear:
+    """Return a copy of a linear classifier with each class's weights divided by their norm to the power ``tau``.
+
+    With ``tau`` 0 it is the classifier as it was. Divided is the weight vector only; the bias is dropped, as in the
+    paper, unless ``tau`` is 0.
+
+    Source: Kang et al., ICLR 2020, eq. 3.
+
+    Raises
+    ------
+    TailwiseError
+        If ``tau`` is negative.
+    """
+    if tau < 0:
+        raise TailwiseError(f"tau must be 0 or more; got {tau}.")
+    keep = tau == 0 and linear.bias is not None
+    weight = linear.weight / linear.weight.norm(dim=1, keepdim=True).clamp(min=1e-12) ** tau
+    return _linear(weight, linear.bias if keep else None)
+
+
+@torch.no_grad()
+def nearest_mean(features: Tensor, labels: Tensor, n_classes: int) -> nn.Linear:
+    """Return the nearest-class-mean classifier as a linear one, set in closed form.
+
+    Features at distance d from the mean μ get the logit -d² / (2 σ²) up to a term that all classes share, that is
+    weights μ / σ² and bias -|μ|² / (2 σ²), where σ² is the mean squared distance per dimension of the features to
+    their own class's mean: the logits of classes that are equal spheres of Gaussian noise. A class without an example
+    is never predicted.
+
+    Source: Mensink et al., Distance-Based Image Classification, TPAMI 2013, eq. 1; as NCM in Kang et al., ICLR 2020.
+
+    Parameters
+    ----------
+    features : (n, width) floats
+    labels : (n,) class codes
+    """
+    x = features.double()
+    counts = torch.bincount(labels, minlength=n_classes)
+    means = x.new_zeros(n_classes, x.shape[1]).index_add_(0, labels, x) / counts.clamp(min=1)[:, None]
+    variance = (x - means[labels]).square().mean().clamp(min=1e-12)
+    bias = -means.square().sum(1) / (2 * variance)
+    bias[counts == 0] = torch.finfo(features.dtype).min / 4  # finite, so that softmax and safetensors stay finite
+    return _linear((means / variance).to(features.dtype), bias.to(features.dtype))
+
+
+def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
+    linear = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
+    linear.weight = nn.Parameter(weight.detach().clone())
+    if bias is not None:
+        linear.bias = nn.Parameter(bias.detach().clone())
+    return linear

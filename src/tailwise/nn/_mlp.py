@@ -1,0 +1,30 @@
+"""A multi-layer perceptron for tables."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from tailwise.errors import TailwiseError
+
+
+class MLP(nn.Sequential):
+    """Layers of linear, layer normalisation, ReLU and dropout. Inputs are best standardised, as ``Network`` does.
+
+    Layer normalisation rather than batch normalisation: it has no statistics that the head classes would dominate.
+
+    Shapes: (batch, in_features) float → (batch, ``out_features``), the last of ``widths``.
+
+    Raises
+    ------
+    TailwiseError
+        If there is no layer, or a width is not positive.
+    """
+
+    def __init__(self, in_features: int, widths: tuple[int, ...] = (256, 128), *, dropout: float = 0.1) -> None:
+        if not widths or min(widths) < 1 or in_features < 1:
+            raise TailwiseError(f"an MLP needs positive widths; got {in_features} inputs and layers {tuple(widths)}.")
+        layers: list[nn.Module] = []
+        for before, after in zip((in_features, *widths), widths, strict=False):
+            layers += [nn.Linear(before, after), nn.LayerNorm(after), nn.ReLU(inplace=True), nn.Dropout(dropout)]
+        super().__init__(*layers)
+        self.out_features = widths[-1]

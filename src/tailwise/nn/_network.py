@@ -1,0 +1,59 @@
+"""A network is a backbone under a head."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from tailwise.errors import TailwiseError
+from tailwise.nn._standardise import Standardise
+
+
+class Network(nn.Module):
+    """Standardised inputs, then a backbone, then a head.
+
+    Parameters
+    ----------
+    backbone : any module from a batch of inputs to (batch, out_features)
+    head : any module from (batch, out_features) to logits (batch, n_classes)
+    """
+
+    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.inputs = Standardise()
+        self.backbone = backbone
+        self.head = head
+
+    @classmethod
+    def linear(cls, backbone: nn.Module, n_classes: int) -> Network:
+        """Put a linear classifier on a backbone.
+
+        Raises
+        ------
+        TailwiseError
+            If the backbone does not say how many features it gives.
+        """
+        width = getattr(backbone, "out_features", None)
+        if not isinstance(width, int):
+            kind = type(backbone).__name__
+            raise TailwiseError(f"backbone {kind} must have an int attribute out_features, the width of what it gives.")
+        return cls(backbone, nn.Linear(width, n_classes))
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Return (batch, out_features) features."""
+        return self.backbone(self.inputs(inputs))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return logits."""
+        return self.head(self.features(inputs))
+
+
+class Identity(nn.Module):
+    """The backbone of frozen features: it gives what it gets, (batch, out_features)."""
+
+    def __init__(self, out_features: int) -> None:
+        super().__init__()
+        self.out_features = out_features
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the inputs."""
+        return inputs

@@ -1,0 +1,55 @@
+"""Inputs standardised by the training set's own mean and deviation, which travel with the weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Standardise(nn.Module):
+    """Subtract the mean and divide by the standard deviation, per channel or feature (dimension 1).
+
+    The numbers are buffers, so that a saved network treats new inputs as it treated the training set. Before
+    :meth:`fit`, the module only turns its input into floating point.
+
+    Shapes: (batch, features) or (batch, channels, height, width), uint8 or floating point, to float of that shape.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(1))
+        self.register_buffer("scale", torch.ones(1))
+
+    @torch.no_grad()
+    def fit(self, inputs: Tensor, chunk: int = 4096) -> Standardise:
+        """Set mean and scale from a training set, in float64, chunk by chunk. A constant feature keeps scale 1."""
+        first = inputs[:chunk].double().transpose(0, 1).flatten(1)
+        shift = first.mean(1, keepdim=True)  # near the mean, so that the squares below do not cancel
+        total, squares, n = torch.zeros_like(shift[:, 0]), torch.zeros_like(shift[:, 0]), 0
+        for part in inputs.split(chunk):
+            centred = part.double().transpose(0, 1).flatten(1) - shift
+            total, squares, n = total + centred.sum(1), squares + centred.square().sum(1), n + centred.shape[1]
+        mean = total / n
+        deviation = (squares / n - mean.square()).clamp(min=0).sqrt()
+        negligible = deviation <= 1e-7 * (mean + shift[:, 0]).abs()
+        self.mean = (mean + shift[:, 0]).float()
+        self.scale = torch.where(negligible, torch.ones_like(deviation), 1 / deviation).float()
+        return self
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the standardised inputs."""
+        shape = (-1,) + (1,) * (inputs.ndim - 2)
+        x = inputs if inputs.is_floating_point() else inputs.float()
+        return (x - self.mean.view(shape)) * self.scale.view(shape)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        # How many channels there are is known from the data or the file, not from the constructor.
+        for name in ("mean", "scale"):
+            if prefix + name in state_dict:
+                setattr(self, name, getattr(self, name).new_empty(state_dict[prefix + name].shape))
+        super()._load_from_state_dict(state_dict, prefix, *args)
