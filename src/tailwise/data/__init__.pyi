@@ -1,4 +1,5 @@
 from . import longtail as longtail
+from .broken import reading as reading
 from .dataset import Dataset as Dataset
 from .encode import TableEncoder as TableEncoder
 from .frames import as_dataset as as_dataset
@@ -7,13 +8,13 @@ from .images import read_bytes as read_bytes
 from .images import read_folder as read_folder
 from .images import read_paths as read_paths
 from .labels import encode_labels as encode_labels
+from .load import load as load
 from .longtail import indices_hash as indices_hash
 from .longtail import make_long_tailed as make_long_tailed
 from .splits import single_example_classes as single_example_classes
 from .splits import stratified_folds as stratified_folds
 from .splits import stratified_split as stratified_split
 from .tables import batches as batches
-from .tables import reading as reading
 from .tables import scan as scan
 from .text import SentenceEncoder as SentenceEncoder
 from .text import TextEncoder as TextEncoder

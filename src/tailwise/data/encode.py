@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from tailwise.data.coders import Number, OneHot, Ordinal, Parts, Scaled
 from tailwise.data.columns import Reading, lost_values, read_as
 from tailwise.data.frames import to_frame
-from tailwise.data.tables import require_columns
+from tailwise.data.paths import require_columns
 from tailwise.errors import TailwiseError
 
 if TYPE_CHECKING:

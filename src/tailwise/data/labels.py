@@ -41,30 +41,63 @@ def encode_labels(
     TailwiseError
         If the labels are not one row of names or numbers, all are missing, or one is not among the known classes.
     """
-    array = _as_labels(values, where)
-    missing = _missing(array)
-    present = array[~missing]
-    if present.size == 0:
-        raise TailwiseError(f"{where}: all {array.size} labels are missing, so there is nothing to learn.")
-    if array.dtype.kind == "f" and missing.any() and (present == np.trunc(present)).all():
-        present = present.astype(np.int64)  # integers that only a missing value made floats
-    classes, found = _unique(present)
+    places, distinct = _factorise(values, where)
+    absent = np.array([_is_missing(label) for label in distinct.tolist()], dtype=bool)
+    classes, code = _sorted_classes(distinct[~absent])
+    if not len(classes):
+        raise TailwiseError(f"{where}: all {places.size} labels are missing, so there is nothing to learn.")
     if known is not None:
-        code_of = {class_name(label): code for code, label in enumerate(known)}
-        strangers = [i for i, label in enumerate(classes) if class_name(label) not in code_of]
-        if strangers:
-            name = class_name(classes[strangers[0]])
-            rows = int(np.isin(found, strangers).sum())
-            others = f" (and {len(strangers) - 1} more)" if len(strangers) > 1 else ""
+        code_of = {class_name(label): c for c, label in enumerate(known)}
+        strange = [class_name(label) for label in classes if class_name(label) not in code_of]
+        if strange:
+            others = f" (and {len(strange) - 1} more)" if len(strange) > 1 else ""
             raise TailwiseError(
-                f"{where}: label {name!r}{others} in {rows} rows is not among the {len(known)} classes of the training "
-                f"data.{nearest(name, code_of)} Correct it or leave those rows out."
+                f"{where}: label {strange[0]!r}{others} is not among the {len(known)} classes of the training data."
+                f"{nearest(strange[0], code_of)} Correct it or leave those rows out."
             )
-        found = np.array([code_of[class_name(label)] for label in classes], dtype=np.int64)[found]
+        code = np.array([code_of[class_name(label)] for label in classes], dtype=np.int64)[code]
         classes = known
-    codes = np.full(array.size, -1, dtype=np.int64)
-    codes[~missing] = found
-    return codes, classes
+    codes_of_distinct = np.full(len(distinct) + 1, -1, dtype=np.int64)  # the last is for place -1: missing
+    codes_of_distinct[:-1][~absent] = code
+    return codes_of_distinct[places], classes
+
+
+def _factorise(values: Any, where: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return the distinct values and each value's place among them, -1 where it is None or NaN."""
+    import pandas as pd
+    import polars as pl
+
+    if isinstance(values, pl.Series) and values.dtype in (pl.String, pl.Categorical, pl.Enum):
+        text = values.cast(pl.String)  # without an object per row
+        distinct = text.drop_nulls().unique(maintain_order=True)
+        places = text.cast(pl.Enum(distinct)).to_physical().cast(pl.Int64).fill_null(-1)
+        return places.to_numpy(), distinct.to_numpy().astype(object)
+    array = _as_labels(values, where)
+    if array.dtype.kind in "UT":
+        array = array.astype(object)
+    try:
+        codes, found = pd.factorize(array)
+    except TypeError:
+        raise TailwiseError(f"{where} must be names or numbers; got a {type(array[0]).__name__}.") from None
+    labels = np.asarray(found)
+    if array.dtype.kind == "f" and (codes < 0).any() and (labels == np.trunc(labels)).all():
+        labels = labels.astype(np.int64)  # integers that only a missing value made floats
+    return codes.astype(np.int64, copy=False), labels
+
+
+def _is_missing(label: Any) -> bool:
+    return isinstance(label, str) and label.strip().lower() in MISSING_LABELS
+
+
+def _sorted_classes(distinct: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the classes, sorted and in the narrowest type that keeps them, and the class of each distinct label."""
+    if distinct.dtype.kind == "O":
+        labels = distinct.tolist()
+        if len({type(label) for label in labels}) > 1:  # 1 and "1" in one column are one class, called by its name
+            labels = [class_name(label) for label in labels]
+        distinct = np.array(labels) if labels else np.array([], dtype=str)
+    classes, code = np.unique(distinct, return_inverse=True)
+    return classes, code.astype(np.int64, copy=False)
 
 
 def _as_labels(values: ArrayLike, where: str) -> NDArray[Any]:
@@ -84,36 +117,3 @@ def _as_labels(values: ArrayLike, where: str) -> NDArray[Any]:
             f"{where} hold infinity, which is not a class; the first is in row {np.isinf(array).argmax()}."
         )
     return array
-
-
-def _missing(array: NDArray[Any]) -> NDArray[np.bool_]:
-    if array.dtype.kind in "biu":
-        return np.zeros(array.size, dtype=bool)
-    if array.dtype.kind == "f":
-        return np.isnan(array)
-    from pandas import isna
-
-    return np.fromiter(
-        (bool(isna(v)) or (isinstance(v, str) and v.strip().lower() in MISSING_LABELS) for v in array.tolist()),
-        dtype=bool,
-        count=array.size,
-    )
-
-
-def _unique(present: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the sorted distinct labels, in the narrowest type that keeps them, and each label's place among them."""
-    if present.dtype.kind != "O":
-        classes, codes = np.unique(present, return_inverse=True)
-        return classes, codes.astype(np.int64, copy=False)
-    distinct = list(dict.fromkeys(present.tolist()))
-    kinds = {type(value) for value in distinct}
-    if len(kinds) > 1:  # 1, "1" and 1.0 in one column are one class, called by its name
-        names = [class_name(value) for value in distinct]
-        order = {name: code for code, name in enumerate(sorted(set(names)))}
-        place = {(type(value), value): order[name] for value, name in zip(distinct, names, strict=True)}
-        codes = np.fromiter((place[type(v), v] for v in present.tolist()), dtype=np.int64, count=present.size)
-        return np.array(list(order)), codes
-    distinct.sort()
-    place_of = {value: code for code, value in enumerate(distinct)}
-    codes = np.fromiter((place_of[v] for v in present.tolist()), dtype=np.int64, count=present.size)
-    return np.array(distinct), codes

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from tailwise._optional import require
 from tailwise.data.frames import texts
-from tailwise.data.tables import existing
+from tailwise.data.paths import existing
 from tailwise.errors import TailwiseError
 
 _BUCKETS = 2**20

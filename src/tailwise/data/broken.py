@@ -1,0 +1,82 @@
+"""What is wrong with a file that cannot be read, in one line that says where."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from tailwise.data.paths import table_format
+from tailwise.data.separated import csv_header, open_bytes, wrong_bytes
+from tailwise.errors import TailwiseError
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what polars raises while a file is read into one line that says what is wrong with the file, and where."""
+    import polars as pl
+
+    try:
+        yield
+    except (pl.exceptions.PolarsError, OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+        raise _explain(path, error) from None
+
+
+def _explain(path: Path, error: Exception) -> TailwiseError:
+    reason = str(error).strip().partition("\n")[0]
+    form = table_format(path)
+    if isinstance(error, PermissionError):
+        return TailwiseError(f"{path} may not be read: permission denied.")
+    if form in ("csv", "json lines"):
+        try:
+            trouble = wrong_bytes(path) or (_bad_record(path) if form == "csv" else _bad_json(path))
+        except (EOFError, zlib.error):
+            trouble = f"{path} is cut short or damaged: its compressed data ends early."
+        if trouble:
+            return TailwiseError(trouble)
+    if form in ("parquet", "arrow") and path.is_file():
+        with path.open("rb") as file:
+            head, tail = file.read(4), _last_bytes(file, 4)
+        if form == "parquet" and head == b"PAR1" != tail:
+            return TailwiseError(f"{path} is cut short: a Parquet file ends in PAR1, this one does not. Copy it again.")
+        if form == "parquet" and head != b"PAR1":
+            return TailwiseError(f"{path} is not a Parquet file, whatever its name says.")
+    return TailwiseError(f"{path} cannot be read as {form or 'a table'}: {reason.rstrip('.')}.")
+
+
+def _last_bytes(file: IO[bytes], count: int) -> bytes:
+    file.seek(-min(count, file.seek(0, 2)), 2)
+    return file.read()
+
+
+def _bad_record(path: Path) -> str | None:
+    """Say which record of a CSV has more fields than the header, or a quote that is not closed."""
+    separator, header = csv_header(path)
+    start = 1
+    with open_bytes(path) as file:
+        records = csv.reader(io.TextIOWrapper(file, "utf-8-sig", newline=""), delimiter=separator, strict=True)
+        try:
+            for record in records:
+                if len(record) > len(header):
+                    return f"{path}, line {start}: {len(record)} fields, but the header has {len(header)}."
+                start = records.line_num + 1
+        except csv.Error as error:
+            return f"{path}, line {start}: a quote is not closed, or text follows one ({error})."
+    return None
+
+
+def _bad_json(path: Path) -> str | None:
+    """Say which line is not a JSON object."""
+    with open_bytes(path) as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                if line.strip() and not isinstance(json.loads(line), dict):
+                    return f"{path}, line {number}: each line must be a JSON object in braces."
+            except ValueError as error:
+                return f"{path}, line {number} is not JSON: {error}."
+    return None

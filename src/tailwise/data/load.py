@@ -1,0 +1,236 @@
+"""Read a data set from a path, whatever it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise.data.broken import reading
+from tailwise.data.dataset import Dataset, Kind
+from tailwise.data.frames import text_column, texts
+from tailwise.data.labels import encode_labels
+from tailwise.data.paths import existing, require_columns, table_format
+from tailwise.data.tables import scan
+from tailwise.errors import TailwiseError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def load(
+    path: str | Path,
+    target: str | None = None,
+    *,
+    kind: Kind | None = None,
+    text: str | None = None,
+    image: str | None = None,
+    id: str | None = None,
+    image_size: int | None = None,
+    classes: Dataset | Sequence[Any] | NDArray[Any] | None = None,
+) -> Dataset:
+    """Read a table, images or texts, with their labels if there are any.
+
+    Parameters
+    ----------
+    path : a table (see :func:`scan`); or a folder with one sub-folder of images or of ``.txt`` files per class
+    target : column with the labels; class folders need none. Without it a table has no labels
+    kind : ``"table"``, ``"text"`` or ``"image"``, where guessing would be wrong. Otherwise image bytes in the Hugging
+        Face layout or paths to images make images, one column of long text beside the target makes texts, and
+        everything else is a table
+    text, image : column with the texts, or with images (bytes or paths, relative to the table's folder)
+    id : column that identifies a row; it is not a feature
+    image_size : side of the images in pixels; see :func:`read_paths`
+    classes : the classes in code order, or a data set that has them (the training set, when reading the test set)
+
+    Raises
+    ------
+    TailwiseError
+        In one line, if something is not there (with the nearest name), cannot be read (and where), has no rows, no
+        labels, one class only, or a label that is not among ``classes``.
+    """
+    path = existing(path)
+    known = classes.class_labels if isinstance(classes, Dataset) else None if classes is None else np.asarray(classes)
+    if path.is_dir() and table_format(path) is None:
+        data = _folder(path, target, kind, image_size, known)
+    else:
+        data = _table(path, target, kind, text, image, id, image_size, known)
+    if data.labels is None:
+        return data
+    if known is None and data.n_classes < 2:
+        raise TailwiseError(
+            f"{path}{_column(target)} has one class only, {data.classes[0]!r}: there is nothing to tell apart."
+        )
+    unlabelled = int((data.labels < 0).sum())
+    if unlabelled:
+        note = (
+            f"{unlabelled} of {len(data)} rows have no label; they are kept apart, neither learned from nor measured."
+        )
+        data = replace(data, notes=(*data.notes, note))
+    return data
+
+
+def _column(target: str | None) -> str:
+    return "" if target is None else f", column {target!r},"
+
+
+def _table(
+    path: Path,
+    target: str | None,
+    kind: Kind | None,
+    text: str | None,
+    image: str | None,
+    id: str | None,
+    image_size: int | None,
+    known: NDArray[Any] | None,
+) -> Dataset:
+    named = {"target": target, "text": text, "image": image, "id": id}
+    wanted = [column for column in named.values() if column is not None]
+    lazy = scan(path, as_text=[column for column in (target, id) if column is not None])
+    require_columns(lazy.collect_schema().names(), wanted, str(path))
+    if len(set(wanted)) < len(wanted):
+        raise TailwiseError(f"one column cannot be two of target, text, image and id: {', '.join(wanted)}.")
+    with reading(path):
+        frame = lazy.collect()
+    if frame.height == 0:
+        raise TailwiseError(f"{path} has columns but no rows.")
+
+    labels, class_labels = None, np.array([], dtype=str)
+    notes: tuple[str, ...] = ()
+    if target is not None:
+        labels, class_labels = encode_labels(_integers(frame[target]), known, f"{path}, column {target!r}")
+    ids = np.arange(frame.height) if id is None else _integers(frame[id]).to_numpy()
+    features = frame.drop([column for column in (target, id) if column is not None])
+    if not features.width:
+        raise TailwiseError(f"{path} has no columns beside {', '.join(wanted)}: there is nothing to learn from.")
+    kind, column = _kind(path, features, kind, text, image)
+    inputs: Any = features
+    if kind == "text" and column is not None:
+        inputs = texts(features[column])
+    elif kind == "image" and column is not None:
+        inputs, kept, notes = _images(path, features[column], image_size)
+        labels, ids = None if labels is None else labels[kept], ids[kept]
+    if column is not None and features.width > 1:
+        others = [name for name in features.columns if name != column]
+        notes = (
+            *notes,
+            f"columns beside {column!r} are not used: {', '.join(others[:5])}{', ...' * (len(others) > 5)}.",
+        )
+    return Dataset(kind, inputs, labels, class_labels, ids, path.name, notes)
+
+
+def _kind(
+    path: Path, features: pl.DataFrame, kind: Kind | None, text: str | None, image: str | None
+) -> tuple[Kind, str | None]:
+    """Return what a table holds and, for texts and images, in which column."""
+    import polars as pl
+
+    if text is not None or image is not None:
+        if text is not None and image is not None:
+            raise TailwiseError("data is either texts or images: name the text column or the image column, not both.")
+        return ("text", text) if text is not None else ("image", image)
+    if kind == "table":
+        return "table", None
+    if kind in (None, "image"):
+        column = next((column.name for column in features if _holds_images(column)), None)
+        if column is not None:
+            return "image", column
+    if kind in (None, "text"):
+        column = text_column(features)
+        strings = [column.name for column in features if column.dtype == pl.String]
+        if column is None and kind == "text" and len(strings) == 1:
+            column = strings[0]
+        if column is not None:
+            return "text", column
+    if kind is not None:
+        raise TailwiseError(
+            f"{path}: which column holds the {kind}s? Name it; there are {', '.join(features.columns[:12])}."
+        )
+    return "table", None
+
+
+def _holds_images(column: pl.Series) -> bool:
+    """Return whether a column is image bytes in the Hugging Face layout, or paths to image files."""
+    import polars as pl
+
+    from tailwise.data.images import SUFFIXES
+
+    if isinstance(column.dtype, pl.Struct):
+        return {"bytes", "path"} <= {field.name for field in column.dtype.fields}
+    if column.dtype != pl.String:
+        return False
+    paths = column.drop_nulls().head(100).to_list()
+    return bool(paths) and all(Path(path).suffix.lower() in SUFFIXES for path in paths)
+
+
+def _images(path: Path, column: pl.Series, image_size: int | None) -> tuple[Any, NDArray[np.int64], tuple[str, ...]]:
+    import polars as pl
+
+    from tailwise.data.images import read_bytes, read_paths
+
+    if column.dtype != pl.String:
+        read = read_bytes(column, image_size)
+    else:
+        if column.null_count():
+            row = int(column.is_null().arg_max() or 0)
+            raise TailwiseError(f"{path}, row {row + 1}: column {column.name!r} names no image.")
+        read = read_paths(column.to_list(), path if path.is_dir() else path.parent, image_size)
+    return read.pixels, read.kept, read.notes
+
+
+def _integers(column: pl.Series) -> pl.Series:
+    """Return a CSV's strings as integers if that is how integers are written; ``007`` is not."""
+    import polars as pl
+
+    if column.dtype != pl.String:
+        return column
+    trimmed = column.str.strip_chars()
+    if (trimmed.str.contains(r"^(0|-?[1-9]\d{0,17})$") | trimmed.is_null() | (trimmed == "")).all():
+        return trimmed.cast(pl.Int64, strict=False)
+    return trimmed
+
+
+def _folder(
+    path: Path, target: str | None, kind: Kind | None, image_size: int | None, known: NDArray[Any] | None
+) -> Dataset:
+    if target is not None:
+        raise TailwiseError(f"{path} is a folder, whose sub-folders are the classes; there is no column {target!r}.")
+    if kind is None:
+        kind = "image" if next(path.glob("*/*.txt"), None) is None else "text"
+    if kind not in ("image", "text"):
+        raise TailwiseError(f"{path} is a folder, so it holds images or texts, not a {kind}.")
+    if kind == "image":
+        from tailwise.data.images import read_folder
+
+        data = read_folder(path, image_size)
+    else:
+        data = _texts(path)
+    if known is None or data.labels is None:
+        return data
+    names = data.class_labels[data.labels]
+    labels, class_labels = encode_labels(names, known, str(path))
+    return replace(data, labels=labels, class_labels=class_labels)
+
+
+def _texts(root: Path) -> Dataset:
+    """Read ``.txt`` files from one sub-folder per class."""
+    files = sorted(file for file in root.rglob("*") if file.is_file() and not file.name.startswith("."))
+    wanted = [file for file in files if file.suffix.lower() == ".txt" and file.parent != root]
+    documents = np.empty(len(wanted), dtype=object)
+    for i, file in enumerate(wanted):
+        with reading(file):
+            documents[i] = file.read_text(encoding="utf-8-sig")
+    folders = [file.relative_to(root).parts[0] for file in wanted]
+    classes, labels = np.unique(folders, return_inverse=True)
+    notes = []
+    if len(wanted) < len(files):
+        notes.append(f"{len(files) - len(wanted)} files that are not texts in a class folder were left out.")
+    empty = [f.name for f in sorted(root.iterdir()) if f.is_dir() and f.name not in classes and f.name[0] != "."]
+    if empty:
+        notes.append(f"{len(empty)} class folders have no texts and were left out: {', '.join(empty[:5])}.")
+    ids = np.array([file.relative_to(root).as_posix() for file in wanted])
+    return Dataset("text", documents, labels.astype(np.int64), classes, ids, root.name, tuple(notes))

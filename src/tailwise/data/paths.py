@@ -1,0 +1,69 @@
+"""What stands at a path, by its name, and which columns a table has."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from tailwise.errors import TailwiseError, nearest
+
+_FORMATS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".tab": "csv",
+    ".txt": "csv",
+    ".jsonl": "json lines",
+    ".ndjson": "json lines",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+}
+
+
+def table_format(path: Path) -> str | None:
+    """Return ``"csv"``, ``"json lines"``, ``"parquet"``, ``"arrow"``, or None for what is not a table by its name."""
+    if path.is_dir():
+        return "parquet" if any(path.glob("*.parquet")) else None
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] == ".gz":
+        suffixes.pop()
+    return _FORMATS.get(suffixes[-1]) if suffixes else None
+
+
+def existing(path: str | Path) -> Path:
+    """Return the path if something is there.
+
+    Raises
+    ------
+    TailwiseError
+        If not; a file nearby with a similar name is suggested.
+    """
+    path = Path(path).expanduser()
+    if path.exists():
+        return path
+    if not path.parent.is_dir():
+        raise TailwiseError(f"there is no {path}: its folder {path.parent} does not exist.")
+    raise TailwiseError(f"there is no {path}.{nearest(path.name, (p.name for p in path.parent.iterdir()))}")
+
+
+def require_columns(present: Collection[str], wanted: Collection[str], where: str) -> None:
+    """Check that all wanted columns are present.
+
+    Raises
+    ------
+    TailwiseError
+        Naming those that are not, with the nearest name to each.
+    """
+    absent = [name for name in wanted if name not in present]
+    if not absent:
+        return
+    if len(absent) == 1:
+        raise TailwiseError(f"{where} has no column {absent[0]!r}.{nearest(absent[0], present) or _list(present)}")
+    raise TailwiseError(f"{where} has no columns {', '.join(map(repr, absent[:8]))}.{_list(present)}")
+
+
+def _list(names: Collection[str]) -> str:
+    shown = ", ".join(list(names)[:12])
+    return f" It has {shown}{', ...' if len(names) > 12 else ''}."

@@ -1,0 +1,110 @@
+"""CSV and TSV files: separator, header, and types that hold for every row."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+from collections.abc import Collection
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from tailwise.errors import TailwiseError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+#: Spellings of "missing" in CSV files. "None" and "-" are not among them: they are fair names for a category.
+MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL", "Null", "null")
+
+_HEADER = 1 << 16  # characters at the start of a CSV that hold its header
+
+
+def scan_csv(path: Path, as_text: Collection[str]) -> pl.LazyFrame:
+    """Scan a CSV with types that hold for its every row, found in one streamed pass.
+
+    Names lose surrounding blanks, and lines without any value are left out. Polars' own inference over all rows would
+    load the whole file, and over the first rows it fails at a later one.
+    """
+    import polars as pl
+
+    separator, _ = csv_header(path)
+    options: dict[str, Any] = {"separator": separator, "null_values": list(MISSING), "infer_schema": False}
+    text = pl.scan_csv(path, **options)
+    raw = text.collect_schema().names()
+    free = [name for name in raw if name.strip() not in as_text]
+    types: dict[str, Any] = {}
+    if free:
+        value = pl.col(free)
+        number = ~_padded(value)
+        fits = {
+            pl.Int64: number & value.cast(pl.Int64, strict=False).is_not_null(),
+            pl.Float64: number & value.cast(pl.Float64, strict=False).is_not_null(),
+            pl.Boolean: value.is_in(["true", "false"]),
+        }
+        holds = {dtype: (fit | value.is_null()).all() & value.is_not_null().any() for dtype, fit in fits.items()}
+        checks = [hold.name.suffix(f"/{dtype}") for dtype, hold in holds.items()]
+        passed = text.select(checks).collect(engine="streaming").row(0, named=True)
+        types = {name: next((t for t in fits if passed[f"{name}/{t}"]), pl.String) for name in free}
+    frame = pl.scan_csv(path, schema_overrides=types, **options)
+    return frame.filter(~pl.all_horizontal(pl.all().is_null())).rename({name: name.strip() for name in raw})
+
+
+def _padded(value: pl.Expr) -> pl.Expr:
+    """Return whether a number starts with a zero that a number does not need: a code, such as a postcode."""
+    return value.str.starts_with("0") & (value.str.len_bytes() > 1) & ~value.str.starts_with("0.")
+
+
+def csv_header(path: Path) -> tuple[str, list[str]]:
+    """Return the separator of a CSV file and its column names.
+
+    Raises
+    ------
+    TailwiseError
+        If a name occurs twice, or the file is blank or is not text.
+    """
+    try:
+        with open_bytes(path) as file:
+            start = io.TextIOWrapper(file, "utf-8-sig", newline="").read(_HEADER)
+    except UnicodeDecodeError:
+        raise TailwiseError(wrong_bytes(path) or f"{path} is not UTF-8 text.") from None
+    if not start.strip():
+        raise TailwiseError(f"{path} is empty: it has no header and no rows.")
+    if "\0" in start:
+        raise TailwiseError(f"{path} is not a text file, whatever its name says.")
+    if "\r" in start and "\n" not in start:
+        raise TailwiseError(f"{path} ends its lines in the old Mac way (CR only): convert it with tr '\\r' '\\n'.")
+    readings = {mark: next(csv.reader(io.StringIO(start, newline=""), delimiter=mark)) for mark in ",;\t|"}
+    separator = max(readings, key=lambda mark: len(readings[mark]))
+    names = [name.strip() for name in readings[separator]]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise TailwiseError(f"{path} has {names.count(twice)} columns named {twice!r}; give each its own name.")
+    return separator, names
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """Open a file, unpacked if it is gzip."""
+    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+def wrong_bytes(path: Path) -> str | None:
+    """Say where a file stops being UTF-8 and what it probably is."""
+    decoder, line = codecs.getincrementaldecoder("utf-8")(), 1
+    with open_bytes(path) as file:
+        while block := file.read(1 << 20):
+            waiting = decoder.getstate()[0]
+            if line == 1 and block[:2] in (b"\xff\xfe", b"\xfe\xff"):
+                return f"{path} is UTF-16, not UTF-8: save it as UTF-8 (iconv -f UTF-16 -t UTF-8)."
+            try:
+                decoder.decode(block)
+            except UnicodeDecodeError as error:
+                line += (waiting + block).count(b"\n", 0, error.start)
+                byte = (waiting + block)[error.start]
+                return (
+                    f"{path} is not UTF-8: byte 0x{byte:02x} in line {line}. If it is from Windows, convert it with: "
+                    f"iconv -f CP1252 -t UTF-8 {path.name} > utf8-{path.name}"
+                )
+            line += block.count(b"\n")
+    return None
