@@ -1,0 +1,209 @@
+"""Everything that the measures need of predictions, counted batch by batch in memory that does not grow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tailwise.errors import TailwiseError
+from tailwise.metrics.bins import CALIBRATION_BINS, SCORE_BINS, calibration_bins, score_bins
+
+_CELLS = 1 << 18  # array cells that are worked on at a time, so that they stay in the processor's cache
+
+
+class Accumulator:
+    """Counts of predictions, to be measured by :func:`tailwise.metrics.evaluate` at the end.
+
+    With a thousand classes it holds 8 MB, 27 MB once it has seen probabilities, and 16 MB more with prediction sets,
+    however many predictions there are.
+
+    Parameters
+    ----------
+    n_classes : number of classes
+
+    Examples
+    --------
+    >>> seen = Accumulator(2)
+    >>> seen.update([0, 0, 1], [0, 1, 1])
+    >>> seen.confusion.tolist()
+    [[1, 1], [0, 1]]
+    """
+
+    def __init__(self, n_classes: int) -> None:
+        if n_classes < 1:
+            raise TailwiseError(f"n_classes must be at least 1; got {n_classes}.")
+        self.n_classes = n_classes
+        self.confusion = np.zeros((n_classes, n_classes), dtype=np.int64)
+        self.probabilities: _Probabilities | None = None
+        self.sets: NDArray[np.int64] | None = (
+            None  # (2, n_classes, n_classes + 1) misses and hits by true class and size
+        )
+
+    def update(
+        self, labels: ArrayLike, predicted: ArrayLike, proba: ArrayLike | None = None, sets: ArrayLike | None = None
+    ) -> None:
+        """Take in a batch. Rows whose label is negative have none and are left out.
+
+        Parameters
+        ----------
+        labels, predicted : (n,) integer class codes
+        proba : (n, n_classes) probabilities; give them in every batch or in none
+        sets : (n, n_classes) boolean prediction sets; in every batch or in none
+
+        Raises
+        ------
+        TailwiseError
+            If lengths differ, a code is out of range or not an integer, probabilities are not finite, not in [0, 1]
+            or do not sum to one, or an earlier batch had them and this one has not (or the reverse).
+        """
+        y, p = _codes(labels, "labels"), _codes(predicted, "predictions")
+        k, n = self.n_classes, len(y)
+        matrices = {"predictions": p, "probabilities": _matrix(proba, k), "prediction sets": _matrix(sets, k)}
+        for what, rows in matrices.items():
+            if rows is not None and len(rows) != n:
+                raise TailwiseError(f"{n} labels but {len(rows)} rows of {what}.")
+        q, s = matrices["probabilities"], matrices["prediction sets"]
+        known = (self.probabilities is not None, self.sets is not None)
+        if self.confusion.any() and (q is not None, s is not None) != known:
+            raise TailwiseError("give probabilities and prediction sets in every batch or in none.")
+        if n and (int(y.max()) >= k or int(p.max()) >= k or int(p.min()) < 0):
+            wrong = int(y.max()) if int(y.max()) >= k else int(p.max()) if int(p.max()) >= k else int(p.min())
+            raise TailwiseError(f"class code {wrong} is out of range for {k} classes.")
+        if q is not None and self.probabilities is None:
+            self.probabilities = _Probabilities(k)
+        if s is not None and self.sets is None:
+            self.sets = np.zeros((2, k, k + 1), dtype=np.int64)
+        step = _CELLS if q is None and s is None else max(_CELLS // k, 1)
+        all_labelled = n == 0 or int(y.min()) >= 0
+        for start in range(0, n, step):
+            part: Any = slice(start, start + step)
+            if not all_labelled:
+                part = start + np.flatnonzero(y[part] >= 0)
+            self._add(y[part], p[part], None if q is None else q[part], None if s is None else s[part].astype(bool))
+
+    def _add(self, y: NDArray[Any], p: NDArray[Any], q: NDArray[Any] | None, s: NDArray[np.bool_] | None) -> None:
+        k = self.n_classes
+        self.confusion += _count2d(y, p, k, k) if k * k <= 4 * len(y) else 0
+        if k * k > 4 * len(y):  # a large matrix and a small batch: touch only the cells that occur
+            np.add.at(self.confusion.ravel(), y.astype(np.intp) * k + p, 1)
+        if q is not None and self.probabilities is not None:
+            self.probabilities.add(y, p, q)
+        if s is not None and self.sets is not None:
+            np.add.at(self.sets, (s[np.arange(len(y)), y].astype(np.intp), y, s.sum(axis=1)), 1)
+
+    def merge(self, other: Accumulator) -> None:
+        """Add what another accumulator has counted (on another part of the data, in another process).
+
+        Raises
+        ------
+        TailwiseError
+            If the other is for another number of classes, or only one of the two has seen probabilities or sets.
+        """
+        if other.n_classes != self.n_classes:
+            raise TailwiseError(f"cannot merge counts of {self.n_classes} and of {other.n_classes} classes.")
+        if not other.confusion.any():
+            return
+        if not self.confusion.any():
+            self.__dict__.update({k: v.copy() if hasattr(v, "copy") else v for k, v in other.__dict__.items()})
+            return
+        if (self.probabilities is None, self.sets is None) != (other.probabilities is None, other.sets is None):
+            raise TailwiseError("cannot merge counts with and without probabilities or prediction sets.")
+        self.confusion += other.confusion
+        if self.probabilities is not None and other.probabilities is not None:
+            self.probabilities.merge(other.probabilities)
+        if self.sets is not None and other.sets is not None:
+            self.sets += other.sets
+
+
+class _Probabilities:
+    """Sums and histograms of predicted probabilities.
+
+    Attributes
+    ----------
+    losses : (2, 3, n_classes) log loss and Brier score of the examples of each true class: count, sum, sum of squares
+    scores : (2, n_classes, SCORE_BINS) for each class, its probability among other classes' examples and among its own
+    every : (3, n_classes, CALIBRATION_BINS) each class's probability in bins: examples of the class, all, sum of it
+    chosen : (4, n_classes, CALIBRATION_BINS) probability of the predicted class, by predicted class: right, all, and
+        its sum over right and over wrong predictions
+    """
+
+    def __init__(self, k: int) -> None:
+        self.losses = np.zeros((2, 3, k))
+        self.scores = np.zeros((2, k, SCORE_BINS), dtype=np.int64)
+        self.every = np.zeros((3, k, CALIBRATION_BINS))
+        self.chosen = np.zeros((4, k, CALIBRATION_BINS))
+
+    def copy(self) -> _Probabilities:
+        """Return an independent copy."""
+        new = object.__new__(_Probabilities)
+        new.__dict__.update({name: value.copy() for name, value in self.__dict__.items()})
+        return new
+
+    def merge(self, other: _Probabilities) -> None:
+        """Add another's counts."""
+        for name, value in self.__dict__.items():
+            value += other.__dict__[name]
+
+    def add(self, y: NDArray[Any], predicted: NDArray[Any], proba: NDArray[Any]) -> None:
+        """Count a batch."""
+        n, k = proba.shape
+        if n == 0:
+            return
+        sums = proba.sum(axis=1, dtype=np.float64)
+        if not (np.isfinite(sums).all() and proba.min() >= 0 and np.abs(sums - 1).max() < 1e-2):
+            raise TailwiseError("probabilities must be finite, not negative, and sum to one in each row.")
+        rows, classes = np.arange(n), np.arange(k)
+        own = proba[rows, y].astype(np.float64)
+
+        eps = np.finfo(proba.dtype).eps  # a probability of zero would cost infinity; scikit-learn clips the same way
+        log_loss = -np.log(np.clip(own, eps, 1 - eps))
+        brier = np.einsum("ij,ij->i", proba, proba, dtype=np.float64) - 2 * own + 1
+        for moments, loss in zip(self.losses, (log_loss, brier), strict=True):
+            for moment, values in zip(moments, (None, loss, loss * loss), strict=True):
+                moment += np.bincount(y, weights=values, minlength=k)
+
+        bins = score_bins(proba)
+        everyone = _count2d(np.broadcast_to(classes, (n, k)).ravel(), bins.ravel(), k, SCORE_BINS)
+        itself = _count2d(y, bins[rows, y], k, SCORE_BINS)
+        self.scores += np.stack([everyone - itself, itself])
+
+        flat = calibration_bins(proba) + classes * CALIBRATION_BINS
+        cells = k * CALIBRATION_BINS
+        self.every += np.stack(
+            [
+                np.bincount(flat[rows, y], minlength=cells),
+                np.bincount(flat.ravel(), minlength=cells),
+                np.bincount(flat.ravel(), weights=proba.ravel(), minlength=cells),
+            ]
+        ).reshape(self.every.shape)
+
+        confidence, right, at = proba[rows, predicted].astype(np.float64), y == predicted, flat[rows, predicted]
+        self.chosen += np.stack(
+            [
+                np.bincount(at, weights=weights, minlength=cells)
+                for weights in (right, None, confidence * right, confidence * ~right)
+            ]
+        ).reshape(self.chosen.shape)
+
+
+def _count2d(rows: NDArray[Any], columns: NDArray[Any], n_rows: int, n_columns: int) -> NDArray[np.int64]:
+    cells = rows.astype(np.intp) * n_columns + columns
+    return np.bincount(cells, minlength=n_rows * n_columns).reshape(n_rows, n_columns)
+
+
+def _codes(values: ArrayLike, what: str) -> NDArray[Any]:
+    codes = np.asarray(values)
+    if codes.ndim != 1 or (codes.dtype.kind not in "iu" and codes.size):
+        raise TailwiseError(f"{what} must be one row of integer class codes; got {codes.dtype} of shape {codes.shape}.")
+    return codes if codes.size else codes.astype(np.int64)
+
+
+def _matrix(values: ArrayLike | None, n_classes: int) -> NDArray[Any] | None:
+    if values is None:
+        return None
+    matrix = np.asarray(values)
+    if matrix.ndim != 2 or matrix.shape[1] != n_classes:
+        raise TailwiseError(f"probabilities and sets are (n, {n_classes}); got shape {matrix.shape}.")
+    return matrix

@@ -1,0 +1,104 @@
+"""Ranking and calibration from counts in bins, so that memory does not grow with the number of predictions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Equal-width confidence bins (Guo et al., On Calibration of Modern Neural Networks, ICML 2017, use 15).
+CALIBRATION_BINS = 15
+
+_STEPS = 4  # bits of the mantissa that are kept: 16 bins from each power of two to the next
+_SMALLEST, _HALF = 127 - 48, 126  # biased exponents of 2**-48 and 2**-1 in a float32
+_NEAREST_ONE = 127 - 24  # 1 - p of a float32 below one is at least 2**-24
+_LOW = (_HALF - _SMALLEST) << _STEPS
+_HIGH = (_HALF - _NEAREST_ONE) << _STEPS
+#: Number of bins that :func:`score_bins` sorts probabilities into.
+SCORE_BINS = _LOW + _HIGH + 1
+
+
+def score_bins(proba: NDArray[Any]) -> NDArray[np.int32]:
+    """Sort probabilities into bins that are fine near 0 and near 1, where rankings are decided.
+
+    A bin spans a factor of at most 17/16 in ``p`` (below one half) or in ``1 - p`` (above). The bins are read off the
+    bits of the float32 number, which costs no logarithm.
+
+    Parameters
+    ----------
+    proba : probabilities, any shape
+
+    Returns
+    -------
+    Bin numbers from 0 to ``SCORE_BINS - 1``, increasing with the probability, of the same shape.
+    """
+    upper = proba > 0.5
+    distance = np.where(upper, 1 - proba, proba).astype(np.float32)
+    step = (distance.view(np.int32) >> (23 - _STEPS)) - np.int32(_HALF << _STEPS)  # 0 at one half, falling outwards
+    return np.where(upper, _LOW - np.maximum(step, -_HIGH), _LOW + np.maximum(step, -_LOW)).astype(np.int32)
+
+
+def binned_roc_auc(positive: NDArray[Any], negative: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return areas under ROC curves of binned scores, and how far each can be from that of the scores themselves.
+
+    Parameters
+    ----------
+    positive, negative : (..., n_bins) number of positives and negatives in each bin, in rising order of score
+
+    Returns
+    -------
+    areas, errors : (...,) each. A pair in one bin counts one half, so the error is at most half the share of such
+    pairs. NaN where there are no positives or no negatives.
+    """
+    n_pairs = positive.sum(axis=-1, dtype=np.float64) * negative.sum(axis=-1)
+    below = np.cumsum(negative, axis=-1, dtype=np.float64) - negative
+    tied = (positive * negative.astype(np.float64)).sum(axis=-1) / 2
+    won = (positive * below).sum(axis=-1) + tied
+    defined = n_pairs > 0
+    undefined = np.full(n_pairs.shape, np.nan)
+    area = np.divide(won, n_pairs, out=undefined.copy(), where=defined)
+    return area, np.divide(tied, n_pairs, out=undefined, where=defined)
+
+
+def binned_average_precision(positive: NDArray[Any], negative: NDArray[Any]) -> NDArray[np.float64]:
+    """Return average precisions (AUPRC) of binned scores: what scikit-learn gives for scores rounded to their bins.
+
+    Parameters
+    ----------
+    positive, negative : as for :func:`binned_roc_auc`
+
+    Returns
+    -------
+    (...,), NaN where there are no positives.
+    """
+    found = np.cumsum(positive[..., ::-1], axis=-1, dtype=np.float64)
+    retrieved = found + np.cumsum(negative[..., ::-1], axis=-1, dtype=np.float64)
+    precision = np.divide(found, retrieved, out=np.zeros_like(found), where=retrieved > 0)
+    total = found[..., -1]
+    gain = (precision * positive[..., ::-1]).sum(axis=-1)
+    return np.divide(gain, total, out=np.full(total.shape, np.nan), where=total > 0)
+
+
+def calibration_error(hits: NDArray[Any], counts: NDArray[Any], confidence: NDArray[Any]) -> NDArray[np.float64]:
+    """Return expected calibration errors: the mean over examples of |accuracy - mean confidence| of their bin.
+
+    Source: Guo et al., ICML 2017, equation 3.
+
+    Parameters
+    ----------
+    hits, counts : (..., n_bins) examples of each bin that came true, and all of them
+    confidence : (..., n_bins) *sum* of the probabilities in each bin
+
+    Returns
+    -------
+    (...,), NaN where there are no examples.
+    """
+    total = counts.sum(axis=-1)
+    gap = np.abs(hits - confidence).sum(axis=-1)
+    return np.divide(gap, total, out=np.full(np.shape(total), np.nan), where=total > 0)
+
+
+def calibration_bins(proba: NDArray[Any]) -> NDArray[np.intp]:
+    """Return the equal-width bin of each probability."""
+    return np.minimum((proba * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)

@@ -1,0 +1,124 @@
+"""Measures that follow from the confusion matrix alone.
+
+They are written on its *margins*, (..., n_classes) each, so that one call measures a single matrix or a thousand
+bootstrap resamples of it. A class without examples is left out of every mean; where none has any the result is NaN,
+which :func:`tailwise.metrics.evaluate` never reports.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tailwise.errors import TailwiseError
+
+
+class Margins(NamedTuple):
+    """What the measures need of a confusion matrix.
+
+    Attributes
+    ----------
+    hits : (..., n_classes) examples of each class that were predicted right
+    support : (..., n_classes) examples of each class
+    predicted : (..., n_classes) examples predicted as each class
+    """
+
+    hits: NDArray[Any]
+    support: NDArray[Any]
+    predicted: NDArray[Any]
+
+    def take(self, classes: NDArray[np.intp]) -> Margins:
+        """Return the margins of some classes only."""
+        return Margins(*(margin[..., classes] for margin in self))
+
+
+def margins(confusion: ArrayLike) -> Margins:
+    """Return the margins of a confusion matrix whose rows are true and whose columns are predicted classes.
+
+    Raises
+    ------
+    TailwiseError
+        If it is not square.
+    """
+    matrix = np.asarray(confusion)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise TailwiseError(f"a confusion matrix is (n_classes, n_classes); got shape {matrix.shape}.")
+    return Margins(matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0))
+
+
+def recalls(m: Margins) -> NDArray[np.float64]:
+    """Return the recall of each class; NaN for a class without examples."""
+    return _ratio(m.hits, m.support)
+
+
+def precisions(m: Margins) -> NDArray[np.float64]:
+    """Return the precision of each class; NaN for a class that was never predicted."""
+    return _ratio(m.hits, m.predicted)
+
+
+def f1s(m: Margins) -> NDArray[np.float64]:
+    """Return the F1 of each class, ``2 hits / (support + predicted)``; NaN for a class without examples."""
+    return np.where(m.support > 0, _ratio(2 * m.hits, m.support + m.predicted), np.nan)
+
+
+def accuracy(m: Margins) -> NDArray[np.float64]:
+    """Return the share of examples predicted right."""
+    return _ratio(m.hits.sum(axis=-1), m.support.sum(axis=-1))
+
+
+def balanced_accuracy(m: Margins) -> NDArray[np.float64]:
+    """Return the mean recall.
+
+    Source: Brodersen et al., The Balanced Accuracy and Its Posterior Distribution, ICPR 2010.
+    """
+    return _mean(recalls(m))
+
+
+def macro_f1(m: Margins) -> NDArray[np.float64]:
+    """Return the mean over classes of F1 (not the F1 of mean precision and mean recall)."""
+    return _mean(f1s(m))
+
+
+def g_mean(m: Margins) -> NDArray[np.float64]:
+    """Return the geometric mean of the recalls: zero as soon as one class is never found.
+
+    Source: Kubat and Matwin, Addressing the Curse of Imbalanced Training Sets, ICML 1997, for two classes.
+    """
+    with np.errstate(divide="ignore"):
+        return np.exp(_mean(np.log(recalls(m))))
+
+
+def harmonic_mean(m: Margins) -> NDArray[np.float64]:
+    """Return the harmonic mean of the recalls, which weighs the worst classes most; zero if one is never found."""
+    with np.errstate(divide="ignore"):
+        return 1 / _mean(1 / recalls(m))
+
+
+def worst_class(m: Margins) -> NDArray[np.float64]:
+    """Return the lowest recall."""
+    found = recalls(m)
+    lowest = np.where(np.isnan(found), np.inf, found).min(axis=-1)
+    return np.where(np.isinf(lowest), np.nan, lowest)
+
+
+#: Overall measures of a confusion matrix, by name.
+MEASURES = {
+    "accuracy": accuracy,
+    "balanced_accuracy": balanced_accuracy,
+    "macro_f1": macro_f1,
+    "g_mean": g_mean,
+    "harmonic_mean": harmonic_mean,
+    "worst_class": worst_class,
+}
+
+
+def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
+    shape = np.broadcast_shapes(np.shape(part), np.shape(whole))
+    return np.divide(part, whole, out=np.full(shape, np.nan), where=np.asarray(whole) > 0)
+
+
+def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    present = ~np.isnan(values)
+    return _ratio(np.where(present, values, 0).sum(axis=-1), present.sum(axis=-1))

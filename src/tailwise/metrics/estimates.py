@@ -1,0 +1,172 @@
+"""The estimates that an accumulator's counts allow, each with its bootstrap interval."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise.metrics import bins, confusion, resampling
+from tailwise.metrics.accumulate import Accumulator
+
+
+class Estimate(NamedTuple):
+    """A measure with its 95 % bootstrap interval; the bounds are None where no resampling was asked for."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Measuring:
+    """The estimates of one set of counts, with the resamples they share."""
+
+    def __init__(
+        self, seen: Accumulator, groups: dict[str, NDArray[np.intp]], n_bootstrap: int, rng: np.random.Generator
+    ):
+        self.seen, self.groups, self.n_bootstrap = seen, groups, n_bootstrap
+        self.rng = rng
+        self.margins = confusion.margins(seen.confusion)
+        n = resampling.resamples_for(seen.confusion, n_bootstrap)
+        self.resampled = resampling.resampled_margins(seen.confusion, n, self.rng) if n else None
+
+    def decisions(self) -> dict[str, Estimate]:
+        """Return the overall measures of the confusion matrix."""
+        return {
+            name: estimate(measure(self.margins), None if self.resampled is None else measure(self.resampled))
+            for name, measure in confusion.MEASURES.items()
+        }
+
+    def recall(self) -> NDArray[np.float64]:
+        """Return each class's recall and its interval."""
+        value = confusion.recalls(self.margins)
+        if self.resampled is None:
+            return np.column_stack([value, np.full((value.size, 2), np.nan)])
+        return np.column_stack([value, *resampling.interval(confusion.recalls(self.resampled))])
+
+    def by_group(self) -> dict[str, dict[str, Estimate]]:
+        """Return the measures of each group that has test examples."""
+        found = {}
+        for group, classes in self.groups.items():
+            if self.margins.support[classes].any():
+                mean = confusion.balanced_accuracy
+                resampled = None if self.resampled is None else mean(self.resampled.take(classes))
+                found[group] = {
+                    "accuracy": estimate(mean(self.margins.take(classes)), resampled),
+                    **self._group_ece(classes),
+                    **self.sets(classes),
+                }
+        return found
+
+    def sets(self, classes: NDArray[np.intp]) -> dict[str, Estimate]:
+        """Return coverage and mean size of the prediction sets: means over those of the classes that have examples."""
+        if self.seen.sets is None:
+            return {}
+        classes = classes[self.margins.support[classes] > 0]
+        sets = self.seen.sets[:, classes]
+        return {"coverage": self._mean_of_rows(sets.sum(axis=2).T), "set_size": self._mean_of_rows(sets.sum(axis=0))}
+
+    def _mean_of_rows(self, table: NDArray[np.int64]) -> Estimate:
+        """Return the mean over rows of the mean of 0, 1, 2, ..., which the columns count."""
+        values = np.arange(table.shape[1])
+        resampled = np.zeros((self.n_bootstrap, len(table)))
+        if self.n_bootstrap:
+            for row, cells, draws in resampling.resampled_rows(table, self.n_bootstrap, self.rng):
+                resampled[:, row] = draws @ values[cells] / table[row].sum()
+        value = np.mean(table @ values / table.sum(axis=1))
+        return estimate(value, resampled.mean(axis=1) if self.n_bootstrap else None, table.shape[1] - 1)
+
+    def reliability(self) -> dict[str, NDArray[np.float64]]:
+        """Return the confidence bins of each group's predictions and of all."""
+        q = self.seen.probabilities
+        if q is None:
+            return {}
+        by_class = np.stack([q.chosen[1], q.chosen[0], q.chosen[2] + q.chosen[3]])
+        pooled = {name: by_class[:, classes].sum(axis=1) for name, classes in self.groups.items()}
+        return {"all": by_class.sum(axis=1)} | {name: cells for name, cells in pooled.items() if cells[0].any()}
+
+    def _group_ece(self, classes: NDArray[np.intp]) -> dict[str, Estimate]:
+        """Return the calibration error of the predictions of these classes, if there are any."""
+        q = self.seen.probabilities
+        if q is None:
+            return {}
+        right, every, confident_right, confident_wrong = q.chosen[:, classes].sum(axis=1)
+        if not every.any():
+            return {}
+        value = bins.calibration_error(right, every, confident_right + confident_wrong)
+        counts = np.stack([every - right, right])
+        mean = np.stack([confident_wrong, confident_right]) / np.maximum(counts, 1)
+        resampled = None
+        if self.n_bootstrap:
+            flat = counts.ravel()
+            draws = self.rng.multinomial(int(flat.sum()), flat / flat.sum(), size=self.n_bootstrap)
+            draws = draws.reshape(-1, *counts.shape)
+            resampled = bins.calibration_error(draws[:, 1], draws.sum(axis=1), (draws * mean).sum(axis=1))
+        return {"ece": estimate(value, resampled)}
+
+    def probabilities(self) -> dict[str, Estimate]:
+        """Return the overall measures of probabilities."""
+        q = self.seen.probabilities
+        if q is None:
+            return {}
+        found = {name: self._mean_loss(*moments) for name, moments in zip(("log_loss", "brier"), q.losses, strict=True)}
+        found |= self._group_ece(np.arange(self.seen.n_classes))
+        found["classwise_ece"] = self._classwise_ece(q.every)
+        negative, positive = q.scores
+        ranked = np.flatnonzero(positive.any(axis=1) & negative.any(axis=1))
+        if ranked.size:
+            areas, errors = bins.binned_roc_auc(positive[ranked], negative[ranked])
+            precision = bins.binned_average_precision(positive[ranked], negative[ranked])
+            resampled = np.array(list(self._resampled_ranking(positive[ranked], negative[ranked])))
+            auroc, auprc = resampled.T if resampled.size else (None, None)
+            found["auroc"] = estimate(areas.mean(), auroc)
+            found["auroc_error"] = Estimate(float(errors.mean()))
+            found["auprc"] = estimate(precision.mean(), auprc)
+        return found
+
+    def _resampled_ranking(
+        self, positive: NDArray[np.int64], negative: NDArray[np.int64]
+    ) -> Iterator[tuple[float, float]]:
+        occupied = (positive.any(axis=0)) | (negative.any(axis=0))
+        positive, negative = positive[:, occupied], negative[:, occupied]
+        n = min(self.n_bootstrap, max(resampling.resamples_for(negative, self.n_bootstrap) // 10, 100))
+        ours, others = (resampling.resampled_tables(t, n, self.rng) for t in (positive, negative))
+        for p, q in zip(ours, others, strict=True):
+            yield float(bins.binned_roc_auc(p, q)[0].mean()), float(bins.binned_average_precision(p, q).mean())
+
+    def _mean_loss(self, n: NDArray[Any], total: NDArray[Any], squares: NDArray[Any]) -> Estimate:
+        """Return a mean over examples from each class's moments; resampled means come from their normal limit."""
+        resampled = None
+        if self.n_bootstrap:
+            some = np.maximum(n, 1)
+            spread = np.sqrt(np.maximum(squares / some - (total / some) ** 2, 0) * n)
+            noise = self.rng.standard_normal((self.n_bootstrap, n.size))
+            resampled = (total + noise * spread).sum(axis=1) / n.sum()
+        return estimate(total.sum() / n.sum(), resampled, at_most=np.inf)
+
+    def _classwise_ece(self, every: NDArray[np.float64]) -> Estimate:
+        """Return the mean over the classes that have test examples of their calibration error."""
+        hits, counts, confidence = every[:, self.margins.support > 0]
+        value = bins.calibration_error(hits, counts, confidence).mean()
+        mean = confidence / np.maximum(counts, 1)
+        cells = np.concatenate([counts - hits, hits], axis=1).astype(np.int64)
+        n = resampling.resamples_for(cells, self.n_bootstrap)
+        resampled = []
+        for draw in resampling.resampled_tables(cells, n, self.rng):
+            miss, hit = np.split(draw, 2, axis=1)
+            resampled.append(bins.calibration_error(hit, hit + miss, (hit + miss) * mean).mean())
+        return estimate(value, np.array(resampled) if resampled else None)
+
+
+def estimate(value: Any, resampled: NDArray[np.float64] | None, at_most: float = 1.0) -> Estimate:
+    """Return a value with the percentiles of its resamples, moved so that their mean lies on the value.
+
+    Resampling adds noise, which lowers a minimum and raises an absolute error; the move takes that shift out. Where
+    resampling does not shift, it changes nothing but Monte Carlo noise.
+    """
+    if resampled is None or not resampled.size:
+        return Estimate(float(value))
+    low, high = np.clip(np.add(resampling.interval(resampled), value - resampled.mean()), 0, at_most)
+    return Estimate(float(value), float(low), float(high))

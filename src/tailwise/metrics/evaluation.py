@@ -1,0 +1,221 @@
+"""All measures of a classifier at once, each with its bootstrap interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tailwise.counts import check_counts, shot_groups, shot_thresholds
+from tailwise.errors import TailwiseError
+from tailwise.metrics import confusion
+from tailwise.metrics.accumulate import Accumulator
+from tailwise.metrics.estimates import Estimate, Measuring
+from tailwise.metrics.ranking import exact_ranking
+
+_EXACT = 10_000_000  # probabilities up to which rankings are computed from the scores themselves
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """How good a classifier is: overall, for groups of classes, and for each class.
+
+    Attributes
+    ----------
+    classes : (n_classes,) names
+    class_counts : (n_classes,) *training* examples, which the groups rest on
+    groups : ``"many"``, ``"medium"``, ``"few"`` -> class codes; a group without classes is absent
+    confusion : (n_classes, n_classes) test examples, true × predicted
+    overall : measure -> estimate
+    by_group : group -> measure -> estimate; a group without test examples is absent
+    recall : (n_classes, 3) recall of each class with its interval; NaN for a class without test examples
+    reliability : group (and ``"all"``) -> (3, bins): predictions of each confidence bin, those that are right, and
+        the sum of their confidences; empty without probabilities
+    """
+
+    classes: tuple[str, ...]
+    class_counts: NDArray[np.float64]
+    groups: dict[str, NDArray[np.intp]]
+    confusion: NDArray[np.int64]
+    overall: dict[str, Estimate]
+    by_group: dict[str, dict[str, Estimate]]
+    recall: NDArray[np.float64]
+    reliability: dict[str, NDArray[np.float64]]
+
+    def __getitem__(self, measure: str) -> float:
+        """Return the value of an overall measure."""
+        return self.overall[measure].value
+
+    @property
+    def n_examples(self) -> int:
+        """Number of labelled test examples."""
+        return int(self.confusion.sum())
+
+    @property
+    def worst(self) -> str:
+        """The class with the lowest recall."""
+        return self.classes[int(np.nanargmin(self.recall[:, 0]))]
+
+    def per_class(self) -> list[dict[str, Any]]:
+        """Return a row per class, in code order; what is not defined for a class is None."""
+        m = confusion.margins(self.confusion)
+        group_of = {int(c): name for name, members in self.groups.items() for c in members}
+        columns = {
+            "recall": self.recall[:, 0],
+            "recall_low": self.recall[:, 1],
+            "recall_high": self.recall[:, 2],
+            "precision": confusion.precisions(m),
+            "f1": confusion.f1s(m),
+        }
+        return [
+            {
+                "class": name,
+                "group": group_of[code],
+                "train": int(self.class_counts[code]),
+                "support": int(m.support[code]),
+                "predicted": int(m.predicted[code]),
+                **{measure: _or_none(values[code]) for measure, values in columns.items()},
+            }
+            for code, name in enumerate(self.classes)
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as plain values for JSON; the confusion matrix as its non-zero (true, predicted, count)."""
+        true, predicted = np.nonzero(self.confusion)
+        return {
+            "n_examples": self.n_examples,
+            "classes": list(self.classes),
+            "class_counts": [int(c) for c in self.class_counts],
+            "groups": {name: members.tolist() for name, members in self.groups.items()},
+            "overall": {name: estimate._asdict() for name, estimate in self.overall.items()},
+            "by_group": {
+                group: {name: estimate._asdict() for name, estimate in measures.items()}
+                for group, measures in self.by_group.items()
+            },
+            "worst_class": self.worst,
+            "per_class": self.per_class(),
+            "reliability": {
+                group: dict(zip(("count", "right", "confidence"), cells.tolist(), strict=True))
+                for group, cells in self.reliability.items()
+            },
+            "confusion": np.column_stack([true, predicted, self.confusion[true, predicted]]).tolist(),
+        }
+
+
+def evaluate(
+    labels: ArrayLike | Accumulator,
+    predicted: ArrayLike | None = None,
+    *,
+    class_counts: ArrayLike,
+    proba: ArrayLike | None = None,
+    sets: ArrayLike | None = None,
+    class_names: Sequence[str] | None = None,
+    n_bootstrap: int = 1000,
+    random_state: int | np.random.Generator | None = 0,
+) -> Evaluation:
+    """Measure predictions, from arrays or from an :class:`Accumulator`.
+
+    Parameters
+    ----------
+    labels : (n,) true class codes, negative where unknown (left out); or an accumulator, instead of all the arrays
+    predicted : (n,) predicted class codes
+    class_counts : (n_classes,) counts of the *training* set; they define the many-, medium- and few-shot groups
+        (:func:`tailwise.counts.shot_thresholds`)
+    proba : (n, n_classes) probabilities, for AUROC, AUPRC, log loss, Brier score and calibration
+    sets : (n, n_classes) boolean prediction sets, for their coverage and size
+    class_names : (n_classes,)
+    n_bootstrap : resamples for the 95 % percentile intervals; 0 for none. Fewer (at least 100) where a table has so
+        many cells that they would take more than seconds
+    random_state : of the resamples
+
+    Notes
+    -----
+    *Intervals.* Examples are resampled inside each true class, so that no rare class is lost, and by their counts: one
+    multinomial draw per row of the confusion matrix has exactly the distribution of resampled examples. Measures of
+    probabilities are resampled in the same way in their bins, class-wise calibration (and, from an accumulator, AUROC
+    and AUPRC) class by class as if classes were independent, which makes those of a few classes up to a quarter too
+    narrow; log loss and Brier score by the normal limit of their resampled means.
+    Percentiles are moved so that the mean of the resamples lies on the value: resampling adds noise, which lowers a
+    minimum (worst class) and raises an absolute error (calibration).
+
+    *Groups.* Group accuracy is the mean recall of the group's classes (Liu et al., Large-Scale Long-Tailed Recognition
+    in an Open World, CVPR 2019), coverage and set size likewise a mean over classes. Group calibration error (``ece``)
+    groups by *predicted* class: given the true class even a perfectly calibrated classifier is off.
+
+    *AUROC and AUPRC* are one-against-rest means over the classes; from arrays of up to ten
+    million probabilities they are scikit-learn's, otherwise those of scores in bins, with the largest possible error of
+    AUROC as ``auroc_error``. *Class-wise ECE*:
+    Kull et al., Beyond Temperature Scaling, NeurIPS 2019, equation 4. *Brier score*: summed over classes, from 0 to 2
+    (Brier, Monthly Weather Review 1950).
+
+    Raises
+    ------
+    TailwiseError
+        If an array does not fit the others (see :meth:`Accumulator.update`) or there is no labelled example.
+    """
+    counts = check_counts(class_counts)
+    rng = np.random.default_rng(random_state)
+    exact: dict[str, Estimate] = {}
+    if isinstance(labels, Accumulator):
+        seen = labels
+    else:
+        if predicted is None:
+            raise TailwiseError("evaluate needs predictions beside the labels.")
+        seen = Accumulator(counts.size)
+        seen.update(labels, predicted, proba, sets)
+        if proba is not None and np.size(proba) <= _EXACT:
+            exact = exact_ranking(np.asarray(labels), np.asarray(proba), n_bootstrap, rng)
+    names = tuple(str(c) for c in (range(counts.size) if class_names is None else class_names))
+    for what, length in (("an accumulator", seen.n_classes), ("class names", len(names))):
+        if length != counts.size:
+            raise TailwiseError(f"class counts of {counts.size} classes but {what} of {length}.")
+    if not seen.confusion.any():
+        raise TailwiseError("there is no labelled example to evaluate on.")
+
+    measure = Measuring(seen, shot_groups(counts, *shot_thresholds(counts)), n_bootstrap, rng)
+    overall = measure.decisions() | measure.probabilities() | exact
+    if exact:
+        del overall["auroc_error"]
+    by_group = measure.by_group()
+    for group, measures in by_group.items():
+        overall[f"{group}_shot_accuracy"] = measures["accuracy"]
+    overall |= measure.sets(np.arange(counts.size))
+    return Evaluation(
+        names, counts, measure.groups, seen.confusion.copy(), overall, by_group, measure.recall(), measure.reliability()
+    )
+
+
+def relative_accuracy(accuracy: float, vanilla_balanced: float, method_balanced: float) -> tuple[float, float]:
+    """Return relative accuracy and the upper reference accuracy it is relative to.
+
+    ``A_r = A_t / A_u`` with ``A_u = max(A_v, A_b)``: how much of what the method and its network reach on a balanced
+    training set of the same size they keep on the long-tailed one. Report both: a weak reference flatters.
+
+    Source: Zhang et al., Deep Long-Tailed Learning: A Survey, TPAMI 2023, section 4.1.
+    Verified: no; the formula is from secondary reading of the paper, not checked against its text.
+
+    Parameters
+    ----------
+    accuracy : A_t, of the method trained on the long-tailed set
+    vanilla_balanced : A_v, of plain cross-entropy trained on the balanced set
+    method_balanced : A_b, of the method trained on the balanced set
+
+    Raises
+    ------
+    TailwiseError
+        If a number is not an accuracy, or both references are zero.
+    """
+    for value in (accuracy, vanilla_balanced, method_balanced):
+        if not 0 <= value <= 1:
+            raise TailwiseError(f"an accuracy lies between 0 and 1; got {value}.")
+    reference = max(vanilla_balanced, method_balanced)
+    if reference == 0:
+        raise TailwiseError("relative accuracy needs a reference accuracy above zero.")
+    return accuracy / reference, reference
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

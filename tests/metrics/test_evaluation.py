@@ -1,0 +1,200 @@
+"""Values against scikit-learn, intervals against resampled examples, and what happens where a class is missing."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from sklearn import metrics as sk
+
+from tailwise.errors import TailwiseError
+from tailwise.metrics import Accumulator, evaluate, relative_accuracy
+
+COUNTS = np.array([500, 120, 60, 40, 12, 3])
+
+
+def make(seed=0, n=600, k=6, shift=1.0, absent=()):
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(np.setdiff1d(np.arange(k), absent), size=n)
+    scores = rng.normal(size=(n, k))
+    scores[np.arange(n), labels] += shift
+    proba = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    return labels, scores.argmax(axis=1), proba
+
+
+@pytest.mark.parametrize("absent", [(), (2,), (4, 5)])
+def test_values_are_those_of_scikit_learn(absent):
+    y, p, q = make(absent=absent)
+    found = evaluate(y, p, class_counts=COUNTS, proba=q, n_bootstrap=0)
+    present = np.unique(y)
+    recall = sk.recall_score(y, p, labels=present, average=None)
+    expected = {
+        "accuracy": sk.accuracy_score(y, p),
+        "balanced_accuracy": recall.mean(),
+        "macro_f1": sk.f1_score(y, p, labels=present, average="macro"),
+        "g_mean": recall.prod() ** (1 / len(present)),
+        "harmonic_mean": len(present) / (1 / recall).sum(),
+        "worst_class": recall.min(),
+        "log_loss": sk.log_loss(y, q, labels=np.arange(6)),
+        "brier": ((q - np.eye(6)[y]) ** 2).sum(axis=1).mean(),
+        "auroc": np.mean([sk.roc_auc_score(y == c, q[:, c]) for c in present]),
+        "auprc": np.mean([sk.average_precision_score(y == c, q[:, c]) for c in present]),
+    }
+    assert_allclose([found[name] for name in expected], list(expected.values()), rtol=1e-12)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        report = sk.classification_report(y, p, labels=np.arange(6), output_dict=True, zero_division=0)
+    for code, row in enumerate(found.per_class()):
+        theirs = report[str(code)]
+        assert row["support"] == theirs["support"]
+        assert (row["recall"] is None) == (code in absent)
+        assert (row["recall"] or 0) == pytest.approx(theirs["recall"])
+        assert (row["precision"] or 0) == pytest.approx(theirs["precision"])
+
+
+def test_calibration_errors_are_their_definition():
+    y, p, q = make(n=400)
+    found = evaluate(y, p, class_counts=COUNTS, proba=q, n_bootstrap=0)
+
+    def ece(confidence, right):
+        cells = np.minimum((confidence * 15).astype(int), 14)
+        return sum(abs((right - confidence)[cells == b].sum()) for b in np.unique(cells)) / len(right)
+
+    top = q[np.arange(len(p)), p]
+    assert found["ece"] == pytest.approx(ece(top, y == p))
+    assert found["classwise_ece"] == pytest.approx(np.mean([ece(q[:, c], y == c) for c in range(6)]))
+    few = np.isin(p, [4, 5])
+    assert found.by_group["few"]["ece"].value == pytest.approx(ece(top[few], (y == p)[few]))
+    assert found.reliability["all"][0].sum() == len(y)
+
+
+def test_groups_are_means_over_their_classes_and_empty_ones_are_absent():
+    y, p, q = make(absent=(4, 5))
+    sets = q > 0.1
+    found = evaluate(y, p, class_counts=COUNTS, sets=sets, n_bootstrap=50)
+    assert list(found.by_group) == ["many", "medium"]
+    recall = [(p[y == c] == c).mean() for c in range(4)]
+    assert found["many_shot_accuracy"] == pytest.approx(np.mean(recall[:2]))
+    held = [sets[y == c, c].mean() for c in range(4)]
+    size = [sets[y == c].sum(axis=1).mean() for c in range(4)]
+    assert found.by_group["medium"]["coverage"].value == pytest.approx(np.mean(held[2:]))
+    assert found.by_group["medium"]["set_size"].value == pytest.approx(np.mean(size[2:]))
+    assert found["coverage"] == pytest.approx(np.mean(held))
+
+
+def test_nothing_is_nan_with_one_class_in_the_test_set():
+    y, p, q = np.zeros(20, dtype=int), np.zeros(20, dtype=int), np.full((20, 6), 1 / 6)
+    found = evaluate(y, p, class_counts=COUNTS, proba=q, sets=q > 0, n_bootstrap=20).to_dict()
+    assert "auroc" not in found["overall"]
+    assert list(found["by_group"]) == ["many"]
+    numbers = [n for e in found["overall"].values() for n in e.values() if n is not None]
+    assert np.isfinite(numbers).all()
+
+
+def test_intervals_are_those_of_resampled_examples():
+    y, p, q = make(n=300, shift=1.5)
+    found = evaluate(y, p, class_counts=COUNTS, proba=q, sets=q > 0.2, n_bootstrap=1500)
+    rng = np.random.default_rng(1)
+    draws = []
+    for _ in range(400):
+        rows = np.concatenate([rng.choice(np.flatnonzero(y == c), size=(y == c).sum()) for c in range(6)])
+        draws.append(evaluate(y[rows], p[rows], class_counts=COUNTS, proba=q[rows], sets=q[rows] > 0.2, n_bootstrap=0))
+    for name, estimate in found.overall.items():
+        low, high = np.quantile([draw[name] for draw in draws], [0.025, 0.975])
+        # A calibration error is skewed by the folding of an absolute value; the others agree to Monte Carlo error.
+        assert estimate.high - estimate.low == pytest.approx(high - low, rel=0.35 if "ece" in name else 0.2), name
+        assert estimate.low <= estimate.value <= estimate.high, name
+
+
+def test_interval_covers_the_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(200):
+        y = np.repeat(np.arange(6), 50)
+        p = np.where(rng.random(300) < 0.7, y, (y + 1) % 6)
+        low, high = evaluate(y, p, class_counts=COUNTS, n_bootstrap=200, random_state=rng).overall["balanced_accuracy"][
+            1:
+        ]
+        covered += low <= 0.7 <= high
+    assert 0.88 <= covered / 200 <= 0.99
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), st.integers(1, 5), st.sampled_from([np.float32, np.float64]))
+def test_batches_and_merges_change_nothing(seed, parts, dtype):
+    y, p, q = make(seed, n=60)
+    q = q.astype(dtype)
+    whole = Accumulator(6)
+    whole.update(y, p, q, q > 0.2)
+    merged = Accumulator(6)
+    for part in np.array_split(np.arange(60), parts):
+        one = Accumulator(6)
+        one.update(y[part], p[part], q[part], q[part] > 0.2)
+        merged.merge(one)
+    ours, theirs = (evaluate(a, class_counts=COUNTS, n_bootstrap=0) for a in (merged, whole))
+    assert_allclose([ours[n] for n in ours.overall], [theirs[n] for n in theirs.overall], rtol=1e-9)
+    assert (ours.confusion == theirs.confusion).all()
+
+
+def test_many_classes_and_tiny_batches_count_the_same():
+    rng = np.random.default_rng(0)
+    y, p = rng.integers(0, 300, (2, 1000))
+    seen = Accumulator(300)
+    for part in np.array_split(np.arange(1000), 50):
+        seen.update(y[part].astype(np.int32), p[part].astype(np.int16))
+    assert (seen.confusion == sk.confusion_matrix(y, p, labels=np.arange(300))).all()
+
+
+def test_unlabelled_rows_are_left_out():
+    y, p, q = make()
+    keep = np.arange(len(y)) % 3 > 0
+    ours = evaluate(np.where(keep, y, -1), p, class_counts=COUNTS, proba=q, n_bootstrap=0)
+    theirs = evaluate(y[keep], p[keep], class_counts=COUNTS, proba=q[keep], n_bootstrap=0)
+    assert ours.overall == theirs.overall
+
+
+def test_result_is_plain_and_reproducible():
+    import json
+
+    y, p, q = make()
+    one, two = (evaluate(y, p, class_counts=COUNTS, proba=q, n_bootstrap=50, random_state=3) for _ in range(2))
+    assert one.to_dict() == two.to_dict()
+    assert json.loads(json.dumps(one.to_dict(), allow_nan=False)) == one.to_dict()
+    assert one.worst == str(int(np.argmin([row["recall"] for row in one.per_class()])))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([0, 1], [0]), "2 labels but 1 rows"),
+        (([0, 9], [0, 1]), "code 9 is out of range for 6"),
+        (([0, 1], [0, -1]), "code -1 is out of range"),
+        (([0.0, 1.0], [0, 1]), "integer class codes"),
+        (([-1, -1], [0, 1]), "no labelled example"),
+        (([0, 1], [0, 1], np.ones((2, 3))), "are .n, 6."),
+        (([0, 1], [0, 1], np.full((2, 6), np.nan)), "finite"),
+        (([0, 1], [0, 1], np.ones((2, 6))), "sum to one"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, message):
+    y, p, *q = arguments
+    with pytest.raises(TailwiseError, match=message) as error:
+        evaluate(y, p, class_counts=COUNTS, proba=q[0] if q else None)
+    assert "\n" not in str(error.value)
+
+
+def test_probabilities_come_always_or_never():
+    y, p, q = make()
+    seen = Accumulator(6)
+    seen.update(y, p, q)
+    with pytest.raises(TailwiseError, match="in every batch or in none"):
+        seen.update(y, p)
+
+
+def test_relative_accuracy():
+    assert relative_accuracy(0.3, 0.4, 0.5) == (0.6, 0.5)
+    assert relative_accuracy(0.3, 0.6, 0.5) == (0.5, 0.6)
+    with pytest.raises(TailwiseError, match="between 0 and 1"):
+        relative_accuracy(30, 0.4, 0.5)
