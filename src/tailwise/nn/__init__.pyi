@@ -1,3 +1,7 @@
+from ._architecture import build_backbone as build_backbone
+from ._architecture import build_head as build_head
+from ._architecture import build_network as build_network
+from ._architecture import describe_head as describe_head
 from ._heads import NormedLinear as NormedLinear
 from ._heads import ScaledLinear as ScaledLinear
 from ._heads import nearest_mean as nearest_mean

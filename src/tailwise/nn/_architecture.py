@@ -1,0 +1,86 @@
+"""A network as a description in plain data, from which it is built again before its weights are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from tailwise.errors import TailwiseError
+from tailwise.nn._heads import NormedLinear, ScaledLinear
+from tailwise.nn._mlp import MLP
+from tailwise.nn._network import Identity, Network
+from tailwise.nn._resnet import resnet32
+from tailwise.nn._timm import timm_backbone
+
+_BACKBONES = {"mlp": MLP, "resnet32": resnet32, "identity": Identity}
+
+
+def build_backbone(name: str, **arguments: Any) -> nn.Module:
+    """Return a fresh backbone by name.
+
+    Parameters
+    ----------
+    name : ``"mlp"``, ``"resnet32"``, ``"identity"``, or the name of a timm model
+    arguments : of :class:`MLP`, :func:`resnet32`, :class:`Identity` or :func:`timm_backbone`
+
+    Raises
+    ------
+    MissingExtraError
+        If it is another name and timm is not installed.
+    TailwiseError
+        If timm has no such model.
+    """
+    if name in _BACKBONES:
+        return _BACKBONES[name](**arguments)
+    return timm_backbone(name, **arguments)
+
+
+def describe_head(head: nn.Module) -> dict[str, Any]:
+    """Return what :func:`build_head` needs to build a head of the same shape.
+
+    Raises
+    ------
+    TailwiseError
+        If it is not one of Tailwise's heads or a linear classifier.
+    """
+    if not isinstance(head, nn.Linear | NormedLinear | ScaledLinear):
+        raise TailwiseError(
+            f"a head of type {type(head).__name__} cannot be saved: use Linear, NormedLinear or ScaledLinear."
+        )
+    return {
+        "type": type(head).__name__,
+        "in_features": head.in_features,
+        "out_features": head.out_features,
+        "bias": getattr(head, "bias", None) is not None,
+    }
+
+
+def build_head(description: Mapping[str, Any]) -> nn.Module:
+    """Return a head from :func:`describe_head`'s description; its weights are still to be read."""
+    shape = description["in_features"], description["out_features"]
+    if description["type"] == "NormedLinear":
+        return NormedLinear(*shape)
+    if description["type"] == "ScaledLinear":
+        return ScaledLinear(nn.Linear(*shape))
+    return nn.Linear(*shape, bias=description["bias"])
+
+
+def build_network(backbone: nn.Module, head: Mapping[str, Any], weights: Mapping[str, Any]) -> Network:
+    """Return a network in evaluation mode with these weights.
+
+    Raises
+    ------
+    TailwiseError
+        If the weights do not fit the backbone and the head.
+    """
+    network = Network(backbone, build_head(head))
+    try:
+        network.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        problem = str(error).splitlines()[-1].strip()
+        raise TailwiseError(
+            f"the saved weights do not fit a network with backbone {type(backbone).__name__}: {problem}"
+        ) from None
+    return network.eval()

@@ -1,0 +1,75 @@
+"""A small training, run as a script by the tests that kill it or share it among processes."""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from tailwise.counts import class_counts
+from tailwise.engine import train
+from tailwise.engine.stage import Stage, Task
+from tailwise.nn import MLP, Network, tau_normalise
+
+
+def data(n: int = 192) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], [n // 2, n // 4, n // 4])
+    return (rng.normal(size=(n, 6)) + 2 * np.eye(6)[labels]).astype(np.float32), labels
+
+
+def jitter(inputs: torch.Tensor, targets: torch.Tensor, generator: torch.Generator) -> tuple:
+    return inputs + 0.1 * torch.randn(inputs.shape, generator=generator), targets
+
+
+def new_head(network: Network, features: object) -> None:
+    network.head.reset_parameters()
+
+
+def normalise(network: Network, features: object) -> None:
+    network.head = tau_normalise(network.head)
+
+
+class ThreeStages:
+    """Everything, then a new head on the frozen backbone, then a closed form."""
+
+    def network(self, task: Task) -> nn.Module:
+        return Network.linear(task.build_backbone(), task.n_classes)
+
+    def stages(self, task: Task) -> list[Stage]:
+        loss = nn.CrossEntropyLoss()
+        return [
+            Stage("learn", share=0.7, loss=loss),
+            Stage("head", share=0.3, loss=loss, prepare=new_head, parameters=lambda net: net.head.parameters()),
+            Stage("normalise", share=0, prepare=normalise),
+        ]
+
+
+def task(labels: np.ndarray, epochs: int = 40, *, dropout: float = 0.2, augment: object = jitter) -> Task:
+    return Task(
+        class_counts(labels),
+        backbone=partial(MLP, 6, (16, 8), dropout=dropout),
+        epochs=epochs,
+        batch_size=32,
+        optimizer=partial(torch.optim.AdamW, lr=1e-2),
+        augment=augment,
+    )
+
+
+if __name__ == "__main__":
+    folder, out, mode = sys.argv[1:]
+    torch.set_num_threads(1)
+    x, y = data()
+    if mode == "shared":  # nothing random per process, so that any number of processes gives one result
+        settings = {"task": task(y, 4, dropout=0.0, augment=None)}
+    else:
+        settings = {"task": task(y), "checkpoint_dir": folder, "resume": True}
+    network = train(ThreeStages(), inputs=x, labels=y, progress=False, **settings)
+    temporary = Path(out).with_suffix(f".{torch.distributed.get_rank() if torch.distributed.is_initialized() else 0}")
+    save_file(network.state_dict(), temporary)
+    temporary.replace(out)
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

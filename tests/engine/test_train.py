@@ -1,0 +1,175 @@
+"""What a training does within one process."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tailwise.counts import class_counts
+from tailwise.engine import predict, train
+from tailwise.engine._train import _learning_rate, share_epochs
+from tailwise.engine.stage import Stage, Task
+from tailwise.errors import TailwiseError
+from tailwise.nn import MLP, CIFARResNet, Network, nearest_mean
+
+X = np.concatenate([np.random.default_rng(c).normal(c * 2, 1, (n, 4)) for c, n in enumerate((40, 20, 6))])
+Y = np.repeat([0, 1, 2], (40, 20, 6))
+LOSS = nn.CrossEntropyLoss()
+
+
+class Recipe:
+    def __init__(self, *stages: Stage) -> None:
+        self._stages = stages
+
+    def network(self, task: Task) -> nn.Module:
+        return Network.linear(task.build_backbone(), task.n_classes)
+
+    def stages(self, task: Task) -> tuple[Stage, ...]:
+        return self._stages
+
+
+def task(**settings: object) -> Task:
+    given = {"epochs": 3, "batch_size": 16, "optimizer": partial(torch.optim.SGD, lr=0.05, momentum=0.9)}
+    return Task(class_counts(Y), backbone=lambda: MLP(4, (8,)), **(given | settings))
+
+
+def fit(*stages: Stage, x: object = X, y: object = Y, **settings: object) -> nn.Module:
+    options = {name: settings.pop(name) for name in ("random_state", "checkpoint_dir", "resume") if name in settings}
+    return train(Recipe(*(stages or (Stage("learn", loss=LOSS),))), task(**settings), x, y, progress=False, **options)
+
+
+def test_learns_and_leaves_the_global_generator_alone() -> None:
+    before = torch.get_rng_state()
+    network = fit(epochs=30)
+    assert torch.equal(before, torch.get_rng_state())
+    logits = predict(network, X)
+    assert logits.dtype == np.float32
+    assert logits.shape == (66, 3)
+    assert (logits.argmax(1) == Y).mean() > 0.9
+
+
+def test_the_seed_decides() -> None:
+    first, again, other = (predict(fit(random_state=seed), X) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_batches_of_prediction_do_not_matter() -> None:
+    network = fit()
+    np.testing.assert_allclose(predict(network, X, batch_size=7), predict(network, X), rtol=1e-5, atol=1e-6)
+
+
+def test_what_does_not_move_is_frozen_with_its_statistics() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (66, 8, 8, 3), dtype=np.uint8)
+    seen: dict[str, torch.Tensor] = {}
+
+    def remember(network: Network, features: object) -> None:
+        seen.update({name: value.clone() for name, value in network.state_dict().items()})
+
+    network = train(
+        Recipe(
+            Stage("learn", share=0.5, loss=LOSS),
+            Stage("head", share=0.5, loss=LOSS, prepare=remember, parameters=lambda net: net.head.parameters()),
+        ),
+        Task(class_counts(Y), backbone=lambda: CIFARResNet(8, width=4), epochs=2, batch_size=32),
+        images,
+        Y,
+        progress=False,
+    )
+    changed = {name for name, value in network.state_dict().items() if not torch.equal(value, seen[name])}
+    assert changed == {"head.weight", "head.bias"}
+
+
+def test_a_stage_without_epochs_prepares_from_the_features() -> None:
+    def means(network: Network, features: object) -> None:
+        x, y = features()
+        assert x.shape == (66, 8)
+        np.testing.assert_array_equal(y, Y)
+        network.head = nearest_mean(x, y, 3)
+
+    network = fit(Stage("learn", loss=LOSS), Stage("means", share=0, prepare=means))
+    assert (predict(network, X).argmax(1) == Y).mean() > 0.8
+
+
+def test_every_example_once_per_epoch_and_no_tiny_batch() -> None:
+    sizes, seen = [], []
+
+    def watch(inputs: torch.Tensor, targets: torch.Tensor, generator: torch.Generator) -> tuple:
+        sizes.append(len(inputs))
+        seen.append(inputs[:, 0])
+        return inputs, targets
+
+    fit(epochs=1, augment=watch)
+    assert sizes == [14, 13, 13, 13, 13]
+    np.testing.assert_array_equal(np.sort(torch.cat(seen).numpy()), np.sort(X[:, 0].astype(np.float32)))
+
+
+def test_resumes_in_every_stage_and_refuses_another_training(tmp_path: Path) -> None:
+    whole = fit(epochs=4)
+
+    class StopError(Exception):
+        pass
+
+    def stop_at(batch: int) -> object:
+        left = iter(range(batch))
+
+        def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            if next(left, None) is None:
+                raise StopError
+            return LOSS(logits, targets)
+
+        return loss
+
+    with pytest.raises(StopError):
+        fit(Stage("learn", loss=stop_at(12)), epochs=4, checkpoint_dir=tmp_path)
+    with pytest.raises(TailwiseError, match="has a checkpoint already"):
+        fit(epochs=4, checkpoint_dir=tmp_path)
+    for change in ({"random_state": 1}, {"epochs": 5}, {"x": X + 1}, {"batch_size": 8}):
+        with pytest.raises(TailwiseError, match="of another training: it differs in"):
+            fit(**{"epochs": 4, "checkpoint_dir": tmp_path, "resume": True, **change})
+    resumed = fit(epochs=4, checkpoint_dir=tmp_path, resume=True)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name])
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"not one")
+    with pytest.raises(TailwiseError, match="not a checkpoint that can be read"):
+        fit(epochs=4, checkpoint_dir=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (X[:0], Y[:0], "no example"),
+        (X, np.zeros(66, dtype=int), "all 66 labels are of class 0"),
+        (X, np.where(Y == 2, -1, Y), "6 of 66 labels are missing"),
+        (np.where(np.arange(66)[:, None] == 5, np.nan, X), Y, "NaN or infinity in 1 of 66 rows, first in row 5"),
+        (X, Y[:5], "one code for each of the 66 inputs"),
+        (X[:, 0], Y, "must be numbers of shape"),
+    ],
+)
+def test_bad_input_is_one_line(x: object, y: object, message: str) -> None:
+    with pytest.raises(TailwiseError, match=message) as caught:
+        fit(x=x, y=y)
+    assert "\n" not in str(caught.value)
+
+
+def test_divergence_names_stage_epoch_and_rate() -> None:
+    with pytest.raises(TailwiseError, match=r"diverged.*stage 'learn', epoch 1 of 3; lower the learning rate.*0\.05"):
+        fit(Stage("learn", loss=lambda logits, targets: LOSS(logits, targets) * float("nan")))
+
+
+def test_epochs_are_shared() -> None:
+    assert share_epochs([0.8, 0.2], 10) == [8, 2]
+    assert share_epochs([0.9, 0.1], 3) == [2, 1]
+    assert share_epochs([1.0, 0.0], 5) == [5, 0]
+    with pytest.raises(TailwiseError, match="cannot share 1 epochs"):
+        share_epochs([0.5, 0.5], 1)
+
+
+def test_learning_rate_warms_up_and_falls() -> None:
+    rates = [_learning_rate(step, 100) for step in range(100)]
+    np.testing.assert_allclose(rates[:6], [0.2, 0.4, 0.6, 0.8, 1.0, 1.0])
+    assert all(np.diff(rates[5:]) < 0)
+    assert rates[-1] < 1e-3

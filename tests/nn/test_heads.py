@@ -1,0 +1,67 @@
+"""Heads, against their equations in float64."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tailwise.errors import TailwiseError
+from tailwise.nn import NormedLinear, ScaledLinear, nearest_mean, tau_normalise
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(20, 5))
+
+
+def linear() -> nn.Linear:
+    generator = torch.Generator().manual_seed(0)
+    layer = nn.Linear(5, 3).double()
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator))
+    return layer
+
+
+def test_normed_linear_gives_cosines() -> None:
+    head = NormedLinear(5, 3).double()
+    w = head.weight.detach().numpy()
+    expected = X @ w.T / np.linalg.norm(X, axis=1)[:, None] / np.linalg.norm(w, axis=1)
+    np.testing.assert_allclose(head(torch.from_numpy(X)).detach(), expected, rtol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(w, axis=1), 1, rtol=1e-6)
+
+
+def test_scaled_linear_starts_as_the_classifier_and_moves_only_its_scales() -> None:
+    layer = linear()
+    head = ScaledLinear(layer)
+    torch.testing.assert_close(head(torch.from_numpy(X)), layer(torch.from_numpy(X)))
+    assert [name for name, _ in head.named_parameters()] == ["scale"]
+    with torch.no_grad():
+        head.scale.copy_(torch.tensor([1.0, 2.0, 0.5]))
+    w, b = layer.weight.detach().numpy(), layer.bias.detach().numpy()
+    np.testing.assert_allclose(head(torch.from_numpy(X)).detach(), X @ w.T * [1, 2, 0.5] + b)
+
+
+@pytest.mark.parametrize("tau", [0.5, 1.0, 2.0])
+def test_tau_normalise_divides_by_the_norm_to_the_power_tau(tau: float) -> None:
+    layer = linear()
+    w = layer.weight.detach().numpy()
+    expected = X @ (w / np.linalg.norm(w, axis=1)[:, None] ** tau).T
+    np.testing.assert_allclose(tau_normalise(layer, tau)(torch.from_numpy(X)).detach(), expected)
+
+
+def test_tau_zero_is_the_classifier_and_negative_is_refused() -> None:
+    layer = linear()
+    torch.testing.assert_close(tau_normalise(layer, 0.0)(torch.from_numpy(X)), layer(torch.from_numpy(X)))
+    with pytest.raises(TailwiseError, match="0 or more"):
+        tau_normalise(layer, -1)
+
+
+def test_nearest_mean_predicts_the_nearest_and_never_an_empty_class() -> None:
+    labels = np.arange(20) % 3
+    head = nearest_mean(torch.from_numpy(X), torch.from_numpy(labels), 4)
+    means = np.stack([X[labels == c].mean(0) for c in range(3)])
+    distance = ((X[:, None] - means) ** 2).sum(2)
+    variance = ((X - means[labels]) ** 2).mean()
+    logits = head(torch.from_numpy(X)).detach().numpy()
+    assert np.isfinite(logits).all()
+    np.testing.assert_array_equal(logits.argmax(1), distance.argmin(1))
+    np.testing.assert_allclose(np.diff(logits[:, :3]), -np.diff(distance) / (2 * variance))
