@@ -1,0 +1,78 @@
+from datetime import datetime
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tailwise.data.columns import read_as
+from tailwise.errors import TailwiseError
+
+CASES = {
+    "currency and thousands": (["$1,234.50", "2000 €", "EUR 3", "NA", ""], "number", [1234.5, 2000, 3, None, None]),
+    "decimal comma": (["1.234,50", "2,5", "-3"], "number", [1234.5, 2.5, -3]),
+    "spaces between thousands": (["1\u202f234,5", "1 000", "7"], "number", [1234.5, 1000, 7]),
+    "negatives": (["(1,000.00)", "($5)", "-$6", "7-", "−8"], "number", [-1000, -5, -6, -7, -8]),
+    "percent and exponent": (["5 %", "12%", "1e3"], "number", [5, 12, 1000]),
+    "mixed dates": (
+        ["2024-01-05", "Jan 6, 2024", "07/01/2024", "31.01.2024", "2024-01-05T10:11:12.5+02:00"],
+        "date",
+        [datetime(2024, 1, d) for d in (5, 6, 7, 31)] + [datetime(2024, 1, 5, 10, 11, 12)],
+    ),
+    "month first": (["12/31/2023", "1/2/24"], "date", [datetime(2023, 12, 31), datetime(2024, 1, 2)]),
+    "two-digit years": (["31-12-23", "01-02-24"], "date", [datetime(2023, 12, 31), datetime(2024, 2, 1)]),
+    "codes are not numbers": (["007", "012"], "category", ["007", "012"]),
+    "versions are not dates": (["1.2.3.4", "2.3.4.5"], "category", ["1.2.3.4", "2.3.4.5"]),
+    "two numbers are not one": (["12 13", "14 15"], "category", ["12 13", "14 15"]),
+    "spellings of missing": ([" yes", "no ", "?", "N/A", "True"], "category", ["yes", "no", None, None, "true"]),
+    "nothing": ([None, "", "NaN"], "empty", [None, None, None]),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_strings_are_read_as_a_person_would(name):
+    values, kind, expected = CASES[name]
+    column = pl.Series("c", values, dtype=pl.String)
+    reading = read_as(column, max_categories=40)
+    assert reading.kind == kind
+    assert reading(column).to_list() == expected
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        (pl.Series([1, 2]), "number"),
+        (pl.Series([1.5, None]), "number"),
+        (pl.Series([True, False]), "category"),
+        (pl.Series(["a", "b"], dtype=pl.Categorical), "category"),
+        (pl.Series([datetime(2024, 1, 1)]), "date"),
+        (pl.Series([[1], [2]]), "empty"),
+        (pl.Series([None, None]), "empty"),
+        (pl.Series([f"word {i}" for i in range(41)]), "text"),
+    ],
+)
+def test_types_are_taken_as_they_are(column, kind):
+    assert read_as(column, max_categories=40).kind == kind
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.floats(-1e9, 1e9).map(lambda x: round(x, 2)), min_size=1, max_size=20))
+def test_numbers_written_with_separators_are_the_same_numbers(numbers):
+    written = pl.Series("c", [f"{number:,.2f}" for number in numbers])
+    assert read_as(written, 40)(written).to_list() == pytest.approx(numbers)
+    european = written.map_elements(lambda s: s.translate(str.maketrans(",.", ".,")), return_dtype=pl.String)
+    assert read_as(european, 40)(european).to_list() == pytest.approx(numbers)
+
+
+def test_a_few_strays_among_numbers_are_missing():
+    column = pl.Series("c", [*map(str, range(20)), "tbd"])
+    reading = read_as(column, 40)
+    assert reading.kind == "number"
+    assert reading(column).to_list() == [*range(20), None]
+
+
+def test_a_column_that_changed_its_meaning_is_an_error():
+    reading = read_as(pl.Series("age", [1, 2]), 40)
+    assert reading(pl.Series("age", ["1,000", "x", "3"])).to_list() == [1000, None, 3]
+    with pytest.raises(TailwiseError, match=r"'age' held numbers in training, but now 2 of 3 .* such as 'x'"):
+        reading(pl.Series("age", ["x", "y", "3"]))

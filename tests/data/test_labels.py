@@ -1,0 +1,71 @@
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tailwise.data import encode_labels
+from tailwise.errors import TailwiseError
+
+
+@pytest.mark.parametrize(
+    ("values", "codes", "classes"),
+    [
+        (["b", "a", None, "NA", " "], [1, 0, -1, -1, -1], ["a", "b"]),
+        ([2, 0, 2], [1, 0, 1], [0, 2]),
+        ([1, 3, np.nan], [0, 1, -1], [1, 3]),
+        ([1.5, 0.5, np.nan], [1, 0, -1], [0.5, 1.5]),
+        (np.array([True, False]), [1, 0], [False, True]),
+        ([True, None], [0, -1], [True]),
+        ([["a"], ["b"]], [0, 1], ["a", "b"]),
+        (pd.Series(["x", None, "w"], dtype="category"), [1, -1, 0], ["w", "x"]),
+        (pd.Series([3, None], dtype="Int64"), [0, -1], [3]),
+        (pl.Series(["b", None, "a", "null"]), [1, -1, 0, -1], ["a", "b"]),
+        (pl.Series(["b", "a"], dtype=pl.Categorical), [1, 0], ["a", "b"]),
+        (np.array([1, "1", None, 2], dtype=object), [0, 0, -1, 1], ["1", "2"]),
+    ],
+)
+def test_labels_of_every_type_become_codes_and_keep_their_values(values, codes, classes):
+    found, kept = encode_labels(values)
+    assert found.dtype == np.int64
+    assert found.tolist() == codes
+    assert kept.tolist() == classes
+    assert [type(label) for label in kept.tolist()] == [type(label) for label in classes]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.one_of(st.none(), st.text(max_size=3), st.just("NA")), min_size=1))
+def test_polars_and_lists_agree_and_codes_lead_back(values):
+    try:
+        codes, classes = encode_labels(values)
+    except TailwiseError:
+        assert all(v is None or v.strip().lower() in {"", "na"} for v in values)
+        return
+    again, same = encode_labels(pl.Series(values, dtype=pl.String))
+    assert codes.tolist() == again.tolist()
+    assert classes.tolist() == same.tolist() == sorted(classes.tolist())
+    assert all(code == -1 or classes[code] == value for code, value in zip(codes, values, strict=True))
+
+
+def test_known_classes_are_matched_by_name_whatever_the_type():
+    codes, classes = encode_labels(["3", "1", "NA"], known=np.array([1, 2, 3]))
+    assert codes.tolist() == [2, 0, -1]
+    assert classes.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("values", "known", "message"),
+    [
+        (["a", "kat"], ["a", "cat"], r"label 'kat' is not among the 2 classes.*Did you mean 'cat'"),
+        (["", None], None, "all 2 labels are missing"),
+        ([[1, 2], [3, 4]], None, "one label per row"),
+        ([1.0, np.inf], None, "infinity.*row 1"),
+        (np.array(["2020-01-01"], dtype="M8[D]"), None, "names or numbers"),
+        ([{}, {}], None, "names or numbers; got a dict"),
+    ],
+)
+def test_labels_that_cannot_be_used_are_named(values, known, message):
+    with pytest.raises(TailwiseError, match=message) as error:
+        encode_labels(values, known)
+    assert "\n" not in str(error.value)
