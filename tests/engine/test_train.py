@@ -10,7 +10,7 @@ from torch import nn
 
 from tailwise.counts import class_counts
 from tailwise.engine import predict, train
-from tailwise.engine._train import _learning_rate, share_epochs
+from tailwise.engine._schedule import learning_rate, share_epochs
 from tailwise.engine.stage import Stage, Task
 from tailwise.errors import TailwiseError
 from tailwise.nn import MLP, CIFARResNet, Network, nearest_mean
@@ -169,7 +169,7 @@ def test_epochs_are_shared() -> None:
 
 
 def test_learning_rate_warms_up_and_falls() -> None:
-    rates = [_learning_rate(step, 100) for step in range(100)]
+    rates = [learning_rate(step, 100) for step in range(100)]
     np.testing.assert_allclose(rates[:6], [0.2, 0.4, 0.6, 0.8, 1.0, 1.0])
     assert all(np.diff(rates[5:]) < 0)
     assert rates[-1] < 1e-3

@@ -21,12 +21,11 @@ from torch.optim.lr_scheduler import LambdaLR
 from tailwise.engine import _checkpoint
 from tailwise.engine._moving import select_moving, set_modes
 from tailwise.engine._progress import EpochProgress
+from tailwise.engine._schedule import learning_rate, share_epochs
 from tailwise.engine._tensors import as_labels, as_tensor, outputs, take
 from tailwise.engine.stage import Stage, Task
 from tailwise.errors import TailwiseError
 from tailwise.nn import Standardise
-
-_WARM_UP = 0.05  # share of a stage's steps in which the learning rate rises
 
 
 class RecipeLike(Protocol):
@@ -99,9 +98,19 @@ def train(
     if folder is not None:
         if not resume and _checkpoint.exists(folder):
             raise TailwiseError(f"{folder} has a checkpoint already: resume it, choose another folder, or remove it.")
-        identity = _identity(
-            recipe, task, stages, epochs, network, data, codes, random_state, precision, fabric.world_size
-        )
+        identity = {
+            "recipe": [_checkpoint.describe(recipe), *(stage.name for stage in stages)],
+            "network": {name: list(value.shape) for name, value in network.state_dict().items()},
+            "inputs": _checkpoint.digest(np.asarray(inputs)),
+            "labels": _checkpoint.digest(codes),
+            "epochs": epochs,
+            "batch_size": task.batch_size,
+            "optimizer": [repr(_optimizer(stage, task, [nn.Parameter(torch.zeros(1))])) for stage in stages],
+            "augment": [_checkpoint.describe(_augment(stage, task)) for stage in stages],
+            "random_state": random_state,
+            "precision": str(precision),
+            "processes": fabric.world_size,
+        }
         start = _checkpoint.read(folder, identity)
     data, targets = data.to(device), torch.from_numpy(codes).to(device)
 
@@ -118,13 +127,7 @@ def train(
             done = start.epoch if start is not None and number == at else 0
             bar.epoch(stage.name, sum(epochs[:number]) + done)
 
-            def save(
-                epoch: int, optimizer: Optimizer | None, network: nn.Module = network, number: int = number
-            ) -> None:
-                if folder is not None and fabric.is_global_zero:
-                    _checkpoint.write(folder, identity, number, epoch, network, optimizer)
-                fabric.barrier()
-
+            save = partial(_save, fabric, folder, identity, number, network)
             if length == 0:
                 save(0, None)
             elif done < length:
@@ -143,25 +146,21 @@ def train(
     return network.eval()
 
 
-def share_epochs(shares: list[float], epochs: int) -> list[int]:
-    """Divide epochs among stages so that they add up; a stage with a positive share has one at least.
-
-    Raises
-    ------
-    TailwiseError
-        If a share is negative, none is positive, or there are fewer epochs than stages that train.
-    """
-    if not shares or min(shares) < 0 or sum(shares) <= 0:
-        raise TailwiseError(f"the shares of a recipe's stages must be 0 or more, and one positive; got {shares}.")
-    training = sum(share > 0 for share in shares)
-    if epochs < training:
-        raise TailwiseError(f"{training} stages cannot share {epochs} epochs: give at least {training}.")
-    ends = np.round(np.cumsum(shares) / sum(shares) * epochs).astype(int)
-    lengths = np.diff(ends, prepend=0)
-    for number in np.flatnonzero((lengths == 0) & (np.asarray(shares) > 0)):
-        lengths[np.argmax(lengths)] -= 1
-        lengths[number] = 1
-    return lengths.tolist()
+def _save(
+    fabric: Fabric,
+    folder: Path | None,
+    identity: dict[str, Any],
+    stage: int,
+    network: nn.Module,
+    epoch: int,
+    optimizer: Optimizer | None,
+) -> None:
+    """Write a checkpoint from the first process, if there is a folder for it."""
+    if folder is None:
+        return
+    if fabric.is_global_zero:
+        _checkpoint.write(folder, identity, stage, epoch, network, optimizer)
+    fabric.barrier()
 
 
 def _fabric(devices: int | str, precision: Any) -> Fabric:
@@ -179,7 +178,8 @@ def _fabric(devices: int | str, precision: Any) -> Fabric:
 @contextmanager
 def _seeded(device: torch.device, *key: int) -> Iterator[torch.Generator]:
     """Seed torch's generators by ``key`` for a while, and give a CPU generator that is seeded so too."""
-    seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
+    # Its length is part of the key, since NumPy takes (1,) and (1, 0) for the same seed.
+    seed = int(np.random.SeedSequence((len(key), *key)).generate_state(1, np.uint64)[0] >> 1)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield torch.Generator().manual_seed(seed)
@@ -213,7 +213,7 @@ def _train_stage(
     if stage.loss is None:
         raise TailwiseError(f"stage {stage.name!r} has a share of the epochs but no loss.")
     loss_of = stage.loss.to(fabric.device) if isinstance(stage.loss, nn.Module) else stage.loss
-    augment = task.augment if stage.augment is None else stage.augment or None
+    augment = _augment(stage, task)
     with seeded() as generator:
         seed = generator.initial_seed() % 2**32
     sampler: Any = (stage.sampler or _shuffle)(
@@ -222,13 +222,13 @@ def _train_stage(
     examples = int(_sum(fabric, torch.tensor(len(sampler), device=fabric.device)))
     steps = math.ceil(examples / task.batch_size)
 
-    optimizer = (stage.optimizer or task.optimizer or _sgd)(select_moving(stage, network))
+    optimizer = _optimizer(stage, task, select_moving(stage, network))
     if optimizer_state:
         fresh = optimizer.state_dict()
         optimizer.load_state_dict({"state": optimizer_state, "param_groups": fresh["param_groups"]})
     for group in optimizer.param_groups:
         group["initial_lr"] = group["lr"]
-    shape = partial(_learning_rate, steps=steps * epochs.stop)
+    shape = partial(learning_rate, steps=steps * epochs.stop)
     schedule = LambdaLR(optimizer, shape, last_epoch=steps * epochs.start - 1)
     compiled: Any = torch.compile(network) if compile else network
     wrapped, stepper = fabric.setup(compiled, optimizer)
@@ -267,52 +267,18 @@ def _sum(fabric: Fabric, number: Tensor) -> Tensor:
     return cast(Tensor, fabric.all_reduce(number, reduce_op="sum"))
 
 
-def _learning_rate(step: int, steps: int) -> float:
-    """Return the share of the peak learning rate at a step: linear warm-up, then half a cosine."""
-    warm_up = max(1, round(_WARM_UP * steps))
-    if step < warm_up:
-        return (step + 1) / warm_up
-    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
+def _optimizer(stage: Stage, task: Task, parameters: list[nn.Parameter]) -> Optimizer:
+    build = stage.optimizer or task.optimizer
+    if build is None:
+        return SGD(parameters, lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True)
+    return build(parameters)
 
 
-def _sgd(parameters: Any) -> Optimizer:
-    return SGD(parameters, lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True)
+def _augment(stage: Stage, task: Task) -> Callable[..., tuple[Tensor, Tensor]] | None:
+    return task.augment if stage.augment is None else stage.augment or None
 
 
 def _shuffle(labels: NDArray[np.int64], **settings: Any) -> Any:
     from tailwise.samplers import ShuffleSampler
 
     return ShuffleSampler(labels, **settings)
-
-
-def _identity(
-    recipe: RecipeLike,
-    task: Task,
-    stages: list[Stage],
-    epochs: list[int],
-    network: nn.Module,
-    data: Tensor,
-    codes: NDArray[np.int64],
-    random_state: int,
-    precision: Any,
-    processes: int,
-) -> dict[str, Any]:
-    """Return all that a checkpoint must share with a training that resumes it, by the names users know."""
-    probe = nn.Parameter(torch.zeros(1))
-
-    def optimizer(stage: Stage) -> str:
-        return repr((stage.optimizer or task.optimizer or _sgd)([probe]))
-
-    return {
-        "recipe": [_checkpoint.describe(recipe), *(stage.name for stage in stages)],
-        "network": {name: list(value.shape) for name, value in network.state_dict().items()},
-        "inputs": _checkpoint.digest(data.permute(0, 2, 3, 1).numpy() if data.ndim == 4 else data.numpy()),
-        "labels": _checkpoint.digest(codes),
-        "epochs": epochs,
-        "batch_size": task.batch_size,
-        "optimizer": [optimizer(stage) for stage in stages],
-        "augment": [_checkpoint.describe(task.augment if s.augment is None else s.augment) for s in stages],
-        "random_state": random_state,
-        "precision": str(precision),
-        "processes": processes,
-    }
