@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tailwise.counts import check_counts
 from tailwise.losses._fused import at_least_float32
-from tailwise.losses._mechanism import ClassificationLoss, floored_counts, per_class
+from tailwise.losses._mechanism import ClassificationLoss, check_batch, floored_counts, per_class
 
 
 class LDAMLoss(ClassificationLoss):
@@ -57,6 +57,7 @@ class _NoisyLoss(ClassificationLoss):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
+        check_batch(logits, targets, self.amplitude)
         if not self.training:
             return super().forward(logits, targets)
         noise = torch.empty(logits.shape, dtype=self.amplitude.dtype, device=logits.device)

@@ -45,7 +45,7 @@ def meta_weights(
     TailwiseError
         If the loss does not give one number per example.
     """
-    parameters = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    parameters: dict[str, Tensor] = {name: p for name, p in network.named_parameters() if p.requires_grad}
     losses = loss(functional_call(network, parameters, (inputs,)), targets)
     if losses.shape != inputs.shape[:1]:
         raise TailwiseError(f'meta_weights needs a loss with reduction="none"; this one gave {tuple(losses.shape)}.')

@@ -52,6 +52,7 @@ class TSimilarityLoss(ClassificationLoss):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) cosines for (batch,) codes or (batch, n_classes) rows."""
+        check_batch(logits, targets, reduction=self.reduction)
         # a cosine rounded to a little over 1 must not come near the pole at 1 + 1 / kappa
         distance = (1 - at_least_float32(logits)).clamp_min(0)
         return super().forward(1 / (1 + self.kappa * distance), targets)

@@ -1,0 +1,220 @@
+"""What every public loss must do, found by discovery: nothing is public without a case, and every case is swept."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F  # noqa: N812
+
+from losses.cases import CASES, COUNTS, HEADS
+from tailwise import losses
+from tailwise.errors import TailwiseError
+
+K = len(COUNTS)
+every_loss = pytest.mark.parametrize("name", CASES)
+
+
+def where(condition):
+    return pytest.mark.parametrize("name", [name for name, case in CASES.items() if condition(case)])
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    """Build losses in float64, so that a difference from the oracle is one of the formula."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+def batch(n=12, seed=0, spread=0.3):
+    """Logits that could be cosines, codes that cover every class, and rows."""
+    draw = np.random.default_rng(seed)
+    logits = np.clip(draw.normal(size=(n, K)) * spread, -0.95, 0.95)
+    logits[:, 1:] = -np.sort(-logits[:, 1:], axis=1)  # cumulative logits fall; the others do not mind
+    codes = np.arange(n) % K
+    rows = draw.dirichlet(np.ones(K), size=n)
+    return torch.tensor(logits), torch.tensor(codes), torch.tensor(rows)
+
+
+def build(name, counts=COUNTS, **options):
+    return CASES[name].build(counts, **options).eval()
+
+
+def class_weight(loss):
+    return loss.weight if getattr(loss, "weight", None) is not None else torch.ones(K)
+
+
+def test_every_public_loss_has_a_case():
+    modules = {n for n in losses.__all__ if isinstance(getattr(losses, n), type)}
+    assert modules == set(CASES) | HEADS
+
+
+@every_loss
+def test_equals_the_equation_for_codes(name):
+    logits, codes, _ = batch()
+    loss = build(name, reduction="none")
+    expected = CASES[name].oracle(logits.numpy(), np.eye(K)[codes], COUNTS) * class_weight(loss)[codes].numpy()
+    np.testing.assert_allclose(loss(logits, codes).numpy(), expected, rtol=1e-9, atol=1e-12)
+
+
+@where(lambda case: not case.hard_only and not case.weighted)
+def test_equals_the_equation_for_rows(name):
+    logits, _, rows = batch()
+    expected = CASES[name].oracle(logits.numpy(), rows.numpy(), COUNTS)
+    np.testing.assert_allclose(build(name, reduction="none")(logits, rows).numpy(), expected, rtol=1e-9, atol=1e-12)
+
+
+@every_loss
+def test_one_hot_rows_are_codes(name):
+    logits, codes, _ = batch()
+    loss = build(name, reduction="none")
+    torch.testing.assert_close(loss(logits, torch.eye(K)[codes]), loss(logits, codes))
+
+
+@where(lambda case: case.smooth)
+def test_gradient_is_the_derivative(name):
+    logits, codes, rows = batch(n=4, seed=3)
+    logits.requires_grad_()
+    for targets in (codes, rows):
+        assert torch.autograd.gradcheck(lambda z, t=targets: build(name)(z, t), logits)
+
+
+@where(lambda case: case.plain is not None)
+def test_the_plain_setting_is_cross_entropy(name):
+    logits, codes, rows = batch()
+    loss = CASES[name].plain(np.full(K, 7.0)).train()
+    torch.testing.assert_close(loss(logits, codes), F.cross_entropy(logits, codes))
+    torch.testing.assert_close(loss(logits, rows), F.cross_entropy(logits, rows))
+
+
+@where(lambda case: case.shift)
+@settings(deadline=None, max_examples=10)
+@given(shift=st.floats(-50, 50))
+def test_a_shift_of_the_logits_changes_nothing(name, shift):
+    logits, codes, _ = batch()
+    loss = build(name)
+    torch.testing.assert_close(loss(logits + shift, codes), loss(logits, codes), rtol=1e-7, atol=1e-9)
+
+
+@where(lambda case: case.permutation)
+@settings(deadline=None, max_examples=10)
+@given(order=st.permutations(range(K)))
+def test_permuting_the_classes_changes_nothing(name, order):
+    logits, codes, _ = batch()
+    inverse = torch.tensor(np.argsort(order))
+    permuted = build(name, counts=COUNTS[list(order)])
+    torch.testing.assert_close(permuted(logits[:, list(order)], inverse[codes]), build(name)(logits, codes))
+
+
+@every_loss
+def test_reductions_agree(name):
+    logits, codes, _ = batch()
+    each = build(name, reduction="none")(logits, codes)
+    loss = build(name, reduction="sum")
+    weights = class_weight(loss)[codes] if CASES[name].weighted else torch.ones(len(codes))
+    if name != "LADELoss":  # adds a term of the whole batch after reduction
+        torch.testing.assert_close(loss(logits, codes), each.sum())
+    torch.testing.assert_close(build(name)(logits, codes), each.sum() / weights.sum())
+
+
+@every_loss
+@pytest.mark.parametrize("ignore_index", [-100, -1])
+def test_ignored_examples_count_nothing(name, ignore_index):
+    logits, codes, _ = batch()
+    more, _, _ = batch(seed=9)
+    padded = torch.cat([codes, torch.full((len(more),), ignore_index)])
+    loss = build(name, ignore_index=ignore_index)
+    both = torch.cat([logits, more]).requires_grad_()
+    value = loss(both, padded)
+    torch.testing.assert_close(value, loss(logits, codes))
+    value.backward()
+    assert not both.grad[len(codes) :].any()
+
+
+@every_loss
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_close_and_finite(name, dtype):
+    torch.set_default_dtype(torch.float32)
+    counts = np.array([1e6, 1e4, 100, 3, 1])
+    logits, codes, rows = batch()
+    half = logits.to(dtype).requires_grad_()
+    loss = build(name, counts=counts)
+    for targets in (codes, rows.to(dtype)):
+        value = loss(half, targets)
+        assert value.dtype == torch.float32
+        exact = loss(half.detach().float(), targets.float() if targets.is_floating_point() else targets)
+        torch.testing.assert_close(value, exact, rtol=2e-2, atol=1e-3)
+        value.backward()
+        assert half.grad.dtype == dtype
+        assert half.grad.isfinite().all()
+
+
+@every_loss
+@pytest.mark.parametrize("size", [0.0, 1e2, 1e4])
+def test_extreme_logits_stay_finite(name, size):
+    torch.set_default_dtype(torch.float32)
+    _, codes, rows = batch()
+    logits = (size * torch.tensor(np.random.default_rng(0).choice([-1.0, 0.0, 1.0], size=(len(codes), K)))).float()
+    for targets in (codes, rows.float()):
+        z = logits.clone().requires_grad_()
+        value = build(name, counts=np.array([1e6, 1e4, 100, 3, 1]))(z, targets)
+        value.backward()
+        assert value.isfinite()
+        assert z.grad.isfinite().all()
+
+
+@every_loss
+def test_a_class_without_examples_stays_finite(name):
+    logits, codes, rows = batch()
+    loss = build(name, counts=np.array([50, 20, 0, 5, 0]), reduction="sum")
+    assert loss(logits, codes).isfinite()
+    assert loss(logits, rows).isfinite()
+
+
+@every_loss
+def test_numbers_per_class_are_buffers(name):
+    loss = build(name)
+    twin = build(name, counts=COUNTS[::-1].copy())
+    twin.load_state_dict(loss.state_dict())
+    logits, codes, _ = batch()
+    torch.testing.assert_close(twin(logits, codes), loss(logits, codes))
+    assert not list(loss.parameters())
+    assert isinstance(repr(loss), str)
+
+
+@every_loss
+def test_bad_batches_are_one_clear_line(name):
+    logits, codes, _ = batch()
+    loss = build(name)
+    for bad_logits, bad_targets in [
+        (logits, codes[:-1]),
+        (logits, codes + 0.5),
+        (logits, torch.eye(K + 1)[codes]),
+        (logits[0], codes),
+        (logits.long(), codes),
+        (logits, codes.clone().fill_(K)),
+        (logits, codes.clone().fill_(-1)),
+    ]:
+        with pytest.raises(TailwiseError) as caught:
+            loss(bad_logits, bad_targets)
+        assert "\n" not in str(caught.value)
+
+
+@where(lambda case: case.takes_counts)
+@pytest.mark.parametrize("counts", [[5, -1, 3], [0, 0, 0], [[1, 2], [3, 4]]])
+def test_bad_counts_are_one_clear_line(name, counts):
+    with pytest.raises(TailwiseError, match="class counts"):
+        build(name, counts=np.array(counts))
+
+
+@pytest.mark.parametrize("name", ["BalancedSoftmaxLoss", "LDAMLoss", "FocalLoss", "SeesawLoss"])
+def test_compiles_whole(name):
+    logits, codes, _ = batch()
+    loss = build(name)
+    compiled = torch.compile(loss, backend="aot_eager", fullgraph=True)
+    z, twin = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    compiled(z, codes).backward()
+    loss(twin, codes).backward()
+    torch.testing.assert_close(z.grad, twin.grad)

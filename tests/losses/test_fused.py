@@ -1,0 +1,139 @@
+"""The large-batch path gives what the plain path gives: values, gradients, second derivatives, memory."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F  # noqa: N812
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from tailwise import losses
+from tailwise.errors import TailwiseError
+from tailwise.losses import _mechanism
+from tailwise.losses._fused import AdjustedNLL, adjust
+
+K = 6
+SETTINGS = {
+    "bias": {"bias": torch.linspace(-2, 0, K, dtype=torch.float64)},
+    "scale": {"scale": 3.0},
+    "scale per class": {"scale": torch.linspace(0.5, 2, K, dtype=torch.float64)},
+    "margin and scale": {"margin": torch.linspace(0.1, 0.5, K, dtype=torch.float64), "scale": 30.0},
+    "margin": {"margin": torch.linspace(0.1, 0.5, K, dtype=torch.float64)},
+    "all": {
+        "scale": torch.linspace(0.5, 2, K, dtype=torch.float64),
+        "margin": torch.linspace(0.1, 0.5, K, dtype=torch.float64),
+        "bias": torch.randn(5, K, dtype=torch.float64, generator=torch.Generator().manual_seed(0)),
+    },
+}
+each_setting = pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+
+
+def batch():
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(5, K, dtype=torch.float64, generator=generator, requires_grad=True), torch.tensor(
+        [0, 5, 2, -100, 2]
+    )
+
+
+def fused(logits, targets, *, scale=None, margin=None, bias=None):
+    return AdjustedNLL.apply(logits, targets, scale, margin, bias, -100)[0]
+
+
+def plain(logits, targets, *, scale=None, margin=None, bias=None):
+    return F.cross_entropy(adjust(logits, targets, scale, margin, bias, -100), targets, reduction="none")
+
+
+@each_setting
+def test_fused_equals_plain(setting):
+    logits, targets = batch()
+    torch.testing.assert_close(fused(logits, targets, **setting), plain(logits, targets, **setting))
+    weights = torch.linspace(1, 2, len(targets), dtype=torch.float64)
+    (mine,) = torch.autograd.grad((fused(logits, targets, **setting) * weights).sum(), logits)
+    (theirs,) = torch.autograd.grad((plain(logits, targets, **setting) * weights).sum(), logits)
+    torch.testing.assert_close(mine, theirs)
+
+
+@each_setting
+def test_first_and_second_derivatives(setting):
+    logits, targets = batch()
+    assert torch.autograd.gradcheck(lambda z: fused(z, targets, **setting), logits)
+    assert torch.autograd.gradgradcheck(lambda z: fused(z, targets, **setting), logits)
+
+
+def test_logits_are_left_as_they_were():
+    logits, targets = batch()
+    before = logits.detach().clone()
+    fused(logits, targets, bias=SETTINGS["bias"]["bias"]).sum().backward()
+    torch.testing.assert_close(logits.detach(), before, rtol=0, atol=0)
+
+
+def test_backward_can_be_repeated():
+    logits, targets = batch()
+    value = fused(logits, targets, bias=SETTINGS["bias"]["bias"]).sum()
+    value.backward(retain_graph=True)
+    once = logits.grad.clone()
+    value.backward()
+    torch.testing.assert_close(logits.grad, 2 * once)
+
+
+def test_tiny_probabilities_keep_their_loss_and_gradient():
+    logits = torch.tensor([[0.0, 300.0, -1e4]], requires_grad=True)
+    value = fused(logits, torch.tensor([0]), bias=torch.zeros(3))
+    value.sum().backward()
+    torch.testing.assert_close(value, torch.tensor([300.0]))
+    torch.testing.assert_close(logits.grad, torch.tensor([[-1.0, 1.0, 0.0]]))
+
+
+@pytest.mark.parametrize("build", [losses.BalancedSoftmaxLoss, losses.LDAMLoss, losses.VSLoss, losses.SeesawLoss])
+def test_large_batches_agree_with_small(build, monkeypatch):
+    draw = np.random.default_rng(0)
+    logits = torch.tensor(draw.uniform(-1, 1, size=(64, 50)), dtype=torch.float32)
+    codes = torch.tensor(draw.integers(50, size=64))
+    loss = build(draw.integers(1, 100, size=50), weight=np.linspace(1, 2, 50))
+    small, large = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    loss(small, codes).backward()
+    monkeypatch.setattr(_mechanism, "_LARGE", 1)
+    value = loss(large, codes)
+    value.backward()
+    torch.testing.assert_close(value, loss(logits, codes))
+    torch.testing.assert_close(large.grad, small.grad)
+    with pytest.raises(TailwiseError, match="class code 50 is out of range for 50 classes"):
+        loss(logits, codes.clone().fill_(50))
+    with pytest.raises(TailwiseError, match="class code -1"):
+        loss(logits, codes.clone().fill_(-1))
+
+
+def test_a_large_half_precision_batch_gets_a_half_precision_gradient(monkeypatch):
+    monkeypatch.setattr(_mechanism, "_LARGE", 1)
+    logits = torch.randn(4, 3, dtype=torch.bfloat16, requires_grad=True)
+    losses.BalancedSoftmaxLoss([5, 3, 1])(logits, torch.tensor([0, 1, 2, 0])).backward()
+    assert logits.grad.dtype == torch.bfloat16
+
+
+class Allocations(TorchDispatchMode):
+    """Counts the storages of at least ``size`` entries that operations make new."""
+
+    def __init__(self, size, *known):
+        super().__init__()
+        self.size = size
+        self.tensors = {t.untyped_storage().data_ptr(): t for t in known}  # alive, so that no address is used twice
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, torch.Tensor) and tensor.numel() >= self.size:
+                self.tensors.setdefault(tensor.untyped_storage().data_ptr(), tensor)
+        return out
+
+
+@pytest.mark.parametrize(
+    ("build", "allowed"),
+    [(losses.BalancedSoftmaxLoss, 2), (losses.LogitAdjustedLoss, 2), (losses.VSLoss, 2), (losses.LDAMLoss, 2)],
+)
+def test_one_tensor_of_batch_by_classes_beside_the_gradient(build, allowed):
+    n, k = 64, 1 << 15
+    logits = torch.zeros(n, k, requires_grad=True)
+    loss = build(np.arange(1, k + 1))
+    with Allocations(n * k, logits) as allocations:
+        torch.autograd.grad(loss(logits, torch.arange(n)), logits)  # backward() would copy what the test holds
+    assert len(allocations.tensors) - 1 <= allowed

@@ -1,0 +1,132 @@
+"""Heads that never hold batch × classes: exact by chunks, estimated by samples; and meta-weights."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812
+
+from tailwise import losses
+from tailwise.errors import TailwiseError
+
+K, D, N = 37, 5, 8
+
+
+def batch():
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(N, D, generator=generator, dtype=torch.float64), torch.arange(N) * 4 % K
+
+
+def counts():
+    return np.random.default_rng(0).integers(1, 100, K)
+
+
+def head(cls=losses.ChunkedSoftmaxLoss, **options):
+    torch.manual_seed(3)
+    return cls(D, K, counts(), **options).double()
+
+
+@pytest.mark.parametrize("chunk_size", [1, 10, 37, 100])
+def test_chunks_equal_the_whole(chunk_size):
+    features, codes = batch()
+    codes[2] = -100
+    features.requires_grad_()
+    loss = head(chunk_size=chunk_size)
+    value = loss(features, codes)
+    whole = losses.BalancedSoftmaxLoss(counts()).double()(features @ loss.weight.T, codes)
+    torch.testing.assert_close(value, whole, rtol=1e-6, atol=0)
+    mine = torch.autograd.grad(value, [features, loss.weight])
+    torch.testing.assert_close(mine, torch.autograd.grad(whole, [features, loss.weight]), rtol=1e-5, atol=1e-9)
+
+
+def test_chunked_gradient_is_the_derivative():
+    features, codes = batch()
+    loss = head(chunk_size=10, reduction="none")
+    assert torch.autograd.gradcheck(lambda h: loss(h, codes), features.requires_grad_())
+
+
+def test_chunks_without_counts_are_cross_entropy():
+    features, codes = batch()
+    loss = losses.ChunkedSoftmaxLoss(D, K, chunk_size=10).double()
+    torch.testing.assert_close(loss(features, codes), F.cross_entropy(features @ loss.weight.T, codes))
+
+
+def test_half_precision_chunks_are_close():
+    features, codes = batch()
+    loss = head(chunk_size=10)
+    exact = loss(features, codes)
+    half = features.bfloat16().requires_grad_()
+    loss = loss.to(torch.bfloat16)
+    value = loss(half, codes)
+    value.backward()
+    assert half.grad.dtype == torch.bfloat16
+    torch.testing.assert_close(value.double(), exact, rtol=3e-2, atol=0)
+
+
+def test_the_sampled_sum_has_the_right_expectation():
+    features, codes = batch()
+    loss = head(losses.SampledSoftmaxLoss, n_samples=16, reduction="none", generator=torch.Generator().manual_seed(0))
+    z = features @ loss.weight.T + loss.bias
+    own = z.gather(1, codes[:, None])[:, 0]
+    with torch.no_grad():
+        sums = torch.stack([loss(features, codes).add(own).exp() for _ in range(3000)])
+    exact = z.exp().sum(1)
+    error = (sums.mean(0) - exact) / (sums.std(0) / len(sums) ** 0.5)
+    assert error.abs().max() < 4
+    torch.testing.assert_close(loss.eval()(features, codes), z.logsumexp(1) - own)
+
+
+def test_many_samples_come_close_to_the_exact_gradient():
+    features, codes = batch()
+    loss = head(losses.SampledSoftmaxLoss, n_samples=200_000, generator=torch.Generator().manual_seed(0))
+    sampled = torch.autograd.grad(loss(features, codes), loss.weight)[0]
+    exact = torch.autograd.grad(loss.eval()(features, codes), loss.weight)[0]
+    torch.testing.assert_close(sampled, exact, rtol=0, atol=0.02 * exact.abs().max().item())
+
+
+def test_heads_say_what_is_wrong():
+    features, codes = batch()
+    with pytest.raises(TailwiseError, match=r"features must be \(batch, 5\)"):
+        head()(features[:, :2], codes)
+    with pytest.raises(TailwiseError, match="8 integers"):
+        head()(features, codes[:3])
+    with pytest.raises(TailwiseError, match="class code 37 is out of range"):
+        head()(features, codes.fill_(K))
+    with pytest.raises(TailwiseError, match="3 class counts for 37 classes"):
+        losses.ChunkedSoftmaxLoss(D, K, [1, 2, 3])
+
+
+def test_meta_weights_are_the_gradient_of_the_clean_loss():
+    torch.manual_seed(0)
+    network = nn.Linear(3, 2).double()
+    x, y = torch.randn(4, 3, dtype=torch.float64), torch.tensor([0, 1, 0, 1])
+    clean_x, clean_y = torch.randn(5, 3, dtype=torch.float64), torch.tensor([0, 1, 0, 1, 1])
+    loss = losses.FocalLoss(reduction="none")
+    weights = losses.meta_weights(network, loss, x, y, clean_x, clean_y, 0.1)
+
+    def clean_after(pull):
+        step = torch.autograd.grad((loss(network(x), y) * pull).sum(), list(network.parameters()))
+        w, b = (p - 0.1 * g for p, g in zip(network.parameters(), step, strict=True))
+        return loss(clean_x @ w.T + b, clean_y).mean().item()
+
+    slopes = []
+    for i in range(4):
+        e = torch.zeros(4, dtype=torch.float64)
+        e[i] = 1e-5
+        slopes.append(max((clean_after(-e) - clean_after(e)) / 2e-5, 0.0))
+    np.testing.assert_allclose(weights.numpy(), np.array(slopes) / sum(slopes), rtol=1e-5)
+    assert all(p.grad is None for p in network.parameters())
+
+
+def test_meta_weights_distrust_a_flipped_label():
+    torch.manual_seed(0)
+    x = torch.randn(40, 2)
+    y = (x[:, 0] > 0).long()
+    flipped = y.clone()
+    flipped[:10] = 1 - flipped[:10]
+    network = nn.Linear(2, 2)
+    loss = losses.CrossEntropyLoss(reduction="none")
+    weights = losses.meta_weights(network, loss, x, flipped, x[10:], y[10:], 0.1)
+    assert weights[:10].mean() < 0.2 * weights[10:].mean()
+    with pytest.raises(TailwiseError, match='reduction="none"'):
+        losses.meta_weights(network, losses.CrossEntropyLoss(), x, y, x, y, 0.1)
