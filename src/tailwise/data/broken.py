@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import io
 import json
 import zlib
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from tailwise.data.paths import table_format
-from tailwise.data.separated import csv_header, open_bytes, wrong_bytes
+from tailwise.data.separated import csv_header, open_bytes, open_text, wrong_bytes
 from tailwise.errors import TailwiseError
 
 
@@ -58,8 +57,8 @@ def _bad_record(path: Path) -> str | None:
     """Say which record of a CSV has more fields than the header, or a quote that is not closed."""
     separator, header = csv_header(path)
     start = 1
-    with open_bytes(path) as file:
-        records = csv.reader(io.TextIOWrapper(file, "utf-8-sig", newline=""), delimiter=separator, strict=True)
+    with open_text(path) as file:
+        records = csv.reader(file, delimiter=separator, strict=True)
         try:
             for record in records:
                 if len(record) > len(header):

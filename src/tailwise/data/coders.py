@@ -20,6 +20,7 @@ Block = NDArray[np.float32]
 _ROWS = 65536  # of text encoded at a time
 _FIT_TEXTS = 50_000  # distinct texts that a text column's encoder is fitted on
 _SCALE_ROWS = 100_000  # that quartiles are taken of
+_FAR = 1e6  # quartile ranges from the median
 _LARGEST = 3e38  # of float32, nearly
 
 
@@ -169,7 +170,9 @@ class Scaled:
         if self.flagged:
             out[:, -1] = missing
         for column, centre, scale in zip(inner.T, self.centre, self.scale, strict=True):
-            column -= centre
-            column *= scale
+            with np.errstate(over="ignore"):
+                column -= centre
+                column *= scale
+            np.clip(column, -_FAR, _FAR, out=column)  # beyond it the smooth clipping below makes no difference
             column /= np.sqrt(1 + (column / 3) ** 2)
             column[missing] = 0

@@ -65,8 +65,8 @@ def csv_header(path: Path) -> tuple[str, list[str]]:
         If a name occurs twice, or the file is blank or is not text.
     """
     try:
-        with open_bytes(path) as file:
-            start = io.TextIOWrapper(file, "utf-8-sig", newline="").read(_HEADER)
+        with open_text(path) as file:
+            start = file.read(_HEADER)
     except UnicodeDecodeError:
         raise TailwiseError(wrong_bytes(path) or f"{path} is not UTF-8 text.") from None
     if not start.strip():
@@ -84,9 +84,16 @@ def csv_header(path: Path) -> tuple[str, list[str]]:
     return separator, names
 
 
+def open_text(path: Path) -> IO[str]:
+    """Open a UTF-8 file, unpacked if it is gzip, without its byte order mark."""
+    opened: Any = gzip.open if path.suffix.lower() == ".gz" else open
+    return opened(path, "rt", encoding="utf-8-sig", newline="")
+
+
 def open_bytes(path: Path) -> IO[bytes]:
     """Open a file, unpacked if it is gzip."""
-    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
+    opened: Any = gzip.open if path.suffix.lower() == ".gz" else open
+    return opened(path, "rb")
 
 
 def wrong_bytes(path: Path) -> str | None:

@@ -1,0 +1,162 @@
+import datetime
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from tailwise.data import TableEncoder
+from tailwise.errors import TailwiseError
+
+
+def table(n=200, seed=0):
+    rng = np.random.default_rng(seed)
+    return pl.DataFrame(
+        {
+            "amount": np.where(rng.random(n) < 0.1, np.nan, rng.normal(100, 20, n)),
+            "price": [f"${x:,.2f}" for x in rng.random(n) * 5000],
+            "colour": rng.choice(["red", "red", "green", "blue", "NA"], n),
+            "member": rng.random(n) < 0.5,
+            "day": [datetime.date(2024, 1, 1) + datetime.timedelta(int(d)) for d in rng.integers(0, 300, n)],
+            "note": [f"order {i} of {rng.choice(['Oslo', 'Rome'])}" for i in range(n)],
+            "nothing": [None] * n,
+        }
+    )
+
+
+def test_trees_get_numbers_as_they_are_and_missing_as_nan():
+    frame = table()
+    encoder = TableEncoder()
+    out = encoder.fit_transform(frame)
+    names = encoder.get_feature_names_out().tolist()
+    assert out.dtype == np.float32
+    assert out.shape == (200, len(names))
+    np.testing.assert_allclose(out[:, names.index("amount")], frame["amount"].to_numpy().astype(np.float32))
+    np.testing.assert_allclose(out[0, names.index("price")], float(frame["price"][0].strip("$").replace(",", "")))
+    codes = out[:, names.index("colour")]
+    assert set(codes[frame["colour"].to_numpy() == "red"]) == {0}  # the commonest
+    assert np.isnan(codes[frame["colour"].to_numpy() == "NA"]).all()
+    np.testing.assert_array_equal(out[:, names.index("day month")], frame["day"].dt.month().to_numpy())
+    assert encoder.notes_ == ("column 'nothing' has no values and is left out.",)
+
+
+def test_networks_get_finite_scaled_columns():
+    frame = table().with_columns(amount=pl.when(pl.int_range(200) == 5).then(1e30).otherwise("amount"))
+    encoder = TableEncoder(scale=True)
+    out = encoder.fit_transform(frame)
+    names = encoder.get_feature_names_out().tolist()
+    assert np.isfinite(out).all()
+    assert np.abs(out).max() <= 3
+    missing = np.isnan(frame["amount"].to_numpy())
+    np.testing.assert_array_equal(out[:, names.index("amount missing")], missing)
+    assert (out[missing, names.index("amount")] == 0).all()
+    # Independent formula: median and quartile range, then x / sqrt(1 + (x / 3)^2).
+    x = frame["amount"].to_numpy()[~missing]
+    lower, middle, upper = np.quantile(x, [0.25, 0.5, 0.75])
+    z = (x - middle) / (upper - lower)
+    np.testing.assert_allclose(
+        out[~missing, names.index("amount")], z / np.sqrt(1 + (z / 3) ** 2), rtol=1e-4, atol=1e-5
+    )
+    np.testing.assert_array_equal(out[:, names.index("colour red")], frame["colour"].to_numpy() == "red")
+
+
+@pytest.mark.parametrize("scale", [False, True])
+def test_batches_rows_and_column_order_do_not_matter(scale):
+    frame = table()
+    encoder = TableEncoder(scale=scale).fit(frame)
+    whole = encoder.transform(frame)
+    parts = np.concatenate([encoder.transform(part.select(reversed(part.columns))) for part in frame.iter_slices(33)])
+    np.testing.assert_allclose(parts, whole, atol=1e-6)
+    np.testing.assert_array_equal(clone(encoder).fit(frame).transform(frame), whole)
+    np.testing.assert_array_equal(encoder.transform(frame.to_pandas()), whole)
+
+
+def test_pandas_and_polars_are_encoded_alike():
+    frame = pd.DataFrame({"a": [1.0, np.nan], "b": pd.Categorical(["x", "y"]), "c": [True, False]})
+    np.testing.assert_array_equal(
+        TableEncoder().fit_transform(frame), TableEncoder().fit_transform(pl.from_pandas(frame))
+    )
+
+
+def test_types_that_changed_are_put_right():
+    encoder = TableEncoder().fit(pl.DataFrame({"n": [1, 2, 3], "k": ["1", "2", "x"], "b": [True, False, True]}))
+    expected = encoder.transform(pl.DataFrame({"n": [1, 2], "k": ["1", "2"], "b": [True, False]}))
+    changed = pl.DataFrame({"b": ["True", "FALSE"], "n": ["1", "2.0"], "k": [1.0, 2.0], "more": [0, 0]})
+    np.testing.assert_array_equal(encoder.transform(changed), expected)
+    assert encoder.check(changed) == ("columns that training did not have are ignored: more.",)
+    (note,) = encoder.check(pl.DataFrame({"n": [1], "k": ["new"], "b": [True]}))
+    assert "'k': 1 values that training did not have, such as 'new'" in note
+
+
+def test_columns_that_are_missing_or_have_changed_meaning_are_named():
+    encoder = TableEncoder().fit(pl.DataFrame({"age": [1, 2], "city": ["a", "b"], "zip": [1, 2]}))
+    with pytest.raises(TailwiseError, match=r"no column 'age'\. Did you mean 'Age'"):
+        encoder.transform(pl.DataFrame({"Age": [1], "city": ["a"], "zip": [3]}))
+    with pytest.raises(TailwiseError, match="no columns 'age', 'zip'"):
+        encoder.transform(pl.DataFrame({"city": ["a"]}))
+    with pytest.raises(TailwiseError, match="'age' held numbers in training"):
+        encoder.transform(pl.DataFrame({"age": ["old"], "city": ["a"], "zip": [3]}))
+    with pytest.raises(TailwiseError, match="no column of the table has values"):
+        TableEncoder().fit(pl.DataFrame({"a": [None]}))
+    with pytest.raises(NotFittedError):
+        TableEncoder().transform(pl.DataFrame({"a": [1]}))
+
+
+def test_names_that_recur_are_one_column_for_trees():
+    names = pl.DataFrame({"shop": [f"shop {i % 50}" for i in range(50 * 100)]})
+    assert TableEncoder().fit_transform(names).shape == (5000, 1)
+    assert TableEncoder(text_components=5).fit_transform(names.head(4900)).shape == (4900, 5)
+
+
+def test_infinity_in_a_table_is_missing_and_said_so():
+    encoder = TableEncoder()
+    out = encoder.fit_transform(pl.DataFrame({"a": [1.0, np.inf, 3.0]}))
+    assert np.isnan(out[1, 0])
+    assert "1 infinite values are taken as missing" in encoder.notes_[0]
+
+
+@pytest.mark.parametrize("scale", [False, True])
+def test_a_saved_encoder_does_the_same(scale):
+    import skops.io as sio
+
+    encoder = TableEncoder(scale=scale).fit(table())
+    saved = sio.dumps(encoder)
+    types = sio.get_untrusted_types(data=saved)
+    assert all(name.startswith(("tailwise.data.", "skrub.")) for name in types)
+    np.testing.assert_array_equal(
+        sio.loads(saved, trusted=types).transform(table(50, 1)), encoder.transform(table(50, 1))
+    )
+    assert len(saved) < 1_000_000
+
+
+MEMORY = """
+import numpy as np, polars as pl
+from tailwise.data import TableEncoder
+
+def status(key):
+    return next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith(key))
+
+n, rng = 1_000_000, np.random.default_rng(0)
+names = np.array(["red", "green", "blue"])
+frame = pl.DataFrame(
+    {f"x{i}": rng.random(n) for i in range(16)}
+    | {"k": rng.integers(0, 9, n), "c": names[rng.integers(0, 3, n)], "b": rng.random(n) < 0.5, "f": rng.random(n)}
+)
+TableEncoder().fit_transform(frame.head(100))
+open("/proc/self/clear_refs", "w").write("5")
+base = status("VmRSS")
+TableEncoder().fit_transform(frame)
+print((status("VmHWM") - base) / frame.estimated_size("mb"))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="needs Linux to measure peak memory")
+def test_a_million_rows_are_encoded_in_less_memory_than_twice_the_table():
+    done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 2

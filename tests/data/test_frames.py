@@ -1,0 +1,90 @@
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from scipy import sparse
+
+from tailwise.data import Dataset, as_dataset, take
+from tailwise.data.frames import to_frame
+from tailwise.errors import TailwiseError
+
+TABLE = {"a": [1, None], "b": ["x", None], "c": [True, False]}
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pl.LazyFrame, dict])
+def test_frames_of_every_kind_are_tables(make):
+    data = as_dataset(make(TABLE), ["u", "v"])
+    assert data.kind == "table"
+    assert data.inputs.columns == ["a", "b", "c"]
+    assert data.inputs["a"].to_list() == [1, None]
+    assert data.inputs["b"].to_list() == ["x", None]
+    assert data.labels.tolist() == [0, 1]
+
+
+def test_pandas_columns_of_mixed_types_become_strings():
+    frame = pd.DataFrame({0: [1, "a", None], "when": pd.to_datetime(["2024-01-01", None, None])})
+    assert to_frame(frame)["0"].to_list() == ["1", "a", None]
+    assert to_frame(frame)["when"].dtype == pl.Datetime("ns") or to_frame(frame)["when"].dtype.is_temporal()
+    with pytest.raises(TailwiseError, match="2 columns named 'a'"):
+        to_frame(pd.DataFrame([[1, 2]], columns=["a", "a"]))
+
+
+@pytest.mark.parametrize(
+    ("X", "kind", "shape"),
+    [
+        (np.zeros((3, 2)), "array", (3, 2)),
+        ([[1, 2], [3, np.nan]], "array", (2, 2)),
+        (sparse.coo_matrix(np.eye(3)), "array", (3, 3)),
+        (np.array([[1, 2.5]], dtype=object), "array", (1, 2)),
+        (np.array([[1, "a"]], dtype=object), "table", (1, 2)),
+        (["one text", "another"], "text", (2,)),
+        (pd.Series(["one text", None]), "text", (2,)),
+        (pl.Series(["one text", None]), "text", (2,)),
+        (pl.DataFrame({"t": [f"a text of some words {i}" for i in range(9)]}), "text", (9,)),
+        (np.zeros((2, 8, 8), np.uint8), "image", (2, 8, 8, 1)),
+        (np.zeros((2, 8, 8, 3), np.uint8), "image", (2, 8, 8, 3)),
+    ],
+)
+def test_arrays_and_lists_are_recognised(X, kind, shape):
+    data = as_dataset(X)
+    assert data.kind == kind
+    assert data.inputs.shape == shape
+    assert data.labels is None
+    assert as_dataset(data) is data
+    assert take(data.inputs, [0]).shape == (1, *shape[1:])
+
+
+def test_torch_images_may_be_channels_first():
+    torch = pytest.importorskip("torch")
+    images = torch.arange(2 * 3 * 4 * 5, dtype=torch.uint8).reshape(2, 3, 4, 5)
+    data = as_dataset(images, torch.tensor([1, 0]))
+    np.testing.assert_array_equal(data.inputs, images.permute(0, 2, 3, 1).numpy())
+    assert data.class_labels.tolist() == [0, 1]
+    assert as_dataset(torch.zeros(4, 2)).kind == "array"
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        ([[1.0, np.inf]], "infinity in row 0, column 1"),
+        (sparse.csr_matrix([[np.inf]]), "X holds infinity"),
+        (np.zeros((2, 8, 8, 3)), "images must be uint8"),
+        (np.zeros((2, 8, 8, 5), np.uint8), "images must be uint8"),
+        (np.zeros(3), "Expected 2D array"),
+        (np.zeros((0, 3)), "0 sample"),
+        (np.zeros((2, 2), dtype=complex), "Complex data not supported"),
+        (pl.DataFrame({"a": []}), "no rows"),
+    ],
+)
+def test_arrays_that_cannot_be_used_are_told_in_one_line(X, message):
+    with pytest.raises(TailwiseError, match=message) as error:
+        as_dataset(X)
+    assert "\n" not in str(error.value)
+
+
+def test_labels_must_be_as_many_as_rows():
+    with pytest.raises(TailwiseError, match="3 rows of inputs but 2 labels"):
+        as_dataset(np.zeros((3, 1)), [0, 1])
+    relabelled = as_dataset(as_dataset(np.zeros((2, 1)), [0, 1]), ["b", "a"])
+    assert isinstance(relabelled, Dataset)
+    assert relabelled.labels.tolist() == [1, 0]

@@ -1,0 +1,167 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from tailwise.data import Dataset, load
+from tailwise.errors import TailwiseError
+
+LONG = "the quick brown fox number {} jumps"
+
+
+@pytest.fixture
+def orders(tmp_path):
+    path = tmp_path / "orders.csv"
+    path.write_text(
+        "order,price,category\n" + "".join(f"A{i},{i}.5,{'abNA'[i % 2 :][:1]}\n" for i in range(6)) + "A6,1,NA\n"
+    )
+    return path
+
+
+def test_a_table_keeps_ids_and_sets_unlabelled_rows_apart(orders):
+    data = load(orders, "category", id="order")
+    assert (data.kind, data.name, len(data)) == ("table", "orders.csv", 7)
+    assert data.inputs.columns == ["price"]
+    assert data.ids.tolist() == [f"A{i}" for i in range(7)]
+    assert data.labels.tolist() == [0, 1, 0, 1, 0, 1, -1]
+    assert data.classes == ("a", "b")
+    assert data.class_counts.tolist() == [3, 3]
+    assert any("1 of 7 rows have no label" in note for note in data.notes)
+
+
+def test_without_a_target_there_are_no_labels(orders):
+    data = load(orders)
+    assert data.labels is None
+    assert data.ids.tolist() == list(range(7))
+    with pytest.raises(TailwiseError, match="no labels to count"):
+        _ = data.class_counts
+
+
+def test_labels_keep_their_spelling_in_csv(tmp_path):
+    (tmp_path / "t.csv").write_text("x,code,number\n1,007,3\n2,012,4\n")
+    assert load(tmp_path / "t.csv", "code").class_labels.tolist() == ["007", "012"]
+    assert load(tmp_path / "t.csv", "number").class_labels.tolist() == [3, 4]
+
+
+def test_a_test_set_takes_the_codes_of_the_training_set(tmp_path, orders):
+    train = load(orders, "category")
+    pl.DataFrame({"category": ["b"], "price": [1.0], "order": ["Z"]}).write_parquet(tmp_path / "test.parquet")
+    test = load(tmp_path / "test.parquet", "category", classes=train)
+    assert test.labels.tolist() == [1]
+    assert test.classes == train.classes
+    with pytest.raises(TailwiseError, match=r"label 'b' is not among the 2 classes"):
+        load(tmp_path / "test.parquet", "category", classes=["a", "c"])
+
+
+@pytest.mark.parametrize(
+    ("header", "options", "kind"),
+    [
+        ("text", {}, "text"),
+        ("text,n", {}, "table"),
+        ("text,n", {"text": "text"}, "text"),
+        ("text,n", {"kind": "text"}, "text"),
+        ("text,n", {"id": "n"}, "text"),
+        ("text", {"kind": "table"}, "table"),
+    ],
+)
+def test_free_text_is_found_or_named(tmp_path, header, options, kind):
+    columns = {"text": [LONG.format(i) for i in range(20)], "n": range(20), "y": ["a", "b"] * 10}
+    pl.DataFrame(columns).select([*header.split(","), "y"]).write_csv(tmp_path / "t.csv")
+    data = load(tmp_path / "t.csv", "y", **options)
+    assert data.kind == kind
+    assert len(data) == 20
+    if kind == "text":
+        assert data.inputs[3] == LONG.format(3)
+
+
+def test_folders_of_texts(tmp_path):
+    for name, count in (("neg", 1), ("pos", 2), ("none", 0)):
+        (tmp_path / name).mkdir()
+        for i in range(count):
+            (tmp_path / name / f"{i}.txt").write_text(f"{name} {i} é", encoding="utf-8")
+    (tmp_path / "README.md").write_text("about")
+    data = load(tmp_path)
+    assert (data.kind, data.classes) == ("text", ("neg", "pos"))
+    assert data.labels.tolist() == [0, 1, 1]
+    assert data.inputs.tolist() == ["neg 0 é", "pos 0 é", "pos 1 é"]
+    assert data.ids.tolist() == ["neg/0.txt", "pos/0.txt", "pos/1.txt"]
+    assert len(data.notes) == 2
+    assert load(tmp_path, classes=["pos", "x", "neg"]).labels.tolist() == [2, 0, 0]
+    (tmp_path / "pos" / "9.txt").write_bytes(b"\xe4")
+    with pytest.raises(TailwiseError, match=r"9\.txt is not UTF-8"):
+        load(tmp_path)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    for i, name in enumerate(["cat", "dog", "dog"]):
+        (tmp_path / name).mkdir(exist_ok=True)
+        image.new("RGB", (8, 8), (i * 50, 0, 0)).save(tmp_path / name / f"{i}.png")
+    return tmp_path
+
+
+def test_images_from_folders_paths_and_bytes_are_the_same(pictures, tmp_path_factory):
+    paths = ["cat/0.png", "dog/1.png", "dog/2.png"]
+    folder = load(pictures)
+    table = tmp_path_factory.mktemp("tables")
+    listing = pl.DataFrame({"file": [str(pictures / path) for path in paths], "y": ["cat", "dog", "dog"]})
+    listing.write_csv(table / "paths.csv")
+    encoded = [{"bytes": (pictures / path).read_bytes(), "path": path} for path in paths]
+    pl.DataFrame({"image": encoded, "y": ["cat", "dog", "dog"]}).write_parquet(table / "bytes.parquet")
+    listed, packed = load(table / "paths.csv", "y"), load(table / "bytes.parquet", "y")
+    for data in (folder, listed, packed):
+        assert data.kind == "image"
+        assert data.classes == ("cat", "dog")
+        assert data.labels.tolist() == [0, 1, 1]
+        assert data.inputs.shape == (3, 8, 8, 3)
+        assert data.inputs.dtype == np.uint8
+        np.testing.assert_array_equal(data.inputs, folder.inputs)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        ("a,category\n1,x\n2,y\n", {"target": "catgory"}, "no column 'catgory'. Did you mean 'category'"),
+        ("a,category\n1,x\n2,y\n", {"target": "zzz"}, "It has a, category"),
+        ("a,category\n1,x\n2,y\n", {"target": "a", "id": "a"}, "one column cannot be two"),
+        ("a,category\n1,x\n2,y\n", {"target": "category", "kind": "image"}, "which column holds the images"),
+        ("a,category\n1,x\n2,y\n", {"text": "a", "image": "a"}, "one column cannot be two"),
+        ("a,category\n", {"target": "category"}, "columns but no rows"),
+        ("a,category\n1,x\n2,x\n", {"target": "category"}, "one class only, 'x'"),
+        ("a,category\n1,\n2,NA\n", {"target": "category"}, "all 2 labels are missing"),
+        ("category\nx\ny\n", {"target": "category"}, "no columns beside category"),
+        ("file,category\nno.png,x\nno2.png,y\n", {"target": "category"}, "no.png.* cannot be read"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_told_in_one_line(tmp_path, content, options, message):
+    if "png" in content:
+        pytest.importorskip("PIL")
+    (tmp_path / "t.csv").write_text(content)
+    with pytest.raises(TailwiseError, match=message) as error:
+        load(tmp_path / "t.csv", **options)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_has_no_target(pictures):
+    with pytest.raises(TailwiseError, match="sub-folders are the classes"):
+        load(pictures, "label")
+
+
+def test_rows_taken_from_a_dataset_stay_together(orders):
+    data = load(orders, "category", id="order")
+    some = data.take([6, 0])
+    assert isinstance(some, Dataset)
+    assert some.ids.tolist() == ["A6", "A0"]
+    assert some.inputs["price"].to_list() == [1.0, 0.5]
+    assert some.labels.tolist() == [-1, 0]
+    assert data.take(data.labels == 1).ids.tolist() == ["A1", "A3", "A5"]
+    with pytest.raises(TailwiseError, match="2 rows of inputs but 1 labels"):
+        Dataset("array", np.zeros((2, 1)), np.zeros(1, dtype=np.int64), np.array(["a"]), np.arange(2))
+
+
+@pytest.mark.slow
+def test_cifar_as_it_is_shipped(shared_data):
+    data = load(shared_data / "cifar10-test.parquet", "label")
+    assert data.inputs.shape == (10_000, 32, 32, 3)
+    assert data.class_counts.tolist() == [1000] * 10
+    assert data.classes[0] == "airplane"

@@ -1,0 +1,147 @@
+import gzip
+import threading
+import time
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tailwise.data import batches, reading, scan
+from tailwise.errors import TailwiseError
+
+FRAME = pl.DataFrame({"a": [1, 2, None], "b": [0.5, None, -1.0], "c": ["x", "ÿ, z", None], "d": [True, False, None]})
+WRITE = {
+    "t.csv": lambda path: FRAME.write_csv(path),
+    "t.tsv": lambda path: FRAME.write_csv(path, separator="\t"),
+    "semicolons.csv": lambda path: FRAME.write_csv(path, separator=";"),
+    "t.csv.gz": lambda path: path.write_bytes(gzip.compress(FRAME.write_csv().encode())),
+    "bom.csv": lambda path: path.write_bytes(FRAME.write_csv(include_bom=True).encode()),
+    "crlf.csv": lambda path: FRAME.write_csv(path, line_terminator="\r\n"),
+    "t.jsonl": lambda path: FRAME.write_ndjson(path),
+    "t.parquet": lambda path: FRAME.write_parquet(path),
+    "t.feather": lambda path: FRAME.write_ipc(path),
+}
+
+
+def write(path, content):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize("name", WRITE)
+def test_every_format_gives_the_same_table(tmp_path, name):
+    WRITE[name](tmp_path / name)
+    assert scan(tmp_path / name).collect().equals(FRAME)
+    parts = list(batches(tmp_path / name, rows=2))
+    assert all(part.height <= 2 for part in parts)
+    assert pl.concat(parts).equals(FRAME)
+
+
+def test_a_folder_of_parquet_files_is_one_table(tmp_path):
+    FRAME.write_parquet(tmp_path / "0.parquet")
+    FRAME.write_parquet(tmp_path / "1.parquet")
+    assert scan(tmp_path).collect().height == 6
+
+
+def test_csv_types_hold_for_every_row(tmp_path):
+    rows = ["code,late,number,flag, spaced "] + ["007,1,NA,true,1"] * 5000 + ["123,1.5,2,false,2", "", ",,,,"]
+    schema = scan(write(tmp_path / "t.csv", "\n".join(rows))).collect()
+    assert dict(schema.schema) == {
+        "code": pl.String,
+        "late": pl.Float64,
+        "number": pl.Int64,
+        "flag": pl.Boolean,
+        "spaced": pl.Int64,
+    }
+    assert schema.height == 5001
+    assert scan(tmp_path / "t.csv", as_text=["spaced"]).collect_schema()["spaced"] == pl.String
+
+
+def test_quoted_line_breaks_in_header_and_rows(tmp_path):
+    frame = scan(write(tmp_path / "t.csv", '"a, 1","b\nc"\n1,"two\nlines"\n')).collect()
+    assert frame.to_dict(as_series=False) == {"a, 1": [1], "b\nc": ["two\nlines"]}
+
+
+def parquet_bytes():
+    import io
+
+    buffer = io.BytesIO()
+    FRAME.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+BROKEN = {
+    "nothing there": ("orders.csv", None, "there is no .*orders.csv.* Did you mean 'order.csv'"),
+    "empty": ("e.csv", "", "is empty"),
+    "blank": ("e.csv", " \n\n", "is empty: it has no header"),
+    "columns of one name": ("e.csv", "a,b,a\n1,2,3\n", "2 columns named 'a'"),
+    "Latin 1": ("e.csv", "a\nx\nMünchen\n".encode("latin-1"), "not UTF-8: byte 0xfc in line 3.*iconv -f CP1252"),
+    "Latin 1 in the header": ("e.csv", "ä\nx\n".encode("latin-1"), "not UTF-8: byte 0xe4 in line 1"),
+    "UTF-16": ("e.csv", "a\nx\n".encode("utf-16"), "is UTF-16"),
+    "no text at all": ("e.csv", bytes(100), "not a text file"),
+    "old Mac": ("e.csv", "a,b\r1,2\r", "old Mac"),
+    "a longer line": ("e.csv", 'a,b\n1,"x\ny"\n1,2,3\n', "line 4: 3 fields, but the header has 2"),
+    "an open quote": ("e.csv", 'a,b\n1,2\n"1,x\n2,y\n', "line 3: a quote is not closed"),
+    "gzip cut short": ("e.csv.gz", gzip.compress(b"a,b\n1,2\n")[:-8], "cut short or damaged"),
+    "bad JSON": ("e.jsonl", '{"a": 1}\n{"a":\n', "line 2 is not JSON"),
+    "JSON without objects": ("e.jsonl", "[1]\n", "line 1: each line must be a JSON object"),
+    "Parquet cut short": ("e.parquet", parquet_bytes()[:-9], "cut short"),
+    "no Parquet": ("e.parquet", "hello", "is not a Parquet file"),
+    "Arrow cut short": ("e.arrow", b"ARROW1\0\0", "cannot be read as arrow"),
+    "a spreadsheet": ("e.xlsx", "PK", "use CSV"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_is_told_in_one_line(tmp_path, name):
+    file, content, message = BROKEN[name]
+    if content is None:
+        write(tmp_path / "order.csv", "a\n1\n")
+    else:
+        write(tmp_path / file, content)
+    with pytest.raises(TailwiseError, match=message) as error, reading(tmp_path / file):
+        scan(tmp_path / file).collect()
+    assert "\n" not in str(error.value)
+    assert file in str(error.value)
+
+
+def test_batches_names_a_missing_column(tmp_path):
+    FRAME.write_parquet(tmp_path / "t.parquet")
+    with pytest.raises(TailwiseError, match="no column 'A1'"):
+        next(batches(tmp_path / "t.parquet", columns=["A1"]))
+    assert next(batches(tmp_path / "t.parquet", columns=["c", "a"])).columns == ["c", "a"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_batches_stream_in_constant_memory(tmp_path, suffix):
+    """Memory beyond the start does not grow with the file."""
+    status = "/proc/self/status"
+
+    def anonymous():
+        with open(status) as file:
+            return next(int(line.split()[1]) / 1024 for line in file if line.startswith("RssAnon"))
+
+    def peak(rows):
+        path = tmp_path / f"{rows}.{suffix}"
+        values = np.random.default_rng(0).random((rows, 10))
+        getattr(pl.DataFrame(values), f"write_{suffix}")(path)
+        del values
+        high, done = [anonymous()], threading.Event()
+
+        def watch():
+            while not done.is_set():
+                high.append(anonymous())
+                time.sleep(0.005)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        count = sum(part.height for part in batches(path))
+        done.set()
+        watcher.join()
+        assert count == rows
+        return max(high) - high[0]
+
+    peak(200_000)
+    small, large = peak(1_500_000), peak(3_000_000)  # CSVs of 290 and 580 MB
+    assert large < small + 100
