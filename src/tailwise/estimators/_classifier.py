@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tailwise import posthoc
 from tailwise.counts import class_counts
-from tailwise.data import Dataset, as_dataset, indices_hash, stratified_folds, stratified_split
+from tailwise.data import Dataset, as_dataset, stratified_folds, stratified_split
 from tailwise.errors import TailwiseError
-from tailwise.estimators._cache import Cache
+from tailwise.estimators._cache import Cache, digest
+from tailwise.estimators._card import model_card
 from tailwise.estimators._chains import fit_chains
-from tailwise.estimators._compare import Clock, Fold, compare
-from tailwise.estimators._defaults import default_encoder, default_learner
+from tailwise.estimators._compare import Clock, Fold, compare, seconds
+from tailwise.estimators._defaults import default_encoder, default_estimator, learner_kind, network_learner
+from tailwise.estimators._learners import EstimatorLearner
 from tailwise.estimators._model import Model, Prior
 from tailwise.estimators._objective import as_objective
 from tailwise.recipes import Recipe
@@ -126,7 +129,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             uint8 images; or a :class:`tailwise.data.Dataset`, which brings its labels
         y : (n,) labels; missing ones (None, NaN) are left out of the training
         """
-        clock = Clock(parse_duration(self.time_budget))
+        clock = Clock(seconds(self.time_budget))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         data = self._training_data(X, y)
         labels, counts = data.labels, data.class_counts
@@ -136,7 +139,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         base = self.estimator if self.estimator is not None else default_estimator(data.kind)
         encoder = default_encoder(data.kind, kind, base)
         inputs = encoder.fit_transform(data.inputs)
-        learner = EstimatorLearner(base) if kind == "estimator" else network_learner(self, data.kind, inputs)
+        learner = EstimatorLearner(base) if kind == "estimator" else self._network_learner(inputs)
 
         task = learner.task(counts, objective.confusion)
         folds = self._folds(labels, kind, seed)
@@ -165,21 +168,62 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         self.class_counts_ = counts
         self.comparison_ = comparison.rows
         self.recipe_ = chosen
-        card = model_card(chosen, fitted, learner, labels, comparison, objective, seed)
+        facts = {"rows": len(labels), "hash": digest(labels, inputs)[:16], "seed": seed}
+        card = model_card(chosen, comparison, objective, learner.describe(fitted), facts)
         self.model_ = Model(self.classes_, counts, data.kind, encoder, fitted, chains, sets, card)
         return self
 
     def predict(self, X: Any, prior: Prior = "train") -> NDArray[Any]:
         """Return (n,) labels, decided for the objective; ``prior`` as in :meth:`tailwise.estimators.Model.answer`."""
-        return self._model(X).predict(self._validated(X), prior)
+        return self._fitted().predict(self._inputs(X), prior)
 
     def predict_proba(self, X: Any, prior: Prior = "train") -> NDArray[np.float64]:
         """Return (n, n_classes) calibrated probabilities under a class prior, by default the training prior."""
-        return self._model(X).predict_proba(self._validated(X), prior)
+        return self._fitted().predict_proba(self._inputs(X), prior)
 
     def predict_sets(self, X: Any) -> NDArray[np.bool_]:
         """Return (n, n_classes): which classes are in each example's prediction set."""
-        return self._model(X).predict_sets(self._validated(X))
+        return self._fitted().predict_sets(self._inputs(X))
+
+    def _fitted(self) -> Model:
+        check_is_fitted(self)
+        return self.model_
+
+    def _training_data(self, X: Any, y: ArrayLike | None) -> Dataset:
+        """Return the labelled rows, and remember what scikit-learn's contract asks an estimator to remember."""
+        data = as_dataset(X, y)
+        if data.kind == "array":
+            if y is not None:
+                X, y = validate_data(self, X, y, dtype="numeric", accept_sparse="csr", ensure_all_finite="allow-nan")
+                check_classification_targets(y)
+            data = as_dataset(X, y)
+        elif data.kind == "table":
+            self.feature_names_in_ = np.array(data.inputs.columns, dtype=object)
+            self.n_features_in_ = data.inputs.width
+        if data.labels is None:
+            raise TailwiseError("requires y to be passed, but the target y is None: give a label per row.")
+        data = data.take(np.flatnonzero(data.labels >= 0))
+        if np.count_nonzero(data.class_counts) < 2:
+            raise TailwiseError(f"the labels hold only one class, {data.classes[0]!r}: there is nothing to tell apart.")
+        return data
+
+    def _inputs(self, X: Any) -> Any:
+        """Return inputs in the form that the encoder was fitted on."""
+        if self.model_.kind == "array":
+            X = validate_data(self, X, reset=False, dtype="numeric", accept_sparse="csr", ensure_all_finite="allow-nan")
+        return as_dataset(X, kind=self.model_.kind).inputs
+
+    def _network_learner(self, inputs: Any) -> Any:
+        return network_learner(
+            self.backbone,
+            inputs,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            devices=self.devices,
+            precision=self.precision,
+            progress=bool(self.verbose),
+        )
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the model folder; :func:`tailwise.load_model` reads it."""
@@ -196,7 +240,11 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             raise TailwiseError("the list of recipes is empty; name at least one, or auto.")
         for candidate in found:
             if kind not in candidate.learners():
-                other = "a network: give a backbone" if kind == "estimator" else "a scikit-learn estimator: leave the backbone out"
+                other = (
+                    "a network: give a backbone"
+                    if kind == "estimator"
+                    else "a scikit-learn estimator: leave the backbone out"
+                )
                 raise TailwiseError(f"recipe {candidate.name!r} needs {other}.")
         return found
 

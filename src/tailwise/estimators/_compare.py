@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailwise.engine.stage import Task
+from tailwise.errors import TailwiseError
 from tailwise.estimators._chains import cross_fit, halves
 from tailwise.estimators._objective import Objective
 from tailwise.recipes import Recipe
@@ -66,6 +68,22 @@ class Comparison:
     scores: NDArray[np.float32]
 
 
+def seconds(duration: float | str | None) -> float | None:
+    """Return a duration such as ``90``, ``"90s"``, ``"10m"`` or ``"1.5h"`` in seconds.
+
+    Raises
+    ------
+    TailwiseError
+        If it is not a positive duration.
+    """
+    if duration is None:
+        return None
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([smh]?)\s*", str(duration))
+    if match is None or float(match[1]) == 0:
+        raise TailwiseError(f"a time budget is a number with s, m or h, such as 90s, 10m or 1.5h; got {duration!r}.")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+
 class Clock:
     """A time budget in seconds; None is no limit."""
 
@@ -99,8 +117,8 @@ def compare(
 ) -> Comparison:
     """Fit every recipe on the same folds and choose the one with the best held-out objective.
 
-    After each fold, a recipe whose objective is below the leader's in 97.5 % of paired bootstrap resamples is dropped;
-    the first recipe, the baseline, never is. Recipes with the same ``training`` share one learner.
+    After each fold, recipes that lose by more than chance explains are dropped; the first one, the baseline, never is.
+    Recipes with the same ``training`` share one learner.
 
     Parameters
     ----------
@@ -121,7 +139,8 @@ def compare(
                 scores[training][held_out], seconds = clock.timed(lambda t=training, n=number: fit_fold(t, n))
                 entrant.row.seconds += seconds
             entrant.add_fold(held_out, scores[training])
-        _drop_losers(entrants, np.random.default_rng([seed, number]), last=number + 1 == len(folds))
+        if number + 1 < len(folds):
+            _drop_losers(entrants)
     for entrant in entrants:
         entrant.summarise(np.random.default_rng(seed))
     contenders = [e for e in entrants if e.row.folds and not e.row.status.startswith("dropped")]
@@ -155,6 +174,7 @@ class _Entrant:
         self.predicted, self.proba = cross_fit(
             self.recipe, self._task, scores[self.seen], self.labels, groups, self._objective
         )
+        self.hits = self.predicted == self.labels
         self.row.folds = [self.score(np.flatnonzero(fold == f)) for f in range(fold.max() + 1)]
 
     def score(self, rows: NDArray[np.intp] | slice = slice(None)) -> float:
@@ -169,19 +189,29 @@ class _Entrant:
             self.row.low, self.row.high = (float(q) for q in np.quantile(resampled, [0.025, 0.975]))
 
 
-def _drop_losers(entrants: Sequence[_Entrant], rng: np.random.Generator, last: bool) -> None:
-    """Mark as dropped every entrant that the leader beats by more than chance explains."""
+def _drop_losers(entrants: Sequence[_Entrant]) -> None:
+    """Mark as dropped every entrant but the baseline that scores below the leader by more than chance explains."""
     running = [e for e in entrants if _running(e)]
-    if last or len(running) < 2:
-        return
     leader = max(running, key=lambda e: e.score())
-    resamples = list(_resamples(leader.labels, rng))
-    best = np.array([leader.score(rows) for rows in resamples])
-    for entrant in running:
-        if entrant in (leader, entrants[0]):
-            continue
-        if np.quantile(np.array([entrant.score(rows) for rows in resamples]) - best, 0.975) < 0:
+    for entrant in running[1:]:
+        if entrant.score() < leader.score() and _beaten(entrant.hits, leader.hits, leader.labels):
             entrant.row.status = f"dropped after fold {len(entrant.row.folds)}"
+
+
+def _beaten(hits: NDArray[np.bool_], best: NDArray[np.bool_], labels: NDArray[np.int64]) -> bool:
+    """Say whether mean recall is below the best one's by more than two standard errors of the paired difference.
+
+    Every class gets one further example on which the two disagree, so that a class with a few held-out examples, which
+    often shows no spread at all, still counts as uncertain.
+    """
+    counts = np.bincount(labels)
+    difference = best.astype(float) - hits
+    present = counts > 0
+    n = counts[present]
+    mean = np.bincount(labels, difference)[present] / n
+    squares = np.bincount(labels, difference**2)[present]
+    variance = (squares - n * mean**2 + 1) / (n + 1) / n
+    return mean.mean() > 2 * np.sqrt(variance.sum()) / len(n)
 
 
 def _resamples(labels: NDArray[np.int64], rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:

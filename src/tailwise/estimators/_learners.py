@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ class FittedEstimator:
 
     estimator: BaseEstimator
     n_classes: int
+    kind = "estimator"
 
     def scores(self, inputs: Any) -> NDArray[np.float32]:
         """Return (n, n_classes) log-probabilities, or decision values where there are no probabilities."""
@@ -59,28 +60,62 @@ class EstimatorLearner:
         _seed(estimator, seed)
         return FittedEstimator(estimator.fit(inputs, labels), task.n_classes)
 
+    def describe(self, fitted: FittedEstimator) -> dict[str, Any]:
+        """Return what a model card says of the learner."""
+        return {"kind": self.kind, "estimator": type(self.base).__name__, "settings": repr(self.base)}
+
 
 def _seed(estimator: BaseEstimator, seed: int) -> None:
     """Give every unset ``random_state`` inside the estimator the seed."""
-    unset = {
-        name: seed for name, value in estimator.get_params().items() if name.endswith("random_state") and value is None
-    }
-    estimator.set_params(**unset)
+    params = estimator.get_params()
+    estimator.set_params(**{p: seed for p in params if p.endswith("random_state") and params[p] is None})
 
 
 @dataclass(frozen=True)
 class FittedNetwork:
-    """A trained network that gives scores."""
+    """A trained network that gives scores.
+
+    Attributes
+    ----------
+    network : in evaluation mode
+    architecture : name and arguments of its backbone; None if a function of the user's built it
+    """
 
     network: Any
-    n_classes: int
-    batch_size: int = 1024
+    architecture: dict[str, Any] | None
+    kind = "network"
 
     def scores(self, inputs: Any) -> NDArray[np.float32]:
         """Return (n, n_classes) logits."""
         from tailwise.engine import predict
 
-        return predict(self.network, inputs, batch_size=self.batch_size)
+        return predict(self.network, inputs)
+
+    def describe(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the network's description in plain data, and its weights."""
+        from tailwise.nn import describe_head
+
+        description = {"backbone": self.architecture, "head": describe_head(self.network.head)}
+        return description, {name: value.contiguous() for name, value in self.network.state_dict().items()}
+
+    @classmethod
+    def rebuild(
+        cls, description: Mapping[str, Any], weights: Mapping[str, Any], backbone: Callable[[], Any] | None
+    ) -> FittedNetwork:
+        """Return the network that :meth:`describe` described.
+
+        Raises
+        ------
+        TailwiseError
+            If the user's own backbone is needed and not given, or the weights do not fit.
+        """
+        from tailwise.nn import build_backbone, build_network
+
+        architecture = description["backbone"]
+        if architecture is None and backbone is None:
+            raise TailwiseError("this model has a backbone of your own: give the function that builds it as backbone=.")
+        built = build_backbone(**architecture) if architecture is not None else backbone()
+        return cls(build_network(built, description["head"], weights), architecture)
 
 
 @dataclass(frozen=True)
@@ -90,11 +125,13 @@ class NetworkLearner:
     Attributes
     ----------
     backbone : builds a fresh backbone
-    epochs, batch_size, optimizer, augment : as in :class:`tailwise.engine.Task`
-    devices, precision : as in :func:`tailwise.engine.train`
+    architecture : the backbone as name and arguments, where it has a name
+    epochs, batch_size, optimizer, augment : as in :class:`tailwise.engine.stage.Task`
+    devices, precision, progress : as in :func:`tailwise.engine.train`
     """
 
     backbone: Callable[[], Any]
+    architecture: dict[str, Any] | None
     epochs: int
     batch_size: int
     optimizer: Callable[..., Any]
@@ -119,7 +156,7 @@ class NetworkLearner:
     def fit(
         self, recipe: Recipe, task: Task, inputs: Any, labels: NDArray[np.int64], seed: int, folder: Path | None
     ) -> FittedNetwork:
-        """Train a new network by the recipe's stages; resume from ``folder`` if it has checkpoints of this training."""
+        """Train a new network by the recipe's stages, or go on from the checkpoint in ``folder``."""
         from tailwise.engine import train
 
         network = train(
@@ -129,9 +166,20 @@ class NetworkLearner:
             labels,
             random_state=seed,
             checkpoint_dir=folder,
-            resume=folder is not None,
+            resume=True,
             devices=self.devices,
             precision=self.precision,
             progress=self.progress,
         )
-        return FittedNetwork(network, task.n_classes)
+        return FittedNetwork(network, self.architecture)
+
+    def describe(self, fitted: FittedNetwork) -> dict[str, Any]:
+        """Return what a model card says of the learner."""
+        return {
+            "kind": self.kind,
+            "backbone": self.architecture["name"] if self.architecture else getattr(self.backbone, "__name__", "own"),
+            "parameters": sum(p.numel() for p in fitted.network.parameters()),
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "augmentation": "none" if self.augment is None else repr(self.augment),
+        }

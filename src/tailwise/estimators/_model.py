@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,6 @@ from tailwise.counts import class_prior
 from tailwise.errors import TailwiseError
 from tailwise.estimators._chains import Chains
 from tailwise.estimators._learners import FittedEstimator, FittedNetwork
-from tailwise.recipes import recipe as find_recipe
 
 Prior = Literal["train", "uniform", "estimate"] | ArrayLike
 
@@ -28,6 +27,7 @@ class Model:
     ----------
     classes : (n_classes,) the labels as they stood in the training data
     class_counts : (n_classes,) training examples of each
+    kind : of data: ``"table"``, ``"image"``, ``"text"`` or ``"array"``
     encoder : from inputs as the user has them to arrays
     learner : from arrays to scores
     chains : from scores to decisions and to probabilities
@@ -37,6 +37,7 @@ class Model:
 
     classes: NDArray[Any]
     class_counts: NDArray[np.int64]
+    kind: str
     encoder: Any
     learner: FittedEstimator | FittedNetwork
     chains: Chains
@@ -97,7 +98,9 @@ class Model:
             raise TailwiseError(f"unknown prior {prior!r}: use train, uniform, estimate or {self.n_classes} numbers.")
         given = np.asarray(prior, dtype=np.float64)
         if given.shape != (self.n_classes,):
-            raise TailwiseError(f"a prior for {self.n_classes} classes has {self.n_classes} numbers; got {given.shape}.")
+            raise TailwiseError(
+                f"a prior for {self.n_classes} classes has {self.n_classes} numbers; got {given.shape}."
+            )
         return class_prior(given)
 
     def save(self, path: str | Path, *, force: bool = False, **documents: Mapping[str, Any]) -> None:
@@ -118,6 +121,7 @@ class Model:
             "classes": self.classes.tolist(),
             "classes_dtype": self.classes.dtype.str if self.classes.dtype != object else "object",
             "class_counts": self.class_counts.tolist(),
+            "kind": self.kind,
             "learner": self.learner.kind,
             "chains": self.chains.to_dict(),
             "sets": self.sets.to_dict(),
@@ -152,6 +156,7 @@ class Model:
         return cls(
             classes=np.array(model["classes"], dtype=np.dtype(model["classes_dtype"])),
             class_counts=np.array(model["class_counts"], dtype=np.int64),
+            kind=model["kind"],
             encoder=folder.estimator("encoder"),
             learner=learner,
             chains=Chains.from_dict(model["chains"]),

@@ -1,0 +1,3 @@
+from ._classifier import TailClassifier as TailClassifier
+from ._model import Answer as Answer
+from ._model import Model as Model

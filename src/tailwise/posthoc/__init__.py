@@ -1,0 +1,8 @@
+"""After training: steps on scores, prior shift, calibration and prediction sets. NumPy only.
+
+A *step* is a per-class scale and bias on (n, n_classes) scores; a *chain* is a sequence of steps.
+"""
+
+from tailwise._optional import attach
+
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -1,0 +1,12 @@
+from ._calibrate import fit_class_wise as fit_class_wise
+from ._calibrate import fit_temperature as fit_temperature
+from ._conformal import ConformalSets as ConformalSets
+from ._prior import estimate_prior_bbse as estimate_prior_bbse
+from ._prior import estimate_prior_em as estimate_prior_em
+from ._prior import logit_adjustment as logit_adjustment
+from ._prior import prior_shift as prior_shift
+from ._steps import Step as Step
+from ._steps import apply as apply
+from ._steps import log_softmax as log_softmax
+from ._steps import softmax as softmax
+from ._thresholds import tune_bias as tune_bias

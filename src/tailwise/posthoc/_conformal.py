@@ -1,0 +1,110 @@
+"""Prediction sets that hold the true class as often as promised, for every class where there are examples enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tailwise.errors import TailwiseError
+
+
+@dataclass(frozen=True)
+class ConformalSets:
+    """Split-conformal prediction sets from probabilities.
+
+    A class is in the set if one minus its probability is at most a threshold, the ``(n + 1) * coverage``-th smallest of
+    what held-out examples scored for their true class. With one threshold for all classes the promise holds on average,
+    and rare classes usually pay for it; with one per class (the default) it holds for each class. A class with fewer
+    held-out examples than such a threshold needs (9 for 90 %) shares one with all classes of which that is so; if they
+    have too few together, theirs is the threshold of all classes. The likeliest class is always in the set.
+
+    Attributes
+    ----------
+    coverage : share of examples whose true class the set shall hold
+    marginal : threshold for all classes alike
+    thresholds : (n_classes,)
+    pooled : codes of the classes that share a threshold for want of held-out examples
+
+    Source: Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005, for label-conditional conformal
+    prediction; Sadinle, Lei and Wasserman, JASA 2019, for this score and its smallest sets; the pooling of rare classes
+    is the null cluster of Ding et al., Class-Conditional Conformal Prediction with Many Classes, NeurIPS 2023, section
+    2.3, here without further clusters.
+    """
+
+    coverage: float
+    marginal: float
+    thresholds: tuple[float, ...]
+    pooled: tuple[int, ...]
+
+    @classmethod
+    def fit(cls, proba: ArrayLike, labels: ArrayLike, coverage: float = 0.9) -> ConformalSets:
+        """Set the thresholds on examples that were not trained on.
+
+        Parameters
+        ----------
+        proba : (n, n_classes)
+        labels : (n,) class codes
+        coverage : between 0 and 1
+
+        Raises
+        ------
+        TailwiseError
+            If the coverage is not between 0 and 1, or there is no example.
+        """
+        p, y = np.asarray(proba, dtype=np.float64), np.asarray(labels)
+        if not 0 < coverage < 1:
+            raise TailwiseError(f"coverage must lie between 0 and 1; got {coverage}.")
+        if p.ndim != 2 or y.shape != p.shape[:1] or not len(y):
+            raise TailwiseError(
+                f"prediction sets need (n, n_classes) probabilities and n labels; got {p.shape}, {y.shape}."
+            )
+        scores = 1 - p[np.arange(len(y)), y]
+        n_classes = p.shape[1]
+        counts = np.bincount(y, minlength=n_classes)
+        rare = _rank(counts, coverage) > counts
+        marginal = _quantile(scores, coverage)
+        shared = _quantile(scores[rare[y]], coverage)
+        shared = marginal if np.isinf(shared) else shared
+        thresholds = [shared if rare[c] else _quantile(scores[y == c], coverage) for c in range(n_classes)]
+        return cls(
+            float(coverage), _finite(marginal), tuple(map(_finite, thresholds)), tuple(np.flatnonzero(rare).tolist())
+        )
+
+    def __call__(self, proba: ArrayLike, *, class_conditional: bool = True) -> NDArray[np.bool_]:
+        """Return (n, n_classes): which classes are in the set of each row of probabilities."""
+        p = np.asarray(proba)
+        inside = 1 - p <= (np.asarray(self.thresholds) if class_conditional else self.marginal)
+        inside[np.arange(len(p)), p.argmax(axis=1)] = True
+        return inside
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the sets' thresholds as plain data for JSON."""
+        return {
+            "coverage": self.coverage,
+            "marginal": self.marginal,
+            "thresholds": list(self.thresholds),
+            "pooled": list(self.pooled),
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> ConformalSets:
+        """Return what :meth:`to_dict` described."""
+        return cls(data["coverage"], data["marginal"], tuple(data["thresholds"]), tuple(data["pooled"]))
+
+
+def _rank(n: Any, coverage: float) -> Any:
+    """Return which of n sorted scores is the threshold; n + 1 or more where there are too few."""
+    return np.ceil((n + 1) * coverage - 1e-9)
+
+
+def _quantile(scores: NDArray[np.float64], coverage: float) -> float:
+    rank = int(_rank(len(scores), coverage))
+    return float(np.inf) if rank > len(scores) else float(np.partition(scores, rank - 1)[rank - 1])
+
+
+def _finite(threshold: float) -> float:
+    """Return 1 for an infinite threshold: it lets every class in, and JSON can hold it."""
+    return min(threshold, 1.0)

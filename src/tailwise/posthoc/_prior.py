@@ -1,0 +1,147 @@
+"""Class priors: moving scores from one to another, and finding out which one new data has."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tailwise.counts import check_counts, class_prior
+from tailwise.errors import TailwiseError
+from tailwise.posthoc._steps import Step
+
+
+def logit_adjustment(class_counts: ArrayLike, tau: float = 1.0) -> Step:
+    """Return the step that subtracts ``tau * log(prior)`` from scores.
+
+    With tau 1 and scores that are log-probabilities under the training prior, the largest adjusted score is the Bayes
+    decision for balanced accuracy. With tau 0, or equal counts, decisions do not change.
+
+    Parameters
+    ----------
+    class_counts : (n_classes,); a class without examples counts as one with a single example, so that it stays finite
+    tau : strength, 0 or more
+
+    Source: Menon et al., Long-tail Learning via Logit Adjustment, ICLR 2021, equation 9.
+
+    Raises
+    ------
+    TailwiseError
+        If the counts cannot be used, or tau is negative.
+    """
+    if not (np.isfinite(tau) and tau >= 0):
+        raise TailwiseError(f"tau must be 0 or more; got {tau}.")
+    return Step.of(f"logit adjustment, tau {tau:g}", -tau * _log_prior(class_counts))
+
+
+def prior_shift(source: ArrayLike, target: ArrayLike) -> Step:
+    """Return the step that moves scores from the class prior they assume to another: ``+ log(target / source)``.
+
+    Softmax of the result are the probabilities under the target prior if the scores' were right under the source and
+    only the class shares differ (label shift).
+
+    Parameters
+    ----------
+    source, target : (n_classes,) priors or counts; zeros are raised to the smallest share that is not zero (source),
+        or to a thousandth of it (target), so that scores stay finite
+
+    Source: Saerens, Latinne and Decaestecker, Neural Computation 2002, equation 2.4; Elkan, IJCAI 2001, theorem 2.
+    """
+    shift = _log_prior(target, floor=1e-3) - _log_prior(source)
+    return Step.of("prior shift", shift)
+
+
+def _log_prior(counts: ArrayLike, floor: float = 1.0) -> NDArray[np.float64]:
+    values = check_counts(counts)
+    smallest = values[values > 0].min()
+    return np.log(class_prior(np.where(values > 0, values, floor * min(1.0, smallest))))
+
+
+def estimate_prior_em(
+    proba: ArrayLike, source_prior: ArrayLike, *, tolerance: float = 1e-8, max_iterations: int = 10_000
+) -> NDArray[np.float64]:
+    """Return the class prior of unlabelled data by expectation maximisation.
+
+    Parameters
+    ----------
+    proba : (n, n_classes) probabilities under the source prior; they must be calibrated there
+    source_prior : (n_classes,)
+    tolerance : stop when no share moves by more
+    max_iterations : bound on the steps
+
+    Returns
+    -------
+    (n_classes,) prior that makes the data likeliest. A class with no share in the source keeps none.
+
+    Source: Saerens, Latinne and Decaestecker, Adjusting the Outputs of a Classifier to New a Priori Probabilities,
+    Neural Computation 2002, equations 2.9 and 2.10.
+
+    Raises
+    ------
+    TailwiseError
+        If there is no row, or the shapes do not fit.
+    """
+    source = class_prior(source_prior)
+    p = np.asarray(proba, dtype=np.float64)
+    if p.ndim != 2 or not len(p) or p.shape[1] != source.size:
+        raise TailwiseError(f"probabilities must be (n, {source.size}) with at least a row; got {p.shape}.")
+    ratio = np.divide(p, source, out=np.zeros_like(p), where=source > 0)
+    prior = source.copy()
+    for _ in range(max_iterations):
+        posterior = ratio * prior
+        posterior /= np.maximum(posterior.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+        updated = posterior.mean(axis=0)
+        updated /= updated.sum()
+        moved, prior = np.abs(updated - prior).max(), updated
+        if moved <= tolerance:
+            break
+    return prior
+
+
+def estimate_prior_bbse(
+    held_out_labels: ArrayLike, held_out_predicted: ArrayLike, predicted: ArrayLike, n_classes: int
+) -> NDArray[np.float64]:
+    """Return the class prior of unlabelled data from how often each class is predicted there (black-box shift estimation).
+
+    The held-out confusion says how labels turn into predictions; the prior is the one, among all priors, whose
+    predictions come nearest to those seen. It needs no probabilities, calibrated or not.
+
+    Parameters
+    ----------
+    held_out_labels, held_out_predicted : (m,) codes on labelled data that was not trained on
+    predicted : (n,) codes on the unlabelled data
+    n_classes : number of classes
+
+    Source: Lipton, Wang and Smola, Detecting and Correcting for Label Shift with Black Box Predictors, ICML 2018,
+    equation 3.
+    Deviates: least squares over the simplex instead of inverting the confusion matrix, which is singular as soon as a
+    class is never predicted. Classes without a held-out example keep share zero.
+
+    Raises
+    ------
+    TailwiseError
+        If an array is empty, or lengths or codes do not fit.
+    """
+    y, h, p = (np.asarray(codes) for codes in (held_out_labels, held_out_predicted, predicted))
+    if y.shape != h.shape or not y.size or not p.size:
+        raise TailwiseError(
+            f"held-out labels and predictions must pair up, and no array be empty; got {y.size}, {h.size}, {p.size}."
+        )
+    if max(y.max(), h.max(), p.max()) >= n_classes or min(y.min(), h.min(), p.min()) < 0:
+        raise TailwiseError(f"class codes must lie between 0 and {n_classes - 1}.")
+    joint = np.bincount(h * n_classes + y, minlength=n_classes**2).reshape(n_classes, n_classes).astype(float)
+    support = joint.sum(axis=0)
+    present = support > 0
+    given_label = joint[:, present] / support[present]
+    seen = np.bincount(p, minlength=n_classes) / p.size
+    prior = np.zeros(n_classes)
+    prior[present] = _simplex_least_squares(given_label, seen)
+    return prior
+
+
+def _simplex_least_squares(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the x with x >= 0 and sum 1 that minimises |a x - b|, by non-negative least squares with a heavy sum row."""
+    from scipy.optimize import nnls
+
+    heavy = 1e4
+    x, _ = nnls(np.vstack([a, np.full(a.shape[1], heavy)]), np.append(b, heavy))
+    return x / x.sum()

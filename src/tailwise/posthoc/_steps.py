@@ -1,0 +1,87 @@
+"""A step: scale and bias per class on scores. Chains of steps are what a model keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tailwise.errors import TailwiseError
+
+
+@dataclass(frozen=True)
+class Step:
+    """``scale * scores + bias``, per class.
+
+    Attributes
+    ----------
+    name : what the step does, for people
+    bias : (n_classes,) numbers
+    scale : one number, or (n_classes,)
+    """
+
+    name: str
+    bias: tuple[float, ...]
+    scale: float | tuple[float, ...] = 1.0
+
+    @classmethod
+    def of(cls, name: str, bias: ArrayLike, scale: ArrayLike = 1.0) -> Step:
+        """Return a step from arrays.
+
+        Raises
+        ------
+        TailwiseError
+            If a number is not finite, a scale is not positive, or the shapes differ.
+        """
+        b, s = np.asarray(bias, dtype=np.float64), np.asarray(scale, dtype=np.float64)
+        if b.ndim != 1 or s.shape not in ((), b.shape):
+            raise TailwiseError(f"step {name!r}: bias {b.shape} and scale {s.shape} must have one number per class.")
+        if not (np.isfinite(b).all() and np.isfinite(s).all() and (s > 0).all()):
+            raise TailwiseError(f"step {name!r} must have finite biases and finite positive scales.")
+        return cls(name, tuple(b.tolist()), float(s) if s.ndim == 0 else tuple(s.tolist()))
+
+    def __call__(self, scores: ArrayLike) -> NDArray[np.float64]:
+        """Return (n, n_classes) scores after the step, in float64.
+
+        Raises
+        ------
+        TailwiseError
+            If the scores are not of as many classes as the step.
+        """
+        array = np.asarray(scores, dtype=np.float64)
+        if array.ndim != 2 or array.shape[1] != len(self.bias):
+            raise TailwiseError(f"step {self.name!r} is for {len(self.bias)} classes; the scores are {array.shape}.")
+        return array * np.asarray(self.scale) + np.asarray(self.bias)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the step as plain data for JSON."""
+        scale = self.scale if isinstance(self.scale, float) else list(self.scale)
+        return {"name": self.name, "bias": list(self.bias), "scale": scale}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Step:
+        """Return the step that :meth:`to_dict` described, checked again."""
+        return cls.of(data["name"], data["bias"], data["scale"])
+
+
+def apply(chain: Iterable[Step], scores: ArrayLike) -> NDArray[np.float64]:
+    """Return (n, n_classes) scores after all steps, in order."""
+    result = np.asarray(scores, dtype=np.float64)
+    for step in chain:
+        result = step(result)
+    return result
+
+
+def log_softmax(scores: ArrayLike) -> NDArray[np.float64]:
+    """Return the logarithm of the probabilities that (n, n_classes) scores stand for."""
+    array = np.asarray(scores, dtype=np.float64)
+    shifted = array - array.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def softmax(scores: ArrayLike) -> NDArray[np.float64]:
+    """Return the (n, n_classes) probabilities that scores stand for."""
+    return np.exp(log_softmax(scores))
