@@ -58,7 +58,33 @@ def test_a_language_model_needs_its_extra(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 @pytest.mark.skipif(importlib.util.find_spec("sentence_transformers") is None, reason="needs tailwise[text]")
-def test_a_language_model_from_a_folder(tmp_path):
-    with pytest.raises(TailwiseError, match="there is no"):
-        SentenceEncoder(str(tmp_path / "no")).fit(TEXTS)
+def test_a_language_model_is_read_from_its_folder_without_running_what_is_in_it(tmp_path):
+    import skops.io as sio
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "birds", "sing", "rare", "common"]
+    (tmp_path / "vocab.txt").write_text("\n".join(words))
+    size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    model = tmp_path / "model"
+    with torch.random.fork_rng():
+        BertModel(BertConfig(vocab_size=len(words), **size)).save_pretrained(model)
+    BertTokenizerFast(str(tmp_path / "vocab.txt")).save_pretrained(model)
+
+    encoder = SentenceEncoder(str(model)).fit()
+    encoded = encoder.transform(["rare birds sing", "common birds", None])
+    assert encoded.shape == (3, 16)
+    assert encoded.dtype == np.float32
+    loaded = sio.loads(sio.dumps(encoder), trusted=["tailwise.data.text.SentenceEncoder"])
+    np.testing.assert_allclose(loaded.transform(["common birds"])[0], encoded[1], atol=1e-5)
+
+    with pytest.raises(TailwiseError, match=r"there is no .*mode\. Did you mean 'model'"):
+        SentenceEncoder(str(tmp_path / "mode")).fit()
+    with pytest.raises(TailwiseError, match="no language model that can be read"):
+        SentenceEncoder(str(tmp_path)).fit()
+    (model / "model.safetensors").unlink()
+    torch.save({}, model / "pytorch_model.bin")  # a pickle
+    with pytest.raises(TailwiseError, match=r"no language model that can be read.*safetensors"):
+        SentenceEncoder(str(model)).fit()
