@@ -1,0 +1,310 @@
+"""Folders of JSON, safetensors and skops files: written whole or not at all, checked when read, never executed.
+
+Size and SHA-256 of every file stand in ``manifest.json``. They find damage, not malice: who changes a file can change
+the manifest. Safety rests on the formats: JSON and safetensors hold data only, and a skops file is read only if every
+type in it is one that Tailwise itself writes.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from tailwise.errors import TailwiseError
+
+FORMAT = 1
+_MANIFEST = "manifest.json"
+_NAME = re.compile(r"[A-Za-z0-9_-]+\.(json|safetensors|skops)")
+
+#: Types that scikit-learn models written here may hold, beside those that skops itself knows to be harmless. Names are
+#: exact: a prefix would also trust functions.
+TRUSTED = frozenset(
+    {
+        "numpy.dtype",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.tree._tree.Tree",
+        "skrub._datetime_encoder.DatetimeEncoder",
+        "skrub._string_encoder.StringEncoder",
+        "skrub._to_str.ToStr",
+        "tailwise.data.coders.Number",
+        "tailwise.data.coders.OneHot",
+        "tailwise.data.coders.Ordinal",
+        "tailwise.data.coders.Parts",
+        "tailwise.data.coders.Scaled",
+        "tailwise.data.columns.Reading",
+        "tailwise.data.encode.TableEncoder",
+        "tailwise.data.text.SentenceEncoder",
+        "tailwise.data.text.TextEncoder",
+    }
+)
+
+
+@contextmanager
+def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a file that appears under its name only when it is complete; until then what stood there stays.
+
+    Parameters
+    ----------
+    path : file to write
+    mode : ``"w"`` for UTF-8 text, ``"wb"`` for bytes
+
+    Raises
+    ------
+    TailwiseError
+        If the disk is full or the folder cannot be written to.
+    """
+    target = Path(path)
+    with _said(target):
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    part = Path(name)
+    try:
+        with _said(target):
+            with os.fdopen(handle, mode, **({} if "b" in mode else {"encoding": "utf-8", "newline": ""})) as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            part.chmod(0o644)
+            part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_folder(
+    path: str | Path,
+    documents: Mapping[str, Any],
+    tensors: Mapping[str, Mapping[str, Any]] | None = None,
+    estimators: Mapping[str, Any] | None = None,
+    *,
+    kind: str = "model",
+    force: bool = False,
+) -> None:
+    """Write a folder, complete or not at all.
+
+    Parameters
+    ----------
+    path : a folder that does not exist or is empty
+    documents : name -> what JSON can hold
+    tensors : name -> tensor name -> NumPy array or torch tensor
+    estimators : name -> scikit-learn object
+    kind : what the folder is, checked when it is read
+    force : replace what Tailwise wrote there earlier; a folder of anybody else's is never replaced
+
+    Raises
+    ------
+    TailwiseError
+        If the folder is in use, the disk is full, or an estimator holds a type that could not be read again.
+    """
+    target = Path(path)
+    check_free(target, force=force)
+    with _said(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    try:
+        with _said(target):
+            part.chmod(0o755)
+            for name, document in documents.items():
+                (part / f"{name}.json").write_text(json.dumps(document, indent=1, allow_nan=False), encoding="utf-8")
+            for name, arrays in (tensors or {}).items():
+                _save_tensors(part / f"{name}.safetensors", arrays)
+            for name, estimator in (estimators or {}).items():
+                _save_estimator(part / f"{name}.skops", estimator)
+            _write_manifest(part, kind)
+            _swap(part, target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def check_free(path: str | Path, *, force: bool = False) -> None:
+    """Raise TailwiseError unless a folder can be written at ``path``: free, empty, or Tailwise's own and ``force``."""
+    target = Path(path)
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if not target.is_dir():
+        raise TailwiseError(f"{target} is a file; choose another name for the folder.")
+    if not (target / _MANIFEST).is_file():
+        raise TailwiseError(f"{target} is not empty and was not written by Tailwise; choose another folder.")
+    if not force:
+        raise TailwiseError(f"{target} is not empty; choose another folder, or replace it with --force (force=True).")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder that was read and found whole.
+
+    Attributes
+    ----------
+    path : of the folder
+    documents : name -> JSON document
+    """
+
+    path: Path
+    documents: dict[str, Any]
+
+    def tensors(self, name: str) -> dict[str, Any]:
+        """Return the named tensors: torch tensors if torch is installed, else NumPy arrays."""
+        file = self._file(f"{name}.safetensors")
+        try:
+            from safetensors.torch import load_file
+        except ImportError:
+            from safetensors.numpy import load_file
+        from safetensors import SafetensorError
+
+        try:
+            return load_file(file)
+        except (SafetensorError, ValueError) as error:
+            raise TailwiseError(f"{file} is not a sound safetensors file: {_line(error)}") from None
+
+    def estimator(self, name: str) -> Any:
+        """Return the named scikit-learn object, if it holds none but known types."""
+        import skops.io
+
+        file = self._file(f"{name}.skops")
+        try:
+            foreign = sorted(set(skops.io.get_untrusted_types(file=file)) - TRUSTED)
+        except Exception as error:
+            raise TailwiseError(f"{file} is not a sound skops file: {_line(error)}") from None
+        if foreign:
+            raise TailwiseError(f"{file} holds {foreign[0]}, which a Tailwise model does not: it was not loaded.")
+        try:
+            return skops.io.load(file, trusted=sorted(TRUSTED))
+        except Exception as error:
+            raise TailwiseError(f"{file} could not be read with the versions installed here: {_line(error)}") from None
+
+    def _file(self, name: str) -> Path:
+        if not (self.path / name).is_file():
+            raise TailwiseError(f"{self.path} has no {name}, which a model of its kind needs.")
+        return self.path / name
+
+
+def read_folder(path: str | Path, kind: str = "model") -> Folder:
+    """Read a folder that :func:`write_folder` wrote; nothing in it is executed.
+
+    Raises
+    ------
+    TailwiseError
+        In one line, if it is not there, not Tailwise's, of another kind, from a newer version, or a file is missing,
+        cut short or changed.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise TailwiseError(f"there is no folder {folder}.")
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        found, version, files = manifest["kind"], int(manifest["format"]), dict(manifest["files"])
+    except FileNotFoundError:
+        raise TailwiseError(f"{folder} is not a Tailwise {kind}: it has no {_MANIFEST}.") from None
+    except (ValueError, KeyError, TypeError):
+        raise TailwiseError(f"{folder / _MANIFEST} is damaged.") from None
+    if version > FORMAT:
+        written = manifest.get("tailwise", "a newer version")
+        raise TailwiseError(f"{folder} was written by Tailwise {written}, which is newer: upgrade Tailwise to read it.")
+    if found != kind:
+        raise TailwiseError(f"{folder} is a Tailwise {found}, not a {kind}.")
+    for name, expected in files.items():
+        _check_file(folder, name, expected)
+    documents = {}
+    for name in files:
+        if name.endswith(".json"):
+            try:
+                documents[name.removesuffix(".json")] = json.loads((folder / name).read_text(encoding="utf-8"))
+            except ValueError:
+                raise TailwiseError(f"{folder / name} is not JSON.") from None
+    return Folder(folder, documents)
+
+
+def _check_file(folder: Path, name: str, expected: Any) -> None:
+    if not _NAME.fullmatch(name):
+        raise TailwiseError(f"{folder / _MANIFEST} names a file {name!r} that a Tailwise folder cannot have.")
+    file = folder / name
+    if file.is_symlink() or not file.is_file():
+        raise TailwiseError(f"{file} is missing.")
+    size = file.stat().st_size
+    if size != expected["size"]:
+        raise TailwiseError(f"{file} has {size:,} bytes instead of {expected['size']:,}: it was cut short or changed.")
+    if _sha256(file) != expected["sha256"]:
+        raise TailwiseError(f"{file} was changed after it was written: its SHA-256 differs from the manifest.")
+
+
+def _write_manifest(folder: Path, kind: str) -> None:
+    from tailwise import __version__
+
+    files = {file.name: {"size": file.stat().st_size, "sha256": _sha256(file)} for file in sorted(folder.iterdir())}
+    manifest = {"kind": kind, "format": FORMAT, "tailwise": __version__, "files": files}
+    (folder / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    for file in folder.iterdir():
+        with file.open("rb") as stream:
+            os.fsync(stream.fileno())
+
+
+def _swap(part: Path, target: Path) -> None:
+    """Put the complete folder in place; what stood there goes only then."""
+    old = None
+    if target.exists():
+        old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.old."))
+        target.replace(old)
+    try:
+        part.replace(target)
+    except OSError:
+        if old is not None:
+            old.replace(target)
+        raise
+    if old is not None:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _save_tensors(file: Path, arrays: Mapping[str, Any]) -> None:
+    if any(hasattr(array, "detach") for array in arrays.values()):
+        from safetensors.torch import save_file
+
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in arrays.items()}, file)
+    else:
+        from safetensors.numpy import save_file as save_arrays
+
+        save_arrays({name: np.ascontiguousarray(array) for name, array in arrays.items()}, file)
+
+
+def _save_estimator(file: Path, estimator: Any) -> None:
+    import skops.io
+
+    skops.io.dump(estimator, file)
+    foreign = sorted(set(skops.io.get_untrusted_types(file=file)) - TRUSTED)
+    if foreign:
+        raise TailwiseError(
+            f"a model that holds {foreign[0]} cannot be saved: it is not among the types that are safe to load again."
+        )
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def _said(target: Path) -> Iterator[None]:
+    """Turn what the file system refuses into one line."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, TailwiseError):
+            raise
+        if error.errno == errno.ENOSPC:
+            raise TailwiseError(
+                f"the disk is full: {target} was not written, and nothing that stood there was lost."
+            ) from None
+        raise TailwiseError(f"{target} cannot be written: {error.strerror or error}.") from None
+
+
+def _line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
