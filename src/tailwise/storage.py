@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -71,7 +72,8 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     part = Path(name)
     try:
         with _said(target):
-            with os.fdopen(handle, mode, **({} if "b" in mode else {"encoding": "utf-8", "newline": ""})) as file:
+            text = "b" not in mode
+            with os.fdopen(handle, mode, encoding="utf-8" if text else None, newline="" if text else None) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -155,14 +157,12 @@ class Folder:
     def tensors(self, name: str) -> dict[str, Any]:
         """Return the named tensors: torch tensors if torch is installed, else NumPy arrays."""
         file = self._file(f"{name}.safetensors")
-        try:
-            from safetensors.torch import load_file
-        except ImportError:
-            from safetensors.numpy import load_file
-        from safetensors import SafetensorError
+        from safetensors import SafetensorError, safe_open
 
+        framework = "pt" if importlib.util.find_spec("torch") else "np"
         try:
-            return load_file(file)
+            with safe_open(file, framework) as stored:
+                return {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 (not a mapping)
         except (SafetensorError, ValueError) as error:
             raise TailwiseError(f"{file} is not a sound safetensors file: {_line(error)}") from None
 
