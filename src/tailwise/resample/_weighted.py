@@ -1,0 +1,61 @@
+"""Class weights for any classifier that takes sample weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from tailwise.counts import Weighting, class_weights
+from tailwise.resample._wrapper import WrappedClassifier, require_sample_weight
+
+
+class WeightedClassifier(WrappedClassifier):
+    """Fits a classifier with weights that follow from the counts of the classes in the very data it is given.
+
+    Its probabilities are those of a population in which a class has the share of ``weight * count``: uniform for
+    ``"inverse"``. :func:`tailwise.posthoc.prior_shift` moves them back.
+
+    Parameters
+    ----------
+    estimator : a scikit-learn classifier whose ``fit`` takes ``sample_weight``
+    scheme, beta : see :func:`tailwise.counts.class_weights`
+
+    Attributes
+    ----------
+    estimator_ : the fitted classifier
+    classes_ : (n_classes,) labels
+    class_weights_ : (n_classes,)
+    """
+
+    def __init__(self, estimator: BaseEstimator, scheme: Weighting = "inverse", beta: float = 0.9999) -> None:
+        self.estimator = estimator
+        self.scheme = scheme
+        self.beta = beta
+
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> WeightedClassifier:
+        """Fit a clone of the estimator.
+
+        Parameters
+        ----------
+        X : (n, n_features), as the estimator takes it
+        y : (n,) labels
+        sample_weight : (n,) weights of their own, which also count in the class counts
+
+        Raises
+        ------
+        TailwiseError
+            If the estimator takes no sample weights, or the scheme is unknown.
+        """
+        require_sample_weight(self.estimator)
+        labels = column_or_1d(y, warn=True)
+        check_classification_targets(labels)
+        own = np.ones(len(labels)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        codes = np.unique(labels, return_inverse=True)[1]
+        self.class_weights_ = class_weights(np.bincount(codes, own), self.scheme, self.beta)
+        self._keep(clone(self.estimator).fit(X, labels, sample_weight=own * self.class_weights_[codes]))
+        return self
