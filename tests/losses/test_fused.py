@@ -110,6 +110,18 @@ def test_a_large_half_precision_batch_gets_a_half_precision_gradient(monkeypatch
     assert logits.grad.dtype == torch.bfloat16
 
 
+@pytest.mark.parametrize("large", [1, 1 << 20])
+def test_a_learned_scale_and_bias_get_their_gradient(large, monkeypatch):
+    monkeypatch.setattr(_mechanism, "_LARGE", large)
+    logits, targets = batch()
+    scale = torch.ones(K, dtype=torch.float64, requires_grad=True)
+    bias = torch.zeros(K, dtype=torch.float64, requires_grad=True)
+    margin = SETTINGS["margin"]["margin"]
+    assert torch.autograd.gradcheck(
+        lambda z, s, b: losses.adjusted_cross_entropy(z, targets, scale=s, margin=margin, bias=b), (logits, scale, bias)
+    )
+
+
 class Allocations(TorchDispatchMode):
     """Counts the storages of at least ``size`` entries that operations make new."""
 

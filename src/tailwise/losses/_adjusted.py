@@ -69,7 +69,7 @@ class VSLoss(ClassificationLoss):
 
     Source: Kini et al., Label-Imbalanced and Group-Sensitive Classification under Overparameterization, NeurIPS
     2021, equation 2 and section 3; the scale is one over ``(n_max / n_j)^gamma`` of the authors' code (class_imbalance
-    /losses.py), whose defaults these are.
+    /losses.py), whose defaults these are. Verified: equals that code.
     Deviates: a class without examples counts as if it had one.
     """
 

@@ -29,7 +29,9 @@ class LDAMLoss(ClassificationLoss):
 
     Source: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, NeurIPS 2019,
     equations 13 (margins) and 15 (loss); scale 30 and the normalisation of the margins as in the authors' code.
-    Deviates: a class without examples has the margin of the rarest that has some.
+    Verified: equals that code (LDAM-DRW, losses.py).
+    Deviates: a class without examples has the margin of the rarest that has some. From a row, each class loses its
+    share of its margin.
     """
 
     def __init__(self, class_counts: ArrayLike, max_margin: float = 0.5, scale: float = 30.0, **options: Any) -> None:

@@ -43,9 +43,6 @@ def adjusted_cross_entropy(
     weight : (n_classes,), as in ``torch.nn.functional.cross_entropy``
     ignore_index, reduction, label_smoothing : as in ``torch.nn.functional.cross_entropy``
 
-    Only logits (and rows) get a gradient from large batches: scale, margin and bias are constants here. To learn a
-    scale or bias, apply it to the logits first.
-
     Raises
     ------
     TailwiseError
@@ -76,7 +73,7 @@ def _cross_entropy(
     label_smoothing: float,
 ) -> Tensor:
     is_adjusted = scale is not None or margin is not None or bias is not None
-    if is_adjusted and label_smoothing == 0 and is_hard(targets) and _pays_to_fuse(logits):
+    if is_adjusted and label_smoothing == 0 and is_hard(targets) and _pays_to_fuse(logits, scale, margin, bias):
         nll, _ = AdjustedNLL.apply(logits, targets, scale, margin, bias, ignore_index)
         return reduce(nll, reduction, example_weight(nll, weight, targets, ignore_index))
     adjusted = adjust(logits, targets, scale, margin, bias, ignore_index)
@@ -100,9 +97,11 @@ def _cross_entropy(
     return reduce(-(1 - label_smoothing) * sharp - label_smoothing * weighted.sum(1) * log_p.mean(1), reduction)
 
 
-def _pays_to_fuse(logits: Tensor) -> bool:
-    """Say whether the logits are so large that memory traffic outweighs the fixed cost of a Python function."""
-    return logits.numel() >= _LARGE and not torch.compiler.is_compiling()
+def _pays_to_fuse(logits: Tensor, *adjustments: Tensor | float | None) -> bool:
+    """Say whether memory traffic outweighs the fixed cost of a Python function, and only the logits are learned."""
+    if logits.numel() < _LARGE or torch.compiler.is_compiling():
+        return False
+    return not any(isinstance(values, Tensor) and values.requires_grad for values in adjustments)
 
 
 def is_hard(targets: Tensor) -> bool:
