@@ -30,6 +30,20 @@ from torch.utils._pytree import tree_leaves
 from tailwise import losses
 from tailwise.data.longtail import exponential
 
+NOTES = """
+## Reading it
+
+- Bias, weight, scale and margin losses are to be within 1.15 of `F.cross_entropy`. From 2^20 entries on they are
+  faster than it: the softmax is written over the adjusted logits and kept for backward, so forward and backward make
+  two tensors instead of three. Below, the adjustment is one more pass and a call costs about 15 µs of Python, which
+  shows where the whole takes 0.1 ms: `VSLoss` and `LDAMLoss` are above the bound at 1024 × 100.
+- The floor of a bias loss is one pass over the logits more than cross-entropy's own.
+- Losses with a factor per example and class (seesaw, noise, equalization) make that factor: one tensor more.
+- Equalization and its second version are to be 2 times faster than the authors' code and are not: that code neither
+  loops nor scatters, and both are bound by one sigmoid cross-entropy per entry.
+- Overlap, multi-label and ordinal losses are plain torch, several tensors each; `torch.compile` fuses them.
+- All of this is on a CPU; nothing here was measured on a GPU.
+"""
 SHAPES = [(1024, 100), (1024, 10_000), (256, 100_000)]
 
 
@@ -65,8 +79,10 @@ def step(loss, logits, targets):
 
 def medians(candidates, logits, targets, runs):
     times = {name: [] for name in candidates}
+    order = list(candidates.items())
     for _ in range(runs):
-        for name, loss in candidates.items():
+        order = order[1:] + order[:1]  # nobody is always the first after a cold start
+        for name, loss in order:
             start = time.perf_counter()
             step(loss, logits, targets)
             times[name].append(time.perf_counter() - start)
@@ -232,6 +248,7 @@ def main():
     if options.authors:
         beside_authors(options.authors, options.quick)
     a_million_classes(options.quick)
+    print(NOTES)
 
 
 if __name__ == "__main__":

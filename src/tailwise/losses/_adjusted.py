@@ -28,7 +28,7 @@ class BalancedSoftmaxLoss(ClassificationLoss):
     class_counts : (n_classes,)
     **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
 
-    Source: Ren et al., Balanced Meta-Softmax for Long-Tailed Visual Recognition, NeurIPS 2020, equation 4.
+    Source: Ren et al., Balanced Meta-Softmax for Long-Tailed Visual Recognition, NeurIPS 2020.
     Deviates: a class without examples counts as if it had one, so that its loss stays finite.
     """
 
@@ -68,7 +68,7 @@ class VSLoss(ClassificationLoss):
     **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
 
     Source: Kini et al., Label-Imbalanced and Group-Sensitive Classification under Overparameterization, NeurIPS
-    2021, equation 2 and section 3; the scale is one over ``(n_max / n_j)^gamma`` of the authors' code (class_imbalance
+    2021 (VS-loss); the scale is one over ``(n_max / n_j)^gamma`` of the authors' code (class_imbalance
     /losses.py), whose defaults these are. Verified: equals that code.
     Deviates: a class without examples counts as if it had one.
     """
@@ -90,7 +90,7 @@ class CDTLoss(ClassificationLoss):
     **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
 
     Source: Ye et al., Identifying and Compensating for Feature Deviation in Imbalanced Deep Learning, arXiv
-    2001.01385, 2020, equations 4 and 5.
+    2001.01385, 2020 (CDT).
     Deviates: a class without examples counts as if it had one.
     """
 
@@ -113,8 +113,8 @@ class LADELoss(BalancedSoftmaxLoss):
     lam : lambda, the weight of the square that keeps the estimate from drifting
     **options : as for :class:`BalancedSoftmaxLoss`
 
-    Source: Hong et al., Disentangling Label Distribution for Long-tailed Visual Recognition, CVPR 2021, equations 10
-    to 13. Verified: the regulariser equals the authors' loss/LADELoss.py.
+    Source: Hong et al., Disentangling Label Distribution for Long-tailed Visual Recognition, CVPR 2021 (LADER
+    and LADE). Verified: the regulariser equals the authors' loss/LADELoss.py.
     Deviates: a class absent from a batch contributes no mean, as in the authors' code; a class without training
     examples has share 0 of the regulariser.
     """

@@ -40,7 +40,8 @@ class SoftmaxEqualizationLoss(ClassificationLoss):
 
     With rows, a tail class with any share in an example is kept. In ``eval()`` it is cross-entropy.
 
-    Source: Tan et al., Equalization Loss for Long-Tailed Object Recognition, CVPR 2020, equations 7 to 9.
+    Source: Tan et al., Equalization Loss for Long-Tailed Object Recognition, CVPR 2020 (softmax
+    equalization loss).
     """
 
     tail: Tensor
@@ -84,7 +85,7 @@ class SeesawLoss(ClassificationLoss):
     eps : ``p_y`` is taken to be at least this in the compensation factor
     **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
 
-    Source: Wang et al., Seesaw Loss for Long-Tailed Instance Segmentation, CVPR 2021, equations 4 to 8; ``eps`` as in
+    Source: Wang et al., Seesaw Loss for Long-Tailed Instance Segmentation, CVPR 2021; ``eps`` as in
     the authors' code (mmdetection, seesaw_loss.py). Verified: equals that code.
     Deviates: the class counts are known beforehand, where the authors count during training; a class without
     examples counts as if it had one, as in their code. The factors of rows are averaged over the row.
@@ -139,7 +140,7 @@ class EqualizationLoss(ClassificationLoss):
 
     Targets are (batch,) class codes or (batch, n_classes) labels, several of which may be 1.
 
-    Source: Tan et al., Equalization Loss for Long-Tailed Object Recognition, CVPR 2020, equations 3 and 4.
+    Source: Tan et al., Equalization Loss for Long-Tailed Object Recognition, CVPR 2020.
     Verified: equals the authors' code (eql.detectron2, projects/EQL/eql/fast_rcnn.py) on foreground examples.
     Deviates: every example is foreground; there is no background class.
     """
@@ -175,7 +176,7 @@ class EqualizationLossV2(ClassificationLoss):
     The sums are buffers, kept in checkpoints, and grow in ``train()`` only; across processes they are summed.
 
     Source: Tan et al., Equalization Loss v2: A New Gradient Balance Approach for Long-tailed Object Detection, CVPR
-    2021, equations 3 to 6. Verified: equals the authors' code (eqlv2, mmdet/models/losses/eqlv2.py).
+    2021. Verified: equals the authors' code (eqlv2, mmdet/models/losses/eqlv2.py).
     Deviates: a class has weights 1 until it has seen a gradient; there is no background class.
     """
 

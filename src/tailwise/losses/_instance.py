@@ -42,7 +42,7 @@ class InfluenceBalancedLoss(ClassificationLoss):
 
     Called with the features as well: ``loss(logits, targets, features)``. The gradient runs through the quotient.
 
-    Source: Park et al., Influence-Balanced Loss for Imbalanced Visual Classification, ICCV 2021, equations 9 and 11;
+    Source: Park et al., Influence-Balanced Loss for Imbalanced Visual Classification, ICCV 2021;
     ``alpha`` 1000 and ``eps`` as in the authors' code. Verified: equals that code (IB-Loss, losses.py).
     Deviates: the mean is over examples, as in the authors' code, not over class weights. A class without examples
     counts as if it had one. With rows, ``lambda`` is averaged over the row.
@@ -84,7 +84,7 @@ class InstanceWeightedLoss(ClassificationLoss):
     **options : ``ignore_index``, ``reduction``
 
     Source: Sow et al., Dynamic Loss-Based Sample Reweighting for Improved Large Language Model Pretraining, ICLR
-    2025, section 3 (LinUpper, Quadratic, Extremes), with its bound delta at 1, which the temperature subsumes.
+    2025 (LinUpper, Quadratic, Extremes), with its bound delta at 1, which the temperature subsumes.
     Deviates: a batch whose losses are all equal has equal weights. Batches are not gathered across processes.
     """
 
@@ -123,7 +123,7 @@ class DFTLoss(ClassificationLoss):
     **options : ``ignore_index``, ``reduction``
 
     Source: Wu et al., On the Generalization of SFT: A Reinforcement Learning Perspective with Reward Rectification
-    (DFT), arXiv 2508.05629, 2025, equation 9; Zhu et al., Anchored Supervised Fine-Tuning (ASFT), ICLR 2026; the
+    (DFT), arXiv 2508.05629, 2025; Zhu et al., Anchored Supervised Fine-Tuning (ASFT), ICLR 2026; the
     direction of the divergence as in the authors' train_v2.py.
     """
 

@@ -27,8 +27,8 @@ class LDAMLoss(ClassificationLoss):
     scale : multiplies the logits after the margin
     **options : ``weight`` (for deferred re-weighting), ``ignore_index``, ``reduction``, ``label_smoothing``
 
-    Source: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, NeurIPS 2019,
-    equations 13 (margins) and 15 (loss); scale 30 and the normalisation of the margins as in the authors' code.
+    Source: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, NeurIPS 2019;
+    scale 30 and the normalisation of the margins as in the authors' code.
     Verified: equals that code (LDAM-DRW, losses.py).
     Deviates: a class without examples has the margin of the rarest that has some. From a row, each class loses its
     share of its margin.
@@ -82,8 +82,8 @@ class GCLLoss(_NoisyLoss):
     generator : where the noise comes from; None is torch's own, as for dropout
     **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
 
-    Source: Li et al., Long-Tailed Visual Recognition via Gaussian Clouded Logit Adjustment, CVPR 2022, equations 8
-    to 10; sigma 1/3, the clamp and the absolute value as in the authors' code.
+    Source: Li et al., Long-Tailed Visual Recognition via Gaussian Clouded Logit Adjustment, CVPR 2022;
+    sigma 1/3, the clamp and the absolute value as in the authors' code.
     Deviates: a class without examples counts as if it had one.
     """
 
@@ -115,8 +115,8 @@ class BLVLoss(_NoisyLoss):
     generator : where the noise comes from; None is torch's own, as for dropout
     **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
 
-    Source: Wang et al., Balancing Logit Variation for Long-tailed Semantic Segmentation, CVPR 2023, equations 4 and
-    5; the clamp and the absolute value as in the authors' code.
+    Source: Wang et al., Balancing Logit Variation for Long-tailed Semantic Segmentation, CVPR 2023;
+    the clamp and the absolute value as in the authors' code.
     Deviates: a class without examples counts as if it had one.
     """
 

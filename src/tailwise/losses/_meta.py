@@ -37,8 +37,7 @@ def meta_weights(
     -------
     (batch,) weights that sum to 1, or all 0 where no example helps.
 
-    Source: Ren et al., Learning to Reweight Examples for Robust Deep Learning, ICML 2018, equations 8 to 10 and
-    algorithm 1.
+    Source: Ren et al., Learning to Reweight Examples for Robust Deep Learning, ICML 2018, algorithm 1.
 
     Raises
     ------

@@ -124,8 +124,10 @@ class SampledSoftmaxLoss(ChunkedSoftmaxLoss):
             return super()._losses(features, targets)
         draws = torch.rand(self.n_samples, dtype=torch.float64, device=features.device, generator=self.generator)
         sample = torch.searchsorted(self.cumulative, draws).clamp_max(len(self.weight) - 1)
-        own = (features * self.weight[targets]).sum(1, keepdim=True).to(self.log_expected.dtype)
-        others = (features @ self.weight[sample].T).to(self.log_expected.dtype) - self.log_expected[sample]
+        # one look-up, so that backward makes one gradient of the size of the weight
+        own_vectors, vectors = self.weight[torch.cat([targets, sample])].split([len(targets), len(sample)])
+        own = (features * own_vectors).sum(1, keepdim=True).to(self.log_expected.dtype)
+        others = (features @ vectors.T).to(self.log_expected.dtype) - self.log_expected[sample]
         if self.bias is not None:
             own, others = own + self.bias[targets][:, None], others + self.bias[sample]
         others = others.masked_fill(sample == targets[:, None], -torch.inf)

@@ -37,8 +37,7 @@ class AsymmetricLoss(ClassificationLoss):
 
     Targets are (batch,) class codes or (batch, n_classes) labels, several of which may be 1.
 
-    Source: Ridnik et al., Asymmetric Loss For Multi-Label Classification, ICCV 2021, equations 4 to 7; the defaults
-    are the paper's.
+    Source: Ridnik et al., Asymmetric Loss For Multi-Label Classification, ICCV 2021 (ASL).
     """
 
     def __init__(
@@ -85,10 +84,8 @@ class DistributionBalancedLoss(ClassificationLoss):
 
     Targets are (batch,) class codes or (batch, n_classes) labels, several of which may be 1.
 
-    Source: Wu et al., Distribution-Balanced Loss for Multi-Label Classification in Long-Tailed Datasets, ECCV 2020,
-    equations 4, 5, 8 and 9.
-    Deviates: the shift is not divided by ``lam``, as in the paper and unlike the authors' code, and the focal loss is
-    not doubled. A class without examples counts as if it had one, and one that all examples have as if one had not.
+    Source: Wu et al., Distribution-Balanced Loss for Multi-Label Classification in Long-Tailed Datasets, ECCV 2020.
+    Deviates: the shift is not divided by ``lam`` and the focal loss not doubled, as they are in the authors' code. A class without examples counts as if it had one, and one that all examples have as if one had not.
     An example without any class has the weights of ``w_j = 1``.
     """
 

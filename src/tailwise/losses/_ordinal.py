@@ -25,7 +25,7 @@ def smoothed_counts(class_counts: ArrayLike, sigma: float = 2.0) -> NDArray[np.f
     class_counts : (n_classes,) in the order of the classes
     sigma : deviation of the kernel, in classes; 0 returns the counts
 
-    Source: Yang et al., Delving into Deep Imbalanced Regression, ICML 2021, equation 2. The ends are reflected, so
+    Source: Yang et al., Delving into Deep Imbalanced Regression, ICML 2021. The ends are reflected, so
     that the counts keep their sum.
     """
     counts = check_counts(class_counts)
@@ -42,7 +42,7 @@ class SmoothedDensityLoss(ClassificationLoss):
     scheme : see :func:`tailwise.counts.class_weights`
     **options : ``ignore_index``, ``reduction``, ``label_smoothing``
 
-    Source: Yang et al., Delving into Deep Imbalanced Regression, ICML 2021, equation 2 and section 3.1.
+    Source: Yang et al., Delving into Deep Imbalanced Regression, ICML 2021 (LDS).
     """
 
     def __init__(
@@ -63,8 +63,8 @@ class CumulativeLoss(ClassificationLoss):
 
     The logits are (batch, n_classes) with column 0 unused, so that column ``k`` belongs to class ``k``.
 
-    Source: Faletto and Bien, Predicting Rare Events by Shrinking Towards Proportional Odds (PRESTO), ICML 2023,
-    equations 2 and 8; its penalty is :func:`presto_penalty`.
+    Source: Faletto and Bien, Predicting Rare Events by Shrinking Towards Proportional Odds (PRESTO), ICML 2023;
+    its penalty is :func:`presto_penalty`.
     Deviates: adjacent cumulative logits count as at least 1e-6 apart, so that the loss is finite where they cross.
     """
 
@@ -86,8 +86,8 @@ def presto_penalty(weight: Tensor) -> Tensor:
     ----------
     weight : (n_classes, width) of the linear layer under :class:`CumulativeLoss`; row 0 is unused
 
-    Source: Faletto and Bien, Predicting Rare Events by Shrinking Towards Proportional Odds (PRESTO), ICML 2023,
-    equation 8. All differences at 0 are proportional odds.
+    Source: Faletto and Bien, Predicting Rare Events by Shrinking Towards Proportional Odds (PRESTO), ICML 2023.
+    All differences at 0 are proportional odds.
     """
     if weight.ndim != 2 or len(weight) < 2:
         raise TailwiseError(f"weight must be (n_classes, width) with two classes or more; got {tuple(weight.shape)}.")

@@ -22,8 +22,8 @@ class DiceLoss(ClassificationLoss):
     smooth : keeps classes that the example has not in the loss
     **options : ``ignore_index``, ``reduction``; the mean is over examples, the classes are summed
 
-    Source: Li et al., Dice Loss for Data-imbalanced NLP Tasks, ACL 2020, equation 13, summed over the classes of a
-    softmax as in its section 3.
+    Source: Li et al., Dice Loss for Data-imbalanced NLP Tasks, ACL 2020 (DSC), summed over the classes of a
+    softmax.
     """
 
     def __init__(self, alpha: float = 0.6, smooth: float = 1.0, **options: Any) -> None:
@@ -53,7 +53,7 @@ class TverskyLoss(ClassificationLoss):
     smooth : keeps classes that the example has not in the loss
     **options : ``ignore_index``, ``reduction``; the mean is over examples, the classes are summed
 
-    Source: Li et al., Dice Loss for Data-imbalanced NLP Tasks, ACL 2020, equation 11, after Tversky, Psychological
+    Source: Li et al., Dice Loss for Data-imbalanced NLP Tasks, ACL 2020, after Tversky, Psychological
     Review 1977.
     """
 

@@ -21,7 +21,7 @@ class NormalisedSoftmaxLoss(ClassificationLoss):
 
     The logits are cosines between features and class vectors, those of a cosine classifier without scale.
 
-    Source: Zhai and Wu, Classification is a Strong Baseline for Deep Metric Learning, BMVC 2019, equation 3
+    Source: Zhai and Wu, Classification is a Strong Baseline for Deep Metric Learning, BMVC 2019
     (normalised softmax, temperature 0.05), used for unseen classes in Hyperspherical embedding for novel class
     classification.
     """
@@ -69,7 +69,7 @@ class ZLoss(ClassificationLoss):
     **options : ``ignore_index``, ``reduction``
 
     Source: de Brébisson and Vincent, The Z-loss: a shift and scale invariant classification loss belonging to the
-    Spherical Family, arXiv 1604.08859, 2016, equation 6. The paper tunes ``a`` and ``b`` to the rank that matters; with
+    Spherical Family, arXiv 1604.08859, 2016. The paper tunes ``a`` and ``b`` to the rank that matters; with
     k classes no standardised logit exceeds the root of k - 1, so ``b`` should stay below that.
     Deviates: the deviation is at least 1e-6. A row gives the sum over classes of each one's share of its own loss.
     """
