@@ -9,6 +9,7 @@ from .images import read_folder as read_folder
 from .images import read_paths as read_paths
 from .labels import encode_labels as encode_labels
 from .load import load as load
+from .load import stream as stream
 from .longtail import indices_hash as indices_hash
 from .longtail import make_long_tailed as make_long_tailed
 from .splits import single_example_classes as single_example_classes

@@ -32,6 +32,7 @@ class Dataset:
     class_labels : (n_classes,) the labels as they stand in the data, in code order: strings, integers, booleans, floats
     ids : (n,) what identifies each row: its number from 0, a column's value, or a file's path
     name : where the data came from
+    column : the table's column that the images or texts stood in, where there is one
     notes : what reading did that a person may want to know, a line each
     """
 
@@ -41,6 +42,7 @@ class Dataset:
     class_labels: NDArray[Any]
     ids: NDArray[Any]
     name: str = "data"
+    column: str | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -42,7 +42,7 @@ def as_dataset(X: Any, y: ArrayLike | None = None, *, kind: Kind | None = None, 
         kind, inputs = _inputs(X, kind)
         ids = np.arange(inputs.shape[0])
     labels, class_labels = (None, np.array([], dtype=str)) if y is None else encode_labels(y, where="y")
-    return Dataset(kind, inputs, labels, class_labels, ids, name, notes)
+    return Dataset(kind, inputs, labels, class_labels, ids, name, notes=notes)
 
 
 def take(inputs: Any, indices: ArrayLike) -> Any:

@@ -39,7 +39,8 @@ def encode_labels(
     Raises
     ------
     TailwiseError
-        If the labels are not one row of names or numbers, all are missing, or one is not among the known classes.
+        If the labels are not one row of names or numbers, all are missing (and no classes known), or one is not among
+        the known classes.
     """
     places, distinct = _factorise(values, where)
     absent = np.array([_is_missing(label) for label in distinct.tolist()], dtype=bool)

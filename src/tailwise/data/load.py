@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from tailwise.data.dataset import Dataset, Kind
 from tailwise.data.frames import text_column, texts
 from tailwise.data.labels import encode_labels
 from tailwise.data.paths import existing, require_columns, table_format
-from tailwise.data.tables import scan
+from tailwise.data.tables import batches, scan
 from tailwise.errors import TailwiseError
 
 if TYPE_CHECKING:
@@ -74,6 +74,46 @@ def load(
     return data
 
 
+def stream(
+    path: str | Path,
+    target: str | None = None,
+    *,
+    kind: Kind,
+    column: str | None = None,
+    id: str | None = None,
+    image_size: int | None = None,
+    classes: Sequence[Any] | NDArray[Any] | None = None,
+    rows: int = 16384,
+) -> Iterator[Dataset]:
+    """Read new data for a model in batches, in memory that does not grow with the table. Class folders come whole.
+
+    Parameters
+    ----------
+    path, target, id, image_size, classes : as for :func:`load`
+    kind, column : what the training data held, and in which column, as its :class:`Dataset` says
+    rows : of a batch
+
+    Raises
+    ------
+    TailwiseError
+        As :func:`load`.
+    """
+    path = existing(path)
+    if path.is_dir() and table_format(path) is None:
+        yield load(path, kind=kind, image_size=image_size, classes=classes)
+        return
+    known = None if classes is None else np.asarray(classes)
+    text, image = (column if kind == wanted else None for wanted in ("text", "image"))
+    wanted = [name for name in (target, text, image, id) if name is not None]
+    as_text = [name for name in (target, id) if name is not None]
+    require_columns(scan(path, as_text=as_text).collect_schema().names(), wanted, str(path))
+    seen = 0
+    for frame in batches(path, rows, as_text=as_text):
+        part = _rows(path, frame, target, kind, text, image, id, image_size, known)
+        yield replace(part, ids=part.ids + seen) if id is None else part
+        seen += frame.height
+
+
 def _column(target: str | None) -> str:
     return "" if target is None else f", column {target!r},"
 
@@ -98,7 +138,21 @@ def _table(
         frame = lazy.collect()
     if frame.height == 0:
         raise TailwiseError(f"{path} has columns but no rows.")
+    return _rows(path, frame, target, kind, text, image, id, image_size, known)
 
+
+def _rows(
+    path: Path,
+    frame: pl.DataFrame,
+    target: str | None,
+    kind: Kind | None,
+    text: str | None,
+    image: str | None,
+    id: str | None,
+    image_size: int | None,
+    known: NDArray[Any] | None,
+) -> Dataset:
+    wanted = [column for column in (target, text, image, id) if column is not None]
     labels, class_labels = None, np.array([], dtype=str)
     notes: tuple[str, ...] = ()
     if target is not None:
@@ -120,7 +174,7 @@ def _table(
             *notes,
             f"columns beside {column!r} are not used: {', '.join(others[:5])}{', ...' * (len(others) > 5)}.",
         )
-    return Dataset(kind, inputs, labels, class_labels, ids, path.name, notes)
+    return Dataset(kind, inputs, labels, class_labels, ids, path.name, column, notes)
 
 
 def _kind(
@@ -233,4 +287,4 @@ def _texts(root: Path) -> Dataset:
     if empty:
         notes.append(f"{len(empty)} class folders have no texts and were left out: {', '.join(empty[:5])}.")
     ids = np.array([file.relative_to(root).as_posix() for file in wanted])
-    return Dataset("text", documents, labels.astype(np.int64), classes, ids, root.name, tuple(notes))
+    return Dataset("text", documents, labels.astype(np.int64), classes, ids, root.name, notes=tuple(notes))

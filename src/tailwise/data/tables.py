@@ -55,12 +55,14 @@ def scan(path: str | Path, *, as_text: Collection[str] = ()) -> pl.LazyFrame:
     return frame
 
 
-def batches(path: str | Path, rows: int = 65536, *, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
+def batches(
+    path: str | Path, rows: int = 65536, *, columns: Collection[str] | None = None, as_text: Collection[str] = ()
+) -> Iterator[pl.DataFrame]:
     """Stream a table in order, ``rows`` rows at a time, in memory that does not grow with the file.
 
     Parameters
     ----------
-    path : as for :func:`scan`
+    path, as_text : as for :func:`scan`
     rows : rows of a batch; the last one is shorter
     columns : read these only; all by default
 
@@ -69,7 +71,7 @@ def batches(path: str | Path, rows: int = 65536, *, columns: Collection[str] | N
     TailwiseError
         As :func:`scan`; a file that turns out broken halfway raises when that part is reached.
     """
-    frame = scan(path)
+    frame = scan(path, as_text=as_text)
     if columns is not None:
         require_columns(frame.collect_schema().names(), columns, str(path))
         frame = frame.select(list(columns))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tailwise import __version__
+from tailwise.engine.stage import Task
 from tailwise.estimators._compare import Comparison
 from tailwise.estimators._objective import Objective
 from tailwise.recipes import Recipe
@@ -18,7 +19,12 @@ _PACKAGES = ("numpy", "scipy", "scikit-learn", "pandas", "polars", "skrub", "tor
 
 
 def model_card(
-    recipe: Recipe, comparison: Comparison, objective: Objective, learner: dict[str, Any], data: dict[str, Any]
+    recipe: Recipe,
+    task: Task,
+    comparison: Comparison,
+    objective: Objective,
+    learner: dict[str, Any],
+    data: dict[str, Any],
 ) -> dict[str, Any]:
     """Return what was trained, on what, how it was chosen, and with which versions, as plain data.
 
@@ -26,14 +32,18 @@ def model_card(
     ----------
     learner : what the learner says of itself: kind, parameter count, epochs, augmentation
     data : number of rows, subset hash, seed
+
+    ``prior_corrected`` says whether training re-balanced the classes, so that probabilities were moved back to the
+    training prior.
     """
-    chosen = next(row for row in comparison.rows if row.status == "selected")
+    corrected = not np.allclose(recipe.learned_prior(task), task.class_prior)
     return {
         "recipe": recipe.name,
-        "settings": chosen.settings,
+        "settings": asdict(recipe),  # type: ignore[call-overload]
         "paper": recipe.paper,
         "learner": learner,
         "data": data,
+        "prior_corrected": corrected,
         "objective": objective.name,
         "comparison": [row.to_dict() for row in comparison.rows],
         "versions": {"tailwise": __version__, "python": platform.python_version(), **_versions()},
@@ -48,13 +58,3 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def sentence(recipe: Recipe, learned: NDArray[np.float64], prior: NDArray[np.float64]) -> str:
-    """Say in a sentence whether the probabilities were moved back to the training prior."""
-    if np.allclose(learned, prior):
-        return "Training did not re-balance the classes, so the probabilities needed no prior correction."
-    return (
-        f"{recipe.name} trains as if the classes had other shares; the probabilities were moved back to the training "
-        "prior, so that they say how often a class really occurs there."
-    )

@@ -41,7 +41,7 @@ class Chains:
         return posthoc.softmax(posthoc.apply(self.probability, scores))
 
     def under(self, shift: posthoc.Step) -> Chains:
-        """Return the chains for another prior: probabilities moved by ``shift``, and decisions that follow from them."""
+        """Return the chains for another prior: probabilities moved by ``shift``, and the decisions they ask for."""
         moved = (*self.probability, shift)
         return Chains(moved, moved, self.cost)
 

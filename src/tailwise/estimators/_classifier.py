@@ -14,18 +14,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from tailwise import posthoc
-from tailwise.counts import class_counts
 from tailwise.data import Dataset, as_dataset, stratified_folds, stratified_split
 from tailwise.errors import TailwiseError
 from tailwise.estimators._cache import Cache, digest
-from tailwise.estimators._card import model_card
-from tailwise.estimators._chains import fit_chains
 from tailwise.estimators._compare import Clock, Fold, compare, seconds
 from tailwise.estimators._defaults import default_encoder, default_estimator, learner_kind, network_learner
 from tailwise.estimators._learners import EstimatorLearner
 from tailwise.estimators._model import Model, Prior
 from tailwise.estimators._objective import as_objective
+from tailwise.estimators._training import Training
 from tailwise.recipes import Recipe
 from tailwise.recipes import recipe as find_recipe
 
@@ -42,6 +39,10 @@ CANDIDATES = {
 }
 
 
+#: Options that change no result, so that a fit may be resumed with others.
+_NO_MATTER = {"verbose", "work_dir", "time_budget", "baseline", "recipe"}
+
+
 class TailClassifier(ClassifierMixin, BaseEstimator):
     """A classifier for long-tailed data: any recipe, or the best of them, on tables, images, text or arrays.
 
@@ -53,16 +54,17 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
     backbone : train networks instead: ``"mlp"``, ``"resnet32"``, a timm name, or a function that returns an
         ``nn.Module`` with ``out_features``. The default for images is ``"resnet32"``
     objective : what the choice and the thresholds are for: ``"balanced_accuracy"``, ``"macro_f1"``,
-        ``"few_shot_accuracy"``, ``"worst_class"``, ``"g_mean"``, ``"accuracy"``, any scikit-learn scorer or its name, or an
-        (n_classes, n_classes) cost matrix (rows: true class)
-    cv : number of folds, or the share to hold out once. By default 3 folds for estimators, a fifth for networks
+        ``"few_shot_accuracy"``, ``"worst_class"``, ``"g_mean"``, ``"accuracy"``, a scikit-learn scorer or its name, or
+        an (n_classes, n_classes) cost matrix (rows: true class)
+    cv : number of folds, or the share to hold out once. By default 3 folds, for images a fifth
     coverage : share of examples whose true class a prediction set shall hold
     time_budget : seconds, or ``"90s"``, ``"10m"``, ``"2h"``; None is no limit
     epochs, batch_size, learning_rate : of networks; None is the default for the kind of data
     precision, devices : of networks, as in Lightning Fabric
     work_dir : folder for checkpoints and held-out scores; a fit that was killed goes on from there
+    baseline : also train the plain learner on everything, as ``baseline_``, to measure what the choice gains
     random_state : seed
-    verbose : 1 tells what is being fitted
+    verbose : 1 tells what is being fitted, or a function of one line that is told
 
     Attributes
     ----------
@@ -71,6 +73,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
     comparison_ : list of rows, one a recipe, with the held-out objective and its interval
     recipe_ : the recipe that was chosen
     model_ : the :class:`tailwise.estimators.Model`, which saves and loads
+    baseline_ : the plain learner as a Model, where ``baseline`` asked for it
     n_features_in_, feature_names_in_ : as in scikit-learn
 
     Notes
@@ -101,8 +104,9 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         precision: str = "32-true",
         devices: Any = "auto",
         work_dir: str | Path | None = None,
+        baseline: bool = False,
         random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
+        verbose: int | Callable[[str], None] = 0,
     ) -> None:
         self.recipe = recipe
         self.estimator = estimator
@@ -117,6 +121,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         self.precision = precision
         self.devices = devices
         self.work_dir = work_dir
+        self.baseline = baseline
         self.random_state = random_state
         self.verbose = verbose
 
@@ -130,47 +135,30 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         y : (n,) labels; missing ones (None, NaN) are left out of the training
         """
         clock = Clock(seconds(self.time_budget))
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        data = self._training_data(X, y)
-        labels, counts = data.labels, data.class_counts
-        objective = as_objective(self.objective, len(counts))
-        kind = learner_kind(self.estimator, self.backbone, data.kind)
-        candidates = self._candidates(kind)
-        base = self.estimator if self.estimator is not None else default_estimator(data.kind)
-        encoder = default_encoder(data.kind, kind, base)
-        inputs = encoder.fit_transform(data.inputs)
-        learner = EstimatorLearner(base) if kind == "estimator" else self._network_learner(inputs)
-
-        task = learner.task(counts, objective.confusion)
-        folds = self._folds(labels, kind, seed)
-        cache = Cache(self.work_dir, {"options": repr(self), "seed": seed, "data": digest(labels, inputs)})
-
-        def fit_fold(training: Recipe, number: int) -> NDArray[np.float32]:
-            train, held_out = folds[number]
-            key = f"{training.name}-fold{number + 1}"
-            scores = cache.scores(key)
-            if scores is None:
-                self._tell(f"{training.name}, fold {number + 1} of {len(folds)}")
-                fold_task = learner.task(class_counts(labels[train], len(counts)), objective.confusion)
-                fitted = learner.fit(training, fold_task, inputs[train], labels[train], seed, cache.checkpoints(key))
-                scores = fitted.scores(inputs[held_out])
-                cache.keep(key, scores)
-            return scores
-
-        comparison = compare(candidates, fit_fold, task, labels, folds, objective, seed=seed, clock=clock)
-        chosen, held_labels = comparison.recipe, labels[comparison.seen]
-        self._tell(f"{chosen.name}, on all {len(labels):,} examples")
-        fitted = learner.fit(chosen.training, task, inputs, labels, seed, cache.checkpoints(f"{chosen.name}-all"))
-        chains = fit_chains(chosen, task, comparison.scores, held_labels, objective)
-        sets = posthoc.ConformalSets.fit(chains.predict_proba(comparison.scores), held_labels, coverage=self.coverage)
-
-        self.classes_ = data.class_labels
-        self.class_counts_ = counts
+        training = self._training(self._training_data(X, y))
+        candidates = self._candidates(training.learner.kind)
+        plain = find_recipe("cross-entropy")
+        comparison = compare(
+            candidates,
+            training.held_out_scores,
+            training.task,
+            training.labels,
+            training.folds,
+            training.objective,
+            reference=plain if self.baseline else None,
+            seed=training.seed,
+            clock=clock,
+        )
+        chosen = comparison.winner
+        fitted = training.on_everything(chosen.training)
+        self.classes_ = training.data.class_labels
+        self.class_counts_ = training.data.class_counts
         self.comparison_ = comparison.rows
         self.recipe_ = chosen
-        facts = {"rows": len(labels), "hash": digest(labels, inputs)[:16], "seed": seed}
-        card = model_card(chosen, comparison, objective, learner.describe(fitted), facts)
-        self.model_ = Model(self.classes_, counts, data.kind, encoder, fitted, chains, sets, card)
+        self.model_ = training.model(chosen, fitted, comparison)
+        if self.baseline:
+            plainly = fitted if chosen.training == plain else training.on_everything(plain)
+            self.baseline_ = training.model(plain, plainly, comparison)
         return self
 
     def predict(self, X: Any, prior: Prior = "train") -> NDArray[Any]:
@@ -211,7 +199,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         """Return inputs in the form that the encoder was fitted on."""
         if self.model_.kind == "array":
             X = validate_data(self, X, reset=False, dtype="numeric", accept_sparse="csr", ensure_all_finite="allow-nan")
-        return as_dataset(X, kind=self.model_.kind).inputs
+        return as_dataset(X, kind=self.model_.kind).inputs  # type: ignore[arg-type]
 
     def _network_learner(self, inputs: Any) -> Any:
         return network_learner(
@@ -222,13 +210,39 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             learning_rate=self.learning_rate,
             devices=self.devices,
             precision=self.precision,
-            progress=bool(self.verbose),
+            progress=bool(self.verbose) and not callable(self.verbose),
         )
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the model folder; :func:`tailwise.load_model` reads it."""
         check_is_fitted(self)
         self.model_.save(path, force=force)
+
+    def _training(self, data: Dataset) -> Training:
+        """Encode the data and set up the learner, the folds and the cache."""
+        labels = np.asarray(data.labels)
+        kind = learner_kind(self.estimator, self.backbone, data.kind)
+        base = self.estimator if self.estimator is not None else default_estimator(data.kind)
+        encoder = default_encoder(data.kind, kind, base)
+        inputs = encoder.fit_transform(data.inputs)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        identity = {"options": self._identity(), "seed": seed, "data": digest(labels, inputs)}
+        return Training(
+            data=data,
+            labels=labels,
+            encoder=encoder,
+            inputs=inputs,
+            learner=EstimatorLearner(base) if kind == "estimator" else self._network_learner(inputs),
+            objective=as_objective(self.objective, data.n_classes, self.coverage),
+            folds=self._folds(labels, data.kind, seed),
+            seed=seed,
+            cache=Cache(self.work_dir, identity),
+            tell=self._tell,
+        )
+
+    def _identity(self) -> dict[str, str]:
+        """Return the options that a result depends on."""
+        return {name: repr(value) for name, value in self.get_params(deep=False).items() if name not in _NO_MATTER}
 
     def _candidates(self, kind: str) -> list[Recipe]:
         """Return the recipes to compare, the baseline first."""
@@ -248,9 +262,9 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
                 raise TailwiseError(f"recipe {candidate.name!r} needs {other}.")
         return found
 
-    def _folds(self, labels: NDArray[np.int64], kind: str, seed: int) -> list[Fold]:
+    def _folds(self, labels: NDArray[np.int64], data_kind: str, seed: int) -> list[Fold]:
         """Return the folds for the comparison; examples that are alone in their class are always trained on."""
-        cv = self.cv if self.cv is not None else (3 if kind == "estimator" else 0.2)
+        cv = self.cv if self.cv is not None else (0.2 if data_kind == "image" else 3)
         if isinstance(cv, float):
             folds = [stratified_split(labels, cv, seed)]
         else:
@@ -260,7 +274,9 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         return folds
 
     def _tell(self, line: str) -> None:
-        if self.verbose:
+        if callable(self.verbose):
+            self.verbose(line)
+        elif self.verbose:
             print(line, file=sys.stderr)
 
     def __sklearn_tags__(self) -> Any:

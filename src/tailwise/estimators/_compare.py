@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from dataclasses import field as dataclass_field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,7 +43,7 @@ class Row:
     score: float | None = None
     low: float | None = None
     high: float | None = None
-    folds: list[float] = field(default_factory=list)
+    folds: list[float] = dataclass_field(default_factory=list)
     seconds: float = 0.0
     status: str = "compared"
 
@@ -52,20 +54,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The rows of all recipes, the winner, and its scores for the examples held out of its training.
+    """The rows of all recipes, the winner, and what each said of the examples held out of its training.
 
     Attributes
     ----------
-    rows : in the order of the recipes given
-    recipe : the winner
-    seen : (m,) indices of the held-out examples
-    scores : (m, n_classes) the winner's scores for them
+    rows : in the order of the recipes, the reference first
+    winner : the recipe with the best objective
+    held_out : recipe -> (m,) indices of examples and (m, n_classes) scores for them
     """
 
     rows: list[Row]
-    recipe: Recipe
-    seen: NDArray[np.intp]
-    scores: NDArray[np.float32]
+    winner: Recipe
+    held_out: dict[Recipe, tuple[NDArray[np.intp], NDArray[np.float32]]]
 
 
 def seconds(duration: float | str | None) -> float | None:
@@ -112,7 +112,8 @@ def compare(
     folds: Sequence[Fold],
     objective: Objective,
     *,
-    seed: int,
+    reference: Recipe | None = None,
+    seed: int = 0,
     clock: Clock,
 ) -> Comparison:
     """Fit every recipe on the same folds and choose the one with the best held-out objective.
@@ -122,9 +123,12 @@ def compare(
 
     Parameters
     ----------
+    recipes : to choose from
     fit_fold : trains a recipe on a fold's training part and returns its scores for the fold's held-out part
+    reference : a recipe to compare with; it is chosen only if it is among the recipes
     """
-    entrants = [_Entrant(recipe, task, labels, objective) for recipe in recipes]
+    field = recipes if reference is None or reference in recipes else [reference, *recipes]
+    entrants = [_Entrant(recipe, task, labels, objective) for recipe in field]
     scores: dict[Recipe, NDArray[np.float32]] = {}
     for number, (train, held_out) in enumerate(folds):
         refit = len(labels) / len(train)
@@ -136,20 +140,21 @@ def compare(
                 if number + len(scores) > 1 and not clock.has_room(1 + refit):
                     entrant.row.status = f"no time left after fold {number}" if number else "not started: no time left"
                     continue
-                scores[training][held_out], seconds = clock.timed(lambda t=training, n=number: fit_fold(t, n))
+                scores[training][held_out], seconds = clock.timed(partial(fit_fold, training, number))
                 entrant.row.seconds += seconds
             entrant.add_fold(held_out, scores[training])
         if number + 1 < len(folds):
             _drop_losers(entrants)
     for entrant in entrants:
         entrant.summarise(np.random.default_rng(seed))
-    contenders = [e for e in entrants if e.row.folds and not e.row.status.startswith("dropped")]
-    folds_done = max(len(e.row.folds) for e in contenders)
-    winner = max((e for e in contenders if len(e.row.folds) == folds_done), key=lambda e: e.score())
+    contenders = [e for e in entrants if e.recipe in recipes and e.row.folds and not e.row.status.startswith("dropped")]
+    folds_done = max((len(e.row.folds) for e in contenders), default=0)
+    winner = max((e for e in contenders if len(e.row.folds) == folds_done), key=lambda e: e.score(), default=None)
+    if winner is None:
+        raise TailwiseError("there was no time to fit any recipe on a fold: give more time, or fewer rows.")
     winner.row.status = "selected"
-    return Comparison(
-        [e.row for e in entrants], winner.recipe, winner.seen, scores[winner.recipe.training][winner.seen]
-    )
+    answers = {e.recipe: (e.seen, scores[e.recipe.training][e.seen]) for e in entrants if e.row.folds}
+    return Comparison([e.row for e in entrants], winner.recipe, answers)
 
 
 def _running(entrant: _Entrant) -> bool:

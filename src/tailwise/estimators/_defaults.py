@@ -89,14 +89,14 @@ def network_learner(
     is_image = inputs.ndim == 4
     default_epochs, default_batch, default_rate = _TRAINING["image" if is_image else "other"]
     rate = learning_rate or default_rate
-    name = backbone if backbone is not None else "resnet32"
+    backbone = backbone if backbone is not None else "resnet32"
     architecture: dict[str, Any] | None = None
-    if isinstance(name, str):
-        width = inputs.shape[-1]
-        arguments = {"resnet32": {"in_channels": width}, "mlp": {"in_features": width}}.get(name, {"in_chans": width})
-        architecture = {"name": name, **arguments}
+    if isinstance(backbone, str):
+        width = {"mlp": "in_features", "resnet32": "in_channels"}.get(backbone, "in_chans")
+        architecture = {"name": backbone, width: inputs.shape[-1]}
+        backbone = partial(build_backbone, **architecture)
     return NetworkLearner(
-        backbone=partial(build_backbone, **architecture) if architecture is not None else name,
+        backbone=backbone,
         architecture=architecture,
         epochs=epochs or default_epochs,
         batch_size=batch_size or default_batch,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 
 from tailwise.engine.stage import Task
+from tailwise.errors import TailwiseError
 from tailwise.recipes import Recipe
 
 _LOG_FLOOR = float(np.log(np.finfo(np.float32).tiny))
@@ -60,7 +61,7 @@ class EstimatorLearner:
         _seed(estimator, seed)
         return FittedEstimator(estimator.fit(inputs, labels), task.n_classes)
 
-    def describe(self, fitted: FittedEstimator) -> dict[str, Any]:
+    def describe(self, fitted: Any) -> dict[str, Any]:
         """Return what a model card says of the learner."""
         return {"kind": self.kind, "estimator": type(self.base).__name__, "settings": repr(self.base)}
 
@@ -112,9 +113,12 @@ class FittedNetwork:
         from tailwise.nn import build_backbone, build_network
 
         architecture = description["backbone"]
-        if architecture is None and backbone is None:
+        if architecture is not None:
+            built = build_backbone(**architecture)
+        elif backbone is not None:
+            built = backbone()
+        else:
             raise TailwiseError("this model has a backbone of your own: give the function that builds it as backbone=.")
-        built = build_backbone(**architecture) if architecture is not None else backbone()
         return cls(build_network(built, description["head"], weights), architecture)
 
 
@@ -173,7 +177,7 @@ class NetworkLearner:
         )
         return FittedNetwork(network, self.architecture)
 
-    def describe(self, fitted: FittedNetwork) -> dict[str, Any]:
+    def describe(self, fitted: Any) -> dict[str, Any]:
         """Return what a model card says of the learner."""
         return {
             "kind": self.kind,

@@ -149,6 +149,7 @@ class Model:
         """
         folder = storage.read_folder(path, kind="model")
         model = folder.documents["model"]
+        learner: FittedEstimator | FittedNetwork
         if model["learner"] == "network":
             learner = FittedNetwork.rebuild(model["network"], folder.tensors("network"), backbone)
         else:

@@ -28,12 +28,14 @@ class Objective:
         scikit-learn scorer is the objective they are tuned for balanced accuracy, since a scorer cannot be
     cost : (n_classes, n_classes) cost of predicting column j when row i is true, or None
     scorer : a scikit-learn scorer, or None
+    coverage : share of examples whose true class a prediction set shall hold
     """
 
     name: str
     confusion: ConfusionScore
     cost: NDArray[np.float64] | None = None
     scorer: Callable[..., float] | None = None
+    coverage: float = 0.9
 
     def score(
         self,
@@ -66,7 +68,7 @@ class _Predicted(ClassifierMixin, BaseEstimator):
         return self.proba[X[:, 0]]
 
 
-def as_objective(objective: Any, n_classes: int) -> Objective:
+def as_objective(objective: Any, n_classes: int, coverage: float = 0.9) -> Objective:
     """Return the objective that a name, a cost matrix or a scikit-learn scorer stands for.
 
     Raises
@@ -74,17 +76,17 @@ def as_objective(objective: Any, n_classes: int) -> Objective:
     TailwiseError
         If the name is unknown (the nearest is suggested), or the cost matrix has the wrong shape or bad numbers.
     """
-    if isinstance(objective, Objective):
-        return objective
     if callable(objective):
         name = getattr(getattr(objective, "_score_func", objective), "__name__", "scorer")
-        return Objective(name, OBJECTIVES["balanced_accuracy"], scorer=objective)
+        return Objective(name, OBJECTIVES["balanced_accuracy"], scorer=objective, coverage=coverage)
     if isinstance(objective, str):
         if objective in OBJECTIVES:
-            return Objective(objective, OBJECTIVES[objective])
+            return Objective(objective, OBJECTIVES[objective], coverage=coverage)
         known = get_scorer_names()
         if objective in known:
-            return Objective(objective, OBJECTIVES["balanced_accuracy"], scorer=get_scorer(objective))
+            return Objective(
+                objective, OBJECTIVES["balanced_accuracy"], scorer=get_scorer(objective), coverage=coverage
+            )
         raise TailwiseError(
             f"there is no objective {objective!r}.{nearest(objective, [*OBJECTIVES, *known])} "
             f"Use {', '.join(OBJECTIVES)}, a cost matrix or a scikit-learn scorer."
@@ -98,4 +100,4 @@ def as_objective(objective: Any, n_classes: int) -> Objective:
     def mean_cost(confusion: NDArray[Any], class_counts: NDArray[np.int64]) -> float:
         return -float((confusion * cost).sum() / confusion.sum())
 
-    return Objective("expected cost (negative)", mean_cost, cost=cost)
+    return Objective("expected cost (negative)", mean_cost, cost=cost, coverage=coverage)

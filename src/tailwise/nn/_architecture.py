@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import nn
@@ -14,7 +14,7 @@ from tailwise.nn._network import Identity, Network
 from tailwise.nn._resnet import resnet32
 from tailwise.nn._timm import timm_backbone
 
-_BACKBONES = {"mlp": MLP, "resnet32": resnet32, "identity": Identity}
+_BACKBONES: dict[str, Callable[..., nn.Module]] = {"mlp": MLP, "resnet32": resnet32, "identity": Identity}
 
 
 def build_backbone(name: str, **arguments: Any) -> nn.Module:

@@ -1,0 +1,88 @@
+"""One data set, encoded, and the learner that recipes train on it: fold by fold, then on everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise import posthoc
+from tailwise.counts import class_counts
+from tailwise.data import Dataset
+from tailwise.engine.stage import Task
+from tailwise.estimators._cache import Cache, digest
+from tailwise.estimators._card import model_card
+from tailwise.estimators._chains import fit_chains
+from tailwise.estimators._compare import Comparison, Fold
+from tailwise.estimators._learners import EstimatorLearner, FittedEstimator, FittedNetwork, NetworkLearner
+from tailwise.estimators._model import Model
+from tailwise.estimators._objective import Objective
+from tailwise.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Training:
+    """What all fits of one data set share.
+
+    Attributes
+    ----------
+    data : labelled rows
+    labels : (n,) their class codes
+    encoder, inputs : fitted, and what it made of the data
+    learner : what recipes train
+    objective : what decisions are for
+    folds : train and held-out indices
+    seed : of every fit
+    cache : of what is finished
+    tell : is told a line before each fit
+    """
+
+    data: Dataset
+    labels: NDArray[np.int64]
+    encoder: Any
+    inputs: Any
+    learner: EstimatorLearner | NetworkLearner
+    objective: Objective
+    folds: list[Fold]
+    seed: int
+    cache: Cache
+    tell: Callable[[str], None]
+
+    @property
+    def task(self) -> Task:
+        """What a recipe may know of the whole."""
+        return self.learner.task(self.data.class_counts, self.objective.confusion)
+
+    def held_out_scores(self, recipe: Recipe, number: int) -> NDArray[np.float32]:
+        """Train a recipe without a fold's held-out part and return its scores for that part."""
+        train, held_out = self.folds[number]
+        key = f"{recipe.name}-fold{number + 1}"
+        scores = self.cache.scores(key)
+        if scores is None:
+            self.tell(f"{recipe.name}, fold {number + 1} of {len(self.folds)}")
+            task = self.learner.task(class_counts(self.labels[train], self.data.n_classes), self.objective.confusion)
+            folder = self.cache.checkpoints(key)
+            fitted = self.learner.fit(recipe, task, self.inputs[train], self.labels[train], self.seed, folder)
+            scores = fitted.scores(self.inputs[held_out])
+            self.cache.keep(key, scores)
+        return scores
+
+    def on_everything(self, recipe: Recipe) -> FittedEstimator | FittedNetwork:
+        """Train a recipe on all rows."""
+        self.tell(f"{recipe.name}, on all {len(self.labels):,} examples")
+        folder = self.cache.checkpoints(f"{recipe.name}-all")
+        return self.learner.fit(recipe, self.task, self.inputs, self.labels, self.seed, folder)
+
+    def model(self, recipe: Recipe, fitted: FittedEstimator | FittedNetwork, comparison: Comparison) -> Model:
+        """Return a fitted learner with the recipe's chains and prediction sets, fitted on its held-out scores."""
+        seen, scores = comparison.held_out[recipe]
+        labels = self.labels[seen]
+        chains = fit_chains(recipe, self.task, scores, labels, self.objective)
+        sets = posthoc.ConformalSets.fit(chains.predict_proba(scores), labels, self.objective.coverage)
+        facts = {"rows": len(self.labels), "hash": digest(self.labels, self.inputs)[:16], "seed": self.seed}
+        card = model_card(recipe, self.task, comparison, self.objective, self.learner.describe(fitted), facts)
+        counts, kind = self.data.class_counts, self.data.kind
+        return Model(self.data.class_labels, counts, kind, self.encoder, fitted, chains, sets, card)
