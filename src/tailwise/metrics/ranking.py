@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tailwise.metrics import bins, resampling
+from tailwise.metrics import bins
 from tailwise.metrics.estimates import Estimate, estimate
 
 _WORK = 200_000_000  # scores that are counted for the intervals

@@ -1,0 +1,111 @@
+"""What a report is made of: plain values only, so that it can be saved as JSON and written again."""
+
+from __future__ import annotations
+
+import base64
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise.errors import TailwiseError
+
+
+@dataclass(frozen=True)
+class Example:
+    """A wrong prediction to look at.
+
+    Attributes
+    ----------
+    true, predicted : class names
+    confidence : probability of the predicted class
+    id : what identifies the example
+    image : a PNG as a data URI (see :func:`thumbnail`), or None
+    text : its text, or None
+    fields : column name -> value, for a row of a table
+    """
+
+    true: str
+    predicted: str
+    confidence: float
+    id: str = ""
+    image: str | None = None
+    text: str | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.image is not None and not self.image.startswith("data:image/png;base64,"):
+            raise TailwiseError("an example's image must be a PNG data URI; make it with thumbnail().")
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that a report shows. Whatever is left out has no section.
+
+    Attributes
+    ----------
+    title : what was learned, from what
+    evaluation : ``Evaluation.to_dict()`` of the model on its test data
+    baseline : the same of the plain model on the same test data; it is drawn beside the model
+    verdict : the first sentence; by default :func:`tailwise.report.verdict`
+    diagnosis : ``Diagnosis.to_dict()`` of the training data
+    comparison : a row per recipe: ``recipe``, ``score``, ``low``, ``high``, ``folds``, ``seconds``, ``status``
+    objective : what the scores of the comparison are
+    examples : wrong predictions, most confident first
+    notes : sentences about what was done: the prior correction, classes with one example, rows left out
+    model_card : what was trained on what with which versions: names -> values, or names -> names -> values
+    """
+
+    title: str
+    evaluation: Mapping[str, Any]
+    baseline: Mapping[str, Any] | None = None
+    verdict: str | None = None
+    diagnosis: Mapping[str, Any] | None = None
+    comparison: Sequence[Mapping[str, Any]] = ()
+    objective: str = "balanced accuracy"
+    examples: Sequence[Example] = ()
+    notes: Sequence[str] = ()
+    model_card: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Report:
+        """Return the report that :meth:`to_dict` was called on."""
+        return cls(**{**values, "examples": [Example(**example) for example in values.get("examples", ())]})
+
+
+def thumbnail(image: NDArray[np.uint8], side: int = 96) -> str:
+    """Return an image as a PNG data URI, its pixels thinned until no side is longer than ``side``.
+
+    Parameters
+    ----------
+    image : (height, width), (height, width, 1) or (height, width, 3) uint8
+
+    Raises
+    ------
+    TailwiseError
+        If it is not such an array.
+    """
+    pixels = np.asarray(image)
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or pixels.dtype != np.uint8 or not pixels.size:
+        raise TailwiseError(f"a thumbnail needs a uint8 image of 1 or 3 channels; got {pixels.dtype} {pixels.shape}.")
+    step = -(-max(pixels.shape[:2]) // side)
+    pixels = np.ascontiguousarray(pixels[::step, ::step])
+    height, width, channels = pixels.shape
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2 if channels == 3 else 0, 0, 0, 0)
+    rows = np.pad(pixels.reshape(height, -1), ((0, 0), (1, 0)))  # a filter type of 0 stands before each row
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows.tobytes(), 9))
+    return "data:image/png;base64," + base64.b64encode(png + chunk(b"IEND", b"")).decode()

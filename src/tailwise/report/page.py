@@ -1,0 +1,128 @@
+"""Write the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined, Template
+
+from tailwise import __version__
+from tailwise.errors import TailwiseError
+from tailwise.report import charts, words
+from tailwise.report.contents import Report
+from tailwise.storage import atomic_write
+
+_MEASURES = {
+    "accuracy": ("Accuracy", "share of all test examples"),
+    "balanced_accuracy": ("Balanced accuracy", "mean recall of the classes"),
+    "macro_f1": ("Macro F1", "mean over classes"),
+    "g_mean": ("G-mean", "geometric mean of the recalls"),
+    "harmonic_mean": ("Harmonic mean", "of the recalls"),
+    "worst_class": ("Worst class", "lowest recall"),
+    "auroc": ("AUROC", "mean over classes"),
+    "auprc": ("AUPRC", "mean over classes"),
+    "log_loss": ("Log loss", "lower is better"),
+    "brier": ("Brier score", "lower is better, 0 to 2"),
+    "ece": ("Calibration error", "of the predicted class; lower is better"),
+    "classwise_ece": ("Class-wise calibration error", "lower is better"),
+    "coverage": ("Coverage", "prediction sets that hold the true class"),
+    "set_size": ("Set size", "classes in a prediction set"),
+}
+_SHARES = {"accuracy", "balanced_accuracy", "macro_f1", "g_mean", "harmonic_mean", "worst_class", "coverage"}
+_OPEN_TABLE = 12  # classes up to which the table of classes stands open
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {
+        "percent": words.percent,
+        "interval": words.interval,
+        "plural": words.plural,
+        "value": _value,
+        "text": _text,
+        "short": words.short,
+    }
+    return environment.from_string(files(__package__).joinpath("page.html.j2").read_text(encoding="utf-8"))
+
+
+def render(report: Report) -> str:
+    """Return the report as one HTML document: inline styles and pictures, no script, nothing from the network.
+
+    Raises
+    ------
+    TailwiseError
+        If the evaluation or the baseline lacks something that ``Evaluation.to_dict()`` has.
+    """
+    evaluation, baseline = report.evaluation, report.baseline
+    try:
+        return _template().render(
+            report=report,
+            verdict=report.verdict or words.verdict(evaluation, baseline),
+            style=files(__package__).joinpath("style.css").read_text(encoding="utf-8"),
+            evaluation=evaluation,
+            baseline=baseline,
+            headline=_headline(evaluation, baseline),
+            measures=[(k, *_MEASURES[k], k in _SHARES) for k in _MEASURES if k in evaluation["overall"]],
+            group_names=words.names(evaluation["groups"]),
+            shares=charts.flow(evaluation),
+            open_table=len(evaluation["classes"]) <= _OPEN_TABLE,
+            charts=charts,
+            words=words,
+            version=__version__,
+        )
+    except KeyError as error:
+        raise TailwiseError(
+            f"the report needs {error.args[0]!r} in its evaluation: pass Evaluation.to_dict()."
+        ) from error
+
+
+def write_report(path: str | Path, report: Report) -> None:
+    """Write a report as one self-contained HTML file; an existing file is replaced when the new one is complete.
+
+    Raises
+    ------
+    TailwiseError
+        As :func:`render`, or if the file cannot be written.
+    """
+    page = render(report)
+    with atomic_write(path) as file:
+        file.write(page)
+
+
+def _headline(evaluation: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """Return the numbers under the verdict: the mean over classes and each group's."""
+    rows = [("all", "Average class", evaluation["overall"]["balanced_accuracy"])]
+    if len(evaluation["by_group"]) > 1:
+        for group, measures in evaluation["by_group"].items():
+            rows.append((group, f"{words.GROUPS[group].capitalize()} classes", measures["accuracy"]))
+
+    def before(group: str) -> Mapping[str, Any] | None:
+        if baseline is None:
+            return None
+        if group == "all":
+            return dict(baseline["overall"]["balanced_accuracy"])
+        return baseline["by_group"].get(group, {}).get("accuracy")
+
+    return [{"group": g, "label": label, "estimate": e, "before": before(g)} for g, label, e in rows]
+
+
+def _value(number: float | None, share: bool) -> str:
+    if number is None:
+        return "–"
+    return words.percent(number, 1) if share else f"{number:.3f}"
+
+
+def _text(value: Any) -> str:
+    """Return a value of the model card in words."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_text(v)}" for name, v in value.items()) or "none"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_text, value)) or "none"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "none" if value is None else str(value)

@@ -1,0 +1,190 @@
+"""Sentences that say what the pictures show, computed from the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+_NARROW = "\N{NARROW NO-BREAK SPACE}"
+#: The groups from head to tail, as they are called in the text.
+GROUPS = {group: f"{group}\N{NON-BREAKING HYPHEN}shot" for group in ("many", "medium", "few")}
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    """Return a share as a percentage; a dash where there is none."""
+    return "–" if share is None else f"{100 * share:.{digits}f}{_NARROW}%"
+
+
+def interval(estimate: Mapping[str, Any], digits: int = 0) -> str:
+    """Return the interval of a share, or nothing where it has none."""
+    if estimate.get("low") is None:
+        return ""
+    return f"{100 * estimate['low']:.{digits}f}–{percent(estimate['high'], digits)}"
+
+
+def plural(count: int, one: str, several: str | None = None) -> str:
+    """Return a count with its noun."""
+    return f"{count:,} {one if count == 1 else several or one + 's'}"
+
+
+def short(name: str, length: int = 22) -> str:
+    """Return a name cut to a length that fits a label."""
+    return name if len(name) <= length else name[: length - 1].rstrip() + "…"
+
+
+def rarest(evaluation: Mapping[str, Any]) -> str:
+    """Return the name of the rarest group that has test examples."""
+    return next(group for group in reversed(GROUPS) if group in evaluation["by_group"])
+
+
+def names(groups: Iterable[str]) -> dict[str, str]:
+    """Return what the groups are called; a single one is "all"."""
+    present = [group for group in GROUPS if group in groups]
+    return {group: GROUPS[group] if len(present) > 1 else "all" for group in present}
+
+
+def verdict(evaluation: Mapping[str, Any], baseline: Mapping[str, Any] | None = None) -> str:
+    """Say in a sentence how good the model is for the rare classes, and beside plain training if that is known."""
+    (what, ours), (head, ours_there) = _ends(evaluation)
+    sentence = f"In the {what} the model finds {percent(ours['value'])} of the examples"
+    if baseline is None:
+        return f"{sentence}; in the {head} it finds {percent(ours_there['value'])}."
+    (_, theirs), (_, theirs_there) = _ends(baseline)
+    change = ours_there["value"] - theirs_there["value"]
+    pays = "loses nothing" if abs(change) < 0.005 else f"{'loses' if change < 0 else 'gains'} {_points(abs(change))}"
+    return f"{sentence}, {_against(ours, theirs)}; the {head} {pays}."
+
+
+def _ends(evaluation: Mapping[str, Any]) -> tuple[tuple[str, Mapping[str, Any]], tuple[str, Mapping[str, Any]]]:
+    """Return name and recall of the tail and of the head: groups where there are several, else single classes."""
+    groups = evaluation["by_group"]
+    if len(groups) > 1:
+        ends = (rarest(evaluation), next(iter(groups)))
+        tail, head = ((f"average {GROUPS[g]} class", groups[g]["accuracy"]) for g in ends)
+        return tail, head
+    rows = sorted((r for r in evaluation["per_class"] if r["recall"] is not None), key=lambda row: row["train"])
+    estimates = [{"value": row["recall"], "low": row["recall_low"], "high": row["recall_high"]} for row in rows]
+    return (
+        (f"rarest class, {rows[0]['class']},", estimates[0]),
+        (f"largest class, {rows[-1]['class']},", estimates[-1]),
+    )
+
+
+def extent(evaluation: Mapping[str, Any], group: str) -> str:
+    """Say how many classes a group has and how large they are."""
+    sizes = [evaluation["class_counts"][code] for code in evaluation["groups"][group]]
+    span = f"{min(sizes):,}" if min(sizes) == max(sizes) else f"{min(sizes):,}–{max(sizes):,}"
+    return f"{plural(len(sizes), 'class', 'classes')} of {span}"
+
+
+def _against(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
+    gain = ours["value"] - theirs["value"]
+    if abs(gain) < 0.005:
+        return "as plain training does"
+    known = ours.get("low") is not None and theirs.get("low") is not None
+    overlap = known and ours["low"] <= theirs["high"] and theirs["low"] <= ours["high"]
+    return f"{_points(abs(gain))} {'more' if gain > 0 else 'less'} than plain training" + (
+        " (their intervals overlap)" if overlap else ""
+    )
+
+
+def _points(share: float) -> str:
+    value = f"{100 * share:.0f}" if share >= 0.00995 else f"{100 * share:.1f}"
+    return f"{value} point" + ("" if value == "1" else "s")
+
+
+def distribution(counts: Sequence[int], groups: Mapping[str, Sequence[int]]) -> str:
+    """Say how long the tail is."""
+    present = [c for c in counts if c]
+    factor = max(present) / min(present)
+    order = sorted(counts, reverse=True)
+    total, head, reached = sum(order), 0, 0
+    while reached < total / 2:
+        reached += order[head]
+        head += 1
+    if factor < 1.5:
+        return f"The {len(counts):,} classes are about equally frequent."
+    return (
+        f"{'One class holds' if head == 1 else f'{head:,} of {len(counts):,} classes hold'} half of the "
+        f"{total:,} training examples; the largest class is {factor:,.{0 if factor >= 10 else 1}f} times the smallest."
+    )
+
+
+def recall_by_size(evaluation: Mapping[str, Any], baseline: Mapping[str, Any] | None = None) -> str:
+    """Say how recall changes from the head to the tail."""
+    groups = evaluation["by_group"]
+    if len(groups) < 2:
+        (tail, low), (head, high) = _ends(evaluation)
+        return f"Recall is {percent(high['value'])} in the {head} and {percent(low['value'])} in the {tail[:-1]}."
+    first, last = next(iter(groups)), rarest(evaluation)
+
+    def drop(e: Mapping[str, Any]) -> float:
+        return float(e["by_group"][first]["accuracy"]["value"] - e["by_group"][last]["accuracy"]["value"])
+
+    gap = drop(evaluation)
+    if abs(gap) < 0.005:
+        sentence = f"Recall is the same for {GROUPS[first]} and {GROUPS[last]} classes"
+    else:
+        change = f"{'falls' if gap > 0 else 'rises'} by {_points(abs(gap))}"
+        sentence = f"From {GROUPS[first]} to {GROUPS[last]} classes recall {change}"
+    if baseline and first in baseline["by_group"] and last in baseline["by_group"]:
+        plain = drop(baseline)
+        sentence += f"; with plain training it {'falls' if plain > 0 else 'rises'} by {_points(abs(plain))}"
+    return sentence + "."
+
+
+def comparison(rows: Sequence[Mapping[str, Any]], objective: str) -> str:
+    """Say which recipe was chosen and how sure that is."""
+    scored = [row for row in rows if row.get("score") is not None]
+    chosen = next((row for row in scored if row.get("status") == "selected"), None)
+    if chosen is None or len(scored) < 2:
+        return f"Scores are {objective} on held-out folds of the training data."
+    rivals = [
+        row["recipe"]
+        for row in scored
+        if row is not chosen
+        and row.get("high") is not None
+        and chosen.get("low") is not None
+        and row["high"] >= chosen["low"]
+    ]
+    sure = (
+        "its interval lies above all others"
+        if not rivals
+        else f"{plural(len(rivals), 'other recipe lies', 'other recipes lie')} within its interval"
+    )
+    return f"{chosen['recipe']} was chosen for its {objective} on held-out folds; {sure}."
+
+
+def mistakes(flow: Mapping[str, Mapping[str, float]]) -> str:
+    """Say where the wrongly predicted examples of the rarest group go."""
+    group = list(flow)[-1]
+    wrong = {to: share for to, share in flow[group].items() if to != "right"}
+    total = sum(wrong.values())
+    if total == 0:
+        return f"No {GROUPS[group]} example is predicted wrong."
+    if len(flow) == 1:
+        return f"{percent(total)} of the test examples are predicted wrong."
+    to = max(wrong, key=lambda name: wrong[name])
+    return (
+        f"{percent(total)} of {GROUPS[group]} examples are predicted wrong; {percent(wrong[to] / total)} of those "
+        f"are taken for a {GROUPS[to]} class."
+    )
+
+
+def calibration(evaluation: Mapping[str, Any]) -> str:
+    """Say how far confidence is from accuracy, and in which direction."""
+    parts = []
+    for group, cells in evaluation["reliability"].items():
+        n = sum(cells["count"])
+        gap = (sum(cells["confidence"]) - sum(cells["right"])) / n
+        if group != "all":
+            parts.append((group, gap))
+    group, gap = max(parts, key=lambda part: abs(part[1]))
+    if abs(gap) < 0.02:
+        return "On average, confidence matches accuracy within 2 points in every group."
+    if len(parts) == 1:
+        return f"The model is {_points(abs(gap))} {'too confident' if gap > 0 else 'too cautious'} on average."
+    return (
+        f"Predictions of {GROUPS[group]} classes are the furthest off: {_points(abs(gap))} "
+        f"{'too confident' if gap > 0 else 'too cautious'} on average."
+    )

@@ -1,0 +1,143 @@
+"""The page as text: whole, well-formed, escaped, and without anything from outside."""
+
+import json
+import re
+import struct
+import zlib
+from base64 import b64decode
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from tailwise.errors import TailwiseError
+from tailwise.report import Example, Report, render, thumbnail, verdict, write_report
+
+VOID = {"meta", "link", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text; stops at a tag that is closed out of order."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.stack, self.tags, self.attributes, self.words = [], [], [], []
+        self.feed(html)
+        self.close()
+        assert self.stack == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.stack.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.stack.pop() == tag, f"</{tag}> at {self.getpos()}"
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def test_page_is_well_formed_and_has_nothing_from_outside(report):
+    page = Page(render(report))
+    assert not {"script", "iframe", "object", "embed", "form", "base"} & set(page.tags)
+    for tag, name, value in page.attributes:
+        assert not name.startswith("on"), (tag, name)
+        if name in ("src", "href"):
+            assert value.startswith("data:"), (tag, value)
+    style = "".join(page.words[: page.words.index(report.title) + 2])
+    assert "@import" not in style
+    assert "url(" not in style
+
+
+def test_names_from_data_are_shown_and_never_run(report):
+    page = Page(render(report))
+    words = " ".join(page.words)
+    assert report.title in words
+    assert report.evaluation["classes"][0] in words
+    assert page.tags.count("img") == sum(e.image is not None for e in report.examples)
+
+
+def test_every_section_that_has_something_to_say_is_there(report):
+    ids = {value for tag, name, value in Page(render(report)).attributes if tag == "h2" and name == "id"}
+    expected = {"distribution", "recall", "confusion", "numbers"}
+    expected |= {"calibration"} if report.evaluation["reliability"] else set()
+    expected |= {"recipes", "errors", "made"} if report.comparison else set()
+    assert ids == expected
+
+
+def test_pictures_have_titles_and_images_have_words(report):
+    page = Page(render(report))
+    ids = [value for _, name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    labelled = [value for tag, name, value in page.attributes if tag == "svg" and name == "aria-labelledby"]
+    assert len(labelled) == page.tags.count("svg") > 0
+    assert set(labelled) <= set(ids)
+    assert sum(name == "alt" for _, name, _ in page.attributes) == page.tags.count("img")
+
+
+def test_no_number_is_nan_or_infinite(report):
+    assert not re.search(r"\b(nan|inf|None)\b", re.sub(r"data:image[^\"]*", "", render(report)))
+
+
+def test_report_survives_json(report):
+    again = Report.from_dict(json.loads(json.dumps(report.to_dict(), allow_nan=False)))
+
+    def same(html):
+        return re.sub(r"plot-\d+", "plot", html)
+
+    assert same(render(again)) == same(render(report))
+
+
+def test_file_is_written_whole(report, tmp_path):
+    write_report(tmp_path / "report.html", report)
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_evaluation_that_lacks_something_is_named():
+    with pytest.raises(TailwiseError, match="needs 'by_group'"):
+        render(Report("x", {"overall": {}}))
+
+
+def _evaluation(many, few, spread=0.01):
+    def estimate(value):
+        return {"accuracy": {"value": value, "low": value - spread, "high": value + spread}}
+
+    return {"by_group": {"many": estimate(many), "few": estimate(few)}}
+
+
+def test_verdict_says_what_is_gained_lost_and_unsure():
+    plain = _evaluation(0.9, 0.2)
+    assert "40 points more than plain training" in verdict(_evaluation(0.85, 0.6), plain)
+    assert verdict(_evaluation(0.85, 0.6), plain).endswith("class loses 5 points.")
+    assert verdict(_evaluation(0.9, 0.6), plain).endswith("loses nothing.")
+    assert "10 points less than plain training" in verdict(_evaluation(0.9, 0.1), plain)
+    assert "intervals overlap" in verdict(_evaluation(0.9, 0.25, 0.05), plain)
+    assert "intervals overlap" not in verdict(_evaluation(0.9, 0.6), plain)
+    assert "as plain training does" in verdict(plain, plain)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (20, 30, 1), (300, 200, 3)])
+def test_thumbnail_is_a_png_of_the_pixels(shape):
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    data = b64decode(thumbnail(image).removeprefix("data:image/png;base64,"))
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height, depth, colour = struct.unpack(">IIBB", data[16:26])
+    step = -(-max(shape[:2]) // 96)
+    expected = image[::step, ::step].reshape(*image[::step, ::step].shape[:2], -1)
+    assert (height, width, depth) == (*expected.shape[:2], 8)
+    assert colour == (2 if expected.shape[2] == 3 else 0)
+    start = data.index(b"IDAT")
+    (length,) = struct.unpack(">I", data[start - 4 : start])
+    rows = np.frombuffer(zlib.decompress(data[start + 4 : start + 4 + length]), np.uint8).reshape(height, -1)
+    assert (rows[:, 1:].reshape(expected.shape) == expected).all()
+
+
+def test_bad_pictures_are_refused():
+    with pytest.raises(TailwiseError, match="uint8 image"):
+        thumbnail(np.zeros((4, 4, 3)))
+    with pytest.raises(TailwiseError, match="PNG data URI"):
+        Example("a", "b", 0.9, image="https://example.org/x.png")
