@@ -41,7 +41,7 @@ NOTES = """
 - Losses with a factor per example and class (seesaw, noise, equalization) make that factor: one tensor more.
 - Equalization and its second version are to be 2 times faster than the authors' code and are not: that code neither
   loops nor scatters, and both are bound by one sigmoid cross-entropy per entry.
-- Overlap, multi-label and ordinal losses are plain torch, several tensors each; `torch.compile` fuses them.
+- Overlap, multi-label and ordinal losses are plain torch, several tensors each.
 - All of this is on a CPU; nothing here was measured on a GPU.
 """
 SHAPES = [(1024, 100), (1024, 10_000), (256, 100_000)]

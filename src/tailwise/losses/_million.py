@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
 
 from tailwise.errors import TailwiseError
 from tailwise.losses._mechanism import Reduction, check_range, example_weight, floored_counts, per_class, reduce
@@ -125,7 +126,8 @@ class SampledSoftmaxLoss(ChunkedSoftmaxLoss):
         draws = torch.rand(self.n_samples, dtype=torch.float64, device=features.device, generator=self.generator)
         sample = torch.searchsorted(self.cumulative, draws).clamp_max(len(self.weight) - 1)
         # one look-up, so that backward makes one gradient of the size of the weight
-        own_vectors, vectors = self.weight[torch.cat([targets, sample])].split([len(targets), len(sample)])
+        looked_up = F.embedding(torch.cat([targets, sample]), self.weight)
+        own_vectors, vectors = looked_up.split([len(targets), len(sample)])
         own = (features * own_vectors).sum(1, keepdim=True).to(self.log_expected.dtype)
         others = (features @ vectors.T).to(self.log_expected.dtype) - self.log_expected[sample]
         if self.bias is not None:

@@ -85,8 +85,9 @@ class DistributionBalancedLoss(ClassificationLoss):
     Targets are (batch,) class codes or (batch, n_classes) labels, several of which may be 1.
 
     Source: Wu et al., Distribution-Balanced Loss for Multi-Label Classification in Long-Tailed Datasets, ECCV 2020.
-    Deviates: the shift is not divided by ``lam`` and the focal loss not doubled, as they are in the authors' code. A class without examples counts as if it had one, and one that all examples have as if one had not.
-    An example without any class has the weights of ``w_j = 1``.
+    Deviates: the shift is not divided by ``lam`` and the focal loss not doubled, as they are in the authors' code. A
+    class without examples counts as if it had one, and one that all examples have as if one had not. An example
+    without any class has the weights of ``w_j = 1``.
     """
 
     inverse: Tensor
