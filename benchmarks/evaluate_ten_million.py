@@ -84,7 +84,7 @@ def main() -> None:
         [
             "# Evaluation of ten million predictions",
             "",
-            f"`python benchmarks/evaluate_ten_million.py --write`: {options.rows:,} rows, int64 labels and predictions,",
+            f"`python benchmarks/evaluate_ten_million.py --write`: {options.rows:,} rows, int64 codes,",
             f"median of {options.repeat} runs in turn in one process.",
             f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, NumPy "
             f"{np.__version__}, scikit-learn {sklearn.__version__}.",
