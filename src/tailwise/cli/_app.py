@@ -154,13 +154,13 @@ def fit(
 
     _fit.run(
         Source(data, target, text, image, id, image_size),
-        output=output,
+        output,
         test=test,
         test_share=test_share,
-        classifier={
-            "recipe": recipe,
-            "settings": set_ or [],
-            "objective": objective,
+        recipes=recipe,
+        recipe_settings=set_ or [],
+        objective=objective,
+        options={
             "time_budget": time,
             "backbone": backbone,
             "epochs": epochs,

@@ -6,6 +6,7 @@ import dataclasses
 import json as json_module
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -21,7 +22,7 @@ def run(name: str | None, *, recipe_files: Sequence[Path], json: bool) -> None:
     known = recipes()
     if name is not None and name not in known:
         raise TailwiseError(f"there is no recipe {name!r}.{nearest(name, known)} `tailwise recipes` lists them all.")
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": key,
             "for": sorted(cls.learners()),
@@ -43,6 +44,8 @@ def run(name: str | None, *, recipe_files: Sequence[Path], json: bool) -> None:
         console.print(table)
         return
     row = rows[0]
-    console.print(f"[bold cyan]{row['name']}[/]  [dim]{row['paper']}[/]\n{row['summary']}\nTrains: {', '.join(row['for'])}.")
+    console.print(
+        f"[bold cyan]{row['name']}[/]  [dim]{row['paper']}[/]\n{row['summary']}\nTrains: {', '.join(row['for'])}."
+    )
     for setting, default in row["settings"].items():
         console.print(f"  --set {setting}={default}")

@@ -25,11 +25,22 @@ class Source:
     id: str | None = None
     image_size: int | None = None
 
-    def load(self) -> Dataset:
-        """Read the data into memory."""
+    def load(self, classes: Dataset | None = None) -> Dataset:
+        """Read the data into memory, with the classes of the training data if they are given."""
         return load(
-            self.path, self.target, text=self.text, image=self.image, id=self.id, image_size=self.image_size
+            self.path,
+            self.target,
+            text=self.text,
+            image=self.image,
+            id=self.id,
+            image_size=self.image_size,
+            classes=classes,
         )
+
+    def to_dict(self, data: Dataset) -> dict[str, Any]:
+        """Return what must be known to read new data like it, as plain data."""
+        size = int(data.inputs.shape[1]) if data.kind == "image" else None
+        return {"target": self.target, "column": data.column, "id": self.id, "image_size": size}
 
 
 def number_or_file(text: str, what: str) -> Any:

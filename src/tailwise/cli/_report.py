@@ -1,0 +1,86 @@
+"""What a fit puts into its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise.data import Dataset
+from tailwise.diagnose import Diagnosis
+from tailwise.estimators import Answer, Model
+from tailwise.metrics import Evaluation
+from tailwise.report import Example, Report, thumbnail
+
+_EXAMPLES = 12
+_FIELDS = 8
+
+
+def content(
+    model: Model,
+    found: Diagnosis,
+    proof: Dataset,
+    answer: Answer,
+    evaluation: Evaluation,
+    baseline: Evaluation,
+    notes: Sequence[str],
+) -> Report:
+    """Return the report of a fit: diagnosis, comparison, proof beside the baseline, and the worst mistakes."""
+    card = dict(model.card)
+    return Report(
+        title=f"{card['recipe']} on {found.name}",
+        evaluation=evaluation.to_dict(),
+        baseline=baseline.to_dict() if card["recipe"] != "cross-entropy" else None,
+        diagnosis=found.to_dict(),
+        comparison=card.pop("comparison"),
+        objective=card["objective"].replace("_", " "),
+        examples=mistakes(model, proof, answer),
+        notes=[*notes, *_notes(model)],
+        model_card=card,
+    )
+
+
+def _notes(model: Model) -> list[str]:
+    """Say what was done to the probabilities and the prediction sets."""
+    if model.card["prior_corrected"]:
+        prior = (
+            f"{model.card['recipe']} trains as if the classes had other shares. Its probabilities were moved back to "
+            "the training shares, so that they say how often a class really occurs; decisions stay balanced."
+        )
+    else:
+        prior = "Training did not re-balance the classes, so the probabilities needed no prior correction."
+    pooled = len(model.sets.pooled)
+    sets = f"Prediction sets hold the true class for {model.sets.coverage:.0%} of the examples of each class"
+    if pooled:
+        sets += f"; {pooled} classes with few held-out examples share one threshold, so it holds for them together"
+    return [prior, f"{sets}."]
+
+
+def mistakes(model: Model, proof: Dataset, answer: Answer) -> list[Example]:
+    """Return the most confident wrong predictions."""
+    assert proof.labels is not None
+    confidence = answer.proba[np.arange(len(proof)), answer.codes]
+    wrong = np.flatnonzero((proof.labels >= 0) & (answer.codes != proof.labels))
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:_EXAMPLES]
+    return [_example(proof, int(i), answer.codes, confidence) for i in worst]
+
+
+def _example(proof: Dataset, i: int, codes: NDArray[np.int64], confidence: NDArray[np.float64]) -> Example:
+    assert proof.labels is not None
+    shown: dict[str, Any] = {}
+    if proof.kind == "image":
+        shown["image"] = thumbnail(proof.inputs[i])
+    elif proof.kind == "text":
+        shown["text"] = str(proof.inputs[i])[:400]
+    elif proof.kind == "table":
+        row = proof.inputs.row(i, named=True)
+        shown["fields"] = {name: str(value) for name, value in list(row.items())[:_FIELDS] if value is not None}
+    return Example(
+        true=proof.classes[proof.labels[i]],
+        predicted=proof.classes[codes[i]],
+        confidence=float(confidence[i]),
+        id=str(proof.ids[i]),
+        **shown,
+    )

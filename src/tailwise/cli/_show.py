@@ -1,0 +1,122 @@
+"""Tables in the terminal: no wider than it, numbers beside their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tailwise.diagnose import Diagnosis
+from tailwise.metrics import Evaluation
+
+_MARK = {"problem": "[bold red]✗[/]", "warning": "[yellow]![/]", "note": "[dim]·[/]"}
+_GROUP = {"many": "many-shot", "medium": "medium-shot", "few": "few-shot"}
+_BAR = 28
+_MOST_CLASSES = 20
+
+
+def diagnosis(console: Console, found: Diagnosis) -> None:
+    """Print class counts as bars on a log scale, the tail in numbers, and the findings."""
+    counts = found.class_counts
+    order = np.argsort(-counts, kind="stable")
+    group_of = {int(c): _GROUP[name] for name, codes in found.groups.items() for c in codes}
+    table = _table("class", "examples", "", "")
+    table.columns[1].justify = "right"
+    longest = np.log1p(counts.max())
+    shown = order if len(order) <= _MOST_CLASSES else [*order[:10], None, *order[-9:]]
+    for code in shown:
+        if code is None:
+            table.add_row(f"[dim]… {len(order) - 19} more[/]", "", "", "")
+            continue
+        bar = "█" * max(1, round(_BAR * np.log1p(counts[code]) / longest))
+        table.add_row(
+            escape(found.classes[code]), f"{counts[code]:,}", f"[cyan]{bar}[/]", f"[dim]{group_of[int(code)]}[/]"
+        )
+    rows = f"{found.n_rows:,} rows" + (f", {found.n_unlabelled:,} without a label" if found.n_unlabelled else "")
+    console.print(
+        f"[bold]{escape(found.name)}[/]: {rows}, {len(counts)} classes, "
+        f"imbalance factor {found.imbalance_factor:.4g}, Gini {found.gini:.2f}, "
+        f"{found.effective_classes:.1f} effective classes"
+    )
+    console.print(table)
+    console.print("[dim]bars are on a log scale[/]")
+    for severity, sentence in found.findings:
+        console.print(f"{_MARK[severity]} {escape(sentence)}")
+
+
+def comparison(console: Console, rows: Sequence[dict[str, Any]], objective: str) -> None:
+    """Print the recipes that were compared, best first."""
+    table = Table(
+        "recipe",
+        objective.replace("_", " "),
+        "95 % interval",
+        "seconds",
+        "",
+        box=None,
+        header_style="bold",
+        pad_edge=False,
+    )
+    for column in table.columns[1:4]:
+        column.justify = "right"
+    for row in sorted(rows, key=lambda r: -np.inf if r["score"] is None else r["score"], reverse=True):
+        chosen = row["status"] == "selected"
+        score = "" if row["score"] is None else f"{row['score']:.3f}"
+        interval = "" if row["low"] is None else f"{row['low']:.3f} – {row['high']:.3f}"
+        took = f"{row['seconds']:.1f}" if row["seconds"] else "[dim]shared[/]" if row["folds"] else ""
+        status = "[green]◀ selected[/]" if chosen else "" if row["status"] == "compared" else f"[dim]{row['status']}[/]"
+        table.add_row(f"[bold]{row['recipe']}[/]" if chosen else row["recipe"], score, interval, took, status)
+    console.print(table)
+
+
+def evaluations(console: Console, columns: dict[str, Evaluation]) -> None:
+    """Print one or several evaluations side by side: overall measures and those of the groups."""
+    table = _table("", *columns)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    first = next(iter(columns.values()))
+    for name in _measures(first):
+        cells = [_estimate(found.overall.get(name)) for found in columns.values()]
+        table.add_row(name.replace("_", " ").replace(" shot", "-shot"), *cells)
+    console.print(table)
+
+
+def _measures(found: Evaluation) -> Iterable[str]:
+    wanted = (
+        "balanced_accuracy", "many_shot_accuracy", "medium_shot_accuracy", "few_shot_accuracy", "worst_class",
+        "accuracy", "macro_f1", "g_mean", "log_loss", "ece", "coverage", "set_size",
+    )  # fmt: skip
+    return (name for name in wanted if name in found.overall)
+
+
+def _estimate(estimate: Any) -> str:
+    if estimate is None:
+        return ""
+    if estimate.low is None:
+        return f"{estimate.value:.3f}"
+    return f"{estimate.value:.3f} [dim]({estimate.low:.3f} – {estimate.high:.3f})[/]"
+
+
+def classes(console: Console, found: Evaluation) -> None:
+    """Print recall and precision of each class, rarest first; of many classes only the worst."""
+    rows = sorted(found.per_class(), key=lambda row: row["train"])
+    if len(rows) > _MOST_CLASSES:
+        rows = sorted((row for row in rows if row["recall"] is not None), key=lambda row: row["recall"])[:_MOST_CLASSES]
+        console.print(f"[dim]the {_MOST_CLASSES} classes with the lowest recall[/]")
+    table = Table(
+        "class", "group", "trained on", "here", "recall", "precision", box=None, header_style="bold", pad_edge=False
+    )
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for row in rows:
+        recall, precision = ("–" if row[m] is None else f"{row[m]:.3f}" for m in ("recall", "precision"))
+        cells = escape(row["class"]), f"[dim]{_GROUP[row['group']]}[/]", f"{row['train']:,}", f"{row['support']:,}"
+        table.add_row(*cells, recall, precision)
+    console.print(table)
+
+
+def _table(*columns: str) -> Table:
+    return Table(*columns, box=None, header_style="bold", pad_edge=False)
