@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -88,6 +88,26 @@ class Model:
         source = class_prior(self.class_counts)
         shifted = self.chains.under(posthoc.prior_shift(source, self._prior(prior, proba, source)))
         return Answer(shifted.predict(scores), shifted.predict_proba(scores), sets)
+
+    def estimate_prior(self, batches: Iterable[Any], most: int = 100_000) -> NDArray[np.float64]:
+        """Return the class prior of unlabelled data, by expectation maximisation (Saerens et al. 2002).
+
+        Parameters
+        ----------
+        batches : of inputs; the first ``most`` examples are looked at
+
+        Returns
+        -------
+        (n_classes,)
+        """
+        seen: list[NDArray[np.float64]] = []
+        for inputs in batches:
+            seen.append(self.predict_proba(inputs))
+            if sum(map(len, seen)) >= most:
+                break
+        if not seen:
+            raise TailwiseError("there is no example to estimate the class prior from.")
+        return posthoc.estimate_prior_em(np.concatenate(seen)[:most], class_prior(self.class_counts))
 
     def _prior(self, prior: Prior, proba: NDArray[Any], source: NDArray[np.float64]) -> NDArray[np.float64]:
         if isinstance(prior, str):
