@@ -61,7 +61,7 @@ def test_findings_say_the_number_and_are_sorted(frame):
     assert sentences(found, "imbalance factor of 500")
     assert sentences(found, "1 class ('d') has one example")
     assert sentences(found, "'key' looks like an identifier")
-    assert sentences(found, "'flat' has one value in 99.83 % of the rows")
+    assert sentences(found, "2 columns ('flat', 'gaps') have one value in at least 99.83 % of the rows")
     assert sentences(found, "'none' is empty")
     missing = frame["gaps"].is_nan().sum()
     assert sentences(found, f"'gaps' misses {missing} values")

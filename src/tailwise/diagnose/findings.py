@@ -110,12 +110,34 @@ def _rows(d: Diagnosis) -> Iterator[Finding]:
 
 
 def _columns(d: Diagnosis) -> Iterator[Finding]:
-    examined = f" of {_n(d.sampled)} sampled rows" if d.sampled < d.n_rows else " of the rows"
+    examined = f" of {_n(d.sampled)} sampled rows" if d.sampled < d.n_rows else " rows"
     for column in d.columns:
-        yield from _column(column, d.n_rows, examined)
+        yield from _column(column, d.n_rows)
+    present = [column for column in d.columns if column.missing < d.n_rows]
+    constant = [c for c in present if c.top_share == 1 and c.distinct == 1]
+    nearly = [c for c in present if c.top_share >= NEAR_CONSTANT and c not in constant]
+    if constant:
+        yield Finding("warning", f"{_named(constant)} one value in all{examined}: drop {_them(constant)}.")
+    if nearly:
+        least = _most(min(column.top_share for column in nearly))
+        bound = "at least " if len(nearly) > 1 else ""
+        yield Finding(
+            "note",
+            f"{_named(nearly)} one value in {bound}{least}{examined}: drop {_them(nearly)}, unless what is rare there "
+            "marks a rare class.",
+        )
 
 
-def _column(column: Column, n_rows: int, examined: str) -> Iterator[Finding]:
+def _named(columns: Sequence[Column]) -> str:
+    names = ", ".join(repr(column.name) for column in columns[:5]) + (", ..." if len(columns) > 5 else "")
+    return f"Column {names} has" if len(columns) == 1 else f"{_n(len(columns))} columns ({names}) have"
+
+
+def _them(columns: Sequence[Column]) -> str:
+    return "it" if len(columns) == 1 else "them"
+
+
+def _column(column: Column, n_rows: int) -> Iterator[Finding]:
     name = repr(column.name)
     if column.missing == n_rows:
         yield Finding("warning", f"Column {name} is empty: drop it.")
@@ -143,14 +165,6 @@ def _column(column: Column, n_rows: int, examined: str) -> Iterator[Finding]:
             f"Column {name} misses {_n(column.missing)} values ({_share(column.missing, n_rows)}): "
             + ("drop it, unless being missing means something." if share >= 0.5 else "they are encoded as missing."),
         )
-    if column.top_share >= NEAR_CONSTANT:
-        known = " that have one" if column.missing else ""
-        constant = column.top_share == 1 and column.distinct == 1
-        yield Finding(
-            "warning" if constant else "note",
-            f"Column {name} has one value in {_most(column.top_share)}{examined}{known}: "
-            f"drop it{'' if constant else ', unless what is rare in it marks a rare class'}.",
-        )
 
 
 def _n(count: float) -> str:
@@ -158,7 +172,7 @@ def _n(count: float) -> str:
 
 
 def _most(share: float) -> str:
-    return "all" if share == 1 else f"{100 * share:.4g} %"
+    return "all" if share == 1 else f"{100 * share:.4g} % of the"
 
 
 def _share(part: float, whole: float) -> str:
