@@ -48,6 +48,8 @@ TRUSTED = frozenset(
         "tailwise.data.encode.TableEncoder",
         "tailwise.data.text.SentenceEncoder",
         "tailwise.data.text.TextEncoder",
+        "tailwise.resample._case_control.CaseControlClassifier",
+        "tailwise.resample._weighted.WeightedClassifier",
     }
 )
 

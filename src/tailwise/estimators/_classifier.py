@@ -18,7 +18,13 @@ from tailwise.data import Dataset, as_dataset, stratified_folds, stratified_spli
 from tailwise.errors import TailwiseError
 from tailwise.estimators._cache import Cache, digest
 from tailwise.estimators._compare import Clock, Fold, compare, seconds
-from tailwise.estimators._defaults import default_encoder, default_estimator, learner_kind, network_learner
+from tailwise.estimators._defaults import (
+    default_encoder,
+    default_estimator,
+    in_time,
+    learner_kind,
+    network_learner,
+)
 from tailwise.estimators._learners import EstimatorLearner
 from tailwise.estimators._model import Model, Prior
 from tailwise.estimators._objective import as_objective
@@ -226,6 +232,11 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         encoder = default_encoder(data.kind, kind, base)
         inputs = encoder.fit_transform(data.inputs)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        folds = self._folds(labels, data.kind, seed)
+        candidates = self._candidates(kind)
+        if kind == "estimator":
+            n_fits = len({candidate.training for candidate in candidates}) * len(folds) + 2
+            base = in_time(base, inputs, labels, n_fits, seconds(self.time_budget), seed)
         identity = {"options": self._identity(), "seed": seed, "data": digest(labels, inputs)}
         return Training(
             data=data,
@@ -234,7 +245,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             inputs=inputs,
             learner=EstimatorLearner(base) if kind == "estimator" else self._network_learner(inputs),
             objective=as_objective(self.objective, data.n_classes, self.coverage),
-            folds=self._folds(labels, data.kind, seed),
+            folds=folds,
             seed=seed,
             cache=Cache(self.work_dir, identity),
             tell=self._tell,

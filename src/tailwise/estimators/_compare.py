@@ -197,6 +197,8 @@ class _Entrant:
 def _drop_losers(entrants: Sequence[_Entrant]) -> None:
     """Mark as dropped every entrant but the baseline that scores below the leader by more than chance explains."""
     running = [e for e in entrants if _running(e)]
+    if not running:
+        return
     leader = max(running, key=lambda e: e.score())
     for entrant in running[1:]:
         if entrant.score() < leader.score() and _beaten(entrant.hits, leader.hits, leader.labels):
