@@ -1,4 +1,6 @@
 from .errors import MissingExtraError as MissingExtraError
 from .errors import TailwiseError as TailwiseError
+from .estimators import Model as Model
+from .estimators import TailClassifier as TailClassifier
 
 __version__: str

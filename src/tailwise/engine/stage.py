@@ -47,8 +47,8 @@ class Task:
         """Number of classes."""
         return len(self.class_counts)
 
-    def build_backbone(self) -> nn.Module:
-        """Return a fresh backbone.
+    def build_backbone(self) -> Any:
+        """Return a fresh backbone: an ``nn.Module`` with ``out_features``.
 
         Raises
         ------
@@ -88,7 +88,7 @@ class Stage:
     loss: nn.Module | Callable[..., Any] | None = None
     share: float = 1.0
     sampler: Callable[..., Sampler[int]] | None = None
-    parameters: Callable[[nn.Module], Iterable[Any]] | None = None
+    parameters: Callable[[Any], Iterable[Any]] | None = None
     prepare: Callable[..., nn.Module | None] | None = None
     optimizer: Callable[[Iterable[Any]], Optimizer] | None = None
     augment: Any = None

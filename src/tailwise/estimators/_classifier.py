@@ -220,7 +220,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         )
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
-        """Write the model folder; :func:`tailwise.load_model` reads it."""
+        """Write the model folder; :meth:`tailwise.Model.load` reads it."""
         check_is_fitted(self)
         self.model_.save(path, force=force)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from tailwise.errors import TailwiseError
@@ -16,6 +18,9 @@ class Network(nn.Module):
     backbone : any module from a batch of inputs to (batch, out_features)
     head : any module from (batch, out_features) to logits (batch, n_classes)
     """
+
+    backbone: Any
+    head: Any
 
     def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
         super().__init__()

@@ -100,10 +100,10 @@ def estimate_prior_em(
 def estimate_prior_bbse(
     held_out_labels: ArrayLike, held_out_predicted: ArrayLike, predicted: ArrayLike, n_classes: int
 ) -> NDArray[np.float64]:
-    """Return the class prior of unlabelled data from how often each class is predicted there (black-box shift estimation).
+    """Return the class prior of unlabelled data from how often each class is predicted there.
 
-    The held-out confusion says how labels turn into predictions; the prior is the one, among all priors, whose
-    predictions come nearest to those seen. It needs no probabilities, calibrated or not.
+    Black-box shift estimation: the held-out confusion says how labels turn into predictions; the prior is the one,
+    among all priors, whose predictions come nearest to those seen. It needs no probabilities, calibrated or not.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def estimate_prior_bbse(
 
 
 def _simplex_least_squares(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the x with x >= 0 and sum 1 that minimises |a x - b|, by non-negative least squares with a heavy sum row."""
+    """Return the x with x >= 0 and sum 1 that minimises |a x - b|: non-negative least squares with a heavy sum row."""
     from scipy.optimize import nnls
 
     heavy = 1e4

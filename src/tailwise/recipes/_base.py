@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.machinery
 import importlib.metadata
-import importlib.util
 import pkgutil
 import sys
+import types
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -115,10 +116,11 @@ def load_recipes_from(path: str | Path) -> None:
     if not file.is_file():
         raise TailwiseError(f"there is no recipe file {file}.")
     name = f"tailwise_user_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
+    loader = importlib.machinery.SourceFileLoader(name, str(file))
+    module = types.ModuleType(name)
+    module.__file__ = str(file)
+    sys.modules[name] = module  # dataclasses look their module up by name
+    loader.exec_module(module)
 
 
 def recipes() -> Mapping[str, type[Recipe]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,10 +111,11 @@ class NearestClassMean(Recipe):
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything plainly, then set the classifier from the class means."""
 
-        def class_means(network: Network, features: Callable[[], tuple]) -> None:
+        def class_means(network: Network, features: Callable[[], tuple[Any, Any]]) -> None:
             from tailwise.nn import nearest_mean
 
-            network.head = nearest_mean(*features(), task.n_classes)
+            vectors, labels = features()
+            network.head = nearest_mean(vectors, labels, task.n_classes)
 
         yield _representation()
         yield Stage("means", share=0, prepare=class_means)

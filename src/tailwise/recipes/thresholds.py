@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tailwise import posthoc
 from tailwise.engine.stage import Stage, Task
+from tailwise.metrics import OBJECTIVES
 from tailwise.recipes._base import Recipe, register
 from tailwise.recipes.cross_entropy import CrossEntropy
 
@@ -37,5 +38,6 @@ class TunedThresholds(Recipe):
         return base
 
     def posthoc(self, task: Task, scores: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[posthoc.Step, ...]:
-        """Tune one bias per class for the task's objective."""
-        return (posthoc.tune_bias(scores, labels, task.objective, task.class_counts),)
+        """Tune one bias per class for the task's objective, by default balanced accuracy."""
+        objective = task.objective or OBJECTIVES["balanced_accuracy"]
+        return (posthoc.tune_bias(scores, labels, objective, task.class_counts),)
