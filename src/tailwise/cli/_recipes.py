@@ -15,6 +15,13 @@ from tailwise.errors import TailwiseError, nearest
 from tailwise.recipes import load_recipes_from, recipes
 
 
+_TRAINS = {
+    ("estimator",): "scikit-learn estimators",
+    ("network",): "networks",
+    ("estimator", "network"): "networks and scikit-learn estimators",
+}
+
+
 def run(name: str | None, *, recipe_files: Sequence[Path], json: bool) -> None:
     """Print all recipes, or one with its settings."""
     for file in recipe_files:
@@ -38,14 +45,15 @@ def run(name: str | None, *, recipe_files: Sequence[Path], json: bool) -> None:
         return
     console = Console()
     if name is None:
-        table = Table("recipe", "trains", "what it does", "paper", box=None, header_style="bold", pad_edge=False)
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         for row in rows:
-            table.add_row(f"[cyan]{row['name']}[/]", " ".join(row["for"]), row["summary"], f"[dim]{row['paper']}[/]")
+            what = f"{row['summary']}\n[dim]{row['paper']}; trains {_TRAINS[tuple(row['for'])]}[/]"
+            table.add_row(f"[bold cyan]{row['name']}[/]", what)
         console.print(table)
         return
     row = rows[0]
     console.print(
-        f"[bold cyan]{row['name']}[/]  [dim]{row['paper']}[/]\n{row['summary']}\nTrains: {', '.join(row['for'])}."
+        f"[bold cyan]{row['name']}[/]  [dim]{row['paper']}[/]\n{row['summary']}\nTrains {_TRAINS[tuple(row['for'])]}."
     )
     for setting, default in row["settings"].items():
         console.print(f"  --set {setting}={default}")

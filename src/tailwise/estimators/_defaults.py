@@ -45,7 +45,8 @@ def default_estimator(data_kind: str) -> BaseEstimator:
     Two of boosting's defaults fail on long tails. Early stopping splits off a validation set, which a class with one
     example cannot be split over. And without a penalty the leaves of rare classes, whose hessians are nearly zero, grow
     until the whole model is lost: on a table of 58 classes the plain default's balanced accuracy was 0.03, with the
-    penalty 0.54. Smaller trees on half of the features at a time cost nothing there and take half the time. Large tables are trained on in part, their tail whole; see :class:`CaseControlClassifier`.
+    penalty 0.54. Small trees on half of the features per split lost nothing there and took half the time. Large tables
+    are trained on in part, their tail whole; see :class:`tailwise.resample.CaseControlClassifier`.
     """
     if data_kind == "text":
         return LogisticRegression(C=10.0, max_iter=1000)
