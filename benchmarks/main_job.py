@@ -69,7 +69,7 @@ def digits(seed: int) -> tuple[Dataset, Dataset, dict[str, Any]]:
     train = data.take(learn)
     counts = longtail.exponential(100, 50, 10)
     kept = make_long_tailed(train.labels, counts, order="random", random_state=seed)
-    return train.take(kept), data.take(test), {"epochs": 60, "batch_size": 32, "learning_rate": 0.05, "cv": 3}
+    return train.take(kept), data.take(test), {"epochs": 60, "batch_size": 32, "augment": "crop"}
 
 
 def cifar(seed: int) -> tuple[Dataset, Dataset, dict[str, Any]]:

@@ -45,6 +45,7 @@ TRUSTED = frozenset(
         "tailwise.data.coders.Parts",
         "tailwise.data.coders.Scaled",
         "tailwise.data.columns.Reading",
+        "tailwise.data.encode.PixelEncoder",
         "tailwise.data.encode.TableEncoder",
         "tailwise.data.text.SentenceEncoder",
         "tailwise.data.text.TextEncoder",

@@ -132,6 +132,9 @@ def fit(
     image_size: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
     backbone: Annotated[str | None, typer.Option(help="Train a network: mlp, resnet32, or a timm name.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of a network.", min=1)] = None,
+    augment: Annotated[
+        str, typer.Option(help="Of images that networks train on: flip-crop, crop (no mirroring) or none.")
+    ] = "flip-crop",
     folds: Annotated[int | None, typer.Option(help="Folds for the comparison.", min=2)] = None,
     long_tailed: Annotated[
         float | None,
@@ -164,6 +167,7 @@ def fit(
             "time_budget": time,
             "backbone": backbone,
             "epochs": epochs,
+            "augment": augment,
             "cv": folds,
             "random_state": seed,
         },

@@ -14,7 +14,6 @@ from rich.table import Table
 from tailwise.errors import TailwiseError, nearest
 from tailwise.recipes import load_recipes_from, recipes
 
-
 _TRAINS = {
     ("estimator",): "scikit-learn estimators",
     ("network",): "networks",

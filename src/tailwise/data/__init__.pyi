@@ -1,6 +1,7 @@
 from . import longtail as longtail
 from .broken import reading as reading
 from .dataset import Dataset as Dataset
+from .encode import PixelEncoder as PixelEncoder
 from .encode import TableEncoder as TableEncoder
 from .frames import as_dataset as as_dataset
 from .frames import take as take

@@ -152,6 +152,23 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return Scaled.of(coder, values) if self.scale else coder
 
 
+class PixelEncoder(TransformerMixin, BaseEstimator):
+    """Lay images out as rows of float32 pixels from 0 to 1, for classifiers that take tables. Nothing is fitted."""
+
+    def fit(self, X: Any, y: ArrayLike | None = None) -> PixelEncoder:
+        """Do nothing but remember the shape of the images."""
+        self.shape_ = tuple(np.asarray(X).shape[1:])
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """Return (n, height * width * channels) from (n, height, width, channels) uint8."""
+        check_is_fitted(self)
+        images = np.asarray(X)
+        if images.shape[1:] != self.shape_:
+            raise TailwiseError(f"images must be of shape {self.shape_}, as in training; got {images.shape[1:]}.")
+        return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
+
+
 def _notes(column: pl.Series, values: pl.Series, reading: Reading) -> list[str]:
     """Say what reading a column lost."""
     if reading.kind == "empty":

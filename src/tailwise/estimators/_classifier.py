@@ -21,11 +21,12 @@ from tailwise.estimators._compare import Clock, Fold, compare, seconds
 from tailwise.estimators._defaults import (
     default_encoder,
     default_estimator,
+    epochs_in_time,
     in_time,
     learner_kind,
     network_learner,
 )
-from tailwise.estimators._learners import EstimatorLearner
+from tailwise.estimators._learners import EstimatorLearner, NetworkLearner
 from tailwise.estimators._model import Model, Prior
 from tailwise.estimators._objective import as_objective
 from tailwise.estimators._training import Training
@@ -66,6 +67,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
     coverage : share of examples whose true class a prediction set shall hold
     time_budget : seconds, or ``"90s"``, ``"10m"``, ``"2h"``; None is no limit
     epochs, batch_size, learning_rate : of networks; None is the default for the kind of data
+    augment : of images that networks train on: ``"flip-crop"``, ``"crop"`` (where mirrored is something else, as in
+        writing), ``"none"``, or ``augment(inputs, targets, generator) -> (inputs, targets)``
     precision, devices : of networks, as in Lightning Fabric
     work_dir : folder for checkpoints and held-out scores; a fit that was killed goes on from there
     baseline : also train the plain learner on everything, as ``baseline_``, to measure what the choice gains
@@ -107,6 +110,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         epochs: int | None = None,
         batch_size: int | None = None,
         learning_rate: float | None = None,
+        augment: str | Callable[..., Any] = "flip-crop",
         precision: str = "32-true",
         devices: Any = "auto",
         work_dir: str | Path | None = None,
@@ -124,6 +128,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.augment = augment
         self.precision = precision
         self.devices = devices
         self.work_dir = work_dir
@@ -207,13 +212,14 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             X = validate_data(self, X, reset=False, dtype="numeric", accept_sparse="csr", ensure_all_finite="allow-nan")
         return as_dataset(X, kind=self.model_.kind).inputs  # type: ignore[arg-type]
 
-    def _network_learner(self, inputs: Any) -> Any:
+    def _network_learner(self, inputs: Any) -> NetworkLearner:
         return network_learner(
             self.backbone,
             inputs,
             epochs=self.epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
+            augment=self.augment,
             devices=self.devices,
             precision=self.precision,
             progress=bool(self.verbose) and not callable(self.verbose),
@@ -234,16 +240,20 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         folds = self._folds(labels, data.kind, seed)
         candidates = self._candidates(kind)
+        n_fits = len({candidate.training for candidate in candidates}) * len(folds) + 2
+        planned = inputs, labels, n_fits, seconds(self.time_budget), seed
+        learner: EstimatorLearner | NetworkLearner
         if kind == "estimator":
-            n_fits = len({candidate.training for candidate in candidates}) * len(folds) + 2
-            base = in_time(base, inputs, labels, n_fits, seconds(self.time_budget), seed)
+            learner = EstimatorLearner(in_time(base, *planned))
+        else:
+            learner = epochs_in_time(self._network_learner(inputs), *planned)
         identity = {"options": self._identity(), "seed": seed, "data": digest(labels, inputs)}
         return Training(
             data=data,
             labels=labels,
             encoder=encoder,
             inputs=inputs,
-            learner=EstimatorLearner(base) if kind == "estimator" else self._network_learner(inputs),
+            learner=learner,
             objective=as_objective(self.objective, data.n_classes, self.coverage),
             folds=folds,
             seed=seed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,11 +16,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
-from tailwise.errors import TailwiseError
+from tailwise.counts import class_counts
+from tailwise.errors import TailwiseError, nearest
 from tailwise.estimators._learners import NetworkLearner
+from tailwise.recipes import recipe
 from tailwise.resample import CaseControlClassifier
 
 _PILOT = 2000  # rows that a fit is timed on
+_PILOT_IMAGES = 512  # examples that an epoch is timed on
 _MARGIN = 0.6  # share of a time budget that fits are planned to take
 
 #: Per kind of backbone: epochs, batch size and peak learning rate. Images: SGD as in He et al. 2016; else AdamW.
@@ -75,6 +79,26 @@ def in_time(
     return CaseControlClassifier(bare, rows, random_state=seed)
 
 
+def epochs_in_time(
+    learner: NetworkLearner, inputs: Any, labels: NDArray[np.int64], n_fits: int, budget: float | None, seed: int
+) -> NetworkLearner:
+    """Return the learner, with as many epochs at most as let all fits end within a time budget, and at least four.
+
+    One epoch of plain training on a small sample is timed.
+    """
+    if budget is None:
+        return learner
+    rows = np.random.default_rng(seed).permutation(len(labels))[:_PILOT_IMAGES]
+    counts = class_counts(labels)
+    start = time.monotonic()
+    learner = replace(learner, progress=False)
+    replace(learner, epochs=1).fit(
+        recipe("cross-entropy"), learner.task(counts, None), inputs[rows], labels[rows], seed
+    )
+    per_epoch = (time.monotonic() - start) / len(rows) * len(labels)
+    return replace(learner, epochs=int(np.clip(_MARGIN * budget / (n_fits * per_epoch), 4, learner.epochs)))
+
+
 def default_encoder(data_kind: str, kind: str, base: BaseEstimator) -> Any:
     """Return an unfitted transformer from inputs as the user has them to what the learner takes.
 
@@ -85,12 +109,14 @@ def default_encoder(data_kind: str, kind: str, base: BaseEstimator) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-    from tailwise.data import TableEncoder, TextEncoder
+    from tailwise.data import PixelEncoder, TableEncoder, TextEncoder
 
     if data_kind == "table":
         return TableEncoder(scale=kind == "network" or not get_tags(base).input_tags.allow_nan)
     if data_kind == "text":
         return make_pipeline(TextEncoder(), TruncatedSVD(256, random_state=0)) if kind == "network" else TextEncoder()
+    if data_kind == "image" and kind == "estimator":
+        return PixelEncoder()
     if data_kind == "array" and kind == "network":
         return make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
     return FunctionTransformer()
@@ -103,6 +129,7 @@ def network_learner(
     epochs: int | None,
     batch_size: int | None,
     learning_rate: float | None,
+    augment: str | Callable[..., Any],
     **engine: Any,
 ) -> NetworkLearner:
     """Return the learner for a backbone by name, or one that a function of the user's builds.
@@ -110,11 +137,16 @@ def network_learner(
     Parameters
     ----------
     inputs : the encoded training inputs, which say how many channels or features there are
+    augment : by name, or a function of inputs, targets and a generator; see :class:`tailwise.engine.stage.Task`
     engine : devices, precision, progress
+
+    Raises
+    ------
+    TailwiseError
+        If there is no augmentation of that name.
     """
     from torch.optim import SGD, AdamW
 
-    from tailwise.augment import FlipCrop
     from tailwise.nn import build_backbone
 
     is_image = inputs.ndim == 4
@@ -123,7 +155,8 @@ def network_learner(
     backbone = backbone if backbone is not None else "resnet32"
     architecture: dict[str, Any] | None = None
     if isinstance(backbone, str):
-        width = {"mlp": "in_features", "resnet32": "in_channels"}.get(backbone, "in_chans")
+        widths = {"mlp": "in_features", "resnet32": "in_channels", "identity": "out_features"}
+        width = widths.get(backbone, "in_chans")
         architecture = {"name": backbone, width: inputs.shape[-1]}
         backbone = partial(build_backbone, **architecture)
     return NetworkLearner(
@@ -136,6 +169,16 @@ def network_learner(
             if is_image
             else partial(AdamW, lr=rate, weight_decay=0.01)
         ),
-        augment=FlipCrop(padding=max(1, inputs.shape[1] // 8)) if is_image else None,
+        augment=augment if callable(augment) else _augmentation(augment, inputs.shape[1]) if is_image else None,
         **engine,
     )
+
+
+def _augmentation(name: str, side: int) -> Callable[..., Any] | None:
+    from tailwise.augment import FlipCrop
+
+    padding = max(1, side // 8)  # 4 for 32 pixels, as in He et al. 2016
+    known = {"flip-crop": FlipCrop(padding), "crop": FlipCrop(padding, flip=False), "none": None}
+    if name not in known:
+        raise TailwiseError(f"there is no augmentation {name!r}.{nearest(name, known)} Use {', '.join(known)}.")
+    return known[name]

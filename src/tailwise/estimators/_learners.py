@@ -52,7 +52,7 @@ class EstimatorLearner:
         return Task(class_counts, objective=objective)
 
     def fit(
-        self, recipe: Recipe, task: Task, inputs: Any, labels: NDArray[np.int64], seed: int, folder: Path | None
+        self, recipe: Recipe, task: Task, inputs: Any, labels: NDArray[np.int64], seed: int, folder: Path | None = None
     ) -> FittedEstimator:
         """Fit a clone of the base estimator in the recipe's way."""
         base = clone(self.base)
@@ -158,7 +158,7 @@ class NetworkLearner:
         )
 
     def fit(
-        self, recipe: Recipe, task: Task, inputs: Any, labels: NDArray[np.int64], seed: int, folder: Path | None
+        self, recipe: Recipe, task: Task, inputs: Any, labels: NDArray[np.int64], seed: int, folder: Path | None = None
     ) -> FittedNetwork:
         """Train a new network by the recipe's stages, or go on from the checkpoint in ``folder``."""
         from tailwise.engine import train
