@@ -46,6 +46,8 @@ CANDIDATES = {
 }
 
 
+_SMALL = 5000  # images up to which training on every fold is affordable, and one fold too few examples to choose by
+
 #: Options that change no result, so that a fit may be resumed with others.
 _NO_MATTER = {"verbose", "work_dir", "time_budget", "baseline", "recipe"}
 
@@ -63,7 +65,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
     objective : what the choice and the thresholds are for: ``"balanced_accuracy"``, ``"macro_f1"``,
         ``"few_shot_accuracy"``, ``"worst_class"``, ``"g_mean"``, ``"accuracy"``, a scikit-learn scorer or its name, or
         an (n_classes, n_classes) cost matrix (rows: true class)
-    cv : number of folds, or the share to hold out once. By default 3 folds, for images a fifth
+    cv : number of folds, or the share to hold out once. By default 3 folds, and a fifth for more
+        than 5,000 images
     coverage : share of examples whose true class a prediction set shall hold
     time_budget : seconds, or ``"90s"``, ``"10m"``, ``"2h"``; None is no limit
     epochs, batch_size, learning_rate : of networks; None is the default for the kind of data
@@ -285,7 +288,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
 
     def _folds(self, labels: NDArray[np.int64], data_kind: str, seed: int) -> list[Fold]:
         """Return the folds for the comparison; examples that are alone in their class are always trained on."""
-        cv = self.cv if self.cv is not None else (0.2 if data_kind == "image" else 3)
+        cv = self.cv if self.cv is not None else (0.2 if data_kind == "image" and len(labels) > _SMALL else 3)
         if isinstance(cv, float):
             folds = [stratified_split(labels, cv, seed)]
         else:

@@ -89,12 +89,10 @@ def epochs_in_time(
     if budget is None:
         return learner
     rows = np.random.default_rng(seed).permutation(len(labels))[:_PILOT_IMAGES]
-    counts = class_counts(labels)
+    pilot = replace(learner, epochs=1, progress=False)
+    task = pilot.task(class_counts(labels), None)
     start = time.monotonic()
-    learner = replace(learner, progress=False)
-    replace(learner, epochs=1).fit(
-        recipe("cross-entropy"), learner.task(counts, None), inputs[rows], labels[rows], seed
-    )
+    pilot.fit(recipe("cross-entropy"), task, inputs[rows], labels[rows], seed)
     per_epoch = (time.monotonic() - start) / len(rows) * len(labels)
     return replace(learner, epochs=int(np.clip(_MARGIN * budget / (n_fits * per_epoch), 4, learner.epochs)))
 
