@@ -109,14 +109,14 @@ def _inputs(X: Any, kind: Kind | None) -> tuple[Kind, Any]:
     import polars as pl
     from scipy import sparse
 
+    if sparse.issparse(X):  # first, since one sparse format is a dict
+        return "array", _numbers(X)
     if isinstance(X, pl.DataFrame | pl.LazyFrame | dict) or (hasattr(X, "iloc") and hasattr(X, "columns")):
         frame = to_frame(X)
         if frame.height == 0:
             raise TailwiseError("the table has no rows.")
         column = text_column(frame) if kind is None else frame.columns[0] if kind == "text" else None
         return ("text", texts(frame[column])) if column is not None else ("table", frame)
-    if sparse.issparse(X):
-        return "array", _numbers(X)
     if hasattr(X, "detach"):
         X = X.detach().cpu().numpy()
         if X.ndim == 4 and X.shape[1] in (1, 3) and X.shape[3] not in (1, 3):

@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import check_random_state, get_tags
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from tailwise.data import Dataset, as_dataset, stratified_folds, stratified_split
 from tailwise.errors import TailwiseError
 from tailwise.estimators._cache import Cache, digest
 from tailwise.estimators._compare import Clock, Fold, compare, seconds
 from tailwise.estimators._defaults import (
-    default_encoder,
     default_estimator,
     epochs_in_time,
+    fit_encoder,
     in_time,
     learner_kind,
     network_learner,
@@ -193,17 +193,23 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
 
     def _training_data(self, X: Any, y: ArrayLike | None) -> Dataset:
         """Return the labelled rows, and remember what scikit-learn's contract asks an estimator to remember."""
+        if issparse(X):
+            X = X.tocsr()
         data = as_dataset(X, y)
         if data.kind == "array":
-            if y is not None:
-                X, y = validate_data(self, X, y, dtype="numeric", accept_sparse="csr", ensure_all_finite="allow-nan")
-                check_classification_targets(y)
-            data = as_dataset(X, y)
+            validate_data(self, data.inputs, accept_sparse="csr", ensure_all_finite="allow-nan")
         elif data.kind == "table":
             self.feature_names_in_ = np.array(data.inputs.columns, dtype=object)
             self.n_features_in_ = data.inputs.width
         if data.labels is None:
             raise TailwiseError("requires y to be passed, but the target y is None: give a label per row.")
+        if np.ndim(y) == 2:
+            column_or_1d(y, warn=True)
+        classes = data.class_labels
+        if classes.dtype.kind == "f" and (classes != np.trunc(classes)).any():
+            raise TailwiseError(
+                "Unknown label type: the labels are fractions, not classes; cut them into classes first."
+            )
         data = data.take(np.flatnonzero(data.labels >= 0))
         if np.count_nonzero(data.class_counts) < 2:
             raise TailwiseError(f"the labels hold only one class, {data.classes[0]!r}: there is nothing to tell apart.")
@@ -212,8 +218,14 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
     def _inputs(self, X: Any) -> Any:
         """Return inputs in the form that the encoder was fitted on."""
         if self.model_.kind == "array":
-            X = validate_data(self, X, reset=False, dtype="numeric", accept_sparse="csr", ensure_all_finite="allow-nan")
+            X = validate_data(self, X, reset=False, **self._accepted())
         return as_dataset(X, kind=self.model_.kind).inputs  # type: ignore[arg-type]
+
+    def _accepted(self) -> dict[str, Any]:
+        """Return what arrays may be, in scikit-learn's words."""
+        base = self.estimator if self.estimator is not None else default_estimator("array")
+        sparse = self.backbone is None and get_tags(base).input_tags.sparse
+        return {"dtype": "numeric", "accept_sparse": "csr" if sparse else False, "ensure_all_finite": "allow-nan"}
 
     def _network_learner(self, inputs: Any) -> NetworkLearner:
         return network_learner(
@@ -237,9 +249,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         """Encode the data and set up the learner, the folds and the cache."""
         labels = np.asarray(data.labels)
         kind = learner_kind(self.estimator, self.backbone, data.kind)
-        base = self.estimator if self.estimator is not None else default_estimator(data.kind)
-        encoder = default_encoder(data.kind, kind, base)
-        inputs = encoder.fit_transform(data.inputs)
+        base = self.estimator if self.estimator is not None else default_estimator(data)
+        encoder, inputs = fit_encoder(data, kind, base)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         folds = self._folds(labels, data.kind, seed)
         candidates = self._candidates(kind)
@@ -304,9 +315,9 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             print(line, file=sys.stderr)
 
     def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn that NaN, sparse matrices and strings are welcome."""
+        """Tell scikit-learn that NaN and strings are welcome, and sparse matrices where the estimator takes them."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = bool(self._accepted()["accept_sparse"])
         tags.input_tags.string = True
         return tags

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -17,6 +18,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from tailwise.counts import class_counts
+from tailwise.data import Dataset
 from tailwise.errors import TailwiseError, nearest
 from tailwise.estimators._learners import NetworkLearner
 from tailwise.recipes import recipe
@@ -43,8 +45,8 @@ def learner_kind(estimator: BaseEstimator | None, backbone: Any, data_kind: str)
     return "network" if backbone is not None or (data_kind == "image" and estimator is None) else "estimator"
 
 
-def default_estimator(data_kind: str) -> BaseEstimator:
-    """Return histogram gradient boosting for tables, arrays and images, logistic regression for text.
+def default_estimator(data: Dataset) -> BaseEstimator:
+    """Return histogram gradient boosting for tables, arrays and images, logistic regression for text and sparse arrays.
 
     Two of boosting's defaults fail on long tails. Early stopping splits off a validation set, which a class with one
     example cannot be split over. And without a penalty the leaves of rare classes, whose hessians are nearly zero, grow
@@ -52,7 +54,7 @@ def default_estimator(data_kind: str) -> BaseEstimator:
     penalty 0.54. Small trees on half of the features per split lost nothing there and took half the time. Large tables
     are trained on in part, their tail whole; see :class:`tailwise.resample.CaseControlClassifier`.
     """
-    if data_kind == "text":
+    if data.kind == "text" or issparse(data.inputs):
         return LogisticRegression(C=10.0, max_iter=1000)
     return CaseControlClassifier(
         HistGradientBoostingClassifier(early_stopping=False, l2_regularization=1.0, max_leaf_nodes=15, max_features=0.5)
@@ -97,27 +99,32 @@ def epochs_in_time(
     return replace(learner, epochs=int(np.clip(_MARGIN * budget / (n_fits * per_epoch), 4, learner.epochs)))
 
 
-def default_encoder(data_kind: str, kind: str, base: BaseEstimator) -> Any:
-    """Return an unfitted transformer from inputs as the user has them to what the learner takes.
+def fit_encoder(data: Dataset, kind: str, base: BaseEstimator) -> tuple[Any, Any]:
+    """Return a fitted transformer from inputs as the user has them to what the learner takes, and what it made of them.
 
-    Encoders never see the labels, so that fitting them once before the folds leaks nothing of the answers.
+    Numbers are encoded alike whether they came as a frame or as an array. Encoders never see the labels, so that
+    fitting them once before the folds leaks nothing of the answers.
     """
     from sklearn.decomposition import TruncatedSVD
-    from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import FunctionTransformer, StandardScaler
+    from sklearn.preprocessing import FunctionTransformer
 
     from tailwise.data import PixelEncoder, TableEncoder, TextEncoder
 
-    if data_kind == "table":
-        return TableEncoder(scale=kind == "network" or not get_tags(base).input_tags.allow_nan)
-    if data_kind == "text":
-        return make_pipeline(TextEncoder(), TruncatedSVD(256, random_state=0)) if kind == "network" else TextEncoder()
-    if data_kind == "image" and kind == "estimator":
-        return PixelEncoder()
-    if data_kind == "array" and kind == "network":
-        return make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
-    return FunctionTransformer()
+    scale = kind == "network" or not get_tags(base).input_tags.allow_nan
+    encoder: Any = FunctionTransformer()
+    if data.kind == "text":
+        encoder = TextEncoder()
+    elif data.kind == "table" or (data.kind == "array" and scale and not issparse(data.inputs)):
+        encoder = TableEncoder(scale=scale)
+    elif data.kind == "image" and kind == "estimator":
+        encoder = PixelEncoder()
+    inputs = encoder.fit_transform(data.inputs)
+    if kind == "network" and issparse(inputs):
+        reduction = TruncatedSVD(min(256, inputs.shape[1]), random_state=0)
+        inputs = reduction.fit_transform(inputs)
+        encoder = make_pipeline(encoder, reduction)
+    return encoder, inputs
 
 
 def network_learner(
