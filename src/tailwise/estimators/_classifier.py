@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
@@ -193,17 +192,15 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
 
     def _training_data(self, X: Any, y: ArrayLike | None) -> Dataset:
         """Return the labelled rows, and remember what scikit-learn's contract asks an estimator to remember."""
-        if issparse(X):
-            X = X.tocsr()
         data = as_dataset(X, y)
         if data.kind == "array":
-            validate_data(self, data.inputs, accept_sparse="csr", ensure_all_finite="allow-nan")
+            validate_data(self, data.inputs, **self._accepted())
         elif data.kind == "table":
             self.feature_names_in_ = np.array(data.inputs.columns, dtype=object)
             self.n_features_in_ = data.inputs.width
         if data.labels is None:
             raise TailwiseError("requires y to be passed, but the target y is None: give a label per row.")
-        if np.ndim(y) == 2:
+        if getattr(y, "ndim", 1) == 2:
             column_or_1d(y, warn=True)
         classes = data.class_labels
         if classes.dtype.kind == "f" and (classes != np.trunc(classes)).any():
@@ -223,8 +220,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
 
     def _accepted(self) -> dict[str, Any]:
         """Return what arrays may be, in scikit-learn's words."""
-        base = self.estimator if self.estimator is not None else default_estimator("array")
-        sparse = self.backbone is None and get_tags(base).input_tags.sparse
+        sparse = self.backbone is None and (self.estimator is None or get_tags(self.estimator).input_tags.sparse)
         return {"dtype": "numeric", "accept_sparse": "csr" if sparse else False, "ensure_all_finite": "allow-nan"}
 
     def _network_learner(self, inputs: Any) -> NetworkLearner:
