@@ -76,9 +76,10 @@ class _Tuner:
 
         They must in 95 % of resamples of those examples, drawn inside each class.
         """
+        by_class, counts = np.argsort(y, kind="stable"), np.bincount(y)
+        start, size = (np.repeat(values, counts) for values in (np.cumsum(counts) - counts, counts))
         half = np.empty(len(y), dtype=bool)
-        by_class = np.argsort(y, kind="stable")
-        half[by_class] = np.arange(len(y)) % 2 == 0
+        half[by_class] = (np.arange(len(y)) - start) % 2 == 0
         plain, moved = np.empty(len(y), dtype=np.int64), np.empty(len(y), dtype=np.int64)
         for tune, check in ((half, ~half), (~half, half)):
             if not tune.any():
@@ -86,8 +87,6 @@ class _Tuner:
             bias = self.analytic(z[tune], y[tune])
             plain[check] = (z[check] + bias).argmax(axis=1)
             moved[check] = (z[check] + self.ascend(z[tune], y[tune], bias)).argmax(axis=1)
-        counts = np.bincount(y)
-        start, size = (np.repeat(values, counts) for values in (np.cumsum(counts) - counts, counts))
         rng = np.random.default_rng(0)
         gains = []
         for _ in range(_RESAMPLES):

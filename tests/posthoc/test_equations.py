@@ -1,0 +1,237 @@
+"""Each step against an independent float64 reading of its equation, its limits, and what it recovers by simulation."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.stats import binom
+
+from tailwise import posthoc
+from tailwise.errors import TailwiseError
+from tailwise.metrics import OBJECTIVES
+
+COUNTS = np.array([1000, 300, 40, 5])
+finite = st.floats(-30, 30, width=32)
+scores_of = arrays(np.float64, st.tuples(st.integers(1, 12), st.just(4)), elements=finite)
+
+
+def simulated(n, prior, seed, sharpness=1.5):
+    """Draw labels and scores that are exactly log p(y | x) up to a constant, for Gaussian classes."""
+    rng = np.random.default_rng(seed)
+    k = len(prior)
+    labels = rng.choice(k, n, p=prior)
+    x = rng.normal(size=(n, k)) + sharpness * np.eye(k)[labels]
+    return sharpness * x + np.log(prior), labels
+
+
+def test_logit_adjustment_is_its_equation():
+    scores = np.random.default_rng(0).normal(size=(20, 4))
+    adjusted = posthoc.logit_adjustment(COUNTS, tau=0.7)(scores)
+    total = sum(float(n) for n in COUNTS)
+    for row, found in zip(scores, adjusted, strict=True):
+        for c in range(4):
+            assert found[c] == pytest.approx(row[c] - 0.7 * np.log(COUNTS[c] / total), rel=1e-12)
+
+
+def test_rarer_classes_gain_more():
+    assert (np.diff(posthoc.logit_adjustment(COUNTS).bias) > 0).all()
+    assert (np.diff(posthoc.prior_shift(COUNTS, np.ones(4)).bias) > 0).all()
+
+
+@given(scores_of)
+@settings(deadline=None, max_examples=40)
+def test_limits_leave_decisions_and_probabilities_as_they_were(scores):
+    before = posthoc.softmax(scores)
+    for step in (
+        posthoc.logit_adjustment(COUNTS, tau=0),
+        posthoc.logit_adjustment([7, 7, 7, 7]),
+        posthoc.prior_shift(COUNTS, COUNTS),
+    ):
+        np.testing.assert_allclose(posthoc.softmax(step(scores)), before, atol=1e-12)
+
+
+@given(scores_of, st.floats(-100, 100))
+@settings(deadline=None, max_examples=40)
+def test_a_shift_of_all_scores_changes_nothing(scores, shift):
+    np.testing.assert_allclose(posthoc.softmax(scores + shift), posthoc.softmax(scores), atol=1e-10)
+
+
+def test_a_shift_there_and_back_is_the_identity():
+    scores = np.random.default_rng(1).normal(size=(50, 4))
+    there, back = posthoc.prior_shift(COUNTS, [1, 2, 3, 4]), posthoc.prior_shift([1, 2, 3, 4], COUNTS)
+    np.testing.assert_allclose(
+        posthoc.softmax(posthoc.apply([there, back], scores)), posthoc.softmax(scores), atol=1e-12
+    )
+
+
+def test_a_prior_shift_is_bayes_rule():
+    source, target = np.array([0.7, 0.2, 0.08, 0.02]), np.array([0.1, 0.2, 0.3, 0.4])
+    p = posthoc.softmax(np.random.default_rng(2).normal(size=(30, 4)))
+    expected = p * target / source
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(posthoc.softmax(posthoc.prior_shift(source, target)(np.log(p))), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("counts", [[10**6, 1], [10**6, 0, 1], [0, 0, 5]])
+def test_extreme_and_empty_classes_stay_finite(counts):
+    for step in (posthoc.logit_adjustment(counts), posthoc.prior_shift(counts, np.ones(len(counts)))):
+        assert np.isfinite(step.bias).all()
+    assert np.isfinite(posthoc.prior_shift(np.ones(len(counts)), counts).bias).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_half_precision_scores_are_computed_in_float64(dtype):
+    scores = np.random.default_rng(3).normal(size=(5, 4)).astype(dtype)
+    assert posthoc.logit_adjustment(COUNTS)(scores).dtype == np.float64
+    np.testing.assert_allclose(posthoc.softmax(scores).sum(axis=1), 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_a_known_temperature_is_found_again(temperature):
+    scores, labels = simulated(20_000, np.array([0.6, 0.3, 0.1]), 0)
+    step = posthoc.fit_temperature(scores * temperature, labels)
+    assert 1 / step.scale == pytest.approx(temperature, rel=0.05)
+    assert not any(step.bias)
+
+
+def test_class_wise_calibration_corrects_a_class_with_many_examples_and_hardly_one_with_few():
+    scores, labels = simulated(20_000, np.array([0.6, 0.3999, 0.0001]), 1)
+    step = posthoc.fit_class_wise(scores + np.array([0, 1.0, 1.0]), labels)
+    bias = np.array(step.bias) - step.bias[0]
+    assert bias[1] == pytest.approx(-1, abs=0.1)
+    assert abs(bias[2]) < 1
+
+
+def test_expectation_maximisation_finds_the_prior():
+    source, target = np.array([0.7, 0.2, 0.1]), np.array([0.2, 0.3, 0.5])
+    rng = np.random.default_rng(4)
+    labels = rng.choice(3, 20_000, p=target)
+    x = rng.normal(size=(20_000, 3)) + 2 * np.eye(3)[labels]
+    proba = posthoc.softmax(2 * x + np.log(source))
+    np.testing.assert_allclose(posthoc.estimate_prior_em(proba, source), target, atol=0.015)
+
+
+def test_black_box_shift_estimation_finds_the_prior_and_survives_a_class_never_predicted():
+    source, target = np.array([0.7, 0.2, 0.1]), np.array([0.2, 0.3, 0.5])
+    held, labels = simulated(20_000, source, 5, sharpness=2.5)
+    new, _ = simulated(20_000, target, 6, sharpness=2.5)
+    new = new - np.log(target) + np.log(source)
+    found = posthoc.estimate_prior_bbse(labels, held.argmax(1), new.argmax(1), 3)
+    np.testing.assert_allclose(found, target, atol=0.03)
+    two = posthoc.estimate_prior_bbse([0, 0, 1, 1, 2], [0, 0, 1, 1, 1], [0, 1, 1, 1], 4)
+    assert two.sum() == pytest.approx(1)
+    assert (two >= 0).all()
+    assert two[3] == 0
+
+
+def test_prediction_sets_keep_their_promise_for_every_class():
+    prior = np.array([0.8, 0.15, 0.05])
+    scores, labels = simulated(8000, prior, 7, sharpness=1.0)
+    fresh, truth = simulated(40_000, prior, 8, sharpness=1.0)
+    sets = posthoc.ConformalSets.fit(posthoc.softmax(scores), labels, 0.9)
+    inside = sets(posthoc.softmax(fresh))[np.arange(len(truth)), truth]
+    for c in range(3):
+        calibration, test = (labels == c).sum(), (truth == c).sum()
+        # coverage given the calibration set is Beta distributed around 0.9; test noise is binomial
+        spread = np.sqrt(0.09 / calibration + 0.09 / test)
+        assert inside[truth == c].mean() > 0.9 - 4 * spread
+    assert inside[truth == 2].mean() < 0.9 + 4 * spread + 1 / calibration, "nor is it exceeded where it need not be"
+    marginal = sets(posthoc.softmax(fresh), class_conditional=False)[np.arange(len(truth)), truth]
+    assert abs(marginal.mean() - 0.9) < 4 * np.sqrt(0.09 / 8000 + 0.09 / 40_000)
+    assert marginal[truth == 2].mean() < 0.7, "with one threshold, the rare class pays"
+
+
+def test_rare_classes_share_a_threshold():
+    labels = np.repeat([0, 1, 2], [50, 5, 6])
+    proba = np.full((61, 3), 0.1)
+    proba[np.arange(61), labels] = 0.8 - 0.01 * np.arange(61) / 61
+    sets = posthoc.ConformalSets.fit(proba, labels, 0.9)
+    assert sets.pooled == (1, 2)
+    assert sets.thresholds[1] == sets.thresholds[2]
+    expected = np.sort(1 - proba[np.arange(61), labels][labels > 0])[int(np.ceil(12 * 0.9)) - 1]
+    assert sets.thresholds[1] == pytest.approx(expected)
+    lonely = posthoc.ConformalSets.fit(proba[:52], labels[:52], 0.9)
+    assert lonely.thresholds[1] == lonely.marginal
+
+
+def test_the_rank_of_the_threshold_is_the_finite_sample_one():
+    proba = np.stack([np.linspace(0.5, 1, 19), 1 - np.linspace(0.5, 1, 19)], axis=1)
+    sets = posthoc.ConformalSets.fit(proba, np.zeros(19, dtype=int), 0.9)
+    assert sets.thresholds[0] == pytest.approx(np.sort(1 - proba[:, 0])[17])  # ceil(20 * 0.9) = 18th smallest
+    assert binom.sf(17, 19, 0.9) > 0.4  # a guard on the numbers above: 18 of 19 is what 90 % coverage asks for
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_tuned_thresholds_are_never_worse_than_none_where_they_were_tuned(name):
+    scores, labels = simulated(1500, COUNTS / COUNTS.sum(), 9)
+    objective = OBJECTIVES[name]
+    step = posthoc.tune_bias(scores, labels, objective, COUNTS)
+
+    def score(z):
+        return objective(np.bincount(labels * 4 + z.argmax(1), minlength=16).reshape(4, 4), COUNTS)
+
+    assert score(step(scores)) >= score(scores)
+
+
+def test_thresholds_of_their_own_are_found_where_the_scores_are_biased_and_refused_where_they_are_not():
+    prior = np.full(3, 1 / 3)
+    scores, labels = simulated(3000, prior, 10)
+    equal = np.array([1000, 1000, 1000])
+    objective = OBJECTIVES["balanced_accuracy"]
+    assert np.ptp(posthoc.tune_bias(scores, labels, objective, equal).bias) < 1e-12
+    moved = posthoc.tune_bias(scores + np.array([0, 2.0, 0]), labels, objective, equal)
+    assert moved.bias[1] - moved.bias[0] == pytest.approx(-2, abs=0.4)
+
+
+def test_classes_may_be_permuted():
+    scores, labels = simulated(800, COUNTS / COUNTS.sum(), 11)
+    order = np.array([2, 0, 3, 1])
+    place = np.argsort(order)
+    for fit in (
+        lambda z, y, n: posthoc.logit_adjustment(n),
+        lambda z, y, n: posthoc.fit_temperature(z, y),
+        lambda z, y, n: posthoc.tune_bias(z, y, OBJECTIVES["balanced_accuracy"], n),
+    ):
+        step, other = fit(scores, labels, COUNTS), fit(scores[:, order], place[labels], COUNTS[order])
+        np.testing.assert_allclose(np.array(step.bias)[order], other.bias, atol=1e-6)
+    sets = posthoc.ConformalSets.fit(posthoc.softmax(scores), labels)
+    swapped = posthoc.ConformalSets.fit(posthoc.softmax(scores[:, order]), place[labels])
+    np.testing.assert_allclose(np.array(sets.thresholds)[order], swapped.thresholds, atol=1e-12)
+
+
+def test_steps_and_sets_survive_json():
+    scores, labels = simulated(300, np.array([0.5, 0.3, 0.2]), 12)
+    for step in (posthoc.logit_adjustment([5, 3, 2]), posthoc.fit_class_wise(scores, labels)):
+        again = posthoc.Step.from_dict(json.loads(json.dumps(step.to_dict())))
+        assert again == step
+        assert hash(again) == hash(step)
+    sets = posthoc.ConformalSets.fit(posthoc.softmax(scores), labels)
+    assert posthoc.ConformalSets.from_dict(json.loads(json.dumps(sets.to_dict()))) == sets
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: posthoc.logit_adjustment([3, 2], tau=-1), "tau must be 0 or more"),
+        (lambda: posthoc.logit_adjustment([3, -2]), "not negative"),
+        (lambda: posthoc.logit_adjustment([3, 2])(np.zeros((2, 3))), "is for 2 classes"),
+        (lambda: posthoc.Step.of("x", [np.nan]), "finite"),
+        (lambda: posthoc.Step.of("x", [0.0], -1.0), "positive"),
+        (lambda: posthoc.fit_temperature(np.zeros((0, 2)), []), "n at least 1"),
+        (lambda: posthoc.fit_temperature([[0.0, np.inf]], [0]), "finite scores"),
+        (lambda: posthoc.fit_temperature([[0.0, 1.0]], [2]), "class codes from 0 to 1"),
+        (lambda: posthoc.estimate_prior_em(np.zeros((0, 2)), [1, 1]), "at least a row"),
+        (lambda: posthoc.estimate_prior_bbse([0], [0, 1], [0], 2), "must pair up"),
+        (lambda: posthoc.estimate_prior_bbse([0], [0], [2], 2), "between 0 and 1"),
+        (lambda: posthoc.ConformalSets.fit([[1.0]], [0], 1.0), "coverage must lie"),
+        (lambda: posthoc.ConformalSets.fit(np.zeros((0, 2)), [], 0.9), "n labels"),
+        (lambda: posthoc.tune_bias(np.zeros((2, 3)), [0, 1], OBJECTIVES["accuracy"], [1, 1]), "tuning needs"),
+    ],
+)
+def test_bad_input_is_one_line(call, message):
+    with pytest.raises(TailwiseError, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)
