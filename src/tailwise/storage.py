@@ -253,18 +253,17 @@ def _write_manifest(folder: Path, kind: str) -> None:
 
 def _swap(part: Path, target: Path) -> None:
     """Put the complete folder in place; what stood there goes only then."""
-    old = None
-    if target.exists():
-        old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.old."))
-        target.replace(old)
+    if not target.exists():
+        part.replace(target)
+        return
+    old = target.with_name(f"{part.name}.old")
+    target.replace(old)
     try:
         part.replace(target)
     except OSError:
-        if old is not None:
-            old.replace(target)
+        old.replace(target)
         raise
-    if old is not None:
-        shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _save_tensors(file: Path, arrays: Mapping[str, Any]) -> None:

@@ -1,0 +1,198 @@
+"""Folders are written whole or not at all, and read without running anything."""
+
+import errno
+import hashlib
+import json
+import os
+import zipfile
+
+import numpy as np
+import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import FunctionTransformer
+
+from tailwise import storage
+from tailwise.errors import TailwiseError
+from tailwise.storage import atomic_write, read_folder, write_folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "model"
+    rng = np.random.default_rng(0)
+    model = LogisticRegression().fit(rng.normal(size=(20, 3)), np.arange(20) % 2)
+    write_folder(path, {"card": {"name": "x"}}, {"net": {"w": np.arange(6.0).reshape(2, 3)}}, {"clf": model})
+    return path
+
+
+def rewrite_manifest(path, change=None):
+    """Do what an attacker would: make sizes and hashes agree again."""
+    manifest = json.loads((path / "manifest.json").read_text())
+    for name in manifest["files"]:
+        data = (path / name).read_bytes()
+        manifest["files"][name] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    if change:
+        change(manifest)
+    (path / "manifest.json").write_text(json.dumps(manifest))
+
+
+def refused(path, message, **options):
+    with pytest.raises(TailwiseError, match=message) as caught:
+        read_folder(path, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_comes_back_as_it_was(folder):
+    found = read_folder(folder)
+    assert found.documents == {"card": {"name": "x"}}
+    np.testing.assert_array_equal(np.asarray(found.tensors("net")["w"]), np.arange(6.0).reshape(2, 3))
+    assert found.estimator("clf").predict_proba(np.zeros((1, 3))).shape == (1, 2)
+    assert sorted(p.name for p in folder.parent.iterdir()) == ["model"], "nothing temporary is left"
+
+
+@pytest.mark.parametrize("estimator", [HistGradientBoostingClassifier(max_iter=5), RandomForestClassifier(5)])
+def test_estimators_predict_the_same_after_a_round_trip(tmp_path, estimator):
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(200, 4))
+    estimator.fit(x, rng.integers(0, 3, 200))
+    write_folder(tmp_path / "m", {}, estimators={"e": estimator})
+    again = read_folder(tmp_path / "m").estimator("e")
+    np.testing.assert_array_equal(again.predict_proba(x), estimator.predict_proba(x))
+
+
+def test_torch_tensors_come_back(tmp_path):
+    torch = pytest.importorskip("torch")
+    weights = {"a": torch.arange(4, dtype=torch.bfloat16), "b": torch.ones(2, 3).t()}
+    write_folder(tmp_path / "m", {}, {"net": weights})
+    found = read_folder(tmp_path / "m").tensors("net")
+    assert found["a"].dtype == torch.bfloat16
+    assert all(torch.equal(found[name], weights[name]) for name in weights)
+
+
+def test_what_stands_there_is_kept_unless_forced(folder, tmp_path):
+    with pytest.raises(TailwiseError, match="not empty; choose another folder, or replace it with --force"):
+        write_folder(folder, {"card": 2})
+    assert read_folder(folder).documents == {"card": {"name": "x"}}
+    write_folder(folder, {"card": 2}, force=True)
+    assert read_folder(folder).documents == {"card": 2}
+    foreign = tmp_path / "photos"
+    foreign.mkdir()
+    (foreign / "a.jpg").write_text("dear")
+    with pytest.raises(TailwiseError, match="was not written by Tailwise"):
+        write_folder(foreign, {}, force=True)
+    assert (foreign / "a.jpg").read_text() == "dear"
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(TailwiseError, match="is a file"):
+        write_folder(tmp_path / "file", {}, force=True)
+
+
+@pytest.mark.parametrize("where", ["fsync", "replace"])
+def test_a_full_disk_loses_nothing(folder, monkeypatch, where):
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(storage.os, "fsync", full) if where == "fsync" else monkeypatch.setattr(
+        storage.Path, "replace", full
+    )
+    with pytest.raises(TailwiseError, match="the disk is full") as caught:
+        write_folder(folder, {"card": 2}, force=True)
+    assert "\n" not in str(caught.value)
+    monkeypatch.undo()
+    assert read_folder(folder).documents == {"card": {"name": "x"}}
+    assert [p.name for p in folder.parent.iterdir()] == ["model"]
+
+
+def test_a_single_file_appears_when_it_is_complete(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("old")
+    with pytest.raises(RuntimeError), atomic_write(file) as out:  # noqa: PT012
+        out.write("half")
+        raise RuntimeError
+    assert file.read_text() == "old"
+    with atomic_write(file) as out:
+        out.write("n\u00ebw\n")
+    assert file.read_bytes() == "n\u00ebw\n".encode()
+    assert [p.name for p in tmp_path.iterdir()] == ["a.csv"]
+    with pytest.raises(TailwiseError, match="cannot be written"), atomic_write(tmp_path / "none" / "b") as out:
+        pass
+
+
+def test_damage_is_named(folder, tmp_path):
+    refused(tmp_path / "absent", "there is no folder")
+    (tmp_path / "other").mkdir()
+    refused(tmp_path / "other", "not a Tailwise model: it has no manifest.json")
+    refused(folder, "is a Tailwise model, not a checkpoint", kind="checkpoint")
+    net = folder / "net.safetensors"
+    whole = net.read_bytes()
+    net.write_bytes(whole[:-5])
+    refused(folder, "cut short or changed")
+    net.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    refused(folder, "SHA-256 differs")
+    net.unlink()
+    refused(folder, r"net\.safetensors is missing")
+    net.symlink_to("/etc/passwd")
+    refused(folder, "is missing")
+    (folder / "manifest.json").write_text("{")
+    refused(folder, "manifest.json is damaged")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.update(format=99, tailwise="9.0"), "written by Tailwise 9.0, which is newer"),
+        (lambda m: m["files"].update({"../secret.json": m["files"]["card.json"]}), "names a file '../secret.json'"),
+        (lambda m: m["files"].update({"run.py": m["files"]["card.json"]}), "names a file 'run.py'"),
+    ],
+)
+def test_strange_manifests_are_refused(folder, change, message):
+    rewrite_manifest(folder, change)
+    refused(folder, message)
+
+
+def test_a_safetensors_header_that_lies_is_refused(folder):
+    header = json.dumps({"w": {"dtype": "F64", "shape": [10**9, 10**9], "data_offsets": [0, 8]}}).encode()
+    (folder / "net.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    rewrite_manifest(folder)
+    with pytest.raises(TailwiseError, match="not a sound safetensors file") as caught:
+        read_folder(folder).tensors("net")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_skops_file_cannot_run_code(folder, tmp_path):
+    import skops.io
+
+    from tailwise.recipes import load_recipes_from
+
+    marker, script = tmp_path / "ran", tmp_path / "evil.py"
+    script.write_text(f"open({str(marker)!r}, 'w')")
+
+    evils = [
+        FunctionTransformer(func=os.system),
+        FunctionTransformer(func=load_recipes_from, kw_args={"path": str(script)}),
+        FunctionTransformer(func=eval),
+    ]
+    for evil in evils:
+        skops.io.dump(evil, folder / "clf.skops")
+        rewrite_manifest(folder)
+        with pytest.raises(TailwiseError, match="which a Tailwise model does not: it was not loaded"):
+            read_folder(folder).estimator("clf")
+    # and by hand: a file whose schema names a forbidden function
+    skops.io.dump(FunctionTransformer(), folder / "clf.skops")
+    with zipfile.ZipFile(folder / "clf.skops") as archive:
+        schema = archive.read("schema.json").decode()
+    forged = schema.replace("FunctionTransformer", "system").replace(
+        "sklearn.preprocessing._function_transformer", "os"
+    )
+    with zipfile.ZipFile(folder / "clf.skops", "w") as archive:
+        archive.writestr("schema.json", forged)
+    rewrite_manifest(folder)
+    with pytest.raises(TailwiseError, match=r"holds os\.system|not a sound skops file"):
+        read_folder(folder).estimator("clf")
+    assert not marker.exists()
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path):
+    with pytest.raises(TailwiseError, match="cannot be saved"):
+        write_folder(tmp_path / "m", {}, estimators={"e": FunctionTransformer(func=os.getcwd)})
+    assert not (tmp_path / "m").exists()
