@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
+from tailwise.counts import class_counts
 from tailwise.data import Dataset, as_dataset, stratified_folds, stratified_split
 from tailwise.errors import TailwiseError
 from tailwise.estimators._cache import Cache, digest
@@ -192,6 +193,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
 
     def _training_data(self, X: Any, y: ArrayLike | None) -> Dataset:
         """Return the labelled rows, and remember what scikit-learn's contract asks an estimator to remember."""
+        if self.estimator is not None and (isinstance(self.estimator, type) or not hasattr(self.estimator, "fit")):
+            raise TailwiseError(f"estimator must be a scikit-learn classifier, such as SVC(); got {self.estimator!r}.")
         data = as_dataset(X, y)
         if data.kind == "array":
             validate_data(self, data.inputs, **self._accepted())
@@ -214,13 +217,15 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
 
     def _inputs(self, X: Any) -> Any:
         """Return inputs in the form that the encoder was fitted on."""
+        if isinstance(X, Dataset):
+            X = X.inputs
         if self.model_.kind == "array":
             X = validate_data(self, X, reset=False, **self._accepted())
         return as_dataset(X, kind=self.model_.kind).inputs  # type: ignore[arg-type]
 
     def _accepted(self) -> dict[str, Any]:
         """Return what arrays may be, in scikit-learn's words."""
-        sparse = self.backbone is None and (self.estimator is None or get_tags(self.estimator).input_tags.sparse)
+        sparse = self.estimator is None or get_tags(self.estimator).input_tags.sparse
         return {"dtype": "numeric", "accept_sparse": "csr" if sparse else False, "ensure_all_finite": "allow-nan"}
 
     def _network_learner(self, inputs: Any) -> NetworkLearner:
@@ -278,8 +283,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
     def _candidates(self, kind: str) -> list[Recipe]:
         """Return the recipes to compare, the baseline first."""
         names = self.recipe
-        if isinstance(names, str | Recipe):
-            names = CANDIDATES[kind] if isinstance(names, str) and names == "auto" else [names]
+        if isinstance(names, str) or not isinstance(names, Iterable):
+            names = CANDIDATES[kind] if names == "auto" else [names]
         found = [find_recipe(name) for name in names]
         if not found:
             raise TailwiseError("the list of recipes is empty; name at least one, or auto.")
@@ -295,14 +300,16 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
 
     def _folds(self, labels: NDArray[np.int64], data_kind: str, seed: int) -> list[Fold]:
         """Return the folds for the comparison; examples that are alone in their class are always trained on."""
-        cv = self.cv if self.cv is not None else (0.2 if data_kind == "image" and len(labels) > _SMALL else 3)
-        if isinstance(cv, float):
-            folds = [stratified_split(labels, cv, seed)]
-        else:
-            folds = list(stratified_folds(labels, cv, seed))
-        if not any(len(held_out) for _, held_out in folds):
+        counts = class_counts(labels)
+        testable = int(counts[counts > 1].sum())
+        if not testable:
             raise TailwiseError("no class has two examples, so nothing can be held out to compare recipes on.")
-        return folds
+        cv = self.cv
+        if cv is None:
+            cv = 0.2 if data_kind == "image" and len(labels) > _SMALL else min(3, testable)
+        if isinstance(cv, float):
+            return [stratified_split(labels, cv, seed)]
+        return stratified_folds(labels, cv, seed)
 
     def _tell(self, line: str) -> None:
         if callable(self.verbose):

@@ -148,7 +148,7 @@ def network_learner(
     Raises
     ------
     TailwiseError
-        If there is no augmentation of that name.
+        If there is no augmentation of that name, or the backbone is not for such inputs.
     """
     from torch.optim import SGD, AdamW
 
@@ -156,10 +156,13 @@ def network_learner(
 
     is_image = inputs.ndim == 4
     default_epochs, default_batch, default_rate = _TRAINING["image" if is_image else "other"]
-    rate = learning_rate or default_rate
+    rate = default_rate if learning_rate is None else learning_rate
     backbone = backbone if backbone is not None else "resnet32"
     architecture: dict[str, Any] | None = None
     if isinstance(backbone, str):
+        if (backbone in ("mlp", "identity")) == is_image:
+            what, use = ("images", "resnet32 or a timm name") if is_image else ("rows of numbers", "mlp or identity")
+            raise TailwiseError(f"backbone {backbone!r} is not for {what}: use {use}.")
         widths = {"mlp": "in_features", "resnet32": "in_channels", "identity": "out_features"}
         width = widths.get(backbone, "in_chans")
         architecture = {"name": backbone, width: inputs.shape[-1]}
@@ -167,8 +170,8 @@ def network_learner(
     return NetworkLearner(
         backbone=backbone,
         architecture=architecture,
-        epochs=epochs or default_epochs,
-        batch_size=batch_size or default_batch,
+        epochs=default_epochs if epochs is None else epochs,
+        batch_size=default_batch if batch_size is None else batch_size,
         optimizer=(
             partial(SGD, lr=rate, momentum=0.9, weight_decay=5e-4, nesterov=True)
             if is_image

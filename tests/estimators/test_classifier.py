@@ -1,0 +1,308 @@
+"""scikit-learn's whole contract, every form of input, and one line for what cannot be used."""
+
+import importlib.util
+import pickle
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from estimators.cases import COUNTS, quick, table
+from tailwise.data import Dataset, as_dataset
+from tailwise.errors import TailwiseError
+from tailwise.estimators import TailClassifier
+
+needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs tailwise[torch]")
+
+
+def checks(*estimators: TailClassifier) -> Any:
+    """All of scikit-learn's checks; a list, since pytest takes no generator, which scikit-learn 1.6 gives."""
+    marked = parametrize_with_checks(list(estimators))
+    names, cases = marked.args
+    return pytest.mark.parametrize(names, list(cases), **marked.kwargs)
+
+
+BOOSTING = HistGradientBoostingClassifier(max_iter=5)
+
+
+@pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp`:DeprecationWarning")  # of scikit-learn before 1.7
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@checks(
+    TailClassifier("logit-adjustment", estimator=LogisticRegression()),
+    TailClassifier("class-weighted", estimator=LogisticRegression()),
+    TailClassifier("tuned-thresholds", estimator=BOOSTING),
+    TailClassifier(["cross-entropy", "logit-adjustment"], estimator=LogisticRegression(), cv=0.3, baseline=True),
+)
+def test_scikit_learns_contract(estimator: TailClassifier, check: Any) -> None:
+    check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp`:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@checks(TailClassifier())
+def test_scikit_learns_contract_with_every_default(estimator: TailClassifier, check: Any) -> None:
+    check(estimator)
+
+
+@needs_torch
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@checks(TailClassifier("balanced-softmax", backbone="mlp", epochs=15, batch_size=16))
+def test_scikit_learns_contract_with_a_network(estimator: TailClassifier, check: Any) -> None:
+    check(estimator)
+
+
+def test_clones_and_takes_settings() -> None:
+    x, y = table()
+    model = quick("class-weighted", coverage=0.8)
+    copy = clone(model)
+    assert copy is not model
+    assert copy.get_params()["coverage"] == 0.8
+    copy.set_params(recipe="cross-entropy", estimator__C=0.5)
+    assert copy.fit(x, y).recipe_.name == "cross-entropy"
+    assert model.recipe == "class-weighted"
+
+
+def test_works_in_pipelines_searches_and_cross_validation() -> None:
+    x, y = table()
+    pipeline = make_pipeline(StandardScaler(), quick())
+    assert pipeline.fit(x, y).score(x, y) > 0.8
+    scores = cross_validate(pipeline, x, y, cv=3, scoring=["balanced_accuracy", "neg_log_loss"])
+    assert np.isfinite(scores["test_neg_log_loss"]).all()
+    search = GridSearchCV(quick(), {"recipe": ["cross-entropy", "class-weighted"]}, cv=3, error_score="raise")
+    assert search.fit(x, y).best_params_["recipe"] in ("cross-entropy", "class-weighted")
+
+
+def test_pickles_like_any_estimator() -> None:
+    x, y = table()
+    model = quick("class-weighted").fit(x, y)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict_proba(x), model.predict_proba(x))
+
+
+@pytest.mark.parametrize("backbone", [None, pytest.param("mlp", marks=needs_torch)])
+def test_numbers_are_learned_alike_in_every_container(backbone: str | None) -> None:
+    x, y = table()
+    x = x.astype(np.float32)
+    names = ["a", "b", "c"]
+    settings = {} if backbone is None else {"backbone": backbone, "epochs": 2}
+    expected = quick("cross-entropy", **settings).fit(x, y).predict_proba(x)
+    for form in (x.tolist(), pd.DataFrame(x, columns=names), pl.DataFrame(x, schema=names)):
+        model = quick("cross-entropy", **settings).fit(form, y)
+        np.testing.assert_allclose(model.predict_proba(form), expected, atol=1e-5)
+
+
+@needs_torch
+def test_takes_tensors() -> None:
+    import torch
+
+    x, y = table()
+    expected = quick().fit(x, y).predict_proba(x)
+    model = quick().fit(torch.from_numpy(x), torch.from_numpy(y))
+    np.testing.assert_allclose(model.predict_proba(torch.from_numpy(x)), expected)
+
+
+def test_frames_of_mixed_columns() -> None:
+    x, y = table()
+    frame = pd.DataFrame({"number": x[:, 0], "word": np.array(["red", "green", "blue"])[y], "when": "2024-01-02"})
+    frame.loc[3, "number"] = np.nan
+    frame.loc[4, "word"] = None
+    for form in (frame, pl.from_pandas(frame)):
+        model = quick(estimator=BOOSTING).fit(form, y)
+        assert model.feature_names_in_.tolist() == ["number", "word", "when"]
+        assert (model.predict(form) == y).mean() > 0.9
+        reordered = form[["when", "word", "number"]]
+        np.testing.assert_array_equal(model.predict(reordered), model.predict(form))
+    with pytest.raises(TailwiseError, match="word"):
+        model.predict(frame.drop(columns="word"))
+
+
+@pytest.mark.parametrize("settings", [{}, {"estimator": None}, pytest.param({"backbone": "mlp"}, marks=needs_torch)])
+@pytest.mark.parametrize("form", [sparse.csr_array, sparse.csc_array, sparse.dok_array])
+def test_sparse_arrays(settings: dict[str, Any], form: Any) -> None:
+    x, y = table()
+    x = np.where(x > 1, x, 0)
+    model = quick(**settings).fit(form(x), y)
+    assert (model.predict(form(x)) == y).mean() > 0.7
+
+
+@pytest.mark.parametrize("settings", [{"estimator": None}, pytest.param({"backbone": "mlp"}, marks=needs_torch)])
+def test_texts(settings: dict[str, Any]) -> None:
+    y = table()[1]
+    texts = [f"{word} number {i % 7}" for i, word in enumerate(np.array(["red apple", "green pear", "plum"])[y])]
+    model = quick(**settings).fit(texts, y)
+    assert (model.predict(texts) == y).mean() > 0.95
+    np.testing.assert_array_equal(model.predict(np.array(texts)), model.predict(texts))
+    assert model.predict(["plum", ""]).shape == (2,)
+
+
+@needs_torch
+def test_images() -> None:
+    from functools import partial
+
+    from tailwise.nn import resnet32
+
+    y = np.repeat([0, 1], [40, 12])
+    images = np.random.default_rng(0).integers(0, 60, (52, 8, 8, 3), dtype=np.uint8)
+    images[y == 1] += 150
+    own = quick("logit-adjustment", backbone=partial(resnet32, in_channels=3), epochs=1, batch_size=16).fit(images, y)
+    assert own.predict_proba(images).shape == (52, 2)
+    grey = quick("logit-adjustment", backbone="resnet32", epochs=1).fit(images[..., 0], y)
+    assert grey.predict(images[..., 0]).shape == (52,)
+    pixels = quick("logit-adjustment").fit(images, y)
+    assert (pixels.predict(images) == y).all()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        np.array(["ant", "bee", "cow"]),
+        np.array([7, -2, 3]),
+        np.array([1.0, 5.0, 2.0]),
+        np.array([10, 20, 30], dtype=np.uint8),
+        np.array([True, False, False]),
+    ],
+)
+def test_labels_come_back_as_they_went_in(names: np.ndarray) -> None:
+    x, y = table()
+    labels = names[y]
+    for form in (labels, labels.tolist(), pl.Series(labels)):
+        model = quick().fit(x, form)
+        assert model.classes_.tolist() == sorted(set(names.tolist()))
+        assert model.predict(x).dtype.kind == (
+            "i" if names.dtype.kind == "u" and isinstance(form, list) else names.dtype.kind
+        )
+        assert (model.predict(x) == labels).mean() > 0.7
+    assert quick().fit(x, labels).predict(x).dtype == names.dtype
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_unlabelled_rows_are_left_out(missing: Any, as_frame: bool) -> None:
+    x, y = table()
+    form = pd.DataFrame(x, columns=list("abc")) if as_frame else x
+    gaps = np.random.default_rng(0).random(len(y)) < 0.2
+    for names in (np.array(["ant", "bee", "cow"], dtype=object), np.array([0, 1, 2], dtype=object)):
+        labels = names[y]
+        labels[gaps] = missing
+        model = quick().fit(form, labels)
+        np.testing.assert_array_equal(model.class_counts_, np.bincount(y[~gaps]))
+        assert model.classes_.tolist() == names.tolist()
+        whole = quick().fit(form[~gaps], names[y[~gaps]])
+        np.testing.assert_allclose(model.predict_proba(form), whole.predict_proba(form), atol=0.05)
+
+
+def test_missing_numbers_are_learned_from() -> None:
+    x, y = table()
+    x[::7, 1] = np.nan
+    for model in (quick(), quick(estimator=BOOSTING)):
+        assert (model.fit(x, y).predict(x) == y).mean() > 0.7
+
+
+def test_a_dataset_brings_its_labels() -> None:
+    x, y = table()
+    data = as_dataset(x, np.array(["ant", "bee", "cow"])[y])
+    model = quick().fit(data)
+    assert isinstance(data, Dataset)
+    np.testing.assert_array_equal(model.predict(data), model.predict(x))
+    frame = as_dataset(pd.DataFrame(x, columns=list("abc")), y)
+    np.testing.assert_array_equal(quick().fit(frame).predict(frame), quick().fit(x, y).predict(x))
+
+
+def test_classes_with_a_single_example_are_always_trained_on() -> None:
+    x, y = table((60, 20, 1))
+    for cv in (3, 0.25):
+        model = quick(["cross-entropy", "tuned-thresholds"], cv=cv).fit(x, y)
+        np.testing.assert_array_equal(model.class_counts_, [60, 20, 1])
+        assert np.isfinite(model.predict_proba(x)).all()
+    model = quick(["cross-entropy", "class-weighted"], estimator=BOOSTING).fit(x, y)
+    assert np.isfinite(model.predict_proba(x)).all()
+
+
+def test_tells_what_it_fits() -> None:
+    x, y = table()
+    lines: list[str] = []
+    quick(["cross-entropy", "class-weighted"], verbose=lines.append).fit(x, y)
+    assert sum("fold 1 of 3" in line for line in lines) == 2
+    assert "on all 132 examples" in lines[-1]
+
+
+def test_the_baseline_is_fitted_once_and_is_the_plain_learner() -> None:
+    x, y = table()
+    model = quick("class-weighted", baseline=True).fit(x, y)
+    assert model.recipe_.name == "class-weighted"
+    plain = quick("cross-entropy").fit(x, y)
+    np.testing.assert_allclose(model.baseline_.predict_proba(x), plain.predict_proba(x))
+
+
+X, Y = table()
+
+BAD: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
+    "one class": ({}, X, np.zeros(len(Y)), "only one class"),
+    "no labels": ({}, X, np.full(len(Y), np.nan), "missing"),
+    "no y": ({}, X, None, "y"),
+    "infinite": ({}, np.where(X.max() == X, np.inf, X), Y, "infinity"),
+    "infinite y": ({}, X, np.where(Y == 0, np.inf, Y), "infinity"),
+    "fractions as labels": ({}, X, Y + 0.5, "Unknown label type"),
+    "too few labels": ({}, X, Y[:-1], f"{len(Y)} rows"),
+    "two columns of labels": ({}, X, np.stack([Y, Y], axis=1), "one label per row"),
+    "no rows": ({}, X[:0], Y[:0], "."),
+    "a row": ({}, X[0], Y[:3], "Reshape"),
+    "no text": ({"estimator": None}, ["", " "] * 5, list("ab") * 5, "word"),
+    "unknown recipe": ({"recipe": "logit-adjustmnt"}, X, Y, "Did you mean 'logit-adjustment'"),
+    "unknown objective": ({"objective": "balanced_acuracy"}, X, Y, "Did you mean 'balanced_accuracy'"),
+    "cost of another shape": ({"objective": np.eye(2)}, X, Y, r"\(3, 3\)"),
+    "NaN in the cost": ({"objective": np.full((3, 3), np.nan)}, X, Y, "NaN"),
+    "network recipe": ({"recipe": "ldam-drw"}, X, Y, "needs a network: give a backbone"),
+    "both learners": ({"backbone": "mlp", "estimator": LogisticRegression()}, X, Y, "not both"),
+    "no recipe": ({"recipe": []}, X, Y, "empty"),
+    "not a recipe": ({"recipe": 3}, X, Y, "recipe"),
+    "one fold": ({"cv": 1}, X, Y, "from 2"),
+    "share above one": ({"cv": 1.5}, X, Y, "test_size|between|less than 1"),
+    "coverage": ({"coverage": 1.5}, X, Y, "coverage"),
+    "time": ({"time_budget": "soon"}, X, Y, "90s"),
+    "no sample weights": ({"recipe": "class-weighted", "estimator": KNeighborsClassifier()}, X, Y, "sample_weight"),
+    "all classes of one": ({}, X[:3], np.arange(3), "two examples"),
+    "a regressor as estimator": ({"estimator": "boosting"}, X, Y, "estimator"),
+}
+NETWORK = {
+    "backbone for images": ({"backbone": "resnet32"}, "not for rows of numbers: use mlp"),
+    "unknown backbone": ({"backbone": "mpl"}, "'mpl' is not for rows of numbers: use mlp"),
+    "zero epochs": ({"backbone": "mlp", "epochs": 0}, "epochs"),
+    "no epochs": ({"backbone": "mlp", "epochs": -1}, "epochs"),
+}
+
+
+@pytest.mark.parametrize("case", list(BAD))
+def test_one_line_for_what_cannot_be_used(case: str) -> None:
+    settings, x, y, message = BAD[case]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(TailwiseError, match=message) as raised:
+            quick(**settings).fit(x, y)
+    assert "\n" not in str(raised.value)
+
+
+@needs_torch
+@pytest.mark.parametrize("case", list(NETWORK))
+def test_one_line_for_networks_that_cannot_be(case: str) -> None:
+    settings, message = NETWORK[case]
+    with pytest.raises(TailwiseError, match=message) as raised:
+        quick(**settings).fit(X, Y)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_counts_of_the_cases() -> None:
+    np.testing.assert_array_equal(np.bincount(Y), COUNTS)
