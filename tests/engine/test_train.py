@@ -173,3 +173,25 @@ def test_learning_rate_warms_up_and_falls() -> None:
     np.testing.assert_allclose(rates[:6], [0.2, 0.4, 0.6, 0.8, 1.0, 1.0])
     assert all(np.diff(rates[5:]) < 0)
     assert rates[-1] < 1e-3
+
+
+def test_a_stage_can_begin_at_a_share_of_the_learning_rate():
+    rates = []
+
+    def optimizer(parameters):
+        class Watched(torch.optim.SGD):
+            def step(self, closure=None):
+                rates.append(self.param_groups[0]["lr"])
+                return super().step(closure)
+
+        return Watched(parameters, lr=0.2)
+
+    stages = [
+        Stage("first", loss=LOSS, share=0.5, optimizer=optimizer),
+        Stage("second", loss=LOSS, share=0.5, optimizer=optimizer, peak=0.1),
+    ]
+    task = Task(class_counts(Y), backbone=partial(MLP, 4, (8,)), epochs=20, batch_size=8)
+    train(Recipe(*stages), task, X, Y, progress=False)
+    half = len(rates) // 2
+    assert max(rates[:half]) == pytest.approx(0.2)
+    assert max(rates[half:]) == pytest.approx(0.02)

@@ -268,10 +268,14 @@ def _sum(fabric: Fabric, number: Tensor) -> Tensor:
 
 
 def _optimizer(stage: Stage, task: Task, parameters: list[nn.Parameter]) -> Optimizer:
-    build = stage.optimizer or task.optimizer
-    if build is None:
-        return SGD(parameters, lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True)
-    return build(parameters)
+    optimizer = (stage.optimizer or task.optimizer or _sgd)(parameters)
+    for group in optimizer.param_groups:
+        group["lr"] *= stage.peak
+    return optimizer
+
+
+def _sgd(parameters: Iterable[nn.Parameter]) -> Optimizer:
+    return SGD(parameters, lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True)
 
 
 def _augment(stage: Stage, task: Task) -> Callable[..., tuple[Tensor, Tensor]] | None:

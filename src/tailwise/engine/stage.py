@@ -81,6 +81,7 @@ class Stage:
     prepare : ``prepare(network, features)`` is called once before the stage and may change the network in place or
         return another; ``features()`` gives the training set's (features, labels) under the current backbone
     optimizer : overrides the task's
+    peak : where the stage's learning rate begins, as a share of the optimiser's
     augment : overrides the task's; ``False`` switches it off
     """
 
@@ -91,4 +92,5 @@ class Stage:
     parameters: Callable[[Any], Iterable[Any]] | None = None
     prepare: Callable[..., nn.Module | None] | None = None
     optimizer: Callable[[Iterable[Any]], Optimizer] | None = None
+    peak: float = 1.0
     augment: Any = None
