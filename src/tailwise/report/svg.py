@@ -5,14 +5,11 @@ Elements are built as a tree, not as text, so that names from data are escaped b
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from markupsafe import Markup
-
-_ids = itertools.count()
 
 
 def number(value: float) -> str:
@@ -51,12 +48,11 @@ class Plot:
     """An SVG of full width and given height."""
 
     def __init__(self, height: float, title: str, kind: str = "") -> None:
-        name = f"plot-{next(_ids)}"
         self.height = height
         self._root = ElementTree.Element(
-            "svg", {"role": "img", "aria-labelledby": name, "class": kind, "width": "100%", "height": f"{height:g}"}
+            "svg", {"role": "img", "aria-label": title, "class": kind, "width": "100%", "height": f"{height:g}"}
         )
-        ElementTree.SubElement(self._root, "title", {"id": name}).text = title
+        ElementTree.SubElement(self._root, "title").text = title
 
     def _add(self, tag: str, kind: str, hover: str = "", **attributes: str | float) -> ElementTree.Element:
         written = {k.replace("_", "-"): v if isinstance(v, str) else f"{v:.4g}" for k, v in attributes.items()}

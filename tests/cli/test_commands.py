@@ -1,0 +1,312 @@
+"""The commands as people type them: happy paths, bad input in one line, nothing lost."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.datasets import load_iris
+
+from tailwise.cli import _app
+
+FAST = ["--recipe", "logit-adjustment"]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """A messy, long-tailed CSV: iris with commas in numbers, a text column of categories, gaps, and unlabelled rows."""
+    path = tmp_path_factory.mktemp("data") / "flowers.csv"
+    x, y = load_iris(return_X_y=True)
+    rows = np.r_[0:50, 50:80, 100:112]
+    names = np.array(["setosa", "versicolor", "virginica"], dtype=object)[y[rows]]
+    frame = pl.DataFrame(
+        {
+            "flower": [f"f{i:03}" for i in range(len(rows))],
+            "sepal length": x[rows, 0],
+            "sepal width": [None if i % 17 == 0 else v for i, v in enumerate(x[rows, 1])],
+            "petal length": [f"{1000 * v:,.0f}" for v in x[rows, 2]],
+            "site": ["north", "south", "n/a"] * 30 + ["north", "south"],
+            "species": [None if i in (3, 60) else name for i, name in enumerate(names)],
+        }
+    )
+    frame.write_csv(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(table):
+    path = table.parent / "model"
+    assert run("fit", table, "-t", "species", "--id", "flower", "-o", path, *FAST) == 0
+    return path
+
+
+def run(*arguments, monkeypatch=None):
+    """Run a command in this process and return its exit code."""
+    before = sys.argv
+    sys.argv = ["tailwise", *map(str, arguments)]
+    try:
+        _app.main()
+    except SystemExit as stop:
+        return stop.code or 0
+    finally:
+        sys.argv = before
+    return 0
+
+
+def refused(capsys, message, *arguments):
+    """Check that a command ends with exit code 2 and one line that has the message."""
+    capsys.readouterr()
+    assert run(*arguments) == _app.BAD_INPUT
+    out, err = capsys.readouterr()
+    lines = [line for line in err.splitlines() if line.strip()]
+    assert len(lines) == 1, err
+    assert lines[0].startswith("tailwise: ")
+    assert message in lines[0]
+    assert "Traceback" not in out + err
+
+
+def test_fit_leaves_a_model_and_a_report(model):
+    assert {"manifest.json", "model.json", "evaluation.json", "encoder.skops", "estimator.skops", "report.html"} <= {
+        file.name for file in model.iterdir()
+    }
+    assert not list(model.parent.glob("*.unfinished"))
+    card = json.loads((model / "model.json").read_text())["card"]
+    assert card["recipe"] == "logit-adjustment"
+    assert {"versions", "data", "learner", "comparison", "settings", "paper"} <= set(card)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_predict_writes_id_label_probabilities_and_set(model, table, tmp_path, suffix):
+    out = tmp_path / f"predicted{suffix}"
+    assert run("predict", model, table, "-o", out) == 0
+    found = pl.read_csv(out) if suffix == ".csv" else pl.read_parquet(out)
+    assert found.columns[:2] == ["id", "label"]
+    assert found.columns[-1] == "prediction_set"
+    assert found["id"].to_list() == pl.read_csv(table)["flower"].to_list()
+    proba = found.select(pl.col("^probability .*$")).to_numpy()
+    np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-5)
+    sets = [json.loads(s) if isinstance(s, str) else s for s in found["prediction_set"].to_list()]
+    assert all(sets)
+
+
+def test_columns_may_be_reordered_and_added_but_not_missing(model, table, tmp_path, capsys):
+    frame = pl.read_csv(table)
+    frame.select(reversed(frame.columns)).with_columns(extra=pl.lit(1)).write_csv(tmp_path / "more.csv")
+    assert run("predict", model, tmp_path / "more.csv", "-o", tmp_path / "a.csv") == 0
+    assert run("predict", model, table, "-o", tmp_path / "b.csv") == 0
+    assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
+    frame.rename({"petal length": "petal lenght"}).write_csv(tmp_path / "less.csv")
+    refused(capsys, "'petal length'", "predict", model, tmp_path / "less.csv", "-o", tmp_path / "c.csv")
+    assert not (tmp_path / "c.csv").exists()
+
+
+def test_predict_streams_in_batches(model, table, tmp_path, monkeypatch):
+    import functools
+
+    from tailwise.cli import _predict
+
+    assert run("predict", model, table, "-o", tmp_path / "whole.csv") == 0
+    monkeypatch.setattr(_predict, "stream", functools.partial(_predict.stream, rows=7))
+    assert run("predict", model, table, "-o", tmp_path / "parts.csv") == 0
+    assert (tmp_path / "parts.csv").read_text() == (tmp_path / "whole.csv").read_text()
+
+
+@pytest.mark.parametrize("prior", ["uniform", "estimate", "file"])
+def test_priors(model, table, tmp_path, prior):
+    (tmp_path / "prior.json").write_text("[0.1, 0.1, 0.8]")
+    prior = str(tmp_path / "prior.json") if prior == "file" else prior
+    assert run("predict", model, table, "-o", tmp_path / "p.csv", "--prior", prior) == 0
+    assert pl.read_csv(tmp_path / "p.csv").height == 92
+
+
+def test_evaluate_prints_groups_and_json(model, table, capsys):
+    capsys.readouterr()
+    assert run("evaluate", model, table) == 0
+    assert "balanced accuracy" in capsys.readouterr().out
+    assert run("evaluate", model, table, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["n_examples"] == 90
+    assert 0 < found["overall"]["balanced_accuracy"]["value"] <= 1
+
+
+def test_diagnose_and_recipes_speak_json(table, capsys):
+    capsys.readouterr()
+    assert run("diagnose", table, "-t", "species", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["n_unlabelled"] == 2
+    assert run("recipes", "--json") == 0
+    assert "ldam-drw" in {row["name"] for row in json.loads(capsys.readouterr().out)}
+    assert run("diagnose", table, "-t", "species") == 0
+    assert run("recipes") == 0
+    assert run("recipes", "ldam-drw") == 0
+    assert "--set max_margin=0.5" in capsys.readouterr().out
+
+
+def test_fit_speaks_json_and_keeps_to_a_time_budget(table, tmp_path, capsys):
+    capsys.readouterr()
+    arguments = ["-t", "species", "--id", "flower", "-o", tmp_path / "m", "--json", "--time", "20s"]
+    assert run("fit", table, *arguments) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {row["recipe"] for row in found["card"]["comparison"]} >= {"cross-entropy", "logit-adjustment"}
+
+
+def test_a_report_is_written_again(model, tmp_path, capsys):
+    assert run("report", model, "-o", tmp_path / "again.html") == 0
+    assert (tmp_path / "again.html").read_text() == (model / "report.html").read_text()
+    refused(capsys, "is there already", "report", model, "-o", tmp_path / "again.html")
+
+
+def test_a_recipe_of_the_users_own(table, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from tailwise.recipes import Recipe, register\n"
+        "@register('cli-mine', paper='none')\n"
+        "@dataclass(frozen=True)\n"
+        "class Mine(Recipe):\n"
+        "    '''Mine.'''\n"
+        "    strength: int = 1\n"
+        "    def estimator(self, base, task):\n"
+        "        return base\n"
+    )
+    arguments = ["--recipe-file", tmp_path / "mine.py", "-r", "cli-mine", "--set", "strength=3"]
+    assert run("fit", table, "-t", "species", "--id", "flower", "-o", tmp_path / "m", *arguments) == 0
+    assert json.loads((tmp_path / "m" / "model.json").read_text())["card"]["settings"] == {"strength": 3}
+
+
+def test_fit_never_overwrites(model, table, tmp_path, capsys):
+    before = {file.name: file.read_bytes() for file in model.iterdir()}
+    refused(capsys, "--force", "fit", table, "-t", "species", "-o", model)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("dear")
+    refused(capsys, "not written by Tailwise", "fit", table, "-t", "species", "-o", tmp_path / "mine", "--force")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "dear"
+    assert {file.name: file.read_bytes() for file in model.iterdir()} == before
+
+
+def write(path, text, encoding="utf-8"):
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-t", "speceis"], "Did you mean 'species'"),
+        (["-t", "species", "-r", "logit-adjustmnt"], "Did you mean 'logit-adjustment'"),
+        (["-t", "species", "-r", "focal"], "needs a network"),
+        (["-t", "species", "-r", "logit-adjustment", "--set", "tua=1"], "Did you mean 'tau'"),
+        (["-t", "species", "--set", "tau=1"], "give --recipe too"),
+        (["-t", "species", "-r", "logit-adjustment", "--set", "tau"], "NAME=VALUE"),
+        (["-t", "species", "--objective", "balanced_acuracy"], "Did you mean 'balanced_accuracy'"),
+        (["-t", "species", "--time", "soon"], "a time budget is a number"),
+        (["-t", "species", "--resume"], "no unfinished fit"),
+        (["-t", "species", "--test", "absent.csv"], "absent.csv"),
+        ([], "--target"),
+    ],
+)
+def test_bad_options_are_one_line(table, tmp_path, capsys, options, message):
+    refused(capsys, message, "fit", table, "-o", tmp_path / "m", *options)
+    assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+
+
+BAD_FILES = {
+    "empty": ("", "empty"),
+    "header only": ("a,y\n", "no rows"),
+    "one class": ("a,y\n1,x\n2,x\n3,x\n", "one class"),
+    "no labels": ("a,y\n1,\n2,\n", "missing"),
+    "twice": ("a,a,y\n1,2,x\n3,4,z\n", "'a'"),
+    "only singles": ("a,y\n1,x\n2,z\n3,w\n", "two examples"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_bad_tables_are_one_line(tmp_path, capsys, name):
+    text, message = BAD_FILES[name]
+    refused(capsys, message, "fit", write(tmp_path / "bad.csv", text), "-t", "y", "-o", tmp_path / "m", *FAST)
+
+
+def test_bad_bytes_are_one_line(tmp_path, capsys, table):
+    latin = write(tmp_path / "latin.csv", "a,y\nM\u00fcller,x\nb,z\n" * 5, "latin-1")
+    refused(capsys, "UTF-8", "fit", latin, "-t", "y", "-o", tmp_path / "m", *FAST)
+    pl.read_csv(table).write_parquet(tmp_path / "cut.parquet")
+    data = (tmp_path / "cut.parquet").read_bytes()
+    (tmp_path / "cut.parquet").write_bytes(data[: len(data) // 2])
+    refused(capsys, "cut.parquet", "fit", tmp_path / "cut.parquet", "-t", "species", "-o", tmp_path / "m", *FAST)
+    refused(capsys, "nosuch.csv", "diagnose", tmp_path / "nosuch.csv", "-t", "y")
+
+
+def test_a_broken_image_is_one_line(tmp_path, capsys):
+    image = pytest.importorskip("PIL.Image")
+    for label in ("cat", "dog"):
+        (tmp_path / "pets" / label).mkdir(parents=True)
+        for i in range(3):
+            image.new("RGB", (8, 8), (80 * i, 9, 9)).save(tmp_path / "pets" / label / f"{i}.png")
+    (tmp_path / "pets" / "cat" / "broken.png").write_bytes(b"no image")
+    refused(capsys, "broken.png", "fit", tmp_path / "pets", "-o", tmp_path / "m")
+
+
+def test_bad_predictions_are_one_line(model, table, tmp_path, capsys):
+    refused(capsys, ".csv or .parquet", "predict", model, table, "-o", tmp_path / "p.xlsx")
+    out = write(tmp_path / "p.csv", "mine")
+    refused(capsys, "is there already", "predict", model, table, "-o", out)
+    assert out.read_text() == "mine"
+    refused(capsys, "there is no folder", "predict", tmp_path / "none", table, "-o", tmp_path / "q.csv")
+    refused(capsys, "unknown prior", "predict", model, table, "-o", tmp_path / "q.csv", "--prior", "flat")
+    frame = pl.read_csv(table).with_columns(species=pl.lit("orchid"))
+    frame.write_csv(tmp_path / "new.csv")
+    refused(capsys, "'orchid'", "evaluate", model, tmp_path / "new.csv")
+    weights = model / "estimator.skops"
+    whole = weights.read_bytes()
+    try:
+        weights.write_bytes(whole[:-10])
+        refused(capsys, "cut short or changed", "predict", model, table, "-o", tmp_path / "q.csv")
+    finally:
+        weights.write_bytes(whole)
+    assert not (tmp_path / "q.csv").exists()
+
+
+def cpu_seconds(*command):
+    before = os.times()
+    result = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True)
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system, result.stdout
+
+
+def test_starting_is_quick_and_loads_no_torch():
+    code = "import sys, tailwise.cli; print('torch' in sys.modules, 'sklearn' in sys.modules)"
+    assert cpu_seconds("-c", code)[1].split() == ["False", "False"]
+    assert min(cpu_seconds("-c", "import tailwise")[0] for _ in range(5)) < 0.3
+    assert min(cpu_seconds("-m", "tailwise", "--help")[0] for _ in range(5)) < 0.5
+
+
+@pytest.mark.slow
+def test_a_killed_fit_resumes_to_the_same_bytes(tmp_path):
+    pytest.importorskip("torch")
+    x, y = load_iris(return_X_y=True)
+    pl.DataFrame(x[:112], schema=list("abcd")).with_columns(y=pl.Series(y[:112])).write_csv(tmp_path / "t.csv")
+    fit = [sys.executable, "-m", "tailwise", "fit", str(tmp_path / "t.csv"), "-t", "y", "--backbone", "mlp"]
+    fit += ["--epochs", "30", "-r", "balanced-softmax"]
+    subprocess.run([*fit, "-o", str(tmp_path / "whole")], check=True, capture_output=True)
+    kills, resume = 0, []
+    for pause in (5.0, 6.0, 6.5, 7.0, 8.0, 120.0):
+        process = subprocess.Popen([*fit, "-o", str(tmp_path / "killed"), *resume], stdout=-3, stderr=-3)
+        try:
+            process.wait(pause)
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            kills += 1
+            resume = ["--resume"] if (tmp_path / "killed.unfinished").exists() else []
+    assert process.returncode == 0
+    assert kills
+    for name in ("network.safetensors", "encoder.skops", "model.json", "evaluation.json"):
+        whole, killed = ((tmp_path / run / name).read_bytes() for run in ("whole", "killed"))
+        if name.endswith("json"):  # seconds differ
+            whole, killed = (json.loads(text) for text in (whole, killed))
+            for document in (whole, killed):
+                for row in document.get("card", {}).get("comparison", []):
+                    row.pop("seconds")
+        assert name == "encoder.skops" or whole == killed
