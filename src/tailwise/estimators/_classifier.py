@@ -197,7 +197,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             raise TailwiseError(f"estimator must be a scikit-learn classifier, such as SVC(); got {self.estimator!r}.")
         data = as_dataset(X, y)
         if data.kind == "array":
-            validate_data(self, data.inputs, **self._accepted())
+            validate_data(self, data.inputs, accept_sparse="csr", ensure_all_finite="allow-nan")
         elif data.kind == "table":
             self.feature_names_in_ = np.array(data.inputs.columns, dtype=object)
             self.n_features_in_ = data.inputs.width
@@ -220,13 +220,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         if isinstance(X, Dataset):
             X = X.inputs
         if self.model_.kind == "array":
-            X = validate_data(self, X, reset=False, **self._accepted())
+            X = validate_data(self, X, reset=False, accept_sparse="csr", ensure_all_finite="allow-nan")
         return as_dataset(X, kind=self.model_.kind).inputs  # type: ignore[arg-type]
-
-    def _accepted(self) -> dict[str, Any]:
-        """Return what arrays may be, in scikit-learn's words."""
-        sparse = self.estimator is None or get_tags(self.estimator).input_tags.sparse
-        return {"dtype": "numeric", "accept_sparse": "csr" if sparse else False, "ensure_all_finite": "allow-nan"}
 
     def _network_learner(self, inputs: Any) -> NetworkLearner:
         return network_learner(
@@ -321,6 +316,6 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         """Tell scikit-learn that NaN and strings are welcome, and sparse matrices where the estimator takes them."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = bool(self._accepted()["accept_sparse"])
+        tags.input_tags.sparse = self.estimator is None or get_tags(self.estimator).input_tags.sparse
         tags.input_tags.string = True
         return tags

@@ -1,0 +1,340 @@
+"""The comparison flatters nobody, shares its folds, drops only the beaten, and keeps its time."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss, make_scorer
+from sklearn.model_selection import cross_val_predict
+
+from estimators.cases import quick, table
+from tailwise import posthoc
+from tailwise.data import stratified_folds
+from tailwise.engine.stage import Task
+from tailwise.errors import TailwiseError
+from tailwise.estimators._chains import cross_fit, halves
+from tailwise.estimators._compare import Clock, Comparison, _beaten, compare, seconds
+from tailwise.estimators._objective import as_objective
+from tailwise.recipes import Recipe, recipe
+
+pytestmark = pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp`:DeprecationWarning")
+
+COUNTS = np.array([300, 100, 40])
+
+
+@dataclass(frozen=True)
+class Skilled(Recipe):
+    """Trained to be right as often as it says, and different from others of the same skill by ``number``."""
+
+    skill: float = 0.5
+    number: int = 0
+    name: ClassVar[str] = "skilled"
+    paper: ClassVar[str] = "none"
+
+
+@dataclass(frozen=True)
+class Memory(Recipe):
+    """Post-hoc steps that remember the labels of the scores they were fitted on."""
+
+    name: ClassVar[str] = "memory"
+    paper: ClassVar[str] = "none"
+
+    def posthoc(self, task: Task, scores: np.ndarray, labels: np.ndarray) -> tuple[Any, ...]:
+        seen = {row.tobytes(): label for row, label in zip(np.asarray(scores, np.float32), labels, strict=True)}
+
+        def remember(z: np.ndarray) -> np.ndarray:
+            known = [seen.get(row.tobytes()) for row in np.asarray(z, np.float32)]
+            return np.array(
+                [np.eye(task.n_classes)[k] * 99 if k is not None else r for k, r in zip(known, z, strict=True)]
+            )
+
+        return (remember,)
+
+
+@dataclass
+class Fitter:
+    """A fit_fold that makes scores of a recipe's skill up, and counts."""
+
+    labels: np.ndarray
+    folds: list[Any]
+    pause: float = 0.0
+    calls: list[tuple[Recipe, int]] = field(default_factory=list)
+
+    def __call__(self, trained: Recipe, number: int) -> np.ndarray:
+        self.calls.append((trained, number))
+        time.sleep(self.pause)
+        held_out = self.folds[number][1]
+        rng = np.random.default_rng([number, getattr(trained, "number", 0)])
+        k = self.labels.max() + 1
+        right = rng.random(len(held_out)) < getattr(trained, "skill", 0.5)
+        answer = np.where(right, self.labels[held_out], rng.integers(k, size=len(held_out)))
+        return (3 * np.eye(k)[answer] + 0.1 * rng.normal(size=(len(held_out), k))).astype(np.float32)
+
+
+def race(*recipes: Recipe, n_folds: int = 3, pause: float = 0.0, budget: float | None = None, **settings: Any) -> Any:
+    labels = np.repeat(np.arange(3), settings.pop("counts", COUNTS))
+    folds = stratified_folds(labels, n_folds, 0)
+    fitter = Fitter(labels, folds, pause)
+    objective = as_objective(settings.pop("objective", "balanced_accuracy"), 3)
+    task = Task(np.bincount(labels), objective=objective.confusion)
+    clock = Clock(budget)
+    return compare(recipes, fitter, task, labels, folds, objective, clock=clock, **settings), fitter
+
+
+def statuses(comparison: Comparison) -> list[str]:
+    return [row.status for row in comparison.rows]
+
+
+def test_cross_fitting_cannot_flatter_itself() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.permutation(np.repeat([0, 1], 500))
+    scores = rng.normal(size=(1000, 2)).astype(np.float32)
+    task, objective = Task(np.array([500, 500])), as_objective("balanced_accuracy", 2)
+    fitted = Memory().posthoc(task, scores, labels)
+    assert (posthoc.apply(fitted, scores).argmax(axis=1) == labels).all(), "the recipe must be able to cheat"
+    for groups in (halves(labels), np.arange(1000) % 5):
+        predicted, proba = cross_fit(Memory(), task, scores, labels, groups, objective)
+        assert abs((predicted == labels).mean() - 0.5) < 4 * np.sqrt(0.25 / 1000)
+        assert -np.log(proba[np.arange(1000), labels]).mean() == pytest.approx(np.log(2), abs=0.01)
+
+
+@pytest.mark.parametrize("n_folds", [2, 3])
+def test_thresholds_tuned_on_noise_score_at_chance(n_folds: int) -> None:
+    comparison, _ = race(Skilled(0.0), recipe("tuned-thresholds"), n_folds=n_folds)
+    # tuned-thresholds is trained as cross-entropy, which the fitter gives a skill of one half
+    by_name = {row.recipe: row for row in comparison.rows}
+    assert by_name["skilled"].high > 1 / 3 > by_name["skilled"].low
+    assert by_name["tuned-thresholds"].score == pytest.approx(0.5 + 0.5 / 3, abs=0.1)
+
+
+def test_halves_are_stratified() -> None:
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [50, 7, 1]))
+    group = halves(labels)
+    by_class = np.stack([np.bincount(labels[group == g], minlength=3) for g in (0, 1)])
+    assert (np.abs(by_class[0] - by_class[1]) <= 1).all()
+
+
+def test_recipes_that_train_alike_are_fitted_once_on_the_same_folds() -> None:
+    plain, adjusted, tuned = recipe("cross-entropy"), recipe("logit-adjustment"), recipe("tuned-thresholds")
+    comparison, fitter = race(adjusted, plain, tuned, Skilled(0.5))
+    assert fitter.calls == [(r, f) for f in range(3) for r in (plain, Skilled(0.5))]
+    labels = np.repeat(np.arange(3), COUNTS)
+    for indices, scores in comparison.held_out.values():
+        np.testing.assert_array_equal(indices, np.arange(len(labels)))
+        assert np.isfinite(scores).all()
+    np.testing.assert_array_equal(comparison.held_out[adjusted][1], comparison.held_out[tuned][1])
+    assert [row.seconds > 0 for row in comparison.rows] == [True, False, False, True]
+
+
+def test_the_estimator_is_fitted_once_per_fold_for_all_post_hoc_recipes() -> None:
+    x, y = table()
+    lines: list[str] = []
+    model = quick(["cross-entropy", "logit-adjustment", "tuned-thresholds"], verbose=lines.append, baseline=True)
+    model.fit(x, y)
+    assert len(lines) == 4, "three folds and everything"
+
+
+def test_the_winner_is_the_best() -> None:
+    comparison, _ = race(Skilled(0.3), Skilled(0.9, 1), Skilled(0.6, 2))
+    assert comparison.winner == Skilled(0.9, 1)
+    assert statuses(comparison)[1] == "selected"
+    scores = [row.score for row in comparison.rows]
+    assert scores[1] == max(scores)
+    for row in comparison.rows:
+        assert row.low <= row.score <= row.high
+        assert row.settings["skill"] in (0.3, 0.9, 0.6)
+
+
+def test_the_reference_is_chosen_only_if_it_is_a_candidate() -> None:
+    best, worse = Skilled(0.9), Skilled(0.4, 1)
+    comparison, _ = race(worse, reference=best)
+    assert comparison.winner == worse
+    assert [row.settings["skill"] for row in comparison.rows] == [0.9, 0.4]
+    assert best in comparison.held_out
+    assert race(worse, best, reference=best)[0].winner == best
+
+
+def test_the_beaten_are_dropped_and_the_first_never() -> None:
+    comparison, fitter = race(Skilled(0.2), Skilled(0.9, 1), Skilled(0.2, 2))
+    assert statuses(comparison) == ["compared", "selected", "dropped after fold 1"]
+    assert fitter.calls.count((Skilled(0.2, 2), 1)) == 0
+    assert len(comparison.rows[2].folds) == 1
+    assert len(comparison.rows[0].folds) == 3
+
+
+def test_equals_are_seldom_dropped() -> None:
+    dropped, races = 0, 60
+    for seed in range(races):
+        comparison, _ = race(Skilled(0.6, 3 * seed), Skilled(0.6, 3 * seed + 1), counts=[90, 30, 12])
+        dropped += any(status.startswith("dropped") for status in statuses(comparison))
+    assert dropped / races < 0.15, "two looks at two standard errors, one-sided, hold near 5 %"
+
+
+def test_a_class_with_two_held_out_examples_drops_nobody() -> None:
+    labels = np.repeat([0, 1], [400, 6])
+    folds = stratified_folds(labels, 3, 0)
+
+    def fit_fold(trained: Recipe, number: int) -> np.ndarray:
+        held_out = folds[number][1]
+        answer = labels[held_out].copy()
+        if trained == Skilled(0.1):
+            answer[labels[held_out] == 1] = 0  # misses both rare examples of the fold
+        return np.eye(2, dtype=np.float32)[answer]
+
+    objective = as_objective("balanced_accuracy", 2)
+    recipes = [recipe("cross-entropy"), Skilled(0.1)]
+    result = compare(recipes, fit_fold, Task(np.bincount(labels)), labels, folds[:2], objective, clock=Clock(None))
+    assert result.rows[1].status == "compared"
+
+
+def test_the_time_budget_is_kept_and_told() -> None:
+    start = time.monotonic()
+    comparison, fitter = race(Skilled(0.5), Skilled(0.6, 1), Skilled(0.6, 2), pause=0.1, budget=0.5)
+    assert time.monotonic() - start + 0.1 * 1.5 < 0.65, "with time left to train the winner on everything"
+    assert len(fitter.calls) < 9
+    late = [status for status in statuses(comparison) if "no time left" in status]
+    assert late
+    assert set(late) <= {"not started: no time left", "no time left after fold 1", "no time left after fold 2"}
+    assert comparison.winner in (Skilled(0.5), Skilled(0.6, 1), Skilled(0.6, 2))
+
+
+def test_one_fit_is_made_however_short_the_time() -> None:
+    comparison, fitter = race(Skilled(0.5), Skilled(0.9, 1), pause=0.02, budget=0.001)
+    assert len(fitter.calls) == 1
+    assert comparison.winner == Skilled(0.5)
+    assert statuses(comparison)[1] == "not started: no time left"
+    assert comparison.rows[1].score is None
+
+
+def test_recipes_with_fewer_folds_are_not_preferred() -> None:
+    comparison, _ = race(Skilled(0.5), Skilled(0.55, 1), pause=0.05, budget=0.25)
+    done = [len(row.folds) for row in comparison.rows]
+    winner = next(row for row in comparison.rows if row.status == "selected")
+    assert len(winner.folds) == max(done)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("90s", 90), ("10m", 600), ("1.5h", 5400), (90, 90), (1.5, 1.5), (" 2 m ", 120), (None, None)]
+)
+def test_durations(text: Any, value: float | None) -> None:
+    assert seconds(text) == value
+
+
+@pytest.mark.parametrize("text", ["soon", "10 days", "-5m", 0, "0s", -1, "", "1e9h", float("nan"), "m", float("inf")])
+def test_durations_that_are_none(text: Any) -> None:
+    with pytest.raises(TailwiseError, match=r"90s, 10m or 1.5h") as raised:
+        seconds(text)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_same_seed_gives_the_same_result() -> None:
+    x, y = table(spread=2.0)
+
+    def run(seed: int) -> Any:
+        return quick(["cross-entropy", "class-weighted", "tuned-thresholds"], random_state=seed).fit(x, y)
+
+    first, again, other = run(1), run(1), run(2)
+    np.testing.assert_array_equal(first.predict_proba(x), again.predict_proba(x))
+    without_time = [{**row.to_dict(), "seconds": 0} for row in first.comparison_]
+    assert without_time == [{**row.to_dict(), "seconds": 0} for row in again.comparison_]
+    assert [row.score for row in first.comparison_] != [row.score for row in other.comparison_]
+
+
+def test_the_held_out_score_is_that_of_held_out_predictions() -> None:
+    """Against scikit-learn's own cross-validated predictions on the same folds."""
+    x, y = table(spread=2.0)
+    model = quick("cross-entropy", random_state=0).fit(x, y)
+    labels, folds = y, stratified_folds(y, 3, model.model_.card["data"]["seed"])
+    predicted = cross_val_predict(model.estimator, model.model_.encoder.transform(x), labels, cv=folds)
+    row = model.comparison_[0]
+    assert row.score == pytest.approx(balanced_accuracy_score(labels, predicted))
+    assert row.folds == pytest.approx([balanced_accuracy_score(labels[h], predicted[h]) for _, h in folds])
+
+
+# What "best" means.
+
+LABELS = np.repeat([0, 1, 2], [50, 20, 5])
+
+
+def answers() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    proba = rng.dirichlet([1, 1, 1], size=len(LABELS)) * 0.5 + 0.5 * np.eye(3)[LABELS] * rng.random((len(LABELS), 1))
+    proba /= proba.sum(axis=1, keepdims=True)
+    return proba.argmax(axis=1), proba
+
+
+@pytest.mark.parametrize(
+    ("objective", "oracle"),
+    [
+        ("balanced_accuracy", balanced_accuracy_score),
+        ("accuracy", accuracy_score),
+        ("macro_f1", lambda y, p: f1_score(y, p, average="macro")),
+        ("worst_class", lambda y, p: min((p[y == c] == c).mean() for c in range(3))),
+        ("g_mean", lambda y, p: np.prod([(p[y == c] == c).mean() for c in range(3)]) ** (1 / 3)),
+        ("few_shot_accuracy", lambda y, p: (p[y == 2] == 2).mean()),
+        ("f1_weighted", lambda y, p: f1_score(y, p, average="weighted")),
+        (make_scorer(f1_score, average="micro"), lambda y, p: f1_score(y, p, average="micro")),
+    ],
+)
+def test_objectives(objective: Any, oracle: Any) -> None:
+    predicted, proba = answers()
+    score = as_objective(objective, 3).score(LABELS, predicted, proba, np.array([500, 100, 10]))
+    assert score == pytest.approx(oracle(LABELS, predicted))
+
+
+def test_an_objective_of_probabilities() -> None:
+    predicted, proba = answers()
+    score = as_objective("neg_log_loss", 3).score(LABELS, predicted, proba, np.bincount(LABELS))
+    assert score == pytest.approx(-log_loss(LABELS, proba))
+
+
+@pytest.mark.parametrize("objective", ["f1_macro", make_scorer(balanced_accuracy_score), "neg_log_loss", "macro_f1"])
+def test_objectives_choose_in_a_fit(objective: Any) -> None:
+    x, y = table(spread=2.0)
+    model = quick(["cross-entropy", "class-weighted"], objective=objective).fit(x, y)
+    best = max(model.comparison_, key=lambda row: row.score)
+    assert best.status == "selected"
+
+
+def test_costs_decide_as_brute_force_does() -> None:
+    x, y = table(spread=2.0)
+    cost = np.array([[0, 1, 4], [5, 0, 1], [20, 9, 0.5]])
+    model = quick("class-weighted", objective=cost).fit(x, y)
+    proba = model.predict_proba(x)
+    expected = [min(range(3), key=lambda j: sum(p[i] * cost[i, j] for i in range(3))) for p in proba]
+    np.testing.assert_array_equal(model.predict(x), expected)
+    assert (model.predict(x) != proba.argmax(axis=1)).any()
+    predicted, proba = answers()
+    score = as_objective(cost, 3).score(LABELS, predicted, proba, np.bincount(LABELS))
+    assert score == pytest.approx(-np.mean([cost[i, j] for i, j in zip(LABELS, predicted, strict=True)]))
+
+
+def test_costs_and_a_prior() -> None:
+    x, y = table(spread=2.0)
+    cost = np.array([[0, 1, 4], [5, 0, 1], [20, 9, 0.5]])
+    model = quick("cross-entropy", objective=cost).fit(x, y)
+    np.testing.assert_array_equal(
+        model.predict(x, prior="uniform"), (model.predict_proba(x, prior="uniform") @ cost).argmin(axis=1)
+    )
+
+
+@pytest.mark.parametrize("n_rare", [1, 2, 3, 10])
+def test_equals_are_beaten_as_seldom_in_rare_classes(n_rare: int) -> None:
+    labels = np.repeat([0, 1], [130, n_rare])
+    rng = np.random.default_rng(n_rare)
+    recall = np.array([0.9, 0.5])[labels]
+    a, b = rng.random((2, 1000, len(labels))) < recall
+    beaten = np.mean([_beaten(x, y, labels) or _beaten(y, x, labels) for x, y in zip(a, b, strict=True)])
+    assert beaten < 0.09
+
+
+def test_the_baseline_is_fitted_even_where_it_stands_last_and_time_is_short() -> None:
+    plain = recipe("cross-entropy")
+    comparison, fitter = race(Skilled(0.9), plain, reference=plain, pause=0.02, budget=0.001)
+    assert fitter.calls == [(plain, 0)]
+    assert plain in comparison.held_out
+    comparison, fitter = race(Skilled(0.2), reference=plain, pause=0.02, budget=0.001)
+    assert [trained for trained, _ in fitter.calls] == [plain, Skilled(0.2)]
+    assert comparison.winner == Skilled(0.2)
