@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import polars as pl
@@ -289,17 +290,17 @@ def test_a_killed_fit_resumes_to_the_same_bytes(tmp_path):
     fit = [sys.executable, "-m", "tailwise", "fit", str(tmp_path / "t.csv"), "-t", "y", "--backbone", "mlp"]
     fit += ["--epochs", "30", "-r", "balanced-softmax"]
     subprocess.run([*fit, "-o", str(tmp_path / "whole")], check=True, capture_output=True)
-    kills, resume = 0, []
-    for pause in (5.0, 6.0, 6.5, 7.0, 8.0, 120.0):
+    work, kills = tmp_path / "killed.unfinished", 0
+    for files in (1, 4, 9, 1000):  # killed when so many files are there: while folds are fitted, and at the end
+        resume = ["--resume"] if work.exists() else []
         process = subprocess.Popen([*fit, "-o", str(tmp_path / "killed"), *resume], stdout=-3, stderr=-3)
-        try:
-            process.wait(pause)
+        while process.poll() is None:
+            if sum(file.is_file() for file in work.rglob("*")) >= files:
+                process.kill()
+                kills += 1
+            time.sleep(0.01)
+        if process.returncode == 0:
             break
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            kills += 1
-            resume = ["--resume"] if (tmp_path / "killed.unfinished").exists() else []
     assert process.returncode == 0
     assert kills
     for name in ("network.safetensors", "encoder.skops", "model.json", "evaluation.json"):

@@ -46,7 +46,7 @@ def run(
         load_recipes_from(file)
     chosen = _recipes(recipes, recipe_settings)
     options |= {"recipe": chosen, "objective": number_or_file(objective, "cost matrix")}
-    storage.check_free(output, force=force)
+    storage.check_free(output, force=force or resume)
     train = source.load()
     if train.labels is None:
         raise TailwiseError(f"{train.name} has no labels to learn from: name their column with --target.")
@@ -91,8 +91,9 @@ def main_job(
     json: bool = False,
 ) -> None:
     """Diagnose, set the proof aside, compare and train, measure beside the plain learner, save and report."""
-    storage.check_free(output, force=force)
     work = _working_folder(output, resume)
+    force = force or resume  # what a resumed fit finds at its output, it was about to write itself
+    storage.check_free(output, force=force)
     console = Console(stderr=json, highlight=False)
     found = diagnose(train)
     _show.diagnosis(console, found)
