@@ -40,7 +40,7 @@ def table(seed: int) -> tuple[Dataset, Dataset, dict[str, Any]]:
         debian.frame(debian.index()).drop("description").write_csv(file)
         data = load(file, "section", id="package")
     learn, test = stratified_split(data.labels, 0.2, seed)
-    return data.take(learn), data.take(test), {}
+    return data.take(learn), data.take(test), {"time_budget": "6m"}
 
 
 def text(seed: int) -> tuple[Dataset, Dataset, dict[str, Any]]:
