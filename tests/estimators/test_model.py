@@ -1,0 +1,247 @@
+"""Honest probabilities, priors, prediction sets, and models that come back from disk as they went."""
+
+import importlib.util
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binom
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+
+from estimators.cases import digits, quick, table
+from tailwise.errors import TailwiseError
+from tailwise.estimators import Model
+from tailwise.posthoc import softmax
+
+pytestmark = pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp`:DeprecationWarning")
+needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs tailwise[torch]")
+
+PRIOR = np.array([0.85, 0.12, 0.03])
+
+
+def population(n: int, prior: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Inputs, labels and true posteriors of Gaussian classes with the same covariance, where logistic is right."""
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(3, size=n, p=prior)
+    centres = 1.5 * np.eye(3)
+    inputs = centres[labels] + rng.normal(size=(n, 3))
+    log_joint = -0.5 * ((inputs[:, None] - centres) ** 2).sum(axis=2) + np.log(prior)
+    return inputs, labels, softmax(log_joint)
+
+
+@pytest.mark.parametrize("recipe", ["cross-entropy", "class-weighted", "class-weighted-sqrt", "effective-number"])
+def test_probabilities_are_honest_whatever_training_re_balanced(recipe: str) -> None:
+    x, y, _ = population(8000, PRIOR, 0)
+    new, labels, truth = population(8000, PRIOR, 1)
+    model = quick(recipe).fit(x, y)
+    proba = model.predict_proba(new)
+    np.testing.assert_allclose(proba.mean(axis=0), PRIOR, atol=0.012)
+    assert np.abs(proba - truth).mean() < 0.015
+    for cut in (0.1, 0.3):  # where a class is said to be likely, it is as often as said
+        said = proba[:, 2] > cut
+        spread = np.sqrt((proba[said, 2] * (1 - proba[said, 2])).sum())
+        assert abs(proba[said, 2].sum() - (labels[said] == 2).sum()) < 4 * spread + 0.15 * said.sum() * cut
+
+
+def test_uncorrected_weighted_probabilities_would_not_be_honest() -> None:
+    x, y, _ = population(8000, PRIOR, 0)
+    new, _, truth = population(8000, PRIOR, 1)
+    model = quick("class-weighted").fit(x, y).model_
+    assert model.card["prior_corrected"]
+    raw = softmax(model.scores(new))
+    assert raw.mean(axis=0)[2] > 4 * PRIOR[2]
+    assert np.abs(raw - truth).mean() > 5 * np.abs(model.predict_proba(new) - truth).mean()
+
+
+def test_decisions_are_balanced_while_probabilities_are_not() -> None:
+    x, y, _ = population(8000, PRIOR, 0)
+    new, labels, truth = population(8000, PRIOR, 1)
+    bayes = (truth / PRIOR).argmax(axis=1)
+    for recipe in ("logit-adjustment", "class-weighted", "tuned-thresholds"):
+        predicted = quick(recipe).fit(x, y).predict(new)
+        recall = [(predicted[labels == c] == c).mean() for c in range(3)]
+        assert np.mean(recall) > np.mean([(bayes[labels == c] == c).mean() for c in range(3)]) - 0.02
+    assert (truth.argmax(axis=1) == 2).mean() < PRIOR[2]
+
+
+def test_priors() -> None:
+    shifted = np.array([0.2, 0.3, 0.5])
+    x, y, _ = population(8000, PRIOR, 0)
+    new, labels, truth = population(4000, shifted, 1)
+    model = quick("class-weighted").fit(x, y)
+    told = model.predict_proba(new, prior=shifted)
+    assert np.abs(told - truth).mean() < 0.05
+    np.testing.assert_allclose(model.predict_proba(new, prior=10 * shifted), told)
+    uniform = model.predict_proba(new, prior="uniform")
+    np.testing.assert_allclose(uniform, model.predict_proba(new, prior=[1, 1, 1]))
+    np.testing.assert_array_equal(model.predict(new, prior="uniform"), uniform.argmax(axis=1))
+    estimated = model.predict_proba(new, prior="estimate")
+    np.testing.assert_allclose(estimated.mean(axis=0), np.bincount(labels) / 4000, atol=0.05)
+    accuracy = [(model.predict(new, prior=prior) == labels).mean() for prior in ("train", "estimate")]
+    assert accuracy[1] > accuracy[0]
+    batches = (new[i : i + 500] for i in range(0, 4000, 500))
+    np.testing.assert_allclose(model.model_.estimate_prior(batches), estimated.mean(axis=0), atol=0.01)
+    np.testing.assert_array_equal(model.predict_proba(new, prior="train"), model.predict_proba(new))
+
+
+@pytest.mark.parametrize("prior", ["unifrom", [0.5, 0.5], [1, 1, -1], [0, 0, 0], [np.nan, 1, 1], [[1, 1, 1]]])
+def test_a_prior_that_is_none_is_refused_in_one_line(prior: Any) -> None:
+    x, y = table()
+    with pytest.raises(TailwiseError) as raised:
+        quick().fit(x, y).predict(x, prior=prior)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("recipe", ["cross-entropy", "class-weighted"])
+def test_prediction_sets_hold_every_class_as_often_as_promised(recipe: str) -> None:
+    x, y, _ = population(6000, PRIOR, 0)
+    new, labels, _ = population(60000, PRIOR, 1)
+    model = quick(recipe, coverage=0.8).fit(x, y)
+    sets = model.predict_sets(new)
+    held = sets[np.arange(len(labels)), labels]
+    held_out = np.bincount(y)
+    for c in range(3):  # of the held-out examples that set the threshold, and of those that it is tried on
+        n, m = held_out[c], (labels == c).sum()
+        slack = 4 * np.sqrt(0.8 * 0.2 * (1 / n + 1 / m)) + 0.02
+        assert held[labels == c].mean() > 0.8 - slack
+        if c:  # the likeliest class is always in the set, which here is mostly the first
+            assert held[labels == c].mean() < 0.8 + slack
+    assert held.mean() > binom.ppf(1e-5, 60000, 0.8) / 60000 - 0.02
+    assert sets[np.arange(len(new)), model.predict_proba(new).argmax(axis=1)].all()
+
+
+# Models on disk.
+
+
+def words(y: np.ndarray) -> list[str]:
+    return [f"{word} number {i % 7}" for i, word in enumerate(np.array(["red apple", "green pear", "plum"])[y])]
+
+
+def frame(x: np.ndarray, y: np.ndarray) -> pd.DataFrame:
+    out = pd.DataFrame({"a": x[:, 0], "word": np.array(["red", "green", "blue"])[y], "b": x[:, 1], "on": x[:, 2] > 0})
+    out.loc[3, "a"] = np.nan
+    return out
+
+
+X, Y = table()
+NAMES = np.array(["ant", "bee", "cow"])[Y]
+BOOSTING = HistGradientBoostingClassifier(max_iter=5)
+MODELS: dict[str, tuple[dict[str, Any], Any, Any]] = {
+    "array": ({"recipe": "class-weighted"}, X, Y),
+    "array of boosting": ({"recipe": "tuned-thresholds", "estimator": BOOSTING}, X, NAMES),
+    "defaults": ({"recipe": "logit-adjustment", "estimator": None}, X, Y.astype(np.uint8)),
+    "table": ({"recipe": "class-weighted"}, frame(X, Y), NAMES.astype(object)),
+    "table of boosting": ({"recipe": "class-weighted", "estimator": BOOSTING}, frame(X, Y), Y > 0),
+    "text": ({"recipe": "logit-adjustment", "estimator": None}, words(Y), Y.astype(float)),
+    "costs": ({"recipe": "cross-entropy", "objective": 1.0 - np.eye(3)}, X, Y),
+}
+NETWORKS: dict[str, tuple[dict[str, Any], Any, Any]] = {
+    "mlp": ({"recipe": "balanced-softmax", "backbone": "mlp"}, X, NAMES),
+    "cosine head": ({"recipe": "ldam-drw", "backbone": "mlp"}, X, Y),
+    "scaled head": ({"recipe": "lws", "backbone": "mlp"}, X, Y),
+    "normalised head": ({"recipe": "tau-norm", "backbone": "mlp"}, X, Y),
+    "mean head": ({"recipe": "ncm", "backbone": "mlp"}, X, Y),
+    "table": ({"recipe": "crt", "backbone": "mlp"}, frame(X, Y), NAMES),
+    "text": ({"recipe": "cross-entropy", "backbone": "mlp"}, words(Y), NAMES),
+    "identity": ({"recipe": "balanced-softmax", "backbone": "identity"}, X, NAMES),
+}
+
+
+def check_round_trip(model: Any, inputs: Any, folder: Path, **load: Any) -> Model:
+    model.save(folder)
+    again = Model.load(folder, **load)
+    np.testing.assert_array_equal(again.predict_proba(inputs), model.predict_proba(inputs))
+    np.testing.assert_array_equal(again.predict(inputs), model.predict(inputs))
+    np.testing.assert_array_equal(again.predict_sets(inputs), model.predict_sets(inputs))
+    np.testing.assert_array_equal(again.predict(inputs, "estimate"), model.predict(inputs, "estimate"))
+    assert again.classes.dtype == model.classes_.dtype
+    assert again.classes.tolist() == model.classes_.tolist()
+    np.testing.assert_array_equal(again.class_counts, model.class_counts_)
+    assert again.card == json.loads(json.dumps(model.model_.card))
+    return again
+
+
+@pytest.mark.parametrize("case", list(MODELS))
+def test_saved_models_come_back(case: str, tmp_path: Path) -> None:
+    settings, inputs, labels = MODELS[case]
+    again = check_round_trip(quick(**settings).fit(inputs, labels), inputs, tmp_path / "model")
+    again.save(tmp_path / "copy")
+    np.testing.assert_array_equal(Model.load(tmp_path / "copy").scores(inputs), again.scores(inputs))
+
+
+@needs_torch
+@pytest.mark.parametrize("case", list(NETWORKS))
+def test_saved_networks_come_back(case: str, tmp_path: Path) -> None:
+    settings, inputs, labels = NETWORKS[case]
+    check_round_trip(quick(**settings, epochs=2, batch_size=32).fit(inputs, labels), inputs, tmp_path / "model")
+
+
+@needs_torch
+def test_a_backbone_of_ones_own_must_be_given_again(tmp_path: Path) -> None:
+    from tailwise.nn import MLP
+
+    own = partial(MLP, 3, (8,))
+    model = quick("crt", backbone=own, epochs=2).fit(X, Y)
+    check_round_trip(model, X, tmp_path / "model", backbone=own)
+    with pytest.raises(TailwiseError, match="backbone=") as raised:
+        Model.load(tmp_path / "model")
+    assert "\n" not in str(raised.value)
+    with pytest.raises(TailwiseError) as raised:
+        Model.load(tmp_path / "model", backbone=partial(MLP, 3, (9,)))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_damaged_file_is_refused_in_one_line(tmp_path: Path) -> None:
+    x, y = table()
+    model = quick("class-weighted").fit(x, y)
+    for number, name in enumerate(["model.json", "estimator.skops", "encoder.skops"]):
+        folder = tmp_path / str(number)
+        model.save(folder)
+        content = bytearray((folder / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (folder / name).write_bytes(content)
+        with pytest.raises(TailwiseError) as raised:
+            Model.load(folder)
+        assert "\n" not in str(raised.value)
+    folder = tmp_path / "cut"
+    model.save(folder)
+    (folder / "estimator.skops").unlink()
+    with pytest.raises(TailwiseError, match=r"estimator\.skops"):
+        Model.load(folder)
+    with pytest.raises(TailwiseError):
+        Model.load(tmp_path / "absent")
+
+
+def test_a_folder_in_use_is_replaced_only_when_told(tmp_path: Path) -> None:
+    x, y = table()
+    first, second = quick("class-weighted").fit(x, y), quick("cross-entropy").fit(x, y)
+    first.save(tmp_path / "model")
+    with pytest.raises(TailwiseError):
+        second.save(tmp_path / "model")
+    np.testing.assert_array_equal(Model.load(tmp_path / "model").predict_proba(x), first.predict_proba(x))
+    second.save(tmp_path / "model", force=True)
+    np.testing.assert_array_equal(Model.load(tmp_path / "model").predict_proba(x), second.predict_proba(x))
+
+
+def test_the_card_says_where_the_numbers_come_from() -> None:
+    card = quick(["cross-entropy", "class-weighted"], random_state=3).fit(X, Y).model_.card
+    assert card["recipe"] in ("cross-entropy", "class-weighted")
+    assert card["data"]["rows"] == len(Y)
+    assert [row["recipe"] for row in card["comparison"]] == ["cross-entropy", "class-weighted"]
+    assert {"tailwise", "python", "scikit-learn", "numpy"} <= set(card["versions"])
+    other = quick("cross-entropy").fit(X[:-1], Y[:-1]).model_.card
+    assert other["data"]["hash"] != card["data"]["hash"]
+
+
+def test_calibration_is_better_than_none() -> None:
+    x, y, new, labels = digits(imbalance=20)
+    model = quick("class-weighted", estimator=LogisticRegression(C=1000, max_iter=2000)).fit(x, y)
+    raw = softmax(model.model_.scores(new) + np.log(np.bincount(y) / len(y)))
+    rare_and_not = model.predict_proba(new, prior=np.bincount(labels))
+    rows = np.arange(len(labels))
+    assert -np.log(rare_and_not[rows, labels]).mean() < -np.log(np.maximum(raw[rows, labels], 1e-12)).mean()
