@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
 
 from tailwise.counts import check_counts
 from tailwise.errors import TailwiseError
+from tailwise.resample._containers import RandomState, generator, labelled, take
 from tailwise.resample._wrapper import WrappedClassifier, require_sample_weight
 
 #: Values per row and class that gradient boosting holds while it trains (a raw prediction in float64, a gradient and a
@@ -70,7 +68,7 @@ class CaseControlClassifier(WrappedClassifier):
         self,
         estimator: BaseEstimator,
         max_rows: int | str = "auto",
-        random_state: int | np.random.RandomState | None = None,
+        random_state: RandomState = None,
     ) -> None:
         self.estimator = estimator
         self.max_rows = max_rows
@@ -81,7 +79,7 @@ class CaseControlClassifier(WrappedClassifier):
 
         Parameters
         ----------
-        X : (n, n_features) array or sparse matrix
+        X : (n, n_features) array, sparse matrix or frame
         y : (n,) labels
         sample_weight : (n,) further weights, multiplied with those of the sample
 
@@ -90,10 +88,9 @@ class CaseControlClassifier(WrappedClassifier):
         TailwiseError
             If the estimator takes no sample weights, or ``max_rows`` is less than one row per class.
         """
-        labels = column_or_1d(y, warn=True)
-        check_classification_targets(labels)
-        classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
-        kept = capped_counts(counts, self._limit(X, len(labels), len(classes)))
+        X, labels, classes, codes = labelled(X, y)
+        counts = np.bincount(codes)
+        kept = capped_counts(counts, self._limit(X, len(classes)))
         self.n_rows_used_ = int(kept.sum())
         fresh = clone(self.estimator)
         if self.n_rows_used_ == len(labels):
@@ -101,17 +98,27 @@ class CaseControlClassifier(WrappedClassifier):
             self._keep(fresh.fit(X, labels, **weights))
             return self
         require_sample_weight(self.estimator)
-        rng = check_random_state(self.random_state)
+        rng = generator(self.random_state)
         rows = np.concatenate([rng.permutation(np.flatnonzero(codes == c))[: kept[c]] for c in range(len(classes))])
         rows.sort()
         sampled = (counts / kept)[codes[rows]]
         if sample_weight is not None:
             sampled = sampled * np.asarray(sample_weight)[rows]
-        self._keep(fresh.fit(X[rows], labels[rows], sample_weight=sampled))
+        self._keep(fresh.fit(take(X, rows), labels[rows], sample_weight=sampled))
         return self
 
-    def _limit(self, X: Any, n_rows: int, n_classes: int) -> int:
+    def _limit(self, X: Any, n_classes: int) -> int:
         if self.max_rows != "auto":
             return int(self.max_rows)
-        size = X.nbytes if hasattr(X, "nbytes") else X.data.nbytes if hasattr(X, "data") else n_rows * 8
-        return max(20_000, n_classes, size // (_BOOSTING_BYTES * n_classes))
+        return max(20_000, n_classes, _bytes(X) // (_BOOSTING_BYTES * n_classes))
+
+
+def _bytes(X: Any) -> int:
+    """Return how many bytes the data takes, columns of objects as if they were numbers."""
+    if hasattr(X, "nbytes"):
+        return int(X.nbytes)
+    if hasattr(X, "estimated_size"):  # polars
+        return int(X.estimated_size())
+    if hasattr(X, "memory_usage"):  # pandas
+        return int(X.memory_usage(index=False).sum())
+    return int(X.data.nbytes) if hasattr(X, "nnz") else 8 * np.size(X)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
 
 from tailwise.counts import Weighting, class_weights
+from tailwise.errors import TailwiseError
+from tailwise.resample._containers import labelled
 from tailwise.resample._wrapper import WrappedClassifier, require_sample_weight
 
 
@@ -49,13 +49,13 @@ class WeightedClassifier(WrappedClassifier):
         Raises
         ------
         TailwiseError
-            If the estimator takes no sample weights, or the scheme is unknown.
+            If the estimator takes no sample weights, they are all zero, or the scheme is unknown.
         """
         require_sample_weight(self.estimator)
-        labels = column_or_1d(y, warn=True)
-        check_classification_targets(labels)
+        X, labels, _, codes = labelled(X, y)
         own = np.ones(len(labels)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-        codes = np.unique(labels, return_inverse=True)[1]
+        if own.shape != labels.shape or not own.any():
+            raise TailwiseError(f"sample weights must be one per row and not all zero; got shape {own.shape}.")
         self.class_weights_ = class_weights(np.bincount(codes, own), self.scheme, self.beta)
         self._keep(clone(self.estimator).fit(X, labels, sample_weight=own * self.class_weights_[codes]))
         return self

@@ -1,0 +1,53 @@
+"""Rows of whatever scikit-learn's users pass, and random numbers from whatever they seed with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import indexable
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from tailwise.errors import TailwiseError
+
+RandomState = int | np.random.Generator | np.random.RandomState | None
+
+
+def labelled(X: Any, y: ArrayLike) -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[np.intp]]:
+    """Return rows that can be taken by index, (n,) labels, the (n_classes,) sorted classes and (n,) their codes.
+
+    Raises
+    ------
+    ValueError
+        If there is not one class label per row, or there is no row.
+    """
+    labels = column_or_1d(y, warn=True)
+    check_classification_targets(labels)
+    X, labels = indexable(X, labels)
+    if len(labels) == 0:
+        raise TailwiseError("Found array with 0 sample(s): there is nothing to learn from.")
+    classes, codes = np.unique(labels, return_inverse=True)
+    return X, labels, classes, codes
+
+
+def take(X: Any, rows: NDArray[Any]) -> Any:
+    """Return the given rows of an array, sparse matrix, list, or pandas or polars frame or series, as the same."""
+    if hasattr(X, "iloc"):
+        return X.iloc[rows].reset_index(drop=True)
+    if isinstance(X, list):
+        return [X[row] for row in rows]
+    return X[rows]
+
+
+def generator(random_state: RandomState) -> np.random.Generator:
+    """Return a generator; one made from a ``RandomState`` moves that on, as drawing from it would."""
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(2**31 - 1))
+    return np.random.default_rng(random_state)
+
+
+def seeds(random_state: RandomState, n: int) -> list[int]:
+    """Return seeds for n estimators."""
+    return generator(random_state).integers(2**31 - 1, size=n).tolist()

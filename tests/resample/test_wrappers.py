@@ -1,0 +1,156 @@
+"""Weighted and case-control training: what the estimator is given, what its probabilities mean, how little it needs."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.estimator_checks import check_estimator
+
+from tailwise.counts import class_weights
+from tailwise.errors import TailwiseError
+from tailwise.resample import CaseControlClassifier, WeightedClassifier, capped_counts
+
+rng = np.random.default_rng(0)
+COUNTS = np.array([300, 60, 12, 1])
+LABELS = np.repeat(["a", "b", "c", "d"], COUNTS)
+X = rng.normal(size=(COUNTS.sum(), 3)) + np.repeat(np.arange(4), COUNTS)[:, None]
+
+
+class Recorder(ClassifierMixin, BaseEstimator):
+    """Remembers what it was fitted with."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.X_, self.y_, self.sample_weight_, self.classes_ = X, y, sample_weight, np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[0])
+
+
+@pytest.mark.filterwarnings("ignore")  # scikit-learn's checks pass odd data on purpose
+@pytest.mark.parametrize("wrapper", [WeightedClassifier, CaseControlClassifier])
+def test_scikit_learns_contract(wrapper):
+    check_estimator(wrapper(DecisionTreeClassifier(random_state=0)))
+
+
+@pytest.mark.parametrize("scheme", ["inverse", "sqrt", "effective", "none"])
+def test_weights_follow_from_the_counts_of_the_fold(scheme):
+    half = np.arange(0, len(LABELS), 2)
+    fitted = WeightedClassifier(Recorder(), scheme).fit(X[half], LABELS[half]).estimator_
+    counts = np.unique(LABELS[half], return_counts=True)[1]
+    expected = class_weights(counts, scheme)[np.unique(LABELS[half], return_inverse=True)[1]]
+    np.testing.assert_allclose(fitted.sample_weight_, expected)
+    assert fitted.sample_weight_.mean() == pytest.approx(1)
+
+
+def test_own_weights_multiply_and_count():
+    own = rng.uniform(0.5, 2, len(LABELS))
+    fitted = WeightedClassifier(Recorder()).fit(X, LABELS, own).estimator_
+    per_class = pd.Series(fitted.sample_weight_).groupby(LABELS).sum()
+    np.testing.assert_allclose(per_class, len(LABELS) / 4 * own.mean())  # every class weighs the same
+    ratio = fitted.sample_weight_ / own
+    assert all(np.ptp(ratio[c == LABELS]) < 1e-12 for c in "abcd")
+
+
+@pytest.mark.parametrize("wrapper", [WeightedClassifier, lambda base: CaseControlClassifier(base, max_rows=50)])
+def test_a_classifier_without_weights_is_named(wrapper):
+    with pytest.raises(TailwiseError, match="KNeighborsClassifier takes no sample_weight"):
+        wrapper(KNeighborsClassifier()).fit(X, LABELS)
+
+
+def test_weights_that_cannot_be_used():
+    with pytest.raises(TailwiseError, match="not all zero"):
+        WeightedClassifier(Recorder()).fit(X, LABELS, np.zeros(len(LABELS)))
+    with pytest.raises(TailwiseError, match="unknown weighting"):
+        WeightedClassifier(Recorder(), "square").fit(X, LABELS)
+
+
+@given(counts=st.lists(st.integers(0, 1000), min_size=1, max_size=30).filter(any), spare=st.integers(0, 3000))
+@settings(deadline=None, max_examples=200)
+def test_capped_counts_are_the_largest_common_cap(counts, spare):
+    counts = np.array(counts)
+    total = np.count_nonzero(counts) + spare
+    kept = capped_counts(counts, total)
+    cap = kept.max()
+    assert kept.sum() <= total
+    np.testing.assert_array_equal(kept, np.minimum(counts, cap))
+    assert (kept == counts).all() or np.minimum(counts, cap + 1).sum() > total
+
+
+def test_capped_counts_need_a_row_per_class():
+    with pytest.raises(TailwiseError, match="2 rows are fewer than the 3 classes"):
+        capped_counts([5, 0, 1, 9], 2)
+
+
+@pytest.mark.parametrize("container", [np.asarray, pd.DataFrame, pl.DataFrame, sparse.csr_array])
+def test_the_tail_is_whole_and_every_class_keeps_its_weight(container):
+    fitted = CaseControlClassifier(Recorder(), max_rows=80, random_state=0).fit(container(X), LABELS)
+    seen = fitted.estimator_
+    assert fitted.n_rows_used_ == seen.X_.shape[0] <= 80
+    np.testing.assert_array_equal(np.unique(seen.y_, return_counts=True)[1], capped_counts(COUNTS, 80))
+    np.testing.assert_allclose(pd.Series(seen.sample_weight_).groupby(seen.y_).sum(), COUNTS)
+    kept = seen.X_.toarray() if sparse.issparse(seen.X_) else np.asarray(seen.X_)
+    rows = [int(np.flatnonzero((row == X).all(axis=1))[0]) for row in kept]
+    assert len(set(rows)) == len(rows)
+    np.testing.assert_array_equal(LABELS[rows], seen.y_)
+
+
+def test_probabilities_are_those_of_the_whole():
+    n = np.array([40_000, 4_000])
+    labels = np.repeat([0, 1], n)
+    data = rng.normal(size=(n.sum(), 1)) + labels[:, None]
+    fitted = CaseControlClassifier(LogisticRegression(C=1e6), max_rows=8_000, random_state=0).fit(data, labels)
+    # two normals of variance 1 a unit apart: log-odds are x - 1/2 + log prior odds
+    assert fitted.estimator_.coef_[0, 0] == pytest.approx(1, abs=0.1)
+    assert fitted.estimator_.intercept_[0] == pytest.approx(-0.5 + np.log(0.1), abs=0.1)
+
+
+def test_same_seed_same_rows():
+    used = [CaseControlClassifier(Recorder(), 50, random_state=seed).fit(X, LABELS).estimator_.X_ for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(used[0], used[1])
+    assert (used[0] != used[2]).any()
+
+
+_FIT = """
+import resource, sys
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier
+from tailwise.resample import CaseControlClassifier
+from tailwise.data.longtail import exponential
+
+n = int(sys.argv[1])
+counts = exponential(1000, 100, 50)
+counts = np.maximum(1, counts * (n / counts.sum())).astype(int)
+rng = np.random.default_rng(0)
+y = rng.permutation(np.repeat(np.arange(50), counts))
+X = rng.standard_normal((len(y), 20), dtype=np.float32)
+warm = HistGradientBoostingClassifier(max_iter=1).fit(X[:2_000], y[:2_000])  # libraries and threads
+base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+model = CaseControlClassifier(HistGradientBoostingClassifier(max_iter=3), random_state=0).fit(X, y)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) * 1024 / X.nbytes, model.n_rows_used_)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux")
+def test_memory_of_a_million_rows_is_bounded():
+    out = subprocess.run([sys.executable, "-c", _FIT, "1000000"], capture_output=True, text=True, check=True)
+    over_table, used = (float(value) for value in out.stdout.split())
+    assert used == pytest.approx(100_000, rel=0.01)  # 80 MB / (16 bytes * 50 classes)
+    assert over_table < 3
+
+
+def test_all_rows_where_there_are_few():
+    fitted = CaseControlClassifier(HistGradientBoostingClassifier(max_iter=2)).fit(X, LABELS)
+    assert fitted.n_rows_used_ == len(LABELS)
