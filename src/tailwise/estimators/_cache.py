@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from tailwise.storage import atomic_write
 
 
 class Cache:
-    """Held-out scores and training checkpoints of one fit, in a folder; without a folder it keeps nothing.
+    """Decisions, held-out scores and training checkpoints of one fit, in a folder; without a folder it keeps nothing.
 
     Parameters
     ----------
@@ -42,6 +45,16 @@ class Cache:
                 f"{self.folder} holds an unfinished fit of other data or options; delete it or resume with the same."
             )
 
+    def once(self, key: str, decide: Callable[[], int]) -> int:
+        """Return what was decided under ``key`` when the fit was begun: a number that would not come out so again."""
+        if self.folder is None:
+            return decide()
+        file = self.folder / f"{key}.json"
+        if not file.exists():
+            with atomic_write(file, "w") as stream:
+                json.dump(decide(), stream)
+        return int(json.loads(file.read_text(encoding="utf-8")))
+
     def scores(self, key: str) -> NDArray[np.float32] | None:
         """Return the scores kept under ``key``, or None."""
         if self.folder is None or not (self.folder / f"{key}.npy").exists():
@@ -57,6 +70,12 @@ class Cache:
     def checkpoints(self, key: str) -> Path | None:
         """Return the folder for the checkpoints of the training ``key``."""
         return None if self.folder is None else self.folder / key
+
+
+def describe(value: Any) -> str:
+    """Return a text that is the same for the same option in another process, for :class:`Cache`'s identity."""
+    with np.printoptions(threshold=sys.maxsize):
+        return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 def digest(*arrays: Any) -> str:

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from tailwise.counts import class_counts
 from tailwise.data import Dataset, as_dataset, stratified_folds, stratified_split
 from tailwise.errors import TailwiseError
-from tailwise.estimators._cache import Cache, digest
+from tailwise.estimators._cache import Cache, describe, digest
 from tailwise.estimators._compare import Clock, Fold, compare, seconds
 from tailwise.estimators._defaults import (
     default_estimator,
@@ -49,7 +49,7 @@ CANDIDATES = {
 _SMALL = 5000  # images up to which training on every fold is affordable, and one fold too few examples to choose by
 
 #: Options that change no result, so that a fit may be resumed with others.
-_NO_MATTER = {"verbose", "work_dir", "time_budget", "baseline", "recipe"}
+_NO_MATTER = {"verbose", "work_dir", "baseline", "recipe"}
 
 
 class TailClassifier(ClassifierMixin, BaseEstimator):
@@ -247,17 +247,17 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         kind = learner_kind(self.estimator, self.backbone, data.kind)
         base = self.estimator if self.estimator is not None else default_estimator(data)
         encoder, inputs = fit_encoder(data, kind, base)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        cache = Cache(self.work_dir, {"options": self._identity(), "data": digest(labels, inputs)})
+        seed = cache.once("seed", lambda: int(check_random_state(self.random_state).randint(2**31 - 1)))
         folds = self._folds(labels, data.kind, seed)
         candidates = self._candidates(kind)
         n_fits = len({candidate.training for candidate in candidates}) * len(folds) + 2
-        planned = inputs, labels, n_fits, seconds(self.time_budget), seed
+        planned = inputs, labels, n_fits, seconds(self.time_budget), seed, cache
         learner: EstimatorLearner | NetworkLearner
         if kind == "estimator":
             learner = EstimatorLearner(in_time(base, *planned))
         else:
             learner = epochs_in_time(self._network_learner(inputs), *planned)
-        identity = {"options": self._identity(), "seed": seed, "data": digest(labels, inputs)}
         return Training(
             data=data,
             labels=labels,
@@ -267,13 +267,13 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             objective=as_objective(self.objective, data.n_classes, self.coverage),
             folds=folds,
             seed=seed,
-            cache=Cache(self.work_dir, identity),
+            cache=cache,
             tell=self._tell,
         )
 
     def _identity(self) -> dict[str, str]:
         """Return the options that a result depends on."""
-        return {name: repr(value) for name, value in self.get_params(deep=False).items() if name not in _NO_MATTER}
+        return {name: describe(value) for name, value in self.get_params().items() if name not in _NO_MATTER}
 
     def _candidates(self, kind: str) -> list[Recipe]:
         """Return the recipes to compare, the baseline first."""

@@ -134,13 +134,13 @@ def compare(
     sure = entrants[: 1 + (field[0] not in recipes)]  # to be fitted once, however short the time
     scores: dict[Recipe, NDArray[np.float32]] = {}
     for number, (train, held_out) in enumerate(folds):
-        refit = len(labels) / len(train)
+        finals = (1 if reference is None else 2) * len(labels) / len(train)  # training on everything comes after
         for entrant in filter(_running, entrants):
             training = entrant.recipe.training
             if training not in scores:
                 scores[training] = np.full((len(labels), task.n_classes), np.nan, dtype=np.float32)
             if np.isnan(scores[training][held_out[:1]]).any():
-                if (number or entrant not in sure) and not clock.has_room(1 + refit):
+                if (number or entrant not in sure) and not clock.has_room(1 + finals):
                     entrant.row.status = f"no time left after fold {number}" if number else "not started: no time left"
                     continue
                 scores[training][held_out], seconds = clock.timed(partial(fit_fold, training, number))

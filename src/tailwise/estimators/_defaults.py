@@ -20,6 +20,7 @@ from sklearn.utils.validation import has_fit_parameter
 from tailwise.counts import class_counts
 from tailwise.data import Dataset
 from tailwise.errors import TailwiseError, nearest
+from tailwise.estimators._cache import Cache
 from tailwise.estimators._learners import NetworkLearner
 from tailwise.recipes import recipe
 from tailwise.resample import CaseControlClassifier
@@ -62,7 +63,13 @@ def default_estimator(data: Dataset) -> BaseEstimator:
 
 
 def in_time(
-    estimator: BaseEstimator, inputs: Any, labels: NDArray[np.int64], n_fits: int, budget: float | None, seed: int
+    estimator: BaseEstimator,
+    inputs: Any,
+    labels: NDArray[np.int64],
+    n_fits: int,
+    budget: float | None,
+    seed: int,
+    cache: Cache,
 ) -> BaseEstimator:
     """Return the estimator, or the same on as many rows as let all fits end within a time budget.
 
@@ -71,18 +78,28 @@ def in_time(
     if budget is None or not has_fit_parameter(estimator, "sample_weight"):
         return estimator
     bare = estimator.estimator if isinstance(estimator, CaseControlClassifier) else estimator
-    pilot = CaseControlClassifier(bare, min(_PILOT, len(labels)), random_state=seed)
-    start = time.monotonic()
-    pilot.fit(inputs, labels)
-    per_row = (time.monotonic() - start) / pilot.n_rows_used_
-    rows = max(pilot.n_rows_used_, int(_MARGIN * budget / (n_fits * per_row)))
+
+    def affordable() -> int:
+        pilot = CaseControlClassifier(bare, min(_PILOT, len(labels)), random_state=seed)
+        start = time.monotonic()
+        pilot.fit(inputs, labels)
+        per_row = (time.monotonic() - start) / pilot.n_rows_used_
+        return max(pilot.n_rows_used_, int(_MARGIN * budget / (n_fits * per_row)))
+
+    rows = cache.once("rows", affordable)
     if rows >= len(labels):
         return estimator
     return CaseControlClassifier(bare, rows, random_state=seed)
 
 
 def epochs_in_time(
-    learner: NetworkLearner, inputs: Any, labels: NDArray[np.int64], n_fits: int, budget: float | None, seed: int
+    learner: NetworkLearner,
+    inputs: Any,
+    labels: NDArray[np.int64],
+    n_fits: int,
+    budget: float | None,
+    seed: int,
+    cache: Cache,
 ) -> NetworkLearner:
     """Return the learner, with as many epochs at most as let all fits end within a time budget, and at least four.
 
@@ -90,13 +107,17 @@ def epochs_in_time(
     """
     if budget is None:
         return learner
-    rows = np.random.default_rng(seed).permutation(len(labels))[:_PILOT_IMAGES]
-    pilot = replace(learner, epochs=1, progress=False)
-    task = pilot.task(class_counts(labels), None)
-    start = time.monotonic()
-    pilot.fit(recipe("cross-entropy"), task, inputs[rows], labels[rows], seed)
-    per_epoch = (time.monotonic() - start) / len(rows) * len(labels)
-    return replace(learner, epochs=int(np.clip(_MARGIN * budget / (n_fits * per_epoch), 4, learner.epochs)))
+
+    def affordable() -> int:
+        rows = np.random.default_rng(seed).permutation(len(labels))[:_PILOT_IMAGES]
+        pilot = replace(learner, epochs=1, progress=False)
+        task = pilot.task(class_counts(labels), None)
+        start = time.monotonic()
+        pilot.fit(recipe("cross-entropy"), task, inputs[rows], labels[rows], seed)
+        per_epoch = (time.monotonic() - start) / len(rows) * len(labels)
+        return int(np.clip(_MARGIN * budget / (n_fits * per_epoch), 4, learner.epochs))
+
+    return replace(learner, epochs=cache.once("epochs", affordable))
 
 
 def fit_encoder(data: Dataset, kind: str, base: BaseEstimator) -> tuple[Any, Any]:

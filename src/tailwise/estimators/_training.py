@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from tailwise import posthoc
 from tailwise.counts import class_counts
 from tailwise.data import Dataset
 from tailwise.engine.stage import Task
-from tailwise.estimators._cache import Cache, digest
+from tailwise.estimators._cache import Cache, describe, digest
 from tailwise.estimators._card import model_card
 from tailwise.estimators._chains import fit_chains
 from tailwise.estimators._compare import Comparison, Fold
@@ -59,7 +60,7 @@ class Training:
     def held_out_scores(self, recipe: Recipe, number: int) -> NDArray[np.float32]:
         """Train a recipe without a fold's held-out part and return its scores for that part."""
         train, held_out = self.folds[number]
-        key = f"{recipe.name}-fold{number + 1}"
+        key = f"{_key(recipe)}-fold{number + 1}"
         scores = self.cache.scores(key)
         if scores is None:
             self.tell(f"{recipe.name}, fold {number + 1} of {len(self.folds)}")
@@ -73,7 +74,7 @@ class Training:
     def on_everything(self, recipe: Recipe) -> FittedEstimator | FittedNetwork:
         """Train a recipe on all rows."""
         self.tell(f"{recipe.name}, on all {len(self.labels):,} examples")
-        folder = self.cache.checkpoints(f"{recipe.name}-all")
+        folder = self.cache.checkpoints(f"{_key(recipe)}-all")
         return self.learner.fit(recipe, self.task, self.inputs, self.labels, self.seed, folder)
 
     def model(self, recipe: Recipe, fitted: FittedEstimator | FittedNetwork, comparison: Comparison) -> Model:
@@ -86,3 +87,8 @@ class Training:
         card = model_card(recipe, self.task, comparison, self.objective, self.learner.describe(fitted), facts)
         counts, kind = self.data.class_counts, self.data.kind
         return Model(self.data.class_labels, counts, kind, self.encoder, fitted, chains, sets, card)
+
+
+def _key(recipe: Recipe) -> str:
+    """Return a file name for a recipe with its settings."""
+    return f"{recipe.name}-{hashlib.sha256(describe(recipe).encode()).hexdigest()[:8]}"

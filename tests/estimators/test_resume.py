@@ -1,0 +1,147 @@
+"""A fit that was killed goes on from where it was, and ends as it would have."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from estimators.cases import digits, quick, table
+from tailwise.errors import TailwiseError
+from tailwise.estimators._cache import describe
+
+pytestmark = pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp`:DeprecationWarning")
+SCRIPT = Path(__file__).with_name("killable.py")
+
+
+def start(folder: Path | str, out: Path) -> subprocess.Popen:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, str(SCRIPT), str(folder), str(out)], env=environment)
+
+
+def finish(process: subprocess.Popen, out: Path) -> np.ndarray:
+    assert process.wait(timeout=120) == 0
+    return np.load(out)
+
+
+def kept(folder: Path) -> set[tuple[str, int]]:
+    """What the work folder holds, and of which moment."""
+    found = set()
+    for path in folder.rglob("*") if folder.exists() else ():
+        try:
+            found.add((str(path), path.stat().st_mtime_ns))
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def test_killed_at_random_moments_and_run_again_ends_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    whole = finish(start("none", tmp_path / "whole.npy"), tmp_path / "whole.npy")
+    rng = np.random.default_rng(3)
+    folder, out, kills = tmp_path / "work", tmp_path / "killed.npy", 0
+    while kills < 3:
+        process, before = start(folder, out), kept(folder)
+        while process.poll() is None and kept(folder) == before:  # let it get a little further, or it would never end
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, 0.6))
+        process.send_signal(signal.SIGKILL)
+        if process.wait() != -signal.SIGKILL:
+            break
+        kills += 1
+    assert kills >= 2
+    np.testing.assert_array_equal(finish(start(folder, out), out), whole)
+
+
+def test_what_is_finished_is_not_fitted_again(tmp_path: Path) -> None:
+    x, y = table()
+    lines: list[str] = []
+    settings: dict[str, Any] = {"work_dir": tmp_path, "verbose": lines.append}
+    first = quick(["cross-entropy", "class-weighted"], **settings).fit(x, y)
+    assert sum("fold" in line for line in lines) == 6
+    lines.clear()
+    again = quick(["cross-entropy", "class-weighted"], **settings).fit(x, y)
+    assert not any("fold" in line for line in lines)
+    np.testing.assert_array_equal(again.predict_proba(x), first.predict_proba(x))
+    more = quick(["cross-entropy", "class-weighted", "class-weighted-sqrt"], **settings).fit(x, y)
+    assert sum("fold" in line for line in lines) == 3, "more recipes may be added"
+    assert len(more.comparison_) == 3
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"random_state": 1}, {"cv": 4}, {"estimator__C": 0.1}, {"x": 1.0}, {"y": 1}, {"sparse": True}],
+    ids=lambda other: next(iter(other)),
+)
+def test_work_of_other_data_or_options_is_refused(other: dict[str, Any], tmp_path: Path) -> None:
+    x, y = table()
+    quick("cross-entropy", work_dir=tmp_path).fit(x, y)
+    if "x" in other:
+        x = x + other.pop("x")
+    if "y" in other:
+        y = (y + other.pop("y")) % 3
+    if other.pop("sparse", False):
+        from scipy import sparse
+
+        x = sparse.csr_array(x)
+    with pytest.raises(TailwiseError, match="unfinished fit of other data or options") as raised:
+        quick("cross-entropy", work_dir=tmp_path).set_params(**other).fit(x, y)
+    assert "\n" not in str(raised.value)
+
+
+def test_recipes_of_one_name_and_other_settings_do_not_share_work(tmp_path: Path) -> None:
+    from tailwise.recipes import recipe
+
+    x, y = table(spread=2.0)
+    two = [recipe("effective-number", beta=0.5), recipe("effective-number", beta=0.9999)]
+    alone = [quick(one).fit(x, y).comparison_[0].score for one in two]
+    together = quick(two, work_dir=tmp_path).fit(x, y)
+    assert [row.score for row in together.comparison_] == pytest.approx(alone)
+
+
+def test_a_fit_in_limited_time_resumes_with_what_was_planned(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    x, y, new, _ = digits()
+    settings: dict[str, Any] = {"backbone": "mlp", "epochs": 8, "cv": 0.3, "work_dir": tmp_path}
+    first = quick("cross-entropy", **settings, time_budget="0.2s").fit(x, y)
+    assert json.loads((tmp_path / "epochs.json").read_text()) == 4, "too little time for eight"
+    for path in tmp_path.rglob("*all*/*"):
+        path.unlink()
+    again = quick("cross-entropy", **settings, time_budget="0.2s").fit(x, y)
+    np.testing.assert_array_equal(again.predict_proba(new), first.predict_proba(new))
+    with pytest.raises(TailwiseError, match="other data or options"):
+        quick("cross-entropy", **settings, time_budget="9m").fit(x, y)
+
+
+def test_boosting_in_limited_time_resumes_with_what_was_planned(tmp_path: Path) -> None:
+    x, y = table((4000, 300, 40))
+    settings: dict[str, Any] = {"estimator": None, "time_budget": "0.5s", "cv": 0.3, "work_dir": tmp_path}
+    first = quick("cross-entropy", **settings).fit(x, y)
+    assert json.loads((tmp_path / "rows.json").read_text()) < 4340
+    again = quick("cross-entropy", **settings).fit(x, y)
+    np.testing.assert_array_equal(again.predict_proba(x), first.predict_proba(x))
+
+
+def test_a_fit_without_a_seed_resumes_with_the_one_it_began_with(tmp_path: Path) -> None:
+    x, y = table(spread=2.0)
+    first, again = (
+        quick(["cross-entropy", "class-weighted"], random_state=None, work_dir=tmp_path).fit(x, y) for _ in range(2)
+    )
+    assert [row.score for row in first.comparison_] == [row.score for row in again.comparison_]
+
+
+def test_options_are_described_alike_in_every_process() -> None:
+    from sklearn.metrics import f1_score, make_scorer
+
+    assert describe(table) == describe(table).split(" at ")[0]
+    assert "0x" not in describe(make_scorer(f1_score)) + describe(np.random.RandomState(0))
+    cost = np.zeros((60, 60))
+    other = cost.copy()
+    other[30, 30] = 1
+    assert describe(cost) != describe(other)
