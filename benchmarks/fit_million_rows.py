@@ -86,7 +86,7 @@ def main() -> None:
         [
             "# Fitting a million rows",
             "",
-            f"`python benchmarks/fit_million_rows.py --write`: {ROWS:,} rows × {COLUMNS} float32 columns",
+            f"`python benchmarks/fit_million_rows.py --write`: {ROWS:,} rows × {COLUMNS} float32 columns",  # noqa: E501
             f"({r['table_mb']:.0f} MB), {CLASSES} classes, imbalance factor {FACTOR:,}; histogram gradient boosting with",
             f"{ITERATIONS} iterations. {platform.machine()}, 2 cores shared with other work, Python",
             f"{platform.python_version()}, scikit-learn {sklearn.__version__}. One run each.",
