@@ -246,25 +246,27 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         labels = np.asarray(data.labels)
         kind = learner_kind(self.estimator, self.backbone, data.kind)
         base = self.estimator if self.estimator is not None else default_estimator(data)
+        candidates = self._candidates(kind)
+        objective = as_objective(self.objective, data.n_classes, self.coverage)
         encoder, inputs = fit_encoder(data, kind, base)
+        learner: EstimatorLearner | NetworkLearner
+        learner = EstimatorLearner(base) if kind == "estimator" else self._network_learner(inputs)
         cache = Cache(self.work_dir, {"options": self._identity(), "data": digest(labels, inputs)})
         seed = cache.once("seed", lambda: int(check_random_state(self.random_state).randint(2**31 - 1)))
         folds = self._folds(labels, data.kind, seed)
-        candidates = self._candidates(kind)
         n_fits = len({candidate.training for candidate in candidates}) * len(folds) + 2
         planned = inputs, labels, n_fits, seconds(self.time_budget), seed, cache
-        learner: EstimatorLearner | NetworkLearner
-        if kind == "estimator":
+        if isinstance(learner, EstimatorLearner):
             learner = EstimatorLearner(in_time(base, *planned))
         else:
-            learner = epochs_in_time(self._network_learner(inputs), *planned)
+            learner = epochs_in_time(learner, *planned)
         return Training(
             data=data,
             labels=labels,
             encoder=encoder,
             inputs=inputs,
             learner=learner,
-            objective=as_objective(self.objective, data.n_classes, self.coverage),
+            objective=objective,
             folds=folds,
             seed=seed,
             cache=cache,
