@@ -86,9 +86,9 @@ def main() -> None:
         [
             "# Fitting a million rows",
             "",
-            f"`python benchmarks/fit_million_rows.py --write`: {ROWS:,} rows × {COLUMNS} float32 columns",  # noqa: E501
-            f"({r['table_mb']:.0f} MB), {CLASSES} classes, imbalance factor {FACTOR:,}; histogram gradient boosting with",
-            f"{ITERATIONS} iterations. {platform.machine()}, 2 cores shared with other work, Python",
+            f"`python benchmarks/fit_million_rows.py --write`: {ROWS:,} rows × {COLUMNS} float32 columns",
+            f"({r['table_mb']:.0f} MB), {CLASSES} classes, imbalance factor {FACTOR:,}; histogram gradient boosting",
+            f"with {ITERATIONS} iterations. {platform.machine()}, 2 cores shared with other work, Python",
             f"{platform.python_version()}, scikit-learn {sklearn.__version__}. One run each.",
             "",
             "| fit | peak memory over base, in tables | seconds | balanced accuracy |",

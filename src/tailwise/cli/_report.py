@@ -37,9 +37,20 @@ def content(
         comparison=card.pop("comparison"),
         objective=card["objective"].replace("_", " "),
         examples=mistakes(model, proof, answer),
-        notes=[*notes, *_notes(model)],
+        notes=[*notes, *_guessing(evaluation), *_notes(model)],
         model_card=card,
     )
+
+
+def _guessing(evaluation: Evaluation) -> list[str]:
+    """Warn where a model is no better than guessing."""
+    found, chance = evaluation.overall["balanced_accuracy"], 1 / len(evaluation.classes)
+    if found.low is None or found.low > chance:
+        return []
+    return [
+        f"Its balanced accuracy, {found.value:.3f}, is not above that of guessing, {chance:.3f}: it has learned "
+        "nothing yet. Give it more examples, more time or, if it is a network, more epochs."
+    ]
 
 
 def _notes(model: Model) -> list[str]:

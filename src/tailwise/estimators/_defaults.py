@@ -29,8 +29,9 @@ _PILOT = 2000  # rows that a fit is timed on
 _PILOT_IMAGES = 512  # examples that an epoch is timed on
 _MARGIN = 0.6  # share of a time budget that fits are planned to take
 
-#: Per kind of backbone: epochs, batch size and peak learning rate. Images: SGD as in He et al. 2016; else AdamW.
-_TRAINING = {"image": (60, 128, 0.1), "other": (60, 128, 2e-3)}
+_EPOCHS = 60
+_SGD_RATE = 0.1  # at batches of 128 images, as in He et al. 2016; smaller ones in proportion (Goyal et al. 2017)
+_ADAMW_RATE = 2e-3
 
 
 def learner_kind(estimator: BaseEstimator | None, backbone: Any, data_kind: str) -> str:
@@ -176,7 +177,9 @@ def network_learner(
     from tailwise.nn import build_backbone
 
     is_image = inputs.ndim == 4
-    default_epochs, default_batch, default_rate = _TRAINING["image" if is_image else "other"]
+    # an epoch of a small set has to have steps enough to learn from: about 32, in batches of 16 to 128
+    batch = batch_size or int(np.clip(2 ** round(np.log2(max(len(inputs), 1) / 32)), 16, 128))
+    default_rate = _SGD_RATE * batch / 128 if is_image else _ADAMW_RATE
     rate = default_rate if learning_rate is None else learning_rate
     backbone = backbone if backbone is not None else "resnet32"
     architecture: dict[str, Any] | None = None
@@ -191,8 +194,8 @@ def network_learner(
     return NetworkLearner(
         backbone=backbone,
         architecture=architecture,
-        epochs=default_epochs if epochs is None else epochs,
-        batch_size=default_batch if batch_size is None else batch_size,
+        epochs=_EPOCHS if epochs is None else epochs,
+        batch_size=batch,
         optimizer=(
             partial(SGD, lr=rate, momentum=0.9, weight_decay=5e-4, nesterov=True)
             if is_image
