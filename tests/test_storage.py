@@ -133,8 +133,9 @@ def test_damage_is_named(folder, tmp_path):
     refused(folder, r"net\.safetensors is missing")
     net.symlink_to("/etc/passwd")
     refused(folder, "is missing")
-    (folder / "manifest.json").write_text("{")
-    refused(folder, "manifest.json is damaged")
+    for damaged in ("{", "[]", '{"kind": "model", "format": 1, "files": {"card.json": {"size": 3}}}'):
+        (folder / "manifest.json").write_text(damaged)
+        refused(folder, "manifest.json is damaged")
 
 
 @pytest.mark.parametrize(

@@ -205,18 +205,19 @@ def read_folder(path: str | Path, kind: str = "model") -> Folder:
         raise TailwiseError(f"there is no folder {folder}.")
     try:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-        found, version, files = manifest["kind"], int(manifest["format"]), dict(manifest["files"])
+        found, version = manifest["kind"], int(manifest["format"])
+        files = {name: (int(entry["size"]), str(entry["sha256"])) for name, entry in manifest["files"].items()}
     except FileNotFoundError:
         raise TailwiseError(f"{folder} is not a Tailwise {kind}: it has no {_MANIFEST}.") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise TailwiseError(f"{folder / _MANIFEST} is damaged.") from None
     if version > FORMAT:
         written = manifest.get("tailwise", "a newer version")
         raise TailwiseError(f"{folder} was written by Tailwise {written}, which is newer: upgrade Tailwise to read it.")
     if found != kind:
         raise TailwiseError(f"{folder} is a Tailwise {found}, not a {kind}.")
-    for name, expected in files.items():
-        _check_file(folder, name, expected)
+    for name, (size, sha256) in files.items():
+        _check_file(folder, name, size, sha256)
     documents = {}
     for name in files:
         if name.endswith(".json"):
@@ -227,16 +228,16 @@ def read_folder(path: str | Path, kind: str = "model") -> Folder:
     return Folder(folder, documents)
 
 
-def _check_file(folder: Path, name: str, expected: Any) -> None:
+def _check_file(folder: Path, name: str, size: int, sha256: str) -> None:
     if not _NAME.fullmatch(name):
         raise TailwiseError(f"{folder / _MANIFEST} names a file {name!r} that a Tailwise folder cannot have.")
     file = folder / name
     if file.is_symlink() or not file.is_file():
         raise TailwiseError(f"{file} is missing.")
-    size = file.stat().st_size
-    if size != expected["size"]:
-        raise TailwiseError(f"{file} has {size:,} bytes instead of {expected['size']:,}: it was cut short or changed.")
-    if _sha256(file) != expected["sha256"]:
+    found = file.stat().st_size
+    if found != size:
+        raise TailwiseError(f"{file} has {found:,} bytes instead of {size:,}: it was cut short or changed.")
+    if _sha256(file) != sha256:
         raise TailwiseError(f"{file} was changed after it was written: its SHA-256 differs from the manifest.")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from tailwise.errors import TailwiseError
+from tailwise.errors import MissingExtraError, TailwiseError, nearest
 from tailwise.nn._heads import NormedLinear, ScaledLinear
 from tailwise.nn._mlp import MLP
 from tailwise.nn._network import Identity, Network
@@ -34,7 +34,11 @@ def build_backbone(name: str, **arguments: Any) -> nn.Module:
     """
     if name in _BACKBONES:
         return _BACKBONES[name](**arguments)
-    return timm_backbone(name, **arguments)
+    try:
+        return timm_backbone(name, **arguments)
+    except MissingExtraError as error:
+        own = f"{name!r} is none of Tailwise's own backbones ({', '.join(_BACKBONES)}).{nearest(name, _BACKBONES)}"
+        raise MissingExtraError(f"{own} {error}") from None
 
 
 def describe_head(head: nn.Module) -> dict[str, Any]:
