@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
+from tailwise._optional import require
 from tailwise.counts import class_counts
 from tailwise.data import Dataset
 from tailwise.errors import TailwiseError, nearest
@@ -41,10 +42,16 @@ def learner_kind(estimator: BaseEstimator | None, backbone: Any, data_kind: str)
     ------
     TailwiseError
         If both an estimator and a backbone are given.
+    MissingExtraError
+        If a network is wanted and torch or Lightning Fabric is not installed.
     """
     if estimator is not None and backbone is not None:
         raise TailwiseError("give an estimator or a backbone, not both.")
-    return "network" if backbone is not None or (data_kind == "image" and estimator is None) else "estimator"
+    if backbone is None and (data_kind != "image" or estimator is not None):
+        return "estimator"
+    for package in ("torch", "lightning_fabric"):
+        require(package, "image" if data_kind == "image" else "torch")
+    return "network"
 
 
 def default_estimator(data: Dataset) -> BaseEstimator:

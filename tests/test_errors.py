@@ -1,0 +1,73 @@
+import importlib
+
+import numpy as np
+import pytest
+
+import tailwise
+from tailwise import _optional
+from tailwise.errors import MissingExtraError, TailwiseError, nearest
+
+
+@pytest.fixture
+def without_torch(monkeypatch):
+    """An installation without torch, as far as asking for it can tell."""
+    original = importlib.import_module
+
+    def refuse(name, package=None):
+        if name.split(".")[0] == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+        return original(name, package)
+
+    monkeypatch.setattr(_optional.importlib, "import_module", refuse)
+
+
+def test_errors_are_value_errors_of_one_line():
+    assert issubclass(TailwiseError, ValueError)
+    assert issubclass(MissingExtraError, ImportError)
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "said"),
+    [
+        ("focl", ["focal", "ldam"], " Did you mean 'focal'?"),
+        ("FOCAL", ["focal", "ldam"], " Did you mean 'focal'?"),
+        ("zzz", ["focal", "ldam"], ""),
+        ("x", [], ""),
+    ],
+)
+def test_the_nearest_name_is_suggested(name, known, said):
+    assert nearest(name, known) == said
+
+
+def test_a_missing_package_is_named_with_the_command_that_installs_it():
+    with pytest.raises(MissingExtraError, match=r"This needs nosuchpackage, .* pip install 'tailwise\[torch\]'"):
+        _optional.require("nosuchpackage.part", "torch")
+    assert _optional.require("json", "torch").dumps(1) == "1"
+
+
+def test_a_package_that_is_broken_inside_is_not_called_missing(tmp_path, monkeypatch):
+    (tmp_path / "brokenpackage.py").write_text("import nosuchdependency")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="nosuchdependency"):
+        _optional.require("brokenpackage", "torch")
+
+
+def test_rooms_and_networks_say_in_one_line_that_torch_is_missing(without_torch):
+    from tailwise import losses
+
+    for call in (
+        lambda: losses.LDAMLoss,
+        lambda: tailwise.TailClassifier(backbone="mlp").fit(np.eye(6), [0, 1] * 3),
+        lambda: tailwise.TailClassifier().fit(np.zeros((6, 4, 4, 3), np.uint8), [0, 1] * 3),
+    ):
+        with pytest.raises(MissingExtraError, match=r"needs torch, which is not installed: pip install") as caught:
+            call()
+        assert "\n" not in str(caught.value)
+
+
+def test_public_names_are_those_of_the_stub():
+    assert set(tailwise.__all__) == {"MissingExtraError", "Model", "TailClassifier", "TailwiseError"}
+    for room in ("data", "diagnose", "losses", "metrics", "nn", "posthoc", "samplers", "resample", "engine"):
+        module = importlib.import_module(f"tailwise.{room}")
+        for name in module.__all__:
+            assert getattr(module, name) is not None
