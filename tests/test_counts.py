@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tailwise import counts
+from tailwise.errors import TailwiseError
+
+some_counts = st.lists(st.integers(0, 10**6), min_size=1, max_size=12).filter(any)
+
+
+def test_counting_leaves_missing_labels_out():
+    np.testing.assert_array_equal(counts.class_counts([0, 2, -1, 2], 4), [1, 0, 2, 0])
+    np.testing.assert_array_equal(counts.class_counts(np.array([1, 1], dtype=np.uint8)), [0, 2])
+    with pytest.raises(TailwiseError, match="out of range for 2 classes"):
+        counts.class_counts([0, 2], 2)
+    with pytest.raises(TailwiseError, match="integer class codes"):
+        counts.class_counts([0.5])
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ([], "one row of numbers"),
+        ([[1]], "one row"),
+        ([1, -1], "class 1 has -1"),
+        ([np.nan], "finite"),
+        ([0], "all zero"),
+    ],
+)
+def test_bad_counts_are_one_line(bad, message):
+    with pytest.raises(TailwiseError, match=message):
+        counts.check_counts(bad)
+
+
+@given(some_counts)
+@settings(deadline=None, max_examples=60)
+def test_measures_of_the_tail(n):
+    n = np.array(n)
+    assert counts.class_prior(n).sum() == pytest.approx(1)
+    present = n[n > 0]
+    assert counts.imbalance_factor(n) == present.max() / present.min()
+    assert 0 <= counts.gini(n) < 1
+    assert 1 - 1e-9 <= counts.effective_classes(n) <= len(present) + 1e-9
+
+
+def test_gini_is_its_definition():
+    n = np.array([5, 1, 3, 0], dtype=float)
+    pairs = np.abs(n[:, None] - n[None, :]).sum() / (2 * len(n) ** 2 * n.mean())
+    assert counts.gini(n) == pytest.approx(pairs, rel=1e-12)
+    assert counts.gini([4, 4, 4]) == pytest.approx(0)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.9, 0.9999])
+def test_effective_number_is_its_equation(beta):
+    n = [0, 1, 10, 5000]
+    expected = [(1 - beta**k) / (1 - beta) for k in n]
+    np.testing.assert_allclose(counts.effective_number(n, beta), expected, rtol=1e-10)
+    with pytest.raises(TailwiseError, match="less than 1"):
+        counts.effective_number(n, 1.0)
+
+
+@given(some_counts, st.sampled_from(["inverse", "sqrt", "effective", "none"]))
+@settings(deadline=None, max_examples=80)
+def test_weights_average_to_one_over_the_examples_and_favour_the_rare(n, scheme):
+    n = np.array(n)
+    weights = counts.class_weights(n, scheme)
+    assert (weights * n).sum() == pytest.approx(n.sum())
+    assert (weights[n == 0] == 0).all()
+    order = np.argsort(n[n > 0], kind="stable")
+    assert (np.diff(weights[n > 0][order]) <= 1e-9 * weights.max()).all()
+    permuted = np.random.default_rng(0).permutation(len(n))
+    np.testing.assert_allclose(counts.class_weights(n[permuted], scheme), weights[permuted], rtol=1e-12)
+
+
+def test_inverse_weights_make_every_class_weigh_the_same():
+    np.testing.assert_allclose(counts.class_weights([100, 10, 1], "inverse") * [100, 10, 1], 37)
+    np.testing.assert_allclose(counts.class_weights([7, 7], "effective"), 1)
+    with pytest.raises(TailwiseError, match="unknown weighting"):
+        counts.class_weights([1, 2], "log")
+
+
+def test_groups_have_the_literatures_borders():
+    groups = counts.shot_groups([101, 100, 20, 19, 0])
+    assert {name: codes.tolist() for name, codes in groups.items()} == {"many": [0], "medium": [1, 2], "few": [3, 4]}
+    assert list(counts.shot_groups([500, 400])) == ["many"], "an empty group is absent"
+
+
+def test_small_sets_are_split_by_rank():
+    assert counts.shot_thresholds([500, 50, 5]) == (100.0, 20.0)
+    many, few = counts.shot_thresholds([90, 80, 60, 50, 30, 25])
+    assert len(counts.shot_groups([90, 80, 60, 50, 30, 25], many, few)) == 3
