@@ -1,3 +1,7 @@
+from ._boosting import RUSBoostClassifier as RUSBoostClassifier
 from ._case_control import CaseControlClassifier as CaseControlClassifier
 from ._case_control import capped_counts as capped_counts
+from ._ensembles import BalancedBaggingClassifier as BalancedBaggingClassifier
+from ._ensembles import EasyEnsembleClassifier as EasyEnsembleClassifier
+from ._ensembles import SelfPacedEnsembleClassifier as SelfPacedEnsembleClassifier
 from ._weighted import WeightedClassifier as WeightedClassifier

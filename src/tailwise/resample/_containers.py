@@ -41,6 +41,11 @@ def take(X: Any, rows: NDArray[Any]) -> Any:
     return X[rows]
 
 
+def rows_by_class(codes: NDArray[np.intp], n_classes: int) -> list[NDArray[np.intp]]:
+    """Return the rows of each class, in ascending order."""
+    return np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes, minlength=n_classes))[:-1])
+
+
 def generator(random_state: RandomState) -> np.random.Generator:
     """Return a generator; one made from a ``RandomState`` moves that on, as drawing from it would."""
     if isinstance(random_state, np.random.RandomState):

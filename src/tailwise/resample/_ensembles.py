@@ -1,0 +1,286 @@
+"""Averages of classifiers, each trained on a part of the data in which the classes are even."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.ensemble import AdaBoostClassifier
+from sklearn.utils import get_tags
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from tailwise.errors import TailwiseError
+from tailwise.resample._containers import RandomState, generator, labelled, rows_by_class, seeds, take
+
+
+class AveragedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """Answers with the mean of the probabilities of the classifiers in ``estimators_``, which a subclass trains.
+
+    A classifier without ``predict_proba`` votes.
+    """
+
+    estimator: BaseEstimator
+    n_jobs: int | None
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return (n, n_classes) probabilities, which assume that the classes are equally frequent."""
+        check_is_fitted(self)
+        parts = Parallel(n_jobs=self.n_jobs, prefer="threads", return_as="generator")(
+            delayed(_probabilities)(member, X, self.classes_) for member in self.estimators_
+        )
+        return sum(parts) / len(self.estimators_)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return (n,) the most probable labels."""
+        most = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[most]
+
+    def _start(self, X: Any, y: ArrayLike) -> tuple[Any, NDArray[Any], list[NDArray[np.intp]]]:
+        """Check the input; return the rows, the labels and the rows of each class."""
+        if self.n_estimators < 1:
+            raise TailwiseError(f"an ensemble needs at least one estimator; got n_estimators={self.n_estimators}.")
+        X, labels, self.classes_, codes = labelled(X, y)
+        validate_data(self, X, skip_check_array=True)
+        return X, labels, rows_by_class(codes, len(self.classes_))
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that inputs are what the wrapped estimator takes."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags = get_tags(self.estimator).input_tags
+        return tags
+
+
+class BalancedBaggingClassifier(AveragedClassifier):
+    """Trains each classifier on as many examples of every class, drawn anew.
+
+    Probabilities are those of a population in which the classes are equally frequent
+    (:func:`tailwise.posthoc.prior_shift` moves them to another).
+
+    Parameters
+    ----------
+    estimator : a scikit-learn classifier
+    n_estimators : how many of it
+    per_class : examples of each class in a bag: ``"smallest"``, as many as the smallest class has, or a number; a class
+        with fewer is drawn with replacement, as a bag of a long tail needs
+    n_jobs : bags trained at once, see joblib
+    random_state : of the bags and the classifiers
+
+    Attributes
+    ----------
+    estimators_ : the fitted classifiers
+    classes_ : (n_classes,) labels
+
+    Source: Chen, Liaw and Breiman, Using Random Forest to Learn Imbalanced Data, 2004, section 2.1, for any classifier;
+    Wallace et al., Class Imbalance, Redux, ICDM 2011.
+    """
+
+    def __init__(
+        self,
+        estimator: BaseEstimator,
+        n_estimators: int = 10,
+        per_class: int | str = "smallest",
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+    ) -> None:
+        self.estimator = estimator
+        self.n_estimators = n_estimators
+        self.per_class = per_class
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: ArrayLike) -> BalancedBaggingClassifier:
+        """Fit clones of the estimator.
+
+        Parameters
+        ----------
+        X : (n, n_features), as the estimator takes it
+        y : (n,) labels
+        """
+        X, labels, by_class = self._start(X, y)
+        rng = generator(self.random_state)
+        size = bag_size(self.per_class, by_class)
+        bags = [even_rows(by_class, size, rng) for _ in range(self.n_estimators)]
+        self.estimators_ = Parallel(n_jobs=self.n_jobs)(
+            delayed(_fitted)(self._member(), take(X, rows), labels[rows], seed)
+            for rows, seed in zip(bags, seeds(rng, len(bags)), strict=True)
+        )
+        return self
+
+    def _member(self) -> BaseEstimator:
+        return self.estimator
+
+
+class EasyEnsembleClassifier(BalancedBaggingClassifier):
+    """Boosts the estimator on each of several bags with as many examples of every class.
+
+    Probabilities are those of a population in which the classes are equally frequent.
+
+    Parameters
+    ----------
+    estimator : a scikit-learn classifier whose ``fit`` takes ``sample_weight``; missing values cannot be boosted
+    n_estimators : bags
+    per_class, n_jobs, random_state : see :class:`BalancedBaggingClassifier`
+    n_boosts : rounds of AdaBoost in a bag
+
+    Source: Liu, Wu and Zhou, Exploratory Undersampling for Class-Imbalance Learning, IEEE Transactions on Systems, Man,
+    and Cybernetics B 2009, algorithm 1. Deviates: AdaBoosts' probabilities are averaged instead of their weak
+    learners' votes.
+    """
+
+    def __init__(
+        self,
+        estimator: BaseEstimator,
+        n_estimators: int = 10,
+        per_class: int | str = "smallest",
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+        n_boosts: int = 10,
+    ) -> None:
+        super().__init__(estimator, n_estimators, per_class, n_jobs, random_state)
+        self.n_boosts = n_boosts
+
+    def _member(self) -> BaseEstimator:
+        return AdaBoostClassifier(self.estimator, n_estimators=self.n_boosts)
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that AdaBoost takes no missing values."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = False
+        return tags
+
+
+class SelfPacedEnsembleClassifier(AveragedClassifier):
+    """Trains classifiers one after the other, each on the head examples from which the ones before have most to learn.
+
+    A class with more than ``per_class`` examples is cut into bins of equal width by hardness, one minus the probability
+    that the ensemble so far gives to the true class; a bin's share of the next bag is proportional to
+    ``1 / (mean hardness + α)`` with ``α = tan(π/2 · i/n)`` in round i. Early rounds give every level of hardness the
+    same total, later ones give every bin the same number, so that neither easy masses nor outliers dominate.
+
+    Probabilities are those of a population in which the classes are equally frequent.
+
+    Parameters
+    ----------
+    estimator : a scikit-learn classifier
+    n_estimators : how many of it
+    n_bins : bins of hardness, k in the paper
+    per_class : see :class:`BalancedBaggingClassifier`
+    n_jobs : threads that ask the ensemble for its probabilities
+    random_state : of the bags and the classifiers
+
+    Attributes
+    ----------
+    estimators_ : the fitted classifiers
+    classes_ : (n_classes,) labels
+
+    Source: Liu et al., Self-paced Ensemble for Highly Imbalanced Massive Data Classification, ICDE 2020, algorithm 1.
+    Deviates: any number of classes, each as the paper's majority; the first classifier, trained on a random bag, counts
+    in the mean.
+    """
+
+    def __init__(
+        self,
+        estimator: BaseEstimator,
+        n_estimators: int = 10,
+        n_bins: int = 20,
+        per_class: int | str = "smallest",
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+    ) -> None:
+        self.estimator = estimator
+        self.n_estimators = n_estimators
+        self.n_bins = n_bins
+        self.per_class = per_class
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: ArrayLike) -> SelfPacedEnsembleClassifier:
+        """Fit clones of the estimator.
+
+        Parameters
+        ----------
+        X : (n, n_features), as the estimator takes it
+        y : (n,) labels
+        """
+        X, labels, by_class = self._start(X, y)
+        rng = generator(self.random_state)
+        size = bag_size(self.per_class, by_class)
+        member_seeds = seeds(rng, self.n_estimators)
+        rows = even_rows(by_class, size, rng)
+        self.estimators_: list[BaseEstimator] = []
+        total = np.zeros(len(labels))
+        for round_, seed in enumerate(member_seeds):
+            if round_:
+                probabilities = _probabilities(self.estimators_[-1], X, self.classes_)
+                for c, own in enumerate(by_class):
+                    total[own] += probabilities[own, c]
+                alpha = np.tan(np.pi / 2 * round_ / self.n_estimators)
+                hardness = 1 - total / round_
+                rows = np.concatenate(
+                    [
+                        own[self_paced(hardness[own], size, self.n_bins, alpha, rng)]
+                        if len(own) > size
+                        else _some(own, size, rng)
+                        for own in by_class
+                    ]
+                )
+            self.estimators_.append(_fitted(self.estimator, take(X, rows), labels[rows], seed))
+        return self
+
+
+def self_paced(
+    hardness: NDArray[np.float64], size: int, n_bins: int, alpha: float, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Return ``size`` examples, by number, of which a bin of hardness has its self-paced share.
+
+    Parameters
+    ----------
+    hardness : (n,) with n more than ``size``
+    alpha : self-paced factor, 0 or more
+
+    Examples are drawn without replacement, with weights that give each bin its share; a bin that is too small gives
+    what it has, and the others make up for it in proportion to their shares.
+    """
+    low, high = hardness.min(), hardness.max()
+    if high - low < 1e-12:
+        return rng.choice(len(hardness), size, replace=False)
+    bins = np.minimum(((hardness - low) / (high - low) * n_bins).astype(np.intp), n_bins - 1)
+    population = np.bincount(bins, minlength=n_bins)
+    mean = np.bincount(bins, hardness, n_bins) / np.maximum(population, 1)
+    share = np.where(population > 0, 1 / (mean + alpha + 1e-12), 0)
+    # an example's key is exponential with its bin's rate per example: the smallest keys are a weighted sample
+    rate = (share / np.maximum(population, 1))[bins]
+    return np.argpartition(rng.exponential(size=len(bins)) / rate, size - 1)[:size]
+
+
+def bag_size(per_class: int | str, by_class: list[NDArray[np.intp]]) -> int:
+    """Return how many examples a bag has of each class."""
+    if per_class == "smallest":
+        return min(map(len, by_class))
+    if isinstance(per_class, str) or per_class < 1:
+        raise TailwiseError(f"per_class must be 'smallest' or a number of at least 1; got {per_class!r}.")
+    return int(per_class)
+
+
+def even_rows(by_class: list[NDArray[np.intp]], size: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return ``size`` rows of each class, all different where it has as many."""
+    return np.concatenate([_some(rows, size, rng) for rows in by_class])
+
+
+def _some(rows: NDArray[np.intp], size: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    return rng.choice(rows, size, replace=len(rows) < size)
+
+
+def _fitted(estimator: BaseEstimator, X: Any, y: NDArray[Any], seed: int) -> BaseEstimator:
+    fresh = clone(estimator)
+    named = {name: seed for name in fresh.get_params() if name.split("__")[-1] == "random_state"}
+    return fresh.set_params(**named).fit(X, y)
+
+
+def _probabilities(member: BaseEstimator, X: Any, classes: NDArray[Any]) -> NDArray[np.float64]:
+    if hasattr(member, "predict_proba"):
+        return member.predict_proba(X)
+    return (np.asarray(member.predict(X))[:, None] == classes).astype(np.float64)

@@ -1,0 +1,134 @@
+"""Ensembles on even bags: what is in a bag, what the probabilities mean, and that the rare class is found."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from imblearn.ensemble import BalancedBaggingClassifier as Reference
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.estimator_checks import check_estimator
+
+from tailwise.errors import TailwiseError
+from tailwise.resample import (
+    BalancedBaggingClassifier,
+    EasyEnsembleClassifier,
+    RUSBoostClassifier,
+    SelfPacedEnsembleClassifier,
+)
+from tailwise.resample._ensembles import self_paced
+
+ALL = [BalancedBaggingClassifier, EasyEnsembleClassifier, RUSBoostClassifier, SelfPacedEnsembleClassifier]
+TREE = DecisionTreeClassifier(max_depth=3, random_state=0)
+
+
+def table(counts, seed=0, spread=1.2):
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(len(counts)), counts)
+    return rng.normal(size=(len(labels), 4)) + spread * np.eye(len(counts), 4)[labels], labels
+
+
+@pytest.mark.filterwarnings("ignore")  # scikit-learn's checks pass odd data on purpose
+@pytest.mark.parametrize("ensemble", ALL)
+def test_scikit_learns_contract(ensemble):
+    check_estimator(ensemble(TREE, n_estimators=3, random_state=0))
+
+
+@pytest.mark.parametrize("ensemble", ALL)
+def test_the_rare_classes_are_found(ensemble):
+    X, y = table([2000, 100, 15])
+    unseen, truth = table([300, 300, 300], seed=1)
+    plain = balanced_accuracy_score(truth, TREE.fit(X, y).predict(unseen))
+    fitted = ensemble(TREE, random_state=0).fit(X, y)
+    assert balanced_accuracy_score(truth, fitted.predict(unseen)) > plain + 0.1
+    np.testing.assert_allclose(fitted.predict_proba(unseen).sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("ensemble", ALL)
+def test_same_seed_same_answer_whatever_the_number_of_jobs(ensemble):
+    X, y = table([200, 50, 10])
+    first = ensemble(TREE, n_estimators=3, random_state=1).fit(X, y).predict_proba(X)
+    again = ensemble(TREE, n_estimators=3, random_state=1)
+    again.set_params(**{"n_jobs": 2} if "n_jobs" in again.get_params() else {})
+    np.testing.assert_array_equal(first, again.fit(X, y).predict_proba(X))
+    other = ensemble(TREE, n_estimators=3, random_state=2).fit(X, y).predict_proba(X)
+    assert (first != other).any()
+
+
+@pytest.mark.parametrize("ensemble", [BalancedBaggingClassifier, SelfPacedEnsembleClassifier])
+def test_every_bag_is_even(ensemble):
+    X, y = table([300, 60, 7])
+    for per_class, size in [("smallest", 7), (40, 40)]:
+        members = ensemble(KNeighborsClassifier(1), 4, per_class=per_class, random_state=0).fit(X, y).estimators_
+        for member in members:
+            np.testing.assert_array_equal(np.bincount(member._y), [size] * 3)
+            head = member._fit_X[member._y == 0]
+            assert len(np.unique(head, axis=0)) == size  # all different where there are enough
+    assert (members[0]._fit_X != members[1]._fit_X).any()
+
+
+def test_probabilities_assume_equal_classes():
+    X, y = table([20_000, 500], spread=1.0)
+    fitted = BalancedBaggingClassifier(LogisticRegression(C=1e6), random_state=0).fit(X, y)
+    # equal covariance, means one unit apart on two axes: the boundary for equal priors is where x0 = x1
+    on_boundary = np.array([[0.5, 0.5, 0, 0]])
+    assert fitted.predict_proba(on_boundary)[0, 0] == pytest.approx(0.5, abs=0.05)
+
+
+def test_balanced_bags_do_as_well_as_imbalanced_learns():
+    unseen, truth = table([400, 400], seed=9)
+    ours, theirs = [], []
+    for seed in range(4):
+        X, y = table([1500, 60], seed=seed)
+        ours.append(BalancedBaggingClassifier(TREE, random_state=seed).fit(X, y).score(unseen, truth))
+        theirs.append(Reference(TREE, random_state=seed).fit(X, y).score(unseen, truth))
+    assert np.mean(ours) == pytest.approx(np.mean(theirs), abs=0.03)
+
+
+def test_classifiers_without_probabilities_vote():
+    X, y = table([200, 30])
+    fitted = BalancedBaggingClassifier(LinearSVC(), 4, random_state=0).fit(X, y)
+    votes = fitted.predict_proba(X) * 4
+    np.testing.assert_allclose(votes, votes.round(), atol=1e-12)
+
+
+def test_frames_and_missing_values():
+    X, y = table([200, 30])
+    X[::7, 1] = np.nan
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    fitted = SelfPacedEnsembleClassifier(HistGradientBoostingClassifier(max_iter=3), 3, random_state=0).fit(frame, y)
+    assert list(fitted.feature_names_in_) == list("abcd")
+    assert fitted.predict(frame).shape == y.shape
+
+
+def test_self_paced_shares_follow_the_equation():
+    rng = np.random.default_rng(0)
+    hardness = np.concatenate([rng.uniform(0, 0.1, 50_000), rng.uniform(0.45, 0.55, 5_000), rng.uniform(0.9, 1, 2_000)])
+    bins = np.repeat([0, 1, 2], [50_000, 5_000, 2_000])
+    mean = np.array([hardness[bins == b].mean() for b in range(3)])
+    for alpha in (0.05, 1.0, 1e9):
+        drawn = np.bincount(bins[self_paced(hardness, 300, 3, alpha, rng)], minlength=3)
+        share = 1 / (mean + alpha)
+        expected = 300 * share / share.sum()
+        assert (np.abs(drawn - expected) < 4 * np.sqrt(expected) + 3).all()
+
+
+def test_self_paced_draws_no_example_twice_and_always_enough():
+    rng = np.random.default_rng(0)
+    hardness = np.array([0.0] * 30 + [1.0] * 2)
+    drawn = self_paced(hardness, 20, 5, 100.0, rng)
+    assert len(set(drawn)) == 20
+    assert len(set(self_paced(np.zeros(30), 20, 5, 1.0, rng))) == 20
+
+
+def test_one_line_for_what_cannot_be():
+    X, y = table([20, 5])
+    with pytest.raises(TailwiseError, match="per_class must be 'smallest' or a number"):
+        BalancedBaggingClassifier(TREE, per_class="mean").fit(X, y)
+    with pytest.raises(TailwiseError, match="at least one estimator"):
+        SelfPacedEnsembleClassifier(TREE, n_estimators=0).fit(X, y)
+    with pytest.raises(TailwiseError, match="KNeighborsClassifier takes no sample_weight"):
+        RUSBoostClassifier(KNeighborsClassifier()).fit(X, y)
