@@ -36,7 +36,7 @@ def capped_counts(class_counts: ArrayLike, total: int) -> NDArray[np.int64]:
     ascending = np.sort(counts)
     below = np.cumsum(ascending) - ascending  # kept by the smaller classes if the cap is this class's count
     caps = (total - below) // np.arange(len(counts), 0, -1)
-    cap = caps[np.argmax(caps <= ascending)]
+    cap = caps[caps <= ascending].max()
     return np.minimum(counts, cap)
 
 
