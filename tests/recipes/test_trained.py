@@ -7,15 +7,15 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.metrics import balanced_accuracy_score
 
-from tailwise.counts import class_counts
-from tailwise.data import make_long_tailed
-from tailwise.engine import predict, train
-from tailwise.engine.stage import Task
-from tailwise.nn import MLP, Network
-from tailwise.posthoc import apply
-from tailwise.recipes import recipe, recipes
-
 torch = pytest.importorskip("torch")
+
+from tailwise.counts import class_counts  # noqa: E402
+from tailwise.data import make_long_tailed  # noqa: E402
+from tailwise.engine import predict, train  # noqa: E402
+from tailwise.engine.stage import Task  # noqa: E402
+from tailwise.nn import MLP, Network  # noqa: E402
+from tailwise.posthoc import apply  # noqa: E402
+from tailwise.recipes import recipe, recipes  # noqa: E402
 
 NETWORKS = [
     name for name, cls in recipes().items() if "network" in cls.learners() and cls.__module__.startswith("tailwise.")
