@@ -78,7 +78,7 @@ def digits(seed: int) -> tuple[Dataset, Dataset, dict[str, Any]]:
     train = data.take(learn)
     counts = longtail.exponential(100, 50, 10)
     kept = make_long_tailed(train.labels, counts, order="random", random_state=seed)
-    return train.take(kept), data.take(test), {"epochs": 60, "batch_size": 32, "augment": "crop"}
+    return train.take(kept), data.take(test), {"epochs": 60, "batch_size": 32, "learning_rate": 0.1, "augment": "crop"}
 
 
 def cifar(seed: int) -> tuple[Dataset, Dataset, dict[str, Any]]:
@@ -86,7 +86,8 @@ def cifar(seed: int) -> tuple[Dataset, Dataset, dict[str, Any]]:
     test = load(SHARED / "cifar10-test.parquet", "label", classes=train)
     counts = longtail.exponential(1000, 50, 10)
     kept = make_long_tailed(train.labels, counts, order="random", random_state=seed)
-    options = {"epochs": 30, "batch_size": 64, "recipe": ["logit-adjustment", "tuned-thresholds", "balanced-softmax"]}
+    recipes = ["logit-adjustment", "tuned-thresholds", "balanced-softmax"]
+    options = {"epochs": 30, "batch_size": 64, "learning_rate": 0.1, "recipe": recipes}
     return train.take(kept), test, options
 
 
