@@ -1,0 +1,110 @@
+"""What all resamplers do around what each one computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
+
+from tailwise.errors import TailwiseError
+from tailwise.resample._containers import labelled, take
+from tailwise.resample._goals import Kind, Strategy, goals
+from tailwise.resample._tables import Values, with_rows
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a resampler makes of a table.
+
+    Attributes
+    ----------
+    kept : rows that stay, in order; a row may be there more than once
+    parents : (n_new,) row that each new row started from, whose class it has
+    values : from a slice of the new rows to their numbers; None where there are no new rows
+    sources : column -> (n_new,) row that each new row has this column's value from
+    """
+
+    kept: NDArray[np.intp]
+    parents: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
+    values: Values | None = None
+    sources: Mapping[int, NDArray[np.intp]] = field(default_factory=dict)
+
+
+class Resampler(BaseEstimator):
+    """Changes a table so that its classes are less uneven, for the training set only.
+
+    Use it in imbalanced-learn's ``Pipeline``, which leaves the rows alone when it predicts; resampled before the split,
+    copies of test examples train the model. A model that is trained on the result has learned the new shares of the
+    classes: :func:`tailwise.posthoc.prior_shift` corrects its probabilities.
+
+    Attributes
+    ----------
+    sample_indices_ : (n_resampled,) row of the input that each row is, or that a synthetic one started from
+    synthetic_ : (n_resampled,) bool, whether it is new
+    """
+
+    sampling_strategy: Strategy
+    _kind: ClassVar[Kind]
+
+    def fit(self, X: Any, y: ArrayLike) -> Resampler:
+        """Do nothing but check the input; ``fit_resample`` does the work."""
+        self._checked(X, y)
+        return self
+
+    def fit_resample(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> tuple[Any, ...]:
+        """Resample a table.
+
+        Parameters
+        ----------
+        X : (n, n_features) array, sparse matrix, list, or pandas or polars frame
+        y : (n,) labels
+        sample_weight : (n,) weights, which go with their rows; a synthetic row has that of the row it started from
+
+        Returns
+        -------
+        X, y : (n_resampled, n_features) and (n_resampled,) in the containers and with the types they came in
+        sample_weight : (n_resampled,), only where weights were given
+
+        Raises
+        ------
+        TailwiseError
+            If the table or the strategy does not suit the method, or there is only one class.
+        """
+        rows, codes, wanted = self._checked(X, y)
+        change = self._resample(rows, codes, wanted)
+        n_new = len(change.parents)
+        self.sample_indices_ = np.concatenate([change.kept, change.parents])
+        self.synthetic_ = np.arange(len(self.sample_indices_)) >= len(change.kept)
+        if change.values is None:
+            resampled = take(rows, change.kept)
+        else:
+            resampled = with_rows(rows, change.kept, n_new, change.values, change.sources)
+        if hasattr(resampled, "asformat"):
+            resampled = resampled.asformat(X.format)
+        labels = take(y, self.sample_indices_)
+        if sample_weight is None:
+            return resampled, labels
+        return resampled, labels, np.asarray(sample_weight)[self.sample_indices_]
+
+    def _checked(self, X: Any, y: ArrayLike) -> tuple[Any, NDArray[np.intp], NDArray[np.int64]]:
+        rows, _, classes, codes = labelled(X, y)
+        if len(classes) < 2:
+            raise TailwiseError(f"there is only one class, {classes[0]!s}: nothing to balance.")
+        validate_data(self, rows, skip_check_array=True)
+        return rows, codes, goals(self.sampling_strategy, classes, np.bincount(codes), self._kind)
+
+    def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
+        """Compute the change.
+
+        Parameters
+        ----------
+        X : (n, n_features) table whose rows can be taken
+        codes : (n,) class codes
+        wanted : (n_classes,) see :func:`tailwise.resample._goals.goals`
+        """
+        raise NotImplementedError

@@ -1,0 +1,79 @@
+"""Over-sampling, then cleaning of what it made."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from numpy.typing import ArrayLike
+
+from tailwise.resample._base import Resampler
+from tailwise.resample._clean import EditedNearestNeighbours, TomekLinks
+from tailwise.resample._containers import RandomState
+from tailwise.resample._goals import Kind, Strategy
+from tailwise.resample._smote import SMOTE
+
+
+class SMOTETomek(Resampler):
+    """SMOTE, then without the Tomek links, of any class, in the result.
+
+    Parameters
+    ----------
+    sampling_strategy, k_neighbors, random_state : see :class:`SMOTE`
+    recall : see :class:`TomekLinks`
+
+    Source: Batista, Bazzan and Monard, Balancing Training Data for Automated Annotation of Keywords, WOB 2003.
+    """
+
+    _kind: ClassVar[Kind] = "over"
+
+    def __init__(
+        self,
+        sampling_strategy: Strategy = "auto",
+        k_neighbors: int = 5,
+        random_state: RandomState = None,
+        recall: float = 1.0,
+    ) -> None:
+        self.sampling_strategy = sampling_strategy
+        self.k_neighbors = k_neighbors
+        self.random_state = random_state
+        self.recall = recall
+
+    def fit_resample(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> tuple[Any, ...]:
+        """Resample a table, see :meth:`Resampler.fit_resample`."""
+        self._checked(X, y)
+        over, clean = SMOTE(self.sampling_strategy, self.k_neighbors, self.random_state), self._cleaning()
+        result = clean.fit_resample(*over.fit_resample(X, y, sample_weight))
+        self.sample_indices_ = over.sample_indices_[clean.sample_indices_]
+        self.synthetic_ = over.synthetic_[clean.sample_indices_]
+        return result
+
+    def _cleaning(self) -> Resampler:
+        return TomekLinks("all", self.recall)
+
+
+class SMOTEENN(SMOTETomek):
+    """SMOTE, then without the examples of any class with a neighbour of another class, in the result.
+
+    Parameters
+    ----------
+    sampling_strategy, k_neighbors, random_state : see :class:`SMOTE`
+    recall : see :class:`TomekLinks`
+    n_neighbors : see :class:`EditedNearestNeighbours`
+
+    Source: Batista, Prati and Monard, A Study of the Behavior of Several Methods for Balancing Machine Learning
+    Training Data, SIGKDD Explorations 2004.
+    """
+
+    def __init__(
+        self,
+        sampling_strategy: Strategy = "auto",
+        k_neighbors: int = 5,
+        random_state: RandomState = None,
+        recall: float = 1.0,
+        n_neighbors: int = 3,
+    ) -> None:
+        super().__init__(sampling_strategy, k_neighbors, random_state, recall)
+        self.n_neighbors = n_neighbors
+
+    def _cleaning(self) -> Resampler:
+        return EditedNearestNeighbours("all", self.n_neighbors, recall=self.recall)

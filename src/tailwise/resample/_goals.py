@@ -1,0 +1,85 @@
+"""How many examples of each class a resampler is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise.errors import TailwiseError, nearest
+
+Kind = Literal["over", "under", "clean"]
+Strategy = str | float | Mapping[Any, int] | Sequence[Any]
+
+_NAMED = {
+    "minority": lambda counts: np.arange(len(counts)) == counts.argmin(),
+    "not minority": lambda counts: np.arange(len(counts)) != counts.argmin(),
+    "majority": lambda counts: np.arange(len(counts)) == counts.argmax(),
+    "not majority": lambda counts: np.arange(len(counts)) != counts.argmax(),
+    "all": lambda counts: np.ones(len(counts), bool),
+}
+
+
+def goals(strategy: Strategy, classes: NDArray[Any], counts: NDArray[np.int64], kind: Kind) -> NDArray[np.int64]:
+    """Return how many examples each class is to have; for cleaning, 1 for a class to be cleaned and 0 for another.
+
+    Parameters
+    ----------
+    strategy : as in imbalanced-learn: ``"auto"``, ``"minority"``, ``"not minority"``, ``"majority"``,
+        ``"not majority"`` or ``"all"``, the classes that are brought to the count of the largest (over-sampling) or
+        smallest (under-sampling) class, or cleaned; a number, the smaller over the larger of two classes afterwards; a
+        mapping from labels to counts; or, for cleaning, a list of labels
+    classes, counts : (n_classes,) labels and how many examples each has, none of them zero
+    kind : ``"over"``, ``"under"`` or ``"clean"``
+
+    Raises
+    ------
+    TailwiseError
+        If the strategy is unknown, does not suit the kind, names a class that is not there, or asks over-sampling for
+        fewer or under-sampling for more examples than there are.
+    """
+    if isinstance(strategy, str):
+        name = ("not majority" if kind == "over" else "not minority") if strategy == "auto" else strategy
+        if name not in _NAMED:
+            raise TailwiseError(f"unknown sampling_strategy {strategy!r}.{nearest(strategy, ['auto', *_NAMED])}")
+        chosen = _NAMED[name](counts)
+        if kind == "clean":
+            return chosen.astype(np.int64)
+        return np.where(chosen, counts.max() if kind == "over" else counts.min(), counts)
+    if kind == "clean":
+        if isinstance(strategy, Mapping) or not isinstance(strategy, Sequence):
+            raise TailwiseError(f"cleaning takes a list of classes or their name, not {strategy!r}.")
+        wanted = np.zeros(len(classes), np.int64)
+        wanted[[_code(label, classes) for label in strategy]] = 1
+        return wanted
+    if isinstance(strategy, Mapping):
+        wanted = counts.copy()
+        for label, count in strategy.items():
+            wanted[_code(label, classes)] = count
+    elif isinstance(strategy, int | float | np.number):
+        if len(classes) != 2 or not 0 < strategy <= 1:
+            raise TailwiseError(f"sampling_strategy={strategy} is a share between 0 and 1 for two classes only.")
+        small, large = counts.argmin(), 1 - counts.argmin()
+        wanted = counts.copy()
+        if kind == "over":
+            wanted[small] = int(counts[large] * strategy)
+        else:
+            wanted[large] = int(counts[small] / strategy)
+    else:
+        raise TailwiseError(f"sampling_strategy must be a name, a number or a mapping; got {strategy!r}.")
+    wrong = np.flatnonzero(wanted < counts if kind == "over" else (wanted > counts) | (wanted < 0))
+    if wrong.size:
+        c = wrong[0]
+        raise TailwiseError(
+            f"{kind}-sampling cannot bring class {classes[c]!s} from {counts[c]} to {wanted[c]} examples."
+        )
+    return wanted
+
+
+def _code(label: Any, classes: NDArray[Any]) -> int:
+    found = np.flatnonzero(classes == label)
+    if not found.size:
+        raise TailwiseError(f"sampling_strategy names class {label!r}, which is not there.{nearest(label, classes)}")
+    return int(found[0])

@@ -1,0 +1,259 @@
+"""Nearest neighbours in Euclidean distance, exact or to a stated recall, by matrix products over blocks of near points.
+
+Distances between two blocks are one product in float32, of which only what beats a point's worst neighbour so far is
+looked at; the distances from A to B are those from B to A, so a product serves both. Blocks that are too far apart are
+left out, which is where structure in the data pays. The few best of each point are then measured in float64, and a
+point for which rounding could have hidden a neighbour is searched again in float64, so the answer is exact. Among equal
+distances, the point that comes first wins.
+
+The floor is n²/2 distances of ``n_features`` multiplications each, less what is left out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from threadpoolctl import threadpool_limits
+
+from tailwise.errors import TailwiseError
+from tailwise.resample._blocks import Best, Blocks
+
+_SPARE = 4  # neighbours kept beyond those asked for, so that rounding seldom matters
+_TRIED = 2000  # points whose true neighbours say how many blocks a recall needs
+_BLOCK = 256  # points at most
+_TOGETHER = 8  # blocks in a product: it stays in a core's cache, and what NumPy takes for a call is small beside it
+_CELLS = 1 << 20  # numbers in a temporary array
+_LEVEL = 64  # equal distances, beyond the neighbours asked for, that are measured again
+_DOUBT = 1e-14  # of float64, in a sum of products relative to the squared norms
+_FAR = np.finfo(np.float64).max  # squared distance of points without a feature in common
+
+
+class Neighbours(NamedTuple):
+    """What a search found.
+
+    Attributes
+    ----------
+    rows : (n_of, k) rows of the points, nearest first
+    distances : (n_of, k) Euclidean, float64
+    recall : share of the true neighbours, 1 where the search is exact, otherwise estimated
+    """
+
+    rows: NDArray[np.intp]
+    distances: NDArray[np.float64]
+    recall: float
+
+
+def nearest(
+    points: Any,
+    k: int,
+    of: NDArray[np.intp] | None = None,
+    among: NDArray[np.intp] | None = None,
+    recall: float = 1.0,
+) -> Neighbours:
+    """Find the k nearest neighbours of points, themselves left out.
+
+    Parameters
+    ----------
+    points : (n, n_features) array, which may have NaN, or sparse matrix in CSR format. Where a value is missing the
+        distance is that of the features both points have, scaled up to all of them (Dixon, Pattern Recognition with
+        Partly Missing Data, IEEE Transactions on Systems, Man, and Cybernetics 1979)
+    k : neighbours of each
+    of, among : rows whose neighbours are wanted, and rows that can be neighbours, both sorted; by default all
+    recall : share of the true neighbours that is enough; below 1, blocks that are unlikely to hold any are left out.
+        Sparse matrices and points with NaN are searched exactly
+
+    Raises
+    ------
+    TailwiseError
+        If there are no k others.
+    """
+    n = points.shape[0]
+    of = np.arange(n) if of is None else of
+    among = np.arange(n) if among is None else among
+    others = len(among) - bool(np.isin(of, among, assume_unique=True).any())
+    if others < k:
+        raise TailwiseError(f"{k} neighbours were asked for, but there are only {others} other examples.")
+    if sparse.issparse(points) or np.isnan(points.min()) or len(of) * len(among) <= _CELLS:
+        rows, squared = _one_by_one(points, k, of, among)
+        return Neighbours(rows, np.sqrt(squared), 1.0)
+    wide = min(k + _SPARE, others)
+    asks, answers = np.zeros((2, n), bool)
+    asks[of], answers[among] = True, True
+    # products of this size gain nothing from several threads each, and much from a thread for each
+    with threadpool_limits(1, "blas"):
+        blocks, best = Blocks(points, _BLOCK), Best(n, wide)
+        estimate = _search(blocks, best, asks[blocks.order], answers[blocks.order], recall)
+    position = np.empty(n, np.intp)
+    position[blocks.order] = np.arange(n)
+    rows, squared = np.empty((len(of), k), np.intp), np.empty((len(of), k))
+    sure = np.ones(len(of), bool)
+    norms = np.sqrt(blocks.values[:, -2].astype(np.float64))
+    for at in spans(len(of), wide * points.shape[1]):
+        here = position[of[at]]
+        found = best.positions[here]
+        rows[at], squared[at] = _measured(points, of[at], np.where(found < 0, -1, blocks.order[found]), k)
+        if recall == 1:
+            # what float32 can be wrong by in the distance of a point that is near enough to belong here
+            reach = 2 * norms[here] + np.sqrt(squared[at, -1])
+            error = (points.shape[1] + 16) * 2.0**-24 * reach**2
+            sure[at] = (squared[at, -1] + error < best.worst[here]) | (wide == others)
+        else:
+            sure[at] = squared[at, -1] < np.inf
+    if not sure.all():
+        rows[~sure], squared[~sure] = _one_by_one(points, k, of[~sure], among)
+    return Neighbours(rows, np.sqrt(squared), estimate)
+
+
+def _search(blocks: Blocks, best: Best, asks: NDArray[np.bool_], answers: NDArray[np.bool_], recall: float) -> float:
+    """Fill ``best`` by going through pairs of blocks, each block's own first, and return the recall to expect."""
+    edges = [*blocks.starts, len(asks)]
+    spans = [slice(start, stop) for start, stop in itertools.pairwise(edges)]
+    ones = [at.start + np.flatnonzero(asks[at]) for at in spans]
+    others = [at.start + np.flatnonzero(answers[at]) for at in spans]
+    both = bool(asks.all() and answers.all())
+    every = range(len(blocks))
+    with ThreadPoolExecutor(joblib.cpu_count()) as pool:
+
+        def run(task: Callable[[int], None]) -> None:
+            for _ in pool.map(task, every):
+                pass
+
+        near: NDArray[np.intp] | None = None
+        estimate = 1.0
+        if recall < 1:
+            ranks = _ranks(blocks, np.concatenate(ones), others, best.distances.shape[1], run)
+            target = min(1.0, recall + 2 * math.sqrt(recall * (1 - recall) / len(ranks)))
+            reach = int(np.quantile(ranks, target, method="higher")) + 1
+            estimate = float((ranks < reach).mean())
+            near = np.stack([blocks.nearest_first(block)[:reach] for block in every])
+
+        def look(block: int, group: NDArray[np.intp], *, both: bool) -> None:
+            those = np.concatenate([others[other] for other in np.sort(group)])
+            if len(ones[block]) and len(those):
+                best.look(blocks, ones[block], those, both=both)
+
+        def visit(block: int) -> None:
+            order = near[block] if near is not None else blocks.nearest_first(block)
+            order = order[order != block]
+            if both:  # a pair is looked at once
+                twice = order < block
+                if near is not None:
+                    twice[twice] = (near[order[twice]] == block).any(axis=1)
+                order = order[~twice]
+            gaps = blocks.gaps(block)
+            for group in np.split(order, range(_TOGETHER, len(order), _TOGETHER)):
+                worst = best.worst[ones[block]].max(initial=0)
+                if both:
+                    worst = np.maximum(worst, [best.worst[ones[other]].max() for other in group])
+                reached = group[gaps[group] <= worst]
+                if len(reached):
+                    look(block, reached, both=both)
+
+        run(lambda block: look(block, np.array([block]), both=False))
+        run(visit)
+    return estimate
+
+
+def _ranks(
+    blocks: Blocks, asking: NDArray[np.intp], others: list[NDArray[np.intp]], k: int, run: Callable[..., None]
+) -> NDArray[np.intp]:
+    """Return, for some of those who ask, as how many-th nearest block that of each true neighbour comes."""
+    tried = asking[:: max(1, len(asking) // _TRIED)]
+    truth = Best(len(blocks.order), max(1, k - _SPARE))
+    run(lambda block: truth.look(blocks, tried, others[block], both=False) if len(others[block]) else None)
+    block_of = np.searchsorted(blocks.starts, np.arange(len(blocks.order)), side="right") - 1
+    ranks = [np.argsort(blocks.nearest_first(block_of[one]))[block_of[truth.positions[one]]] for one in tried]
+    return np.array(ranks)
+
+
+def spans(n: int, width: int) -> Iterator[slice]:
+    """Yield slices of rows whose temporary arrays of the given width stay small."""
+    step = max(1, _CELLS // max(1, width))
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))
+
+
+def _measured(
+    points: NDArray[Any], of: NDArray[np.intp], candidates: NDArray[np.intp], k: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return the k nearest of each row's candidates, -1 for none, and their squared distances, in float64."""
+    apart = points[candidates].astype(np.float64) - points[of].astype(np.float64)[:, None]
+    squared = np.einsum("ijk,ijk->ij", apart, apart)
+    squared[(candidates < 0) | (candidates == of[:, None])] = np.inf
+    first = np.lexsort(np.stack([candidates, squared]), axis=1)[:, :k]
+    return np.take_along_axis(candidates, first, axis=1), np.take_along_axis(squared, first, axis=1)
+
+
+def _one_by_one(
+    points: Any, k: int, of: NDArray[np.intp], among: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Find neighbours by comparing with every other point, in float64."""
+    between = distances_to(points, among)
+    simple = not sparse.issparse(points) and not np.isnan(points.min())
+    rows, squared = np.empty((len(of), k), np.intp), np.empty((len(of), k))
+    for at in spans(len(of), 4 * len(among)):
+        distances, doubt = between(of[at])
+        itself = np.minimum(np.searchsorted(among, of[at]), len(among) - 1)
+        same = np.flatnonzero(among[itself] == of[at])
+        distances[same, itself[same]] = np.inf
+        last = np.partition(distances, k - 1, axis=1)[:, k - 1 : k]
+        # rounding must not decide between equal distances: they are measured again, or the first ones win
+        level = np.abs(distances - last) <= doubt
+        closer = (distances < last) & ~level
+        chosen = closer | (level & (np.cumsum(level, axis=1) <= k + _LEVEL - closer.sum(axis=1, keepdims=True)))
+        line, column = np.nonzero(chosen)
+        candidates = np.full((len(distances), chosen.sum(axis=1).max()), -1)
+        candidates[line, np.cumsum(chosen, axis=1)[line, column] - 1] = column
+        if simple:
+            candidates = np.where(candidates < 0, -1, among[candidates])
+            rows[at], squared[at] = _measured(points, of[at], candidates, k)
+        else:
+            found = np.where(candidates < 0, np.inf, np.take_along_axis(distances, candidates, axis=1))
+            by = np.argsort(found, axis=1, kind="stable")[:, :k]
+            rows[at] = among[np.take_along_axis(candidates, by, axis=1)]
+            squared[at] = np.take_along_axis(found, by, axis=1)
+    return rows, squared
+
+
+def distances_to(
+    points: Any, among: NDArray[np.intp]
+) -> Callable[[NDArray[np.intp]], tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Return a function from rows to their (n_rows, n_among) squared distances, and what rounding can add to each."""
+    others = points[among].astype(np.float64)
+    if sparse.issparse(points):
+        norms = np.asarray(others.multiply(others).sum(axis=1)).ravel()
+
+        def of_sparse(rows: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            ones = points[rows].astype(np.float64)
+            own = np.asarray(ones.multiply(ones).sum(axis=1)).reshape(-1, 1) + norms
+            return np.maximum(own - 2 * (ones @ others.T).toarray(), 0), own * _DOUBT
+
+        return of_sparse
+    known = ~np.isnan(others)
+    whole = bool(known.all())
+    total = others.sum(axis=0, where=known)
+    centre = np.divide(total, known.sum(axis=0), out=np.zeros_like(total), where=known.any(axis=0))
+    others = np.where(known, others - centre, 0)
+    norms = (others**2).sum(axis=1)
+
+    def of_dense(rows: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        ones = points[rows].astype(np.float64)
+        seen = ~np.isnan(ones)
+        ones = np.where(seen, ones - centre, 0)
+        own = (ones**2).sum(axis=1)[:, None] + norms
+        if whole and seen.all():
+            return np.maximum(own - 2 * (ones @ others.T), 0), own * _DOUBT
+        squared = ones**2 @ known.T + seen @ (others**2).T - 2 * (ones @ others.T)
+        shared = seen.astype(np.float64) @ known.T
+        far = np.full_like(squared, _FAR)
+        squared = np.divide(np.maximum(squared, 0) * ones.shape[1], shared, out=far, where=shared > 0)
+        return squared, own * (ones.shape[1] * _DOUBT)
+
+    return of_dense

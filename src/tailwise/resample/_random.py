@@ -1,0 +1,117 @@
+"""Rows repeated or left out at random, and rows moved by noise."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise.errors import TailwiseError
+from tailwise.resample._base import Change, Resampler
+from tailwise.resample._containers import RandomState, generator, rows_by_class
+from tailwise.resample._goals import Kind, Strategy
+from tailwise.resample._tables import numbers
+
+
+class RandomOverSampler(Resampler):
+    """Repeats examples of the smaller classes, each as often as the others of its class, but for a draw of the rest.
+
+    Takes any table. Parameters: ``sampling_strategy``, see :class:`SMOTE`, and ``random_state``.
+
+    Source: Batista, Prati and Monard, A Study of the Behavior of Several Methods for Balancing Machine Learning
+    Training Data, SIGKDD Explorations 2004. Deviates: drawn without replacement, round after round, which has less
+    variance.
+    """
+
+    _kind: ClassVar[Kind] = "over"
+
+    def __init__(self, sampling_strategy: Strategy = "auto", random_state: RandomState = None) -> None:
+        self.sampling_strategy = sampling_strategy
+        self.random_state = random_state
+
+    def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
+        rng = generator(self.random_state)
+        kept = [np.arange(len(codes))]
+        for rows, count in zip(rows_by_class(codes, len(wanted)), wanted, strict=True):
+            kept.append(rounds(rows, int(count) - len(rows), rng))
+        return Change(np.concatenate(kept))
+
+
+class RandomUnderSampler(Resampler):
+    """Leaves out examples of the larger classes at random.
+
+    Takes any table. Parameters: ``sampling_strategy``, see :class:`SMOTE`, and ``random_state``.
+
+    Source: as :class:`RandomOverSampler`.
+    """
+
+    _kind: ClassVar[Kind] = "under"
+
+    def __init__(self, sampling_strategy: Strategy = "auto", random_state: RandomState = None) -> None:
+        self.sampling_strategy = sampling_strategy
+        self.random_state = random_state
+
+    def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
+        rng = generator(self.random_state)
+        by_class = rows_by_class(codes, len(wanted))
+        kept = [rng.choice(rows, int(n), replace=False) for rows, n in zip(by_class, wanted, strict=True)]
+        return Change(np.sort(np.concatenate(kept)))
+
+
+class GaussianOverSampler(Resampler):
+    """Repeats examples of the smaller classes, moved by normal noise of the width that suits a class's density.
+
+    The noise of feature j in a class of n examples has the deviation
+    ``shrinkage · (4 / ((d + 2) n))^(1 / (d + 4)) · σ_j`` where d is the number of features and σ_j the class's own
+    deviation: a draw from its kernel density. Missing values stay missing; a class of one example is repeated as it is.
+
+    Parameters
+    ----------
+    sampling_strategy : see :class:`SMOTE`
+    shrinkage : factor of the noise, 0 for none
+    random_state : of the draws
+
+    Source: Menardi and Torelli, Training and Assessing Classification Rules with Imbalanced Data, Data Mining and
+    Knowledge Discovery 2014 (ROSE).
+    """
+
+    _kind: ClassVar[Kind] = "over"
+
+    def __init__(
+        self, sampling_strategy: Strategy = "auto", shrinkage: float = 1.0, random_state: RandomState = None
+    ) -> None:
+        self.sampling_strategy = sampling_strategy
+        self.shrinkage = shrinkage
+        self.random_state = random_state
+
+    def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
+        if not self.shrinkage >= 0:
+            raise TailwiseError(f"shrinkage must not be negative; got {self.shrinkage}.")
+        points = numbers(X, type(self).__name__)
+        if hasattr(points, "nnz"):
+            raise TailwiseError("noise would fill a sparse matrix: use another over-sampler, or make it dense.")
+        rng = generator(self.random_state)
+        by_class = rows_by_class(codes, len(wanted))
+        new = [rounds(rows, int(n) - len(rows), rng) for rows, n in zip(by_class, wanted, strict=True)]
+        parents, d = np.concatenate(new), points.shape[1]
+        widths = np.zeros((len(wanted), d), points.dtype)
+        for c, rows in enumerate(by_class):
+            known = np.maximum(1, (~np.isnan(points[rows])).sum(axis=0))
+            spread = np.sqrt(np.nansum((points[rows] - np.nansum(points[rows], axis=0) / known) ** 2, axis=0) / known)
+            widths[c] = self.shrinkage * (4 / ((d + 2) * len(rows))) ** (1 / (d + 4)) * spread
+
+        def values(at: slice) -> NDArray[Any]:
+            rows = parents[at]
+            noise = rng.standard_normal((len(rows), d), dtype=points.dtype)
+            return points[rows] + noise * widths[codes[rows]]
+
+        return Change(np.arange(len(codes)), parents, values)
+
+
+def rounds(rows: NDArray[np.intp], count: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return ``count`` of the rows, each equally often but for a draw of the rest."""
+    if count <= 0:
+        return rows[:0]
+    whole, rest = divmod(count, len(rows))
+    return np.concatenate([np.tile(rows, whole), rng.choice(rows, rest, replace=False)])

@@ -1,0 +1,205 @@
+"""Over-sampling on the lines between near examples: SMOTE and what came of it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from tailwise.errors import TailwiseError
+from tailwise.resample._base import Change, Resampler
+from tailwise.resample._containers import RandomState, generator, rows_by_class
+from tailwise.resample._goals import Kind, Strategy
+from tailwise.resample._neighbours import nearest
+from tailwise.resample._tables import Values, numbers
+
+
+class SMOTE(Resampler):
+    """Puts new examples on the lines from an example of a class to its nearest neighbours in that class.
+
+    A class with fewer than ``k_neighbors`` others uses all it has, and a single example is repeated. What a row does
+    not know (NaN), the new ones that start from it do not know either. Sparse matrices stay sparse.
+
+    Parameters
+    ----------
+    sampling_strategy : ``"auto"`` and the other names bring classes to the count of the largest; a mapping has the
+        count that each class is to have; of two classes, a number is the smaller over the larger afterwards
+    k_neighbors : neighbours of each example
+    random_state : of the draws
+
+    Verified: against imbalanced-learn's distribution of new examples, by two-sample tests.
+    Source: Chawla et al., SMOTE: Synthetic Minority Over-sampling Technique, Journal of Artificial Intelligence
+    Research 2002, section 4.2.
+    """
+
+    _kind: ClassVar[Kind] = "over"
+
+    def __init__(
+        self, sampling_strategy: Strategy = "auto", k_neighbors: int = 5, random_state: RandomState = None
+    ) -> None:
+        self.sampling_strategy = sampling_strategy
+        self.k_neighbors = k_neighbors
+        self.random_state = random_state
+
+    def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
+        if self.k_neighbors < 1:
+            raise TailwiseError(f"k_neighbors must be at least 1; got {self.k_neighbors}.")
+        points = numbers(X, type(self).__name__)
+        rng = generator(self.random_state)
+        starts, ends, steps = [], [], []
+        for c, rows in enumerate(rows_by_class(codes, len(wanted))):
+            count = int(wanted[c]) - len(rows)
+            if count > 0:
+                start, end, step = self._lines(points, codes, rows, count, rng)
+                starts.append(start)
+                ends.append(end)
+                steps.append(step)
+        none = np.empty(0, np.intp)
+        parents = np.concatenate([none, *starts])
+        values = between(points, parents, np.concatenate([none, *ends]), np.concatenate([none, *steps]))
+        return Change(np.arange(len(codes)), parents, values)
+
+    def _lines(
+        self, points: Any, codes: NDArray[np.intp], rows: NDArray[np.intp], count: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+        """Return the rows where ``count`` lines start and end, and how far along them the new examples lie."""
+        start = rng.choice(rows, count)
+        return start, self._own_neighbour(points, rows, start, rng), rng.random(count)
+
+    def _own_neighbour(
+        self, points: Any, rows: NDArray[np.intp], start: NDArray[np.intp], rng: np.random.Generator
+    ) -> NDArray[np.intp]:
+        """Return, for each start, one of its nearest neighbours among ``rows``, all those of its class."""
+        k = min(self.k_neighbors, len(rows) - 1)
+        if k == 0:
+            return start
+        used, line = np.unique(start, return_inverse=True)
+        found = nearest(points[rows], k, of=np.searchsorted(rows, used)).rows
+        return rows[found[line, rng.integers(k, size=len(start))]]
+
+
+class BorderlineSMOTE(SMOTE):
+    """SMOTE from the examples in danger: those of whose neighbours at least half, but not all, are of other classes.
+
+    A class without any is over-sampled as :class:`SMOTE` does it.
+
+    Parameters
+    ----------
+    sampling_strategy, k_neighbors, random_state : see :class:`SMOTE`
+    m_neighbors : neighbours among all classes that say whether an example is in danger
+    kind : ``"borderline-1"`` goes towards neighbours of the same class, ``"borderline-2"`` towards those of any class,
+        half as far at most where it is another
+
+    Source: Han, Wang and Mao, Borderline-SMOTE, ICIC 2005, section 3. Deviates: a line of borderline-2 ends at any of
+    the k neighbours, as in imbalanced-learn, instead of one of either kind; the step towards another class is uniform
+    in (0, 0.5) as in the paper, where imbalanced-learn multiplies that by another uniform number.
+    """
+
+    def __init__(
+        self,
+        sampling_strategy: Strategy = "auto",
+        k_neighbors: int = 5,
+        m_neighbors: int = 10,
+        kind: str = "borderline-1",
+        random_state: RandomState = None,
+    ) -> None:
+        super().__init__(sampling_strategy, k_neighbors, random_state)
+        self.m_neighbors = m_neighbors
+        self.kind = kind
+
+    def _lines(
+        self, points: Any, codes: NDArray[np.intp], rows: NDArray[np.intp], count: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+        if self.kind not in ("borderline-1", "borderline-2"):
+            raise TailwiseError(f"kind must be 'borderline-1' or 'borderline-2'; got {self.kind!r}.")
+        around = nearest(points, max(self.m_neighbors, self.k_neighbors), of=rows).rows
+        foreign = (codes[around[:, : self.m_neighbors]] != codes[rows[0]]).sum(axis=1)
+        danger = np.flatnonzero((foreign >= self.m_neighbors / 2) & (foreign < self.m_neighbors))
+        if not len(danger):
+            return super()._lines(points, codes, rows, count, rng)
+        chosen = rng.choice(danger, count)
+        start, step = rows[chosen], rng.random(count)
+        if self.kind == "borderline-1":
+            return start, self._own_neighbour(points, rows, start, rng), step
+        end = around[chosen, rng.integers(self.k_neighbors, size=count)]
+        return start, end, np.where(codes[end] == codes[start], step, step / 2)
+
+
+class ADASYN(SMOTE):
+    """SMOTE with more new examples where more of an example's neighbours are of other classes.
+
+    An example gets its share of the new ones, rounded, so that a class ends near the count asked for. A class without
+    foreign neighbours is over-sampled as :class:`SMOTE` does it.
+
+    Parameters
+    ----------
+    sampling_strategy, k_neighbors, random_state : see :class:`SMOTE`
+
+    Source: He et al., ADASYN: Adaptive Synthetic Sampling Approach for Imbalanced Learning, IJCNN 2008, section III.
+    """
+
+    def _lines(
+        self, points: Any, codes: NDArray[np.intp], rows: NDArray[np.intp], count: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+        around = nearest(points, self.k_neighbors, of=rows).rows
+        foreign = (codes[around] != codes[rows[0]]).sum(axis=1)
+        if not foreign.any():
+            return super()._lines(points, codes, rows, count, rng)
+        start = np.repeat(rows, np.rint(foreign / foreign.sum() * count).astype(np.intp))
+        return start, self._own_neighbour(points, rows, start, rng), rng.random(len(start))
+
+
+class MixupOverSampler(SMOTE):
+    """Puts new examples on the lines from an example of a class to any example, in the nearer half.
+
+    The share of the example they start from is Beta(alpha, alpha), or one minus it where that is more, and they have
+    its class: mixup for labels that stay hard, after Remix.
+
+    Parameters
+    ----------
+    sampling_strategy, random_state : see :class:`SMOTE`
+    alpha : small for new examples near old ones, large for the middle of the line
+
+    Source: Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018, equation 1; Chou et al., Remix:
+    Rebalanced Mixup, ECCV Workshops 2020, whose label of a mixture is the rarer class's. Deviates: never past the
+    middle.
+    """
+
+    k_neighbors = 1
+
+    def __init__(
+        self, sampling_strategy: Strategy = "auto", alpha: float = 0.2, random_state: RandomState = None
+    ) -> None:
+        self.sampling_strategy = sampling_strategy
+        self.alpha = alpha
+        self.random_state = random_state
+
+    def _lines(
+        self, points: Any, codes: NDArray[np.intp], rows: NDArray[np.intp], count: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+        if not self.alpha > 0:
+            raise TailwiseError(f"alpha must be positive; got {self.alpha}.")
+        share = rng.beta(self.alpha, self.alpha, count)
+        return rng.choice(rows, count), rng.integers(len(codes), size=count), np.minimum(share, 1 - share)
+
+
+def between(points: Any, starts: NDArray[np.intp], ends: NDArray[np.intp], steps: NDArray[np.float64]) -> Values:
+    """Return a function from a slice to the points that lie ``steps`` of the way from ``starts`` to ``ends``.
+
+    A value that an end does not know is the start's, and one that the start does not know stays unknown.
+    """
+
+    def values(at: slice) -> Any:
+        start, end = points[starts[at]], points[ends[at]]
+        step = steps[at].astype(points.dtype)
+        if sparse.issparse(points):
+            return start + sparse.diags_array(step) @ (end - start)
+        end -= start
+        end *= step[:, None]
+        np.copyto(end, 0, where=np.isnan(end))
+        start += end
+        return start
+
+    return values

@@ -1,0 +1,140 @@
+"""Tables as numbers, and tables with synthetic rows, in the container and with the types that they came in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from tailwise.errors import TailwiseError
+from tailwise.resample._containers import take
+
+_CHUNK = 1 << 20  # numbers that are made at once
+
+Values = Callable[[slice], Any]
+
+
+def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any:
+    """Return a table as a float array, or as CSR where it is sparse; float32 stays float32, missing values are NaN.
+
+    Parameters
+    ----------
+    X : (n, n_features)
+    method : who asks, for the message
+    columns : only these
+
+    Raises
+    ------
+    TailwiseError
+        If a column is not of numbers, or a value is infinite.
+    """
+    if sparse.issparse(X):
+        points = X.tocsr()
+        points = points if points.dtype in (np.float32, np.float64) else points.astype(np.float64)
+        values = points.data
+    elif hasattr(X, "columns"):
+        names = list(X.columns) if columns is None else [X.columns[column] for column in columns]
+        for name in names:
+            if not _is_number(X[name].dtype):
+                wrong = f"column {name!r} is {X[name].dtype}"
+                raise TailwiseError(f"{method} needs numbers, but {wrong}: use SMOTENC, or encode it.")
+        kinds = {str(X[name].dtype).lower() for name in names}
+        dtype = np.float32 if kinds == {"float32"} else np.float64
+        values = points = np.empty((len(X), len(names)), dtype)
+        for j, name in enumerate(names):
+            column = X[name]
+            points[:, j] = column.to_numpy(dtype=dtype, na_value=np.nan) if hasattr(X, "iloc") else column.to_numpy()
+    else:
+        points = np.asarray(X) if columns is None else np.asarray(X)[:, columns]
+        if points.ndim != 2:
+            raise TailwiseError(f"{method} needs a table; got shape {points.shape}. Reshape your data.")
+        if points.dtype not in (np.float32, np.float64):
+            try:
+                points = points.astype(np.float64)
+            except (TypeError, ValueError):
+                raise TailwiseError(
+                    f"{method} needs numbers, but the array has others: use SMOTENC, or encode them."
+                ) from None
+        values = points
+    width = 1 if values.ndim == 1 else values.shape[1]
+    if any(np.isinf(values[at]).any() for at in _slices(len(values), width)):
+        raise TailwiseError(f"{method} needs finite numbers, but the table has an infinite one.")
+    return points
+
+
+def _is_number(dtype: Any) -> bool:
+    if hasattr(dtype, "is_numeric"):  # polars
+        return bool(dtype.is_numeric() or str(dtype) == "Boolean")
+    return getattr(dtype, "kind", "O") in "iufb"
+
+
+def with_rows(
+    X: Any, kept: NDArray[np.intp], n_new: int, values: Values, sources: Mapping[int, NDArray[np.intp]]
+) -> Any:
+    """Return a table of some of its rows and new ones.
+
+    Parameters
+    ----------
+    X : (n, n_features)
+    kept : rows of it
+    n_new : how many new ones follow
+    values : from a slice of the new rows to their numbers, (n_slice, n_features); whole numbers are rounded
+    sources : column -> for each new row, the row that it has this column's value from
+    """
+    if sparse.issparse(X):
+        parts = [values(at) for at in _slices(n_new, max(1, X.nnz // max(1, X.shape[0])))]
+        return sparse.vstack([X[kept], *(part.astype(X.dtype) for part in parts)], format=X.format)
+    n_features = len(X.columns) if hasattr(X, "columns") else np.shape(X)[1]
+    if hasattr(X, "columns"):
+        new = np.empty((n_new, n_features))
+        for at in _slices(n_new, n_features):
+            new[at] = values(at)
+        made = [
+            take(X[name], sources[j]) if j in sources else _like(X[name], new[:, j]) for j, name in enumerate(X.columns)
+        ]
+        return _joined(take(X, kept), made)
+    table = np.asarray(X)
+    grown = np.empty((len(kept) + n_new, n_features), table.dtype)
+    for at in _slices(len(kept), n_features):
+        grown[at] = table[kept[at]]
+    for at in _slices(n_new, n_features):
+        made = values(at)
+        place = slice(at.start + len(kept), at.stop + len(kept))
+        grown[place] = np.rint(made) if table.dtype.kind in "iub" else made
+        for j, rows in sources.items():
+            grown[place, j] = table[rows[at], j]
+    return grown.tolist() if isinstance(X, list) else grown
+
+
+def _slices(n: int, width: int) -> list[slice]:
+    step = max(1, _CHUNK // max(1, width))
+    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+
+
+def _like(column: Any, values: NDArray[np.float64]) -> Any:
+    """Return numbers as a column of the same type and name."""
+    whole = "float" not in str(column.dtype).lower()
+    values = np.rint(values) if whole else values
+    if hasattr(column, "iloc"):
+        import pandas as pd
+
+        return pd.Series(values, name=column.name).astype(column.dtype)
+    import polars as pl
+
+    missing = column.null_count() > 0
+    return pl.Series(column.name, values, nan_to_null=missing).cast(column.dtype)
+
+
+def _joined(frame: Any, columns: list[Any]) -> Any:
+    if hasattr(frame, "iloc"):
+        import pandas as pd
+
+        new = pd.concat(columns, axis=1, ignore_index=True)
+        new.columns = frame.columns
+        return pd.concat([frame, new], ignore_index=True)
+    import polars as pl
+
+    return pl.concat([frame, pl.DataFrame(columns)])

@@ -1,0 +1,112 @@
+"""Neighbours against brute force in float64, through every way that they are found."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from sklearn.datasets import make_classification
+from sklearn.metrics.pairwise import nan_euclidean_distances
+
+from tailwise.errors import TailwiseError
+from tailwise.resample import _neighbours
+from tailwise.resample._neighbours import nearest
+
+N = 3000  # several blocks
+
+
+def oracle(points, k, of, among):
+    """Sort all squared differences, the first of equal ones first."""
+    rows, distances = [], []
+    for row in of:
+        squared = ((points[among].astype(np.float64) - points[row].astype(np.float64)) ** 2).sum(axis=1)
+        squared[among == row] = np.inf
+        first = np.argsort(squared, kind="stable")[:k]
+        rows.append(among[first])
+        distances.append(np.sqrt(squared[first]))
+    return np.array(rows), np.array(distances)
+
+
+def cloud(kind, seed=0):
+    rng = np.random.default_rng(seed)
+    if kind == "even":
+        return rng.standard_normal((N, 12))
+    if kind == "clusters":
+        return make_classification(N, 20, n_informative=4, n_clusters_per_class=2, class_sep=3.0, random_state=seed)[0]
+    if kind == "far from zero":
+        return rng.standard_normal((N, 5)) * [1, 10, 100, 1e3, 1e-3] + 1e6
+    if kind == "whole numbers":
+        return rng.integers(0, 4, size=(N, 6)).astype(float)
+    if kind == "an outlier":
+        points = rng.standard_normal((N, 6))
+        points[7] = 1e5
+        return points
+    return np.repeat(rng.standard_normal((N // 6, 3)), 6, axis=0)  # every point six times
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["even", "clusters", "far from zero", "whole numbers", "an outlier", "copies"])
+@pytest.mark.parametrize("k", [1, 5])
+def test_exact_with_ties_to_the_first(kind, dtype, k):
+    points = cloud(kind).astype(dtype)
+    every = np.arange(N)
+    found = nearest(points, k)
+    tried = every[::37]
+    rows, distances = oracle(points, k, tried, every)
+    np.testing.assert_array_equal(found.rows[tried], rows)
+    np.testing.assert_allclose(found.distances[tried], distances, rtol=1e-9, atol=1e-12)
+    assert found.recall == 1
+
+
+@given(seed=st.integers(0, 10**6), k=st.integers(1, 6))
+@settings(deadline=None, max_examples=15)
+def test_some_of_some(seed, k):
+    rng = np.random.default_rng(seed)
+    points = rng.standard_normal((N, 4)).astype(np.float32)
+    of = np.sort(rng.choice(N, 700, replace=False))
+    among = np.sort(rng.choice(N, 2000, replace=False))
+    found = nearest(points, k, of, among)
+    rows, distances = oracle(points, k, of[::50], among)
+    np.testing.assert_array_equal(found.rows[::50], rows)
+    np.testing.assert_allclose(found.distances[::50], distances)
+
+
+def test_small_and_large_searches_agree(monkeypatch):
+    points = cloud("clusters")
+    large = nearest(points, 4)
+    monkeypatch.setattr(_neighbours, "_CELLS", N * N)
+    np.testing.assert_array_equal(nearest(points, 4).rows, large.rows)
+
+
+def test_recall_is_kept_and_stated():
+    points = np.random.default_rng(0).standard_normal((20_000, 10)).astype(np.float32)
+    exact, quick = nearest(points, 3), nearest(points, 3, recall=0.95)
+    shared = np.mean([len(set(a) & set(b)) / 3 for a, b in zip(exact.rows, quick.rows, strict=True)])
+    assert shared >= 0.95
+    assert 0.95 <= quick.recall < 1
+    assert quick.recall <= shared + 0.01
+
+
+def test_sparse_is_as_dense():
+    points = np.random.default_rng(0).standard_normal((500, 30))
+    points[points < 1] = 0
+    dense, thin = nearest(points, 3), nearest(sparse.csr_array(points), 3)
+    np.testing.assert_allclose(thin.distances, dense.distances, atol=1e-7)
+    assert (thin.rows == dense.rows).mean() > 0.99  # empty rows are equally near
+
+
+def test_missing_values_are_left_out_of_distances():
+    rng = np.random.default_rng(0)
+    points = np.where(rng.random((400, 6)) < 0.3, np.nan, rng.standard_normal((400, 6)))
+    points[:2] = np.nan  # nothing in common with any
+    expected = nan_euclidean_distances(points)
+    np.fill_diagonal(expected, np.inf)
+    expected[np.isnan(expected)] = 1e300
+    found = nearest(points, 4)
+    np.testing.assert_array_equal(found.rows, np.argsort(expected, axis=1, kind="stable")[:, :4])
+    np.testing.assert_allclose(found.distances[2:], np.sort(expected, axis=1)[2:, :4])
+
+
+def test_too_few_others():
+    with pytest.raises(TailwiseError, match="5 neighbours were asked for, but there are only 3 other examples"):
+        nearest(np.eye(4), 5)

@@ -1,0 +1,312 @@
+"""The contract of every resampler, found by discovery, and what each one computes beside imbalanced-learn."""
+
+import inspect
+import warnings
+
+import imblearn.over_sampling as over
+import imblearn.under_sampling as under
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from imblearn.pipeline import make_pipeline
+from scipy import sparse
+from scipy.stats import ks_2samp
+from sklearn.base import clone
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
+
+from tailwise import resample
+from tailwise.errors import TailwiseError
+from tailwise.resample._base import Resampler
+
+EVERY = [getattr(resample, name) for name in resample.__all__]
+EVERY = [found for found in EVERY if inspect.isclass(found) and issubclass(found, Resampler)]
+OURS = [found for found in EVERY if not found.__module__.endswith("_borrowed")]
+NOMINAL = [found for found in EVERY if "categorical_features" in inspect.signature(found).parameters]
+NUMERIC = [found for found in EVERY if found not in NOMINAL]
+COUNTS = [120, 40, 15]
+
+
+def table(counts=COUNTS, n_features=4, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.repeat(np.arange(len(counts)), counts))
+    return rng.normal(size=(len(labels), n_features)) + labels[:, None] * 0.7, labels
+
+
+def made(method, **settings):
+    """Return a resampler with a seed where it takes one."""
+    if "random_state" in inspect.signature(method).parameters:
+        settings.setdefault("random_state", 0)
+    if method in NOMINAL:
+        settings.setdefault("categorical_features", [3])
+    return method(**settings)
+
+
+def test_discovery_found_them():
+    assert len(EVERY) >= 12
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_kept_rows_are_theirs_and_labels_follow(method):
+    X, y = table()
+    X[:, 3] = np.rint(X[:, 3])
+    resampler = made(method)
+    before = X.copy()
+    new_X, new_y = resampler.fit_resample(X, y)
+    np.testing.assert_array_equal(X, before)
+    kept = ~resampler.synthetic_
+    np.testing.assert_array_equal(new_X[kept], X[resampler.sample_indices_[kept]])
+    np.testing.assert_array_equal(new_y, y[resampler.sample_indices_])
+    assert len(new_X) == len(new_y) == len(resampler.synthetic_)
+    assert np.isfinite(new_X).all()
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_counts_are_those_asked_for(method):
+    X, y = table()
+    X[:, 3] = np.rint(X[:, 3])
+    counts = np.bincount(made(method).fit_resample(X, y)[1])
+    if method in (resample.ADASYN, *(c for c in EVERY if "KMeans" in c.__name__)):
+        np.testing.assert_allclose(counts, 120, atol=20)
+    elif method._kind == "clean" or "Tomek" in method.__name__ or "ENN" in method.__name__:
+        assert (counts <= 120).all()
+    elif "Hardness" in method.__name__:
+        assert (counts >= 15).all()
+        assert (counts <= COUNTS).all()
+    else:
+        np.testing.assert_array_equal(counts, 120 if method._kind == "over" else 15)
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_same_seed_same_rows_and_clones_are_alike(method):
+    X, y = table()
+    X[:, 3] = np.rint(X[:, 3])
+    resampler = made(method)
+    first, again = resampler.fit_resample(X, y), clone(resampler).fit_resample(X, y)
+    np.testing.assert_array_equal(first[0], again[0])
+    np.testing.assert_array_equal(first[1], again[1])
+
+
+@pytest.mark.parametrize("method", NUMERIC)
+def test_float32_stays_and_so_do_lists_of_labels(method):
+    X, y = table()
+    new_X, new_y = made(method).fit_resample(X.astype(np.float32), [f"class {c}" for c in y])
+    assert new_X.dtype == np.float32
+    assert isinstance(new_y, list)
+    assert set(new_y) == {"class 0", "class 1", "class 2"}
+
+
+@pytest.mark.parametrize("library", [pd, pl])
+@pytest.mark.parametrize("method", NUMERIC)
+def test_frames_keep_their_types(method, library):
+    X, y = table()
+    frame = {
+        "whole": np.rint(X[:, 0] * 10).astype(np.int16),
+        "half": X[:, 1].astype(np.float32),
+        "double": X[:, 2],
+        "flag": X[:, 3] > 0,
+    }
+    frame, labels = (
+        library.DataFrame(frame),
+        library.Series("label", y) if library is pl else pd.Series(y, name="label"),
+    )
+    new_frame, new_labels = made(method).fit_resample(frame, labels)
+    assert type(new_frame) is type(frame)
+    assert list(new_frame.columns) == list(frame.columns)
+    assert list(new_frame.dtypes) == list(frame.dtypes)
+    assert type(new_labels) is type(labels)
+    assert new_labels.name == "label"
+    assert new_labels.dtype == labels.dtype
+
+
+@pytest.mark.parametrize("method", [m for m in OURS if m in NUMERIC and m is not resample.GaussianOverSampler])
+@pytest.mark.parametrize("container", [sparse.csr_array, sparse.csc_matrix])
+def test_sparse_stays_sparse_and_means_the_same(method, container):
+    X, y = table()
+    X[np.random.default_rng(1).random(X.shape) < 0.5] = 0
+    dense = made(method).fit_resample(X, y)[0]
+    thin = made(method).fit_resample(container(X), y)[0]
+    assert type(thin) is container
+    np.testing.assert_allclose(thin.toarray(), dense, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", OURS)
+def test_missing_values_are_allowed(method):
+    X, y = table()
+    X[:, 3] = np.rint(X[:, 3])
+    X[np.random.default_rng(1).random(X.shape) < 0.1] = np.nan
+    resampler = made(method)
+    new_X, _ = resampler.fit_resample(X, y)
+    known = ~np.isnan(X[resampler.sample_indices_])
+    numeric = slice(0, 3) if method in NOMINAL else slice(None)
+    np.testing.assert_array_equal(~np.isnan(new_X[:, numeric]), known[:, numeric])
+
+
+@pytest.mark.parametrize("method", OURS)
+def test_a_class_of_one_or_two_does_not_crash(method):
+    X, y = table([40, 2, 1])
+    X[:, 3] = np.rint(X[:, 3])
+    fewer = {"n_neighbors": 1} if method is resample.NearMiss else {}
+    new_X, new_y = made(method, **fewer).fit_resample(X, y)
+    assert np.isfinite(new_X).all()
+    if method._kind == "over" and not {"Tomek", "ENN"} & {method.__name__[5:]}:
+        assert (np.bincount(new_y) >= 30).all()
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_weights_go_with_their_rows(method):
+    X, y = table()
+    X[:, 3] = np.rint(X[:, 3])
+    weights = np.random.default_rng(0).random(len(y))
+    resampler = made(method)
+    _, new_y, new_weights = resampler.fit_resample(X, y, weights)
+    np.testing.assert_array_equal(new_weights, weights[resampler.sample_indices_])
+    assert len(new_weights) == len(new_y)
+
+
+@pytest.mark.parametrize("method", NUMERIC)
+def test_works_in_imbalanced_learns_pipeline(method):
+    X, y = table()
+    fitted = make_pipeline(made(method), LogisticRegression()).fit(X, y)
+    assert fitted.predict(X).shape == y.shape
+
+
+@pytest.mark.parametrize("method", NUMERIC)
+def test_one_line_for_what_cannot_be(method):
+    X, y = table()
+    with pytest.raises(TailwiseError, match="only one class"):
+        made(method).fit_resample(X, np.zeros(len(y), int))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        made(method).fit_resample(X, y[:-1])
+    with pytest.raises(TailwiseError, match="names class 'x', which is not there"):
+        made(method, sampling_strategy=["x"] if method._kind == "clean" else {"x": 3}).fit_resample(X, y)
+    with pytest.raises(TailwiseError, match=r"unknown sampling_strategy 'minorty'\. Did you mean 'minority'"):
+        made(method, sampling_strategy="minorty").fit_resample(X, y)
+    if not method.__name__.startswith("Random"):
+        with pytest.raises(TailwiseError, match=r"column 'b' is .*: use SMOTENC, or encode it"):
+            made(method).fit_resample(pd.DataFrame({"a": X[:, 0], "b": y.astype(str)}), y)
+        X[3, 1] = np.inf
+        with pytest.raises(TailwiseError, match="finite numbers"):
+            made(method).fit_resample(X, y)
+
+
+def test_strategies():
+    X, y = table()
+    counts = lambda method, strategy: np.bincount(method(strategy).fit_resample(X, y)[1]).tolist()  # noqa: E731
+    assert counts(resample.RandomOverSampler, "minority") == [120, 40, 120]
+    assert counts(resample.RandomOverSampler, {1: 50, 2: 20}) == [120, 50, 20]
+    assert counts(resample.RandomUnderSampler, "majority") == [15, 40, 15]
+    assert counts(resample.RandomUnderSampler, {0: 100}) == [100, 40, 15]
+    two = y > 0
+    assert np.bincount(resample.RandomOverSampler(0.8).fit_resample(X, two)[1]).tolist() == [120, 96]
+    assert np.bincount(resample.RandomUnderSampler(0.5).fit_resample(X, two)[1]).tolist() == [110, 55]
+    for method, wrong in [(resample.SMOTE, {0: 10}), (resample.RandomUnderSampler, {0: 1000}), (resample.SMOTE, 0.5)]:
+        with pytest.raises(TailwiseError, match=r"cannot bring class 0 from 120|for two classes only"):
+            method(wrong).fit_resample(X, y)
+
+
+@given(counts=st.lists(st.integers(1, 40), min_size=2, max_size=6), seed=st.integers(0, 99))
+@settings(deadline=None, max_examples=30)
+def test_smote_stays_between_examples_of_its_class(counts, seed):
+    X, y = table(counts, 3, seed)
+    resampler = resample.SMOTE(random_state=seed)
+    new_X, new_y = resampler.fit_resample(X, y)
+    assert (np.bincount(new_y) == max(counts)).all()
+    for c in range(len(counts)):
+        assert (new_X[new_y == c] >= X[y == c].min(axis=0) - 1e-9).all()
+        assert (new_X[new_y == c] <= X[y == c].max(axis=0) + 1e-9).all()
+
+
+DETERMINISTIC = [
+    (resample.TomekLinks(), under.TomekLinks()),
+    (resample.TomekLinks("all"), under.TomekLinks(sampling_strategy="all")),
+    (resample.EditedNearestNeighbours(), under.EditedNearestNeighbours()),
+    (
+        resample.EditedNearestNeighbours("all", 4, "mode"),
+        under.EditedNearestNeighbours(sampling_strategy="all", n_neighbors=4, kind_sel="mode"),
+    ),
+    *((resample.NearMiss(version=v), under.NearMiss(version=v)) for v in (1, 2, 3)),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), DETERMINISTIC)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_identical_choices_where_nothing_is_drawn(ours, theirs, dtype):
+    shares = [0.7, 0.2, 0.07]
+    X, y = make_classification(2500, 8, n_informative=5, n_classes=4, weights=shares, class_sep=0.7, random_state=0)
+    ours.fit_resample(X.astype(dtype), y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NearMiss 3 warns where it has fewer
+        theirs.fit_resample(X.astype(dtype), y)
+    np.testing.assert_array_equal(ours.sample_indices_, np.sort(theirs.sample_indices_))
+
+
+def _projections(X, seed=0):
+    return X @ np.random.default_rng(seed).normal(size=(X.shape[1], 6))
+
+
+SAME = [
+    (resample.SMOTE(random_state=0), over.SMOTE(random_state=1)),
+    (resample.SMOTE({1: 3000}, 3, 0), over.SMOTE(sampling_strategy={1: 3000}, k_neighbors=3, random_state=1)),
+    (resample.BorderlineSMOTE(random_state=0), over.BorderlineSMOTE(random_state=1)),
+    (resample.ADASYN(random_state=0), over.ADASYN(random_state=1)),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), SAME)
+def test_same_distribution_as_imbalanced_learn(ours, theirs):
+    X, y = make_classification(3000, 6, n_informative=4, weights=[0.93], class_sep=0.6, flip_y=0.05, random_state=0)
+    one = _projections(ours.fit_resample(X, y)[0][len(X) :])
+    other = _projections(theirs.fit_resample(X, y)[0][len(X) :])
+    assert len(one) == pytest.approx(len(other), abs=2)
+    p = [ks_2samp(a, b).pvalue for a, b in zip(one.T, other.T, strict=True)]
+    assert min(p) > 0.01 / len(p)  # Bonferroni
+    moved = [ks_2samp(a + 0.3 * a.std(), b).pvalue for a, b in zip(one.T, other.T, strict=True)]
+    assert max(moved) < 1e-6  # the test can tell
+
+
+def test_borderline_2_goes_half_as_far_towards_others():
+    X, y = make_classification(2000, 4, n_informative=4, n_redundant=0, weights=[0.9], class_sep=0.5, random_state=0)
+    resampler = resample.BorderlineSMOTE(kind="borderline-2", random_state=0)
+    new_X, _ = resampler.fit_resample(X, y)
+    start = X[resampler.sample_indices_[len(X) :]]
+    assert np.bincount(y[resampler.sample_indices_[len(X) :]]).tolist()[0] == 0
+    assert (np.linalg.norm(new_X[len(X) :] - start, axis=1) > 0).mean() > 0.99
+
+
+def test_gaussian_noise_has_the_width_of_the_equation():
+    X, y = table([20_000, 500], 3)
+    resampler = resample.GaussianOverSampler(shrinkage=0.7, random_state=0)
+    new_X, _ = resampler.fit_resample(X, y)
+    noise = (new_X - X[resampler.sample_indices_])[len(X) :]
+    expected = 0.7 * (4 / (5 * 500)) ** (1 / 7) * X[y == 1].std(axis=0)
+    np.testing.assert_allclose(noise.std(axis=0), expected, rtol=0.03)
+    np.testing.assert_allclose(noise.mean(axis=0), 0, atol=0.02)
+
+
+def test_mixup_keeps_more_of_the_example_it_starts_from():
+    X, y = table([3000, 300], 2)
+    resampler = resample.MixupOverSampler(alpha=1.0, random_state=0)
+    new_X, new_y = resampler.fit_resample(X, y)
+    assert (new_y[len(X) :] == 1).all()
+    moved = (new_X - X[resampler.sample_indices_])[len(X) :]
+    towards = X.mean(axis=0) - X[y == 1].mean(axis=0)
+    np.testing.assert_allclose(moved.mean(axis=0), towards / 4, atol=0.05)  # min(u, 1 - u) is 1/4 on average
+
+
+def test_whole_numbers_are_rounded_without_bias():
+    X, y = table([500, 50], 2)
+    whole = np.rint(X * 100).astype(np.int32)
+    new_X, _ = resample.SMOTE(random_state=0).fit_resample(whole, y)
+    assert new_X.dtype == np.int32
+    exact, _ = resample.SMOTE(random_state=0).fit_resample(whole.astype(float), y)
+    np.testing.assert_array_equal(new_X, np.rint(exact))
+
+
+def test_too_few_neighbours_is_said():
+    X, y = table([3, 2])
+    with pytest.raises(TailwiseError, match="10 neighbours were asked for, but there are only 4 other examples"):
+        resample.BorderlineSMOTE().fit_resample(X, y)
