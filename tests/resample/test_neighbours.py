@@ -12,7 +12,7 @@ from tailwise.errors import TailwiseError
 from tailwise.resample import _neighbours
 from tailwise.resample._neighbours import nearest
 
-N = 3000  # several blocks
+N = 4000  # several blocks
 
 
 def oracle(points, k, of, among):
@@ -41,7 +41,7 @@ def cloud(kind, seed=0):
         points = rng.standard_normal((N, 6))
         points[7] = 1e5
         return points
-    return np.repeat(rng.standard_normal((N // 6, 3)), 6, axis=0)  # every point six times
+    return np.repeat(rng.standard_normal((N // 5, 3)), 5, axis=0)  # every point five times
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -74,7 +74,7 @@ def test_some_of_some(seed, k):
 def test_small_and_large_searches_agree(monkeypatch):
     points = cloud("clusters")
     large = nearest(points, 4)
-    monkeypatch.setattr(_neighbours, "_CELLS", N * N)
+    monkeypatch.setattr(_neighbours, "_SMALL", N * N)
     np.testing.assert_array_equal(nearest(points, 4).rows, large.rows)
 
 

@@ -130,24 +130,27 @@ class NearMiss(Resampler):
         points = numbers(X, type(self).__name__)
         by_class = rows_by_class(codes, len(wanted))
         rare = min(by_class, key=len)
-        kept = []
-        for rows, count in zip(by_class, wanted, strict=True):
-            if count < len(rows):
-                rows = self._nearest(points, rows, rare, int(count))
-            kept.append(rows)
+        larger = [rows for rows, count in zip(by_class, wanted, strict=True) if count < len(rows)]
+        if not larger:
+            return Change(np.arange(len(codes)))
+        candidates, score = self._scored(points, larger, rare)
+        best = candidates[np.lexsort((candidates, score))]
+        by_score = rows_by_class(codes[best], len(wanted))
+        kept = [best[by_score[c]][: wanted[c]] if wanted[c] < len(rows) else rows for c, rows in enumerate(by_class)]
         return Change(np.sort(np.concatenate(kept)))
 
-    def _nearest(self, points: Any, rows: NDArray[np.intp], rare: NDArray[np.intp], count: int) -> NDArray[np.intp]:
-        both = np.sort(np.concatenate([rows, rare]))
-        part, own, small = points[both], np.searchsorted(both, rows), np.searchsorted(both, rare)
+    def _scored(
+        self, points: Any, larger: list[NDArray[np.intp]], rare: NDArray[np.intp]
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Return candidates among the rows of the larger classes, sorted, and by what the least are kept."""
+        rows = np.sort(np.concatenate(larger))
         if self.version == 2:
-            far = _farthest(part, own, small, self.n_neighbors)
-            return rows[np.argsort(far, kind="stable")[:count]]
+            return rows, _farthest(points, rows, rare, self.n_neighbors)
         if self.version == 3:
-            own = np.unique(nearest(part, self.n_candidates, of=small, among=own).rows)
-        distances = nearest(part, self.n_neighbors, of=own, among=small).distances.sum(axis=1)
-        order = np.argsort(distances if self.version == 1 else -distances, kind="stable")
-        return both[own[order[:count]]]
+            near = [nearest(points, self.n_candidates, of=rare, among=own).rows for own in larger]
+            rows = np.unique(np.concatenate(near))
+        distances = nearest(points, self.n_neighbors, of=rows, among=rare).distances.sum(axis=1)
+        return rows, distances if self.version == 1 else -distances
 
 
 def _farthest(points: Any, of: NDArray[np.intp], among: NDArray[np.intp], k: int) -> NDArray[np.float64]:

@@ -28,9 +28,11 @@ from tailwise.resample._blocks import Best, Blocks
 
 _SPARE = 4  # neighbours kept beyond those asked for, so that rounding seldom matters
 _TRIED = 2000  # points whose true neighbours say how many blocks a recall needs
-_BLOCK = 256  # points at most
-_TOGETHER = 8  # blocks in a product: it stays in a core's cache, and what NumPy takes for a call is small beside it
+# a product has about so many rows and columns: it stays in a core's cache, and a call of NumPy takes little beside it
+_BLOCK = 256
+_TOGETHER = 2048
 _CELLS = 1 << 20  # numbers in a temporary array
+_SMALL = 1 << 22  # distances that are computed sooner than points are sorted
 _LEVEL = 64  # equal distances, beyond the neighbours asked for, that are measured again
 _DOUBT = 1e-14  # of float64, in a sum of products relative to the squared norms
 _FAR = np.finfo(np.float64).max  # squared distance of points without a feature in common
@@ -81,15 +83,17 @@ def nearest(
     others = len(among) - bool(np.isin(of, among, assume_unique=True).any())
     if others < k:
         raise TailwiseError(f"{k} neighbours were asked for, but there are only {others} other examples.")
-    if sparse.issparse(points) or np.isnan(points.min()) or len(of) * len(among) <= _CELLS:
+    if sparse.issparse(points) or np.isnan(points.min()) or len(of) * len(among) <= _SMALL:
         rows, squared = _one_by_one(points, k, of, among)
         return Neighbours(rows, np.sqrt(squared), 1.0)
     wide = min(k + _SPARE, others)
     asks, answers = np.zeros((2, n), bool)
-    asks[of], answers[among] = True, True
+    # if most ask, let all of them ask: then a product serves both sides
+    asks[of if 2 * len(of) < n or len(among) < n else slice(None)], answers[among] = True, True
+    size = _BLOCK * min(16, n // len(of))
     # products of this size gain nothing from several threads each, and much from a thread for each
     with threadpool_limits(1, "blas"):
-        blocks, best = Blocks(points, _BLOCK), Best(n, wide)
+        blocks, best = Blocks(points, size), Best(n, wide)
         estimate = _search(blocks, best, asks[blocks.order], answers[blocks.order], recall)
     position = np.empty(n, np.intp)
     position[blocks.order] = np.arange(n)
@@ -119,6 +123,7 @@ def _search(blocks: Blocks, best: Best, asks: NDArray[np.bool_], answers: NDArra
     ones = [at.start + np.flatnonzero(asks[at]) for at in spans]
     others = [at.start + np.flatnonzero(answers[at]) for at in spans]
     both = bool(asks.all() and answers.all())
+    together = max(1, _TOGETHER * len(blocks) // int(answers.sum()))
     every = range(len(blocks))
     with ThreadPoolExecutor(joblib.cpu_count()) as pool:
 
@@ -149,7 +154,7 @@ def _search(blocks: Blocks, best: Best, asks: NDArray[np.bool_], answers: NDArra
                     twice[twice] = (near[order[twice]] == block).any(axis=1)
                 order = order[~twice]
             gaps = blocks.gaps(block)
-            for group in np.split(order, range(_TOGETHER, len(order), _TOGETHER)):
+            for group in np.split(order, range(together, len(order), together)):
                 worst = best.worst[ones[block]].max(initial=0)
                 if both:
                     worst = np.maximum(worst, [best.worst[ones[other]].max() for other in group])

@@ -48,11 +48,16 @@ class SMOTE(Resampler):
             raise TailwiseError(f"k_neighbors must be at least 1; got {self.k_neighbors}.")
         points = numbers(X, type(self).__name__)
         rng = generator(self.random_state)
+        by_class = rows_by_class(codes, len(wanted))
+        counts = [int(n) - len(rows) for n, rows in zip(wanted, by_class, strict=True)]
+        around = np.empty((len(codes), self._n_around), np.int32)
+        if self._n_around and max(counts) > 0:
+            asked = np.sort(np.concatenate([rows for rows, count in zip(by_class, counts, strict=True) if count > 0]))
+            around[asked] = nearest(points, self._n_around, of=asked).rows
         starts, ends, steps = [], [], []
-        for c, rows in enumerate(rows_by_class(codes, len(wanted))):
-            count = int(wanted[c]) - len(rows)
+        for rows, count in zip(by_class, counts, strict=True):
             if count > 0:
-                start, end, step = self._lines(points, codes, rows, count, rng)
+                start, end, step = self._lines(points, codes, rows, around, count, rng)
                 starts.append(start)
                 ends.append(end)
                 steps.append(step)
@@ -61,10 +66,30 @@ class SMOTE(Resampler):
         values = between(points, parents, np.concatenate([none, *ends]), np.concatenate([none, *steps]))
         return Change(np.arange(len(codes)), parents, values)
 
+    @property
+    def _n_around(self) -> int:
+        """How many neighbours among all classes ``_lines`` needs."""
+        return 0
+
     def _lines(
-        self, points: Any, codes: NDArray[np.intp], rows: NDArray[np.intp], count: int, rng: np.random.Generator
+        self,
+        points: Any,
+        codes: NDArray[np.intp],
+        rows: NDArray[np.intp],
+        around: NDArray[np.int32],
+        count: int,
+        rng: np.random.Generator,
     ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-        """Return the rows where ``count`` lines start and end, and how far along them the new examples lie."""
+        """Return the rows where lines start and end, and how far along them the new examples lie.
+
+        Parameters
+        ----------
+        points, codes : all examples and their classes
+        rows : those of the class
+        around : (n, _n_around) nearest neighbours of each example of the class among all
+        count : new examples that are wanted
+        rng : of the draws
+        """
         start = rng.choice(rows, count)
         return start, self._own_neighbour(points, rows, start, rng), rng.random(count)
 
@@ -109,21 +134,30 @@ class BorderlineSMOTE(SMOTE):
         self.m_neighbors = m_neighbors
         self.kind = kind
 
+    @property
+    def _n_around(self) -> int:
+        return max(self.m_neighbors, self.k_neighbors)
+
     def _lines(
-        self, points: Any, codes: NDArray[np.intp], rows: NDArray[np.intp], count: int, rng: np.random.Generator
+        self,
+        points: Any,
+        codes: NDArray[np.intp],
+        rows: NDArray[np.intp],
+        around: NDArray[np.int32],
+        count: int,
+        rng: np.random.Generator,
     ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
         if self.kind not in ("borderline-1", "borderline-2"):
             raise TailwiseError(f"kind must be 'borderline-1' or 'borderline-2'; got {self.kind!r}.")
-        around = nearest(points, max(self.m_neighbors, self.k_neighbors), of=rows).rows
-        foreign = (codes[around[:, : self.m_neighbors]] != codes[rows[0]]).sum(axis=1)
+        foreign = (codes[around[rows, : self.m_neighbors]] != codes[rows[0]]).sum(axis=1)
         danger = np.flatnonzero((foreign >= self.m_neighbors / 2) & (foreign < self.m_neighbors))
         if not len(danger):
-            return super()._lines(points, codes, rows, count, rng)
+            return super()._lines(points, codes, rows, around, count, rng)
         chosen = rng.choice(danger, count)
         start, step = rows[chosen], rng.random(count)
         if self.kind == "borderline-1":
             return start, self._own_neighbour(points, rows, start, rng), step
-        end = around[chosen, rng.integers(self.k_neighbors, size=count)]
+        end = around[start, rng.integers(self.k_neighbors, size=count)]
         return start, end, np.where(codes[end] == codes[start], step, step / 2)
 
 
@@ -140,13 +174,22 @@ class ADASYN(SMOTE):
     Source: He et al., ADASYN: Adaptive Synthetic Sampling Approach for Imbalanced Learning, IJCNN 2008, section III.
     """
 
+    @property
+    def _n_around(self) -> int:
+        return self.k_neighbors
+
     def _lines(
-        self, points: Any, codes: NDArray[np.intp], rows: NDArray[np.intp], count: int, rng: np.random.Generator
+        self,
+        points: Any,
+        codes: NDArray[np.intp],
+        rows: NDArray[np.intp],
+        around: NDArray[np.int32],
+        count: int,
+        rng: np.random.Generator,
     ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-        around = nearest(points, self.k_neighbors, of=rows).rows
-        foreign = (codes[around] != codes[rows[0]]).sum(axis=1)
+        foreign = (codes[around[rows]] != codes[rows[0]]).sum(axis=1)
         if not foreign.any():
-            return super()._lines(points, codes, rows, count, rng)
+            return super()._lines(points, codes, rows, around, count, rng)
         start = np.repeat(rows, np.rint(foreign / foreign.sum() * count).astype(np.intp))
         return start, self._own_neighbour(points, rows, start, rng), rng.random(len(start))
 
@@ -177,7 +220,13 @@ class MixupOverSampler(SMOTE):
         self.random_state = random_state
 
     def _lines(
-        self, points: Any, codes: NDArray[np.intp], rows: NDArray[np.intp], count: int, rng: np.random.Generator
+        self,
+        points: Any,
+        codes: NDArray[np.intp],
+        rows: NDArray[np.intp],
+        around: NDArray[np.int32],
+        count: int,
+        rng: np.random.Generator,
     ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
         if not self.alpha > 0:
             raise TailwiseError(f"alpha must be positive; got {self.alpha}.")
