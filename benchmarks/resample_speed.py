@@ -3,21 +3,21 @@
     python benchmarks/resample_speed.py [--sizes 500000x20 100000x200] [--only SMOTE ...] [--runs 1]
         > benchmarks/results/resample_speed.md
 
-Every measurement is a process of its own, in turn ours and theirs. Both get the same float32 table of five classes
-whose sizes fall by a factor of 100. Time is the process's CPU time, which other work on the machine changes less than the
-clock; memory is the rise of the largest resident size over that with the table loaded and everything imported.
+Every measurement is a process of its own. Both get the same float32 table of five classes whose sizes fall by a factor
+of 100. Time is the process's CPU time, which other work on the machine changes less than the clock; memory is the rise
+of the resident size, at its peak, over what it was with the table loaded and everything imported (Linux).
 """
 
 import argparse
 import json
 import platform
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 
@@ -70,8 +70,10 @@ def method(case: str, whose: str):
     return getattr(getattr(imblearn, module), name)(**their_settings)
 
 
-def peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def resident(what: str) -> int:
+    """Return ``VmRSS``, the resident size, or ``VmHWM``, its peak, in bytes."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.split(f"{what}:")[1].split()[0])
 
 
 def measure(case: str, whose: str, folder: str) -> dict:
@@ -79,7 +81,9 @@ def measure(case: str, whose: str, folder: str) -> dict:
     X, y = np.load(f"{folder}/X.npy"), np.load(f"{folder}/y.npy")
     few = np.concatenate([np.flatnonzero(y == c)[:200] for c in range(5)])
     method(case, whose).fit_resample(X[few], y[few])  # imports and threads
-    resampler, base = method(case, whose), peak()
+    resampler = method(case, whose)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    base = resident("VmRSS")
     cpu, wall = time.process_time(), time.perf_counter()
     new_X, _ = resampler.fit_resample(X, y)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
@@ -87,7 +91,7 @@ def measure(case: str, whose: str, folder: str) -> dict:
     return {
         "cpu": cpu,
         "wall": wall,
-        "memory": peak() - base,
+        "memory": resident("VmHWM") - base,
         "rows": len(new_X),
         "result": new_X.nbytes,
         "recall": getattr(resampler, "recall_", None),
@@ -116,22 +120,24 @@ def main() -> None:
             np.save(f"{folder}/y.npy", y)
             print(f"## {n:,} × {n_features}\n\nThe table takes {X.nbytes / 1e6:.0f} MB.\n")
             del X
-            print(
-                "| method | ours, s | imbalanced-learn, s | times faster | memory, MB | its memory, MB | result, MB | notes |"
-            )
+            print("| method | ours, s | imbalanced-learn, s | ratio | memory, MB | its, MB | result, MB | notes |")
             print("|---|---:|---:|---:|---:|---:|---:|---|", flush=True)
+            done: dict[str, list[dict]] = {}
             for case in args.only:
-                found = {"ours": [], "theirs": []}
-                for _ in range(args.runs):
-                    for whose, results in found.items():
-                        command = [sys.executable, __file__, "--one", case, whose, folder]
-                        run = subprocess.run(command, capture_output=True, text=True)
-                        if run.returncode:
-                            results.append({"failed": run.stderr.strip().splitlines()[-1][:80]})
-                        else:
-                            results.append(json.loads(run.stdout))
-                print(row(case, found["ours"], found["theirs"]), flush=True)
+                theirs = repr(CASES[case][2:])  # the same for both of ours
+                for whose, key in [("ours", case), ("theirs", theirs)]:
+                    if key not in done:
+                        done[key] = [run(case, whose, folder) for _ in range(args.runs)]
+                print(row(case, done[case], done[theirs]), flush=True)
         print()
+
+
+def run(case: str, whose: str, folder: str) -> dict:
+    command = [sys.executable, __file__, "--one", case, whose, folder]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        return {"failed": done.stderr.strip().splitlines()[-1][:80]}
+    return json.loads(done.stdout)
 
 
 def row(case: str, ours: list[dict], theirs: list[dict]) -> str:
