@@ -132,3 +132,21 @@ def test_one_line_for_what_cannot_be():
         SelfPacedEnsembleClassifier(TREE, n_estimators=0).fit(X, y)
     with pytest.raises(TailwiseError, match="KNeighborsClassifier takes no sample_weight"):
         RUSBoostClassifier(KNeighborsClassifier()).fit(X, y)
+
+
+def test_boosting_survives_noise():
+    X, y = np.random.default_rng(0).normal(size=(300, 4)), np.repeat([0, 1, 2], [200, 80, 20])
+    boosted = RUSBoostClassifier(TREE, 5, random_state=0).fit(X, y)
+    assert len(boosted.estimators_) >= 1
+    assert np.isfinite(boosted.predict_proba(X)).all()
+
+
+def test_votes_of_boosting_follow_samme():
+    X, y = table([300, 60])
+    boosted = RUSBoostClassifier(TREE, 2, random_state=0).fit(X, y)
+    wrong = boosted.estimators_[0].predict(X) != y
+    assert boosted.estimator_weights_[0] == pytest.approx(np.log((1 - wrong.mean()) / wrong.mean()))
+    weights = np.exp(boosted.estimator_weights_[0] * wrong)
+    error = (weights * (boosted.estimators_[1].predict(X) != y)).sum() / weights.sum()
+    assert boosted.estimator_weights_[1] == pytest.approx(np.log((1 - error) / error))
+    assert (weights * wrong).sum() / weights.sum() == pytest.approx(0.5)  # the first is no better than chance now

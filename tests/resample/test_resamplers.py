@@ -1,6 +1,7 @@
 """The contract of every resampler, found by discovery, and what each one computes beside imbalanced-learn."""
 
 import inspect
+import sys
 import warnings
 
 import imblearn.over_sampling as over
@@ -17,15 +18,16 @@ from scipy.stats import ks_2samp
 from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 
 from tailwise import resample
-from tailwise.errors import TailwiseError
+from tailwise.errors import MissingExtraError, TailwiseError
 from tailwise.resample._base import Resampler
 
 EVERY = [getattr(resample, name) for name in resample.__all__]
 EVERY = [found for found in EVERY if inspect.isclass(found) and issubclass(found, Resampler)]
 OURS = [found for found in EVERY if not found.__module__.endswith("_borrowed")]
-NOMINAL = [found for found in EVERY if "categorical_features" in inspect.signature(found).parameters]
+NOMINAL = [found for found in EVERY if found.__module__.endswith("_nominal")]
 NUMERIC = [found for found in EVERY if found not in NOMINAL]
 COUNTS = [120, 40, 15]
 
@@ -40,13 +42,17 @@ def made(method, **settings):
     """Return a resampler with a seed where it takes one."""
     if "random_state" in inspect.signature(method).parameters:
         settings.setdefault("random_state", 0)
-    if method in NOMINAL:
+    if method is resample.SMOTENC:
         settings.setdefault("categorical_features", [3])
+    if method is resample.KMeansSMOTE:
+        settings.setdefault("threshold", 0.01)
+    if method is resample.InstanceHardnessThreshold:
+        settings.setdefault("estimator", GaussianNB())
     return method(**settings)
 
 
 def test_discovery_found_them():
-    assert len(EVERY) >= 12
+    assert len(EVERY) >= 18
 
 
 @pytest.mark.parametrize("method", EVERY)
@@ -69,7 +75,7 @@ def test_counts_are_those_asked_for(method):
     X, y = table()
     X[:, 3] = np.rint(X[:, 3])
     counts = np.bincount(made(method).fit_resample(X, y)[1])
-    if method in (resample.ADASYN, *(c for c in EVERY if "KMeans" in c.__name__)):
+    if method in (resample.ADASYN, resample.KMeansSMOTE):
         np.testing.assert_allclose(counts, 120, atol=20)
     elif method._kind == "clean" or "Tomek" in method.__name__ or "ENN" in method.__name__:
         assert (counts <= 120).all()
@@ -122,7 +128,7 @@ def test_frames_keep_their_types(method, library):
     assert new_labels.dtype == labels.dtype
 
 
-@pytest.mark.parametrize("method", [m for m in OURS if m in NUMERIC and m is not resample.GaussianOverSampler])
+@pytest.mark.parametrize("method", [m for m in NUMERIC if m in OURS and m is not resample.GaussianOverSampler])
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csc_matrix])
 def test_sparse_stays_sparse_and_means_the_same(method, container):
     X, y = table()
@@ -141,7 +147,7 @@ def test_missing_values_are_allowed(method):
     resampler = made(method)
     new_X, _ = resampler.fit_resample(X, y)
     known = ~np.isnan(X[resampler.sample_indices_])
-    numeric = slice(0, 3) if method in NOMINAL else slice(None)
+    numeric = slice(0, {resample.SMOTENC: 3, resample.SMOTEN: 0}.get(method, 4))
     np.testing.assert_array_equal(~np.isnan(new_X[:, numeric]), known[:, numeric])
 
 
@@ -310,3 +316,110 @@ def test_too_few_neighbours_is_said():
     X, y = table([3, 2])
     with pytest.raises(TailwiseError, match="10 neighbours were asked for, but there are only 4 other examples"):
         resample.BorderlineSMOTE().fit_resample(X, y)
+
+
+def mixed(seed=0):
+    """Return a frame with numbers and categories, some missing, and labels that they tell something of."""
+    rng = np.random.default_rng(seed)
+    y = rng.permutation(np.repeat([0, 1], [900, 100]))
+    city = np.array(["Bern", "Linz", "Graz"])[np.where(y, rng.choice(3, 1000, p=[0.2, 0.2, 0.6]), rng.choice(3, 1000))]
+    level = rng.choice(["a", "b"], 1000, p=[0.3, 0.7])
+    frame = {"size": rng.normal(size=1000) + y, "city": city, "weight": rng.normal(size=1000) * 2, "level": level}
+    return pd.DataFrame(frame), y
+
+
+def test_smotenc_has_the_distribution_of_imbalanced_learns():
+    frame, y = mixed()
+    new, _ = resample.SMOTENC(random_state=0).fit_resample(frame, y)
+    reference = over.SMOTENC([1, 3], random_state=1).fit_resample(frame.to_numpy(dtype=object), y)[0][1000:]
+    new = new[1000:]
+    for j, name in [(0, "size"), (2, "weight")]:
+        assert ks_2samp(new[name].astype(float), reference[:, j].astype(float)).pvalue > 0.005
+    for j, name in [(1, "city"), (3, "level")]:
+        ours, theirs = new[name].value_counts(normalize=True), pd.Series(reference[:, j]).value_counts(normalize=True)
+        pd.testing.assert_series_equal(ours.sort_index(), theirs.sort_index(), atol=0.07, rtol=0, check_names=False)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_smotenc_keeps_categories_and_what_is_missing(library):
+    frame, y = mixed()
+    frame["city"] = frame["city"].where(np.arange(1000) % 9 > 0, None)
+    frame["level"] = frame["level"].astype("category")
+    frame["whole"] = np.arange(1000)
+    frame = frame if library == "pandas" else pl.from_pandas(frame)
+    new, new_y = resample.SMOTENC(random_state=0).fit_resample(frame, y)
+    assert list(new.dtypes) == list(frame.dtypes)
+    assert np.bincount(new_y).tolist() == [900, 900]
+    assert set(new["level"]) == {"a", "b"}
+    assert set(pd.Series(new["city"].to_list()).dropna()) == {"Bern", "Linz", "Graz"}
+    head = new.head(1000)
+    assert head.equals(frame)
+
+
+def test_smotenc_takes_the_most_frequent_category_of_the_neighbours():
+    numbers, kinds = [0.0, 0.1, 0.2, 0.3, 0.4, 9, 9.1, 9.2], [0, 0, 0, 1, 0, 1, 1, 1]
+    X = np.column_stack([numbers, kinds])
+    y = np.array([1] * 5 + [0] * 3)
+    new, new_y = resample.SMOTENC([1], {0: 3, 1: 60}, 4, random_state=0).fit_resample(X, y)
+    assert set(new[8:, 1]) == {0.0}
+    assert (new_y[8:] == 1).all()
+
+
+def test_smoten_takes_the_vote_of_an_example_and_its_neighbours():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [300, 30])
+    X = np.where(y[:, None] == 1, rng.choice(["x", "y"], (330, 3), p=[0.9, 0.1]), rng.choice(["x", "y", "z"], (330, 3)))
+    new, new_y = resample.SMOTEN(random_state=0).fit_resample(X, y)
+    assert np.bincount(new_y).tolist() == [300, 300]
+    made = new[330:]
+    assert set(made.ravel()) <= {"x", "y"}
+    reference = over.SMOTEN(random_state=0).fit_resample(X.astype(object), y)[0][330:]
+    assert (made == "x").mean() == pytest.approx((reference == "x").mean(), abs=0.08)
+
+
+def test_nominal_methods_say_what_they_need():
+    frame, y = mixed()
+    with pytest.raises(TailwiseError, match="there are only numbers: use SMOTE"):
+        resample.SMOTENC().fit_resample(frame[["size", "weight"]], y)
+    with pytest.raises(TailwiseError, match="there are only categories: use SMOTEN"):
+        resample.SMOTENC().fit_resample(frame[["city", "level"]], y)
+    with pytest.raises(TailwiseError, match="'auto' for a frame only"):
+        resample.SMOTENC().fit_resample(frame.to_numpy(), y)
+    with pytest.raises(TailwiseError, match="names column 'town', which is not there"):
+        resample.SMOTENC(["town"]).fit_resample(frame, y)
+
+
+def test_many_categories_are_not_written_out():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"size": rng.normal(size=900), "code": rng.integers(0, 600, 900).astype(str)})
+    y = np.repeat([0, 1], [500, 400])
+    new, _ = resample.SMOTENC(random_state=0).fit_resample(frame, y)
+    assert set(new["code"][900:]) <= set(frame["code"][500:])
+
+
+def test_borrowed_methods_take_no_missing_values():
+    X, y = table()
+    X[0, 0] = np.nan
+    for method in EVERY:
+        if method not in OURS:
+            with pytest.raises(TailwiseError, match="takes no missing values"):
+                made(method).fit_resample(X, y)
+
+
+def test_borrowed_synthetic_rows_name_the_nearest_example_of_their_class():
+    X, y = table()
+    resampler = resample.SVMSMOTE(random_state=0)
+    new_X, new_y = resampler.fit_resample(X, y)
+    for row in np.flatnonzero(resampler.synthetic_)[::20]:
+        own = np.flatnonzero(y == new_y[row])
+        nearest = own[((X[own] - new_X[row]) ** 2).sum(axis=1).argmin()]
+        assert resampler.sample_indices_[row] == nearest
+
+
+def test_what_is_missing_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "imblearn", None)
+    monkeypatch.setitem(sys.modules, "imblearn.over_sampling", None)
+    X, y = table()
+    with pytest.raises(MissingExtraError, match=r"pip install 'tailwise\[resample\]'"):
+        resample.SVMSMOTE().fit_resample(X, y)
+    resample.SMOTE().fit_resample(X, y)  # ours needs nothing

@@ -1,4 +1,8 @@
 from ._boosting import RUSBoostClassifier as RUSBoostClassifier
+from ._borrowed import SVMSMOTE as SVMSMOTE
+from ._borrowed import ClusterCentroids as ClusterCentroids
+from ._borrowed import InstanceHardnessThreshold as InstanceHardnessThreshold
+from ._borrowed import KMeansSMOTE as KMeansSMOTE
 from ._case_control import CaseControlClassifier as CaseControlClassifier
 from ._case_control import capped_counts as capped_counts
 from ._clean import EditedNearestNeighbours as EditedNearestNeighbours
@@ -9,6 +13,8 @@ from ._combined import SMOTETomek as SMOTETomek
 from ._ensembles import BalancedBaggingClassifier as BalancedBaggingClassifier
 from ._ensembles import EasyEnsembleClassifier as EasyEnsembleClassifier
 from ._ensembles import SelfPacedEnsembleClassifier as SelfPacedEnsembleClassifier
+from ._nominal import SMOTEN as SMOTEN
+from ._nominal import SMOTENC as SMOTENC
 from ._random import GaussianOverSampler as GaussianOverSampler
 from ._random import RandomOverSampler as RandomOverSampler
 from ._random import RandomUnderSampler as RandomUnderSampler

@@ -4,33 +4,40 @@ from __future__ import annotations
 
 from typing import Any
 
-from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, clone
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
-from tailwise._optional import require
-from tailwise.resample._containers import RandomState, labelled, seeds
-from tailwise.resample._wrapper import WrappedClassifier, require_sample_weight
+from tailwise.resample._containers import RandomState, generator, seeds, take
+from tailwise.resample._ensembles import AveragedClassifier, bag_size, even_rows, fitted
+from tailwise.resample._wrapper import require_sample_weight
 
 
-class RUSBoostClassifier(WrappedClassifier):
-    """Boosts the estimator on a new balanced sample in every round, by imbalanced-learn.
+class RUSBoostClassifier(AveragedClassifier):
+    """Boosts the estimator on a new sample with as many examples of every class in each round.
 
-    Probabilities are those of a population in which the classes are equally frequent, and as rough as AdaBoost's are.
+    Probabilities are the classifiers' weighted votes: those of a population in which the classes are equally frequent,
+    and rough. A round whose classifier is no better than chance is forgotten, and the examples' weights start anew.
 
     Parameters
     ----------
-    estimator : a scikit-learn classifier whose ``fit`` takes ``sample_weight``; missing values cannot be boosted
-    n_estimators : rounds, at most
-    learning_rate : weight of a round
+    estimator : a scikit-learn classifier whose ``fit`` takes ``sample_weight``
+    n_estimators : rounds
+    learning_rate : factor of a round's weight
+    per_class : see :class:`BalancedBaggingClassifier`
     random_state : of the samples and the classifiers
 
     Attributes
     ----------
-    estimator_ : the fitted ``imblearn.ensemble.RUSBoostClassifier``
+    estimators_ : the fitted classifiers
+    estimator_weights_ : (n_fitted,) weights of their votes
     classes_ : (n_classes,) labels
 
     Source: Seiffert et al., RUSBoost: A Hybrid Approach to Alleviating Class Imbalance, IEEE Transactions on Systems,
-    Man, and Cybernetics A 2010, algorithm 1, with SAMME (Hastie et al. 2009) for AdaBoost.M2.
+    Man, and Cybernetics A 2010, algorithm 1, with SAMME (Hastie et al., Multi-class AdaBoost, Statistics and Its
+    Interface 2009) for AdaBoost.M2, as in imbalanced-learn, which cannot fit where the first classifier is no better
+    than chance.
     """
 
     def __init__(
@@ -38,11 +45,13 @@ class RUSBoostClassifier(WrappedClassifier):
         estimator: BaseEstimator,
         n_estimators: int = 50,
         learning_rate: float = 1.0,
+        per_class: int | str = "smallest",
         random_state: RandomState = None,
     ) -> None:
         self.estimator = estimator
         self.n_estimators = n_estimators
         self.learning_rate = learning_rate
+        self.per_class = per_class
         self.random_state = random_state
 
     def fit(self, X: Any, y: ArrayLike) -> RUSBoostClassifier:
@@ -56,22 +65,38 @@ class RUSBoostClassifier(WrappedClassifier):
         Raises
         ------
         TailwiseError
-            If imbalanced-learn is not installed, or the estimator takes no sample weights.
+            If the estimator takes no sample weights.
         """
         require_sample_weight(self.estimator)
-        ensemble = require("imblearn.ensemble", "resample")
-        X, labels, _, _ = labelled(X, y)
-        boosted = ensemble.RUSBoostClassifier(
-            clone(self.estimator),
-            n_estimators=self.n_estimators,
-            learning_rate=self.learning_rate,
-            random_state=seeds(self.random_state, 1)[0],
-        )
-        self._keep(boosted.fit(X, labels))
+        X, labels, by_class = self._start(X, y)
+        rng, size = generator(self.random_state), bag_size(self.per_class, by_class)
+        chance = 1 - 1 / max(2, len(by_class))
+        self.estimators_: list[BaseEstimator] = []
+        votes: list[float] = []
+        weights = np.ones(len(labels))
+        for seed in seeds(rng, self.n_estimators):
+            rows = even_rows(by_class, size, rng)
+            member = fitted(self.estimator, take(X, rows), labels[rows], seed, weights[rows] / weights[rows].mean())
+            wrong = np.asarray(member.predict(X)) != labels
+            error = max((weights * wrong).sum() / weights.sum(), 1e-10)
+            if error >= chance:
+                weights[:] = 1
+                if votes:
+                    continue
+            # log((1 - error) / error) + log(n_classes - 1) is the log-odds of being right over those of chance
+            vote = self.learning_rate * (np.log((1 - error) / error) - np.log((1 - chance) / chance))
+            self.estimators_.append(member)
+            votes.append(max(vote, 1e-10))
+            weights = weights * np.exp(np.where(wrong, max(vote, 0), 0))
+            weights /= weights.mean()
+        self.estimator_weights_ = np.array(votes)
         return self
 
-    def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn that AdaBoost takes no missing values."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = False
-        return tags
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return (n, n_classes) shares of the weighted votes."""
+        check_is_fitted(self)
+        share = self.estimator_weights_ / self.estimator_weights_.sum()
+        return sum(
+            weight * (np.asarray(member.predict(X))[:, None] == self.classes_)
+            for weight, member in zip(share, self.estimators_, strict=True)
+        )

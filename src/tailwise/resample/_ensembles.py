@@ -104,7 +104,7 @@ class BalancedBaggingClassifier(AveragedClassifier):
         size = bag_size(self.per_class, by_class)
         bags = [even_rows(by_class, size, rng) for _ in range(self.n_estimators)]
         self.estimators_ = Parallel(n_jobs=self.n_jobs)(
-            delayed(_fitted)(self._member(), take(X, rows), labels[rows], seed)
+            delayed(fitted)(self._member(), take(X, rows), labels[rows], seed)
             for rows, seed in zip(bags, seeds(rng, len(bags)), strict=True)
         )
         return self
@@ -227,7 +227,7 @@ class SelfPacedEnsembleClassifier(AveragedClassifier):
                         for own in by_class
                     ]
                 )
-            self.estimators_.append(_fitted(self.estimator, take(X, rows), labels[rows], seed))
+            self.estimators_.append(fitted(self.estimator, take(X, rows), labels[rows], seed))
         return self
 
 
@@ -274,10 +274,14 @@ def _some(rows: NDArray[np.intp], size: int, rng: np.random.Generator) -> NDArra
     return rng.choice(rows, size, replace=len(rows) < size)
 
 
-def _fitted(estimator: BaseEstimator, X: Any, y: NDArray[Any], seed: int) -> BaseEstimator:
+def fitted(
+    estimator: BaseEstimator, X: Any, y: NDArray[Any], seed: int, sample_weight: NDArray[np.float64] | None = None
+) -> BaseEstimator:
+    """Return a fitted clone, all of whose random states are the seed."""
     fresh = clone(estimator)
     named = {name: seed for name in fresh.get_params() if name.split("__")[-1] == "random_state"}
-    return fresh.set_params(**named).fit(X, y)
+    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+    return fresh.set_params(**named).fit(X, y, **weights)
 
 
 def _probabilities(member: BaseEstimator, X: Any, classes: NDArray[Any]) -> NDArray[np.float64]:

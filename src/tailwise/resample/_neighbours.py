@@ -26,12 +26,12 @@ from threadpoolctl import threadpool_limits
 from tailwise.errors import TailwiseError
 from tailwise.resample._blocks import Best, Blocks
 
-_SPARE = 4  # neighbours kept beyond those asked for, so that rounding seldom matters
+_SPARE = 2  # neighbours kept beyond those asked for, so that rounding seldom matters
 _TRIED = 2000  # points whose true neighbours say how many blocks a recall needs
 # a product has about so many rows and columns: it stays in a core's cache, and a call of NumPy takes little beside it
 _BLOCK = 256
 _TOGETHER = 2048
-_CELLS = 1 << 20  # numbers in a temporary array
+_CELLS = 1 << 18  # numbers in a temporary array
 _SMALL = 1 << 22  # distances that are computed sooner than points are sorted
 _LEVEL = 64  # equal distances, beyond the neighbours asked for, that are measured again
 _DOUBT = 1e-14  # of float64, in a sum of products relative to the squared norms

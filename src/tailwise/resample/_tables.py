@@ -12,7 +12,7 @@ from scipy import sparse
 from tailwise.errors import TailwiseError
 from tailwise.resample._containers import take
 
-_CHUNK = 1 << 20  # numbers that are made at once
+_CHUNK = 1 << 18  # numbers that are made at once
 
 Values = Callable[[slice], Any]
 
@@ -38,7 +38,7 @@ def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any
     elif hasattr(X, "columns"):
         names = list(X.columns) if columns is None else [X.columns[column] for column in columns]
         for name in names:
-            if not _is_number(X[name].dtype):
+            if not is_number(X[name].dtype):
                 wrong = f"column {name!r} is {X[name].dtype}"
                 raise TailwiseError(f"{method} needs numbers, but {wrong}: use SMOTENC, or encode it.")
         kinds = {str(X[name].dtype).lower() for name in names}
@@ -65,7 +65,7 @@ def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any
     return points
 
 
-def _is_number(dtype: Any) -> bool:
+def is_number(dtype: Any) -> bool:
     if hasattr(dtype, "is_numeric"):  # polars
         return bool(dtype.is_numeric() or str(dtype) == "Boolean")
     return getattr(dtype, "kind", "O") in "iufb"
