@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss, make_scorer
 from sklearn.model_selection import cross_val_predict
 
@@ -14,8 +16,8 @@ from tailwise import posthoc
 from tailwise.data import stratified_folds
 from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
-from tailwise.estimators._chains import cross_fit, halves
-from tailwise.estimators._compare import Clock, Comparison, _beaten, compare, seconds
+from tailwise.estimators._chains import cross_fit, fit_chains, halves
+from tailwise.estimators._compare import Clock, Comparison, _beaten, compare, held_out_sample, seconds
 from tailwise.estimators._objective import as_objective
 from tailwise.recipes import Recipe, recipe
 
@@ -122,9 +124,8 @@ def test_recipes_that_train_alike_are_fitted_once_on_the_same_folds() -> None:
     assert fitter.calls == [(r, f) for f in range(3) for r in (plain, Skilled(0.5))]
     labels = np.repeat(np.arange(3), COUNTS)
     for indices, scores in comparison.held_out.values():
-        np.testing.assert_array_equal(indices, np.arange(len(labels)))
+        np.testing.assert_array_equal(np.sort(indices), np.arange(len(labels)))
         assert np.isfinite(scores).all()
-    np.testing.assert_array_equal(comparison.held_out[adjusted][1], comparison.held_out[tuned][1])
     assert [row.seconds > 0 for row in comparison.rows] == [True, False, False, True]
 
 
@@ -134,6 +135,49 @@ def test_the_estimator_is_fitted_once_per_fold_for_all_post_hoc_recipes() -> Non
     model = quick(["cross-entropy", "logit-adjustment", "tuned-thresholds"], verbose=lines.append, baseline=True)
     model.fit(x, y)
     assert len(lines) == 4, "three folds and everything"
+
+
+@given(st.integers(0, 2**31), st.lists(st.integers(0, 200), min_size=2, max_size=6), st.integers(3, 300))
+def test_a_held_out_sample_keeps_the_tail_and_stands_for_everything(seed: int, counts: list[int], most: int) -> None:
+    counts = [50, *counts]
+    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+    n = len(counts)
+    folds = [(np.flatnonzero(np.arange(len(labels)) % 3 != f), np.arange(f, len(labels), 3)) for f in range(3)]
+    sampled, weight = held_out_sample(folds, labels, n, most, seed)
+    kept = np.zeros(n)
+    for (train, before), (same, after) in zip(folds, sampled, strict=True):
+        np.testing.assert_array_equal(train, same)
+        assert set(after) <= set(before)
+        assert len(after) <= max(most // 3, n)
+        own = np.bincount(labels[after], minlength=n)
+        left_out = np.bincount(labels[before], minlength=n) - own
+        assert not left_out.any() or own[left_out > 0].min() == own.max(), "only the largest classes lose any"
+        kept += own
+    np.testing.assert_allclose(kept * weight, counts)
+
+
+def test_a_sample_of_the_held_out_examples_leaves_scores_and_probabilities_in_place() -> None:
+    """Accuracy and temperature depend on the prior: unweighted, the sample would move them."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], [40_000, 1000])
+    score = 1.5 * rng.normal(size=len(labels)) + np.where(labels == 0, 2, -1)
+    scores = np.stack([score, np.zeros_like(score)], axis=1).astype(np.float32)
+    task = Task(np.bincount(labels))
+    whole = as_objective("accuracy", 2)
+    [(_, rows)], weight = held_out_sample([(np.arange(0), np.arange(len(labels)))], labels, 2, 4000, 0)
+    assert np.bincount(labels[rows]).tolist() == [3000, 1000]
+    sample = whole.on_sample(weight)
+    plain = recipe("cross-entropy")
+    chains, sampled = (
+        fit_chains(plain, task, scores[r], labels[r], o) for r, o in ((slice(None), whole), (rows, sample))
+    )
+    biased = fit_chains(plain, task, scores[rows], labels[rows], whole)
+    temperature, near, far = (c.probability[-1].scale for c in (chains, sampled, biased))
+    assert abs(near - temperature) < abs(far - temperature) / 5
+    predicted = chains.predict(scores)
+    expected = whole.score(labels, predicted, None, task.class_counts)
+    assert sample.score(labels[rows], predicted[rows], None, task.class_counts) == pytest.approx(expected, abs=0.005)
+    assert whole.score(labels[rows], predicted[rows], None, task.class_counts) < expected - 0.05
 
 
 def test_the_winner_is_the_best() -> None:

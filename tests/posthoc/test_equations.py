@@ -164,6 +164,26 @@ def test_the_rank_of_the_threshold_is_the_finite_sample_one():
     assert binom.sf(17, 19, 0.9) > 0.4  # a guard on the numbers above: 18 of 19 is what 90 % coverage asks for
 
 
+def test_a_weight_is_as_good_as_that_many_examples() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 200)
+    scores = rng.normal(size=(200, 3)) + 2 * np.eye(3)[labels]
+    weights = np.array([1, 4, 2])[labels]
+    rows = np.repeat(np.arange(200), weights)
+    weighted, repeated = (
+        posthoc.fit_temperature(scores, labels, weights),
+        posthoc.fit_temperature(scores[rows], labels[rows]),
+    )
+    assert weighted.scale == pytest.approx(repeated.scale, rel=1e-5)
+    proba = posthoc.softmax(scores)
+    weighted, repeated = (
+        posthoc.ConformalSets.fit(proba, labels, 0.8, weights),
+        posthoc.ConformalSets.fit(proba[rows], labels[rows], 0.8),
+    )
+    assert weighted.marginal == repeated.marginal
+    assert weighted.thresholds == posthoc.ConformalSets.fit(proba, labels, 0.8).thresholds
+
+
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_tuned_thresholds_are_never_worse_than_none_where_they_were_tuned(name):
     scores, labels = simulated(1500, COUNTS / COUNTS.sum(), 9)

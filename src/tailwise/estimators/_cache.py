@@ -85,5 +85,5 @@ def digest(*arrays: Any) -> str:
         if hasattr(array, "tocsr"):
             matrix = array.tocsr()
             array = np.concatenate([matrix.indptr, matrix.indices, matrix.data])
-        sha.update(np.ascontiguousarray(array).tobytes())
+        sha.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return sha.hexdigest()

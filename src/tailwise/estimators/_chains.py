@@ -71,7 +71,7 @@ def fit_chains(
     prior of the training data, so that they stay honest.
     """
     shift = posthoc.prior_shift(recipe.learned_prior(task), task.class_prior)
-    probability = (shift, posthoc.fit_temperature(shift(scores), labels))
+    probability = (shift, posthoc.fit_temperature(shift(scores), labels, objective.weights(labels)))
     return Chains(recipe.posthoc(task, scores, labels), probability, objective.cost)
 
 

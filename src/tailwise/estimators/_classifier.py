@@ -17,7 +17,7 @@ from tailwise.counts import class_counts
 from tailwise.data import Dataset, as_dataset, stratified_folds, stratified_split
 from tailwise.errors import TailwiseError
 from tailwise.estimators._cache import Cache, describe, digest
-from tailwise.estimators._compare import Clock, Fold, compare, seconds
+from tailwise.estimators._compare import Clock, Fold, compare, held_out_sample, seconds
 from tailwise.estimators._defaults import (
     default_estimator,
     epochs_in_time,
@@ -32,6 +32,7 @@ from tailwise.estimators._objective import as_objective
 from tailwise.estimators._training import Training
 from tailwise.recipes import Recipe
 from tailwise.recipes import recipe as find_recipe
+from tailwise.resample import affordable_rows
 
 CANDIDATES = {
     "estimator": (
@@ -45,6 +46,8 @@ CANDIDATES = {
     "network": ("cross-entropy", "logit-adjustment", "tuned-thresholds", "balanced-softmax", "ldam-drw", "crt"),
 }
 
+
+_SCORED = 20_000  # held-out examples that are scored in any case
 
 _SMALL = 5000  # images up to which training on every fold is affordable, and one fold too few examples to choose by
 
@@ -210,7 +213,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             raise TailwiseError(
                 "Unknown label type: the labels are fractions, not classes; cut them into classes first."
             )
-        data = data.take(np.flatnonzero(data.labels >= 0))
+        if (data.labels < 0).any():
+            data = data.take(np.flatnonzero(data.labels >= 0))
         if np.count_nonzero(data.class_counts) < 2:
             raise TailwiseError(f"the labels hold only one class, {data.classes[0]!r}: there is nothing to tell apart.")
         return data
@@ -254,6 +258,10 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         cache = Cache(self.work_dir, {"options": self._identity(), "data": digest(labels, inputs)})
         seed = cache.once("seed", lambda: int(check_random_state(self.random_state).randint(2**31 - 1)))
         folds = self._folds(labels, data.kind, seed)
+        most = max(_SCORED, affordable_rows(inputs, data.n_classes) // 4)  # calibrating holds 64 bytes a row and class
+        if objective.scorer is None and sum(len(held_out) for _, held_out in folds) > most:
+            folds, class_weight = held_out_sample(folds, labels, data.n_classes, most, seed)
+            objective = objective.on_sample(class_weight)
         n_fits = len({candidate.training for candidate in candidates}) * len(folds) + 2
         planned = inputs, labels, n_fits, seconds(self.time_budget), seed, cache
         if isinstance(learner, EstimatorLearner):

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tailwise.counts import class_counts
 from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
 from tailwise.estimators._chains import cross_fit, halves
 from tailwise.estimators._objective import Objective
 from tailwise.recipes import Recipe
+from tailwise.resample import capped_counts
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 FitFold = Callable[[Recipe, int], NDArray[np.float32]]
@@ -60,7 +62,8 @@ class Comparison:
     ----------
     rows : in the order of the recipes, the reference first
     winner : the recipe with the best objective
-    held_out : recipe -> (m,) indices of examples and (m, n_classes) scores for them
+    held_out : of the winner and the reference, recipe -> (m,) indices of examples, fold after fold, and (m, n_classes)
+        scores for them
     """
 
     rows: list[Row]
@@ -132,20 +135,20 @@ def compare(
         field.insert(0, reference)
     entrants = [_Entrant(recipe, task, labels, objective) for recipe in field]
     sure = entrants[: 1 + (field[0] not in recipes)]  # to be fitted once, however short the time
-    scores: dict[Recipe, NDArray[np.float32]] = {}
+    scores: dict[Recipe, list[NDArray[np.float32]]] = {}  # of the folds so far
     for number, (train, held_out) in enumerate(folds):
         finals = (1 if reference is None else 2) * len(labels) / len(train)  # training on everything comes after
         for entrant in filter(_running, entrants):
             training = entrant.recipe.training
-            if training not in scores:
-                scores[training] = np.full((len(labels), task.n_classes), np.nan, dtype=np.float32)
-            if np.isnan(scores[training][held_out[:1]]).any():
+            known = scores.setdefault(training, [])
+            if len(known) == number:
                 if (number or entrant not in sure) and not clock.has_room(1 + finals):
                     entrant.row.status = f"no time left after fold {number}" if number else "not started: no time left"
                     continue
-                scores[training][held_out], seconds = clock.timed(partial(fit_fold, training, number))
+                answer, seconds = clock.timed(partial(fit_fold, training, number))
+                known.append(answer)
                 entrant.row.seconds += seconds
-            entrant.add_fold(held_out, scores[training])
+            entrant.add_fold(held_out, np.concatenate(known))
         if number + 1 < len(folds):
             _drop_losers([e for e in entrants if e.recipe in recipes and _running(e)])
     for entrant in entrants:
@@ -156,8 +159,38 @@ def compare(
     if winner is None:
         raise TailwiseError("there was no time to fit any recipe on a fold: give more time, or fewer rows.")
     winner.row.status = "selected"
-    answers = {e.recipe: (e.seen, scores[e.recipe.training][e.seen]) for e in entrants if e.row.folds}
+    answers = {
+        e.recipe: (e.seen, np.concatenate(scores[e.recipe.training][: len(e.row.folds)]))
+        for e in entrants
+        if e.row.folds and e.recipe in (winner.recipe, reference)
+    }
     return Comparison([e.row for e in entrants], winner.recipe, answers)
+
+
+def held_out_sample(
+    folds: Sequence[Fold], labels: NDArray[np.int64], n_classes: int, most: int, seed: int
+) -> tuple[list[Fold], NDArray[np.float64]]:
+    """Leave held-out examples of the larger classes out of the folds, so that about ``most`` remain, the tail whole.
+
+    Returns
+    -------
+    the folds, and (n_classes,) how many held-out examples of a class one that remains stands for
+    """
+    rng = np.random.default_rng(seed)
+    held_out = [rng.permutation(rows) for _, rows in folds]
+    counts = [class_counts(labels[rows], n_classes) for rows in held_out]
+    kept = [capped_counts(n, max(most // len(folds), int(np.count_nonzero(n)))) for n in counts]
+    sampled = [np.sort(rows[_turn(labels[rows]) < n[labels[rows]]]) for rows, n in zip(held_out, kept, strict=True)]
+    weight = np.sum(counts, axis=0) / np.maximum(np.sum(kept, axis=0), 1)
+    return [(train, rows) for (train, _), rows in zip(folds, sampled, strict=True)], weight
+
+
+def _turn(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how many earlier examples have the same label as each one."""
+    order, counts = np.argsort(labels, kind="stable"), np.bincount(labels)
+    turn = np.empty(len(labels), dtype=np.int64)
+    turn[order] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return turn
 
 
 def _running(entrant: _Entrant) -> bool:
@@ -171,23 +204,24 @@ class _Entrant:
         self.recipe = recipe
         self.row = Row(recipe.name, asdict(recipe))  # type: ignore[call-overload]
         self._task, self._all_labels, self._objective = task, labels, objective
-        self._fold = np.full(len(labels), -1)
+        self._parts: list[NDArray[np.intp]] = []
 
     def add_fold(self, held_out: NDArray[np.intp], scores: NDArray[np.float32]) -> None:
-        """Take in another fold's scores and predict everything held out so far anew."""
-        self._fold[held_out] = self._fold.max() + 1
-        self.seen = np.flatnonzero(self._fold >= 0)
-        self.labels, fold = self._all_labels[self.seen], self._fold[self.seen]
+        """Take in another fold, and predict everything held out so far anew from the scores for all of it."""
+        self._parts.append(held_out)
+        self.seen = np.concatenate(self._parts)
+        self.labels = self._all_labels[self.seen]
+        fold = np.repeat(np.arange(len(self._parts)), [len(part) for part in self._parts])
         groups = fold if fold.any() else halves(self.labels)
-        self.predicted, self.proba = cross_fit(
-            self.recipe, self._task, scores[self.seen], self.labels, groups, self._objective
-        )
+        self.predicted, proba = cross_fit(self.recipe, self._task, scores, self.labels, groups, self._objective)
+        self.proba = None if self._objective.scorer is None else proba  # nothing else looks at them again
         self.hits = self.predicted == self.labels
-        self.row.folds = [self.score(np.flatnonzero(fold == f)) for f in range(fold.max() + 1)]
+        self.row.folds = [self.score(np.flatnonzero(fold == f)) for f in range(len(self._parts))]
 
     def score(self, rows: NDArray[np.intp] | slice = slice(None)) -> float:
         """Return the objective on some of the examples seen."""
-        return self._objective.score(self.labels[rows], self.predicted[rows], self.proba[rows], self._task.class_counts)
+        proba = None if self.proba is None else self.proba[rows]
+        return self._objective.score(self.labels[rows], self.predicted[rows], proba, self._task.class_counts)
 
     def summarise(self, rng: np.random.Generator) -> None:
         """Write the score and its interval into the row."""

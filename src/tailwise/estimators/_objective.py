@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ class Objective:
     cost : (n_classes, n_classes) cost of predicting column j when row i is true, or None
     scorer : a scikit-learn scorer, or None
     coverage : share of examples whose true class a prediction set shall hold
+    class_weight : (n_classes,) how many held-out examples of each class one that is scored stands for; None is one
     """
 
     name: str
@@ -36,16 +37,32 @@ class Objective:
     cost: NDArray[np.float64] | None = None
     scorer: Callable[..., float] | None = None
     coverage: float = 0.9
+    class_weight: NDArray[np.float64] | None = None
+
+    def on_sample(self, class_weight: NDArray[np.float64]) -> Objective:
+        """Return the objective for a sample of the held-out examples that favours some classes."""
+
+        def confusion(sampled: NDArray[Any], class_counts: NDArray[np.int64]) -> float:
+            return self.confusion(sampled * class_weight[:, None], class_counts)
+
+        return replace(self, confusion=confusion, class_weight=class_weight)
+
+    def weights(self, labels: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Return how many held-out examples each one stands for, (n,), or None for one each."""
+        return None if self.class_weight is None else self.class_weight[labels]
 
     def score(
         self,
         labels: NDArray[np.int64],
         predicted: NDArray[np.int64],
-        proba: NDArray[Any],
+        proba: NDArray[Any] | None,
         class_counts: NDArray[np.int64],
     ) -> float:
-        """Return the score of decisions; labels and predictions are class codes, probabilities (n, n_classes)."""
-        if self.scorer is not None:
+        """Return the score of decisions; labels and predictions are class codes.
+
+        A scikit-learn scorer also needs the probabilities, (n, n_classes).
+        """
+        if self.scorer is not None and proba is not None:
             rows = np.arange(len(labels)).reshape(-1, 1)
             return float(self.scorer(_Predicted(predicted, proba), rows, labels))
         k = len(class_counts)

@@ -82,7 +82,8 @@ class Training:
         seen, scores = comparison.held_out[recipe]
         labels = self.labels[seen]
         chains = fit_chains(recipe, self.task, scores, labels, self.objective)
-        sets = posthoc.ConformalSets.fit(chains.predict_proba(scores), labels, self.objective.coverage)
+        proba, weights = chains.predict_proba(scores), self.objective.weights(labels)
+        sets = posthoc.ConformalSets.fit(proba, labels, self.objective.coverage, weights)
         facts = {"rows": len(self.labels), "hash": digest(self.labels, self.inputs)[:16], "seed": self.seed}
         card = model_card(recipe, self.task, comparison, self.objective, self.learner.describe(fitted), facts)
         counts, kind = self.data.class_counts, self.data.kind

@@ -14,13 +14,14 @@ from tailwise.posthoc._steps import Step, log_softmax
 _LOG_RANGE = float(np.log(100.0))  # temperatures between 1/100 and 100
 
 
-def fit_temperature(scores: ArrayLike, labels: ArrayLike) -> Step:
+def fit_temperature(scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLike | None = None) -> Step:
     """Return the step that divides scores by the temperature under which held-out labels are likeliest.
 
     Parameters
     ----------
     scores : (n, n_classes) of examples that were not trained on
     labels : (n,) class codes
+    sample_weight : (n,) how many examples each one stands for, where they are a sample that favours some classes
 
     Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 9.
     Deviates: the temperature stays within 1/100 and 100, which matters only where held-out data is separated perfectly.
@@ -32,9 +33,10 @@ def fit_temperature(scores: ArrayLike, labels: ArrayLike) -> Step:
     """
     z, y = _checked(scores, labels)
     rows = np.arange(len(y))
+    weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
 
     def loss(log_scale: float) -> float:
-        return -float(log_softmax(z * np.exp(log_scale))[rows, y].mean())
+        return -float(np.average(log_softmax(z * np.exp(log_scale))[rows, y], weights=weights))
 
     best = minimize_scalar(loss, bounds=(-_LOG_RANGE, _LOG_RANGE), method="bounded", options={"xatol": 1e-6})
     scale = float(np.exp(best.x))

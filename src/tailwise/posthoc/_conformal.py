@@ -40,7 +40,9 @@ class ConformalSets:
     pooled: tuple[int, ...]
 
     @classmethod
-    def fit(cls, proba: ArrayLike, labels: ArrayLike, coverage: float = 0.9) -> ConformalSets:
+    def fit(
+        cls, proba: ArrayLike, labels: ArrayLike, coverage: float = 0.9, sample_weight: ArrayLike | None = None
+    ) -> ConformalSets:
         """Set the thresholds on examples that were not trained on.
 
         Parameters
@@ -48,6 +50,8 @@ class ConformalSets:
         proba : (n, n_classes)
         labels : (n,) class codes
         coverage : between 0 and 1
+        sample_weight : (n,) how many examples each one stands for, the same inside a class, where they are a sample
+            that favours some classes; only the threshold of all classes depends on it
 
         Raises
         ------
@@ -65,7 +69,7 @@ class ConformalSets:
         n_classes = p.shape[1]
         counts = np.bincount(y, minlength=n_classes)
         rare = _rank(counts, coverage) > counts
-        marginal = _quantile(scores, coverage)
+        marginal = _quantile(scores, coverage, sample_weight)
         shared = _quantile(scores[rare[y]], coverage)
         shared = marginal if np.isinf(shared) else shared
         thresholds = [shared if rare[c] else _quantile(scores[y == c], coverage) for c in range(n_classes)]
@@ -100,8 +104,13 @@ def _rank(n: Any, coverage: float) -> Any:
     return np.ceil((n + 1) * coverage - 1e-9)
 
 
-def _quantile(scores: NDArray[np.float64], coverage: float) -> float:
-    rank = int(_rank(len(scores), coverage))
+def _quantile(scores: NDArray[np.float64], coverage: float, weights: ArrayLike | None = None) -> float:
+    if weights is not None:
+        order = np.argsort(scores, kind="stable")
+        total = np.cumsum(np.asarray(weights)[order])
+        rank = int(np.searchsorted(total, _rank(total[-1], coverage))) + 1
+    else:
+        rank = int(_rank(len(scores), coverage))
     return float(np.inf) if rank > len(scores) else float(np.partition(scores, rank - 1)[rank - 1])
 
 

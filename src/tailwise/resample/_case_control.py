@@ -108,9 +108,12 @@ class CaseControlClassifier(WrappedClassifier):
         return self
 
     def _limit(self, X: Any, n_classes: int) -> int:
-        if self.max_rows != "auto":
-            return int(self.max_rows)
-        return max(20_000, n_classes, _bytes(X) // (_BOOSTING_BYTES * n_classes))
+        return affordable_rows(X, n_classes) if self.max_rows == "auto" else int(self.max_rows)
+
+
+def affordable_rows(X: Any, n_classes: int) -> int:
+    """Return for how many rows 16 bytes a class take no more memory than the data, and at least 20,000."""
+    return max(20_000, n_classes, _bytes(X) // (_BOOSTING_BYTES * n_classes))
 
 
 def _bytes(X: Any) -> int:
