@@ -177,7 +177,7 @@ def test_a_sample_of_the_held_out_examples_leaves_scores_and_probabilities_in_pl
     predicted = chains.predict(scores)
     expected = whole.score(labels, predicted, None, task.class_counts)
     assert sample.score(labels[rows], predicted[rows], None, task.class_counts) == pytest.approx(expected, abs=0.005)
-    assert whole.score(labels[rows], predicted[rows], None, task.class_counts) < expected - 0.05
+    assert whole.score(labels[rows], predicted[rows], None, task.class_counts) < expected - 0.03
 
 
 def test_the_winner_is_the_best() -> None:
