@@ -90,11 +90,11 @@ CASES = {
         L.SeesawLoss, oracles.softmax_loss(oracles.seesaw), partial(L.SeesawLoss, q=0), smooth=False, hard_only=True
     ),
     "EqualizationLoss": Case(
-        partial(L.EqualizationLoss, threshold=0.05), oracles.bce_sum(oracles.equalization_weight), shift=False
+        partial(L.EqualizationLoss, threshold=0.05), oracles.sigmoid_sum(oracles.equalization), shift=False
     ),
     "EqualizationLossV2": Case(
         without_counts_but_number,
-        oracles.bce_sum(lambda j, q, n: 1.0),
+        oracles.sigmoid_sum(lambda j, n: 1.0),
         shift=False,
     ),
     "InfluenceBalancedLoss": Case(WithFeatures, lambda z, q, n: oracles.influence(z, q, n, features(len(z)).numpy())),

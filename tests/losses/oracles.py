@@ -94,25 +94,23 @@ def seesaw(z, q, n, p=0.8, q_power=2.0, eps=1e-2):
     return adjusted
 
 
-def bce_sum(weight):
-    """Sigmoid cross-entropy summed over classes, each times ``weight(j, q, counts)``."""
+def sigmoid_sum(absent):
+    """Sigmoid cross-entropy summed over classes, each absent class times ``absent(j, counts)``."""
 
     def oracle(logits, rows, counts):
         losses = []
         for z, q in zip(logits, rows, strict=True):
             total = 0.0
             for j in range(len(z)):
-                nll = -(q[j] * log_sigmoid(z[j]) + (1 - q[j]) * log_sigmoid(-z[j]))
-                total += weight(j, q, counts) * nll
+                total -= q[j] * log_sigmoid(z[j]) + (1 - q[j]) * absent(j, counts) * log_sigmoid(-z[j])
             losses.append(total)
         return np.array(losses)
 
     return oracle
 
 
-def equalization_weight(j, q, n, threshold=0.05):
-    tail = 1 if n[j] / sum(n) < threshold else 0
-    return 1 - tail * (1 - q[j])
+def equalization(j, n, threshold=0.05):
+    return 0.0 if n[j] / sum(n) < threshold else 1.0
 
 
 def influence(logits, rows, counts, features, alpha=1000.0, eps=1e-3):

@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_leaves
 from tailwise import losses
 from tailwise.errors import TailwiseError
 from tailwise.losses import _mechanism
-from tailwise.losses._fused import AdjustedNLL, adjust
+from tailwise.losses._fused import AdjustedNLL, SigmoidNLL, adjust
 
 K = 6
 SETTINGS = {
@@ -122,6 +122,30 @@ def test_a_learned_scale_and_bias_get_their_gradient(large, monkeypatch):
     )
 
 
+def sigmoid_batch():
+    generator = torch.Generator().manual_seed(2)
+    q, r = (torch.rand(K, dtype=torch.float64, generator=generator) + 0.5 for _ in range(2))
+    logits = torch.randn(5, K, dtype=torch.float64, generator=generator, requires_grad=True)
+    return logits, torch.tensor([0, 5, 2, 1, 2]), q, r
+
+
+def test_weighted_sigmoids_are_torchs():
+    logits, targets, q, r = sigmoid_batch()
+    rows = F.one_hot(targets, K).double()
+    expected = F.binary_cross_entropy_with_logits(logits, rows, q * rows + r * (1 - rows), reduction="none").sum(1)
+    value = SigmoidNLL.apply(logits, targets, q, r)
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(torch.autograd.grad(value[1], logits), torch.autograd.grad(expected[1], logits))
+    assert torch.autograd.gradcheck(lambda z: SigmoidNLL.apply(z, targets, q, r), logits)
+    assert torch.autograd.gradgradcheck(lambda z: SigmoidNLL.apply(z, targets, q, r), logits)
+
+
+def test_a_sure_example_does_not_cancel():
+    logits = torch.tensor([[1e4, -20.0]], requires_grad=True)
+    value = SigmoidNLL.apply(logits, torch.tensor([0]), torch.ones(2), torch.ones(2))
+    torch.testing.assert_close(value, torch.tensor([20.0]).neg().exp(), rtol=1e-5, atol=0)
+
+
 class Allocations(TorchDispatchMode):
     """Counts the storages of at least ``size`` entries that operations make new."""
 
@@ -140,7 +164,13 @@ class Allocations(TorchDispatchMode):
 
 @pytest.mark.parametrize(
     ("build", "allowed"),
-    [(losses.BalancedSoftmaxLoss, 2), (losses.LogitAdjustedLoss, 2), (losses.VSLoss, 2), (losses.LDAMLoss, 2)],
+    [
+        (losses.BalancedSoftmaxLoss, 2),
+        (losses.LogitAdjustedLoss, 2),
+        (losses.VSLoss, 2),
+        (losses.LDAMLoss, 2),
+        (losses.EqualizationLoss, 2),
+    ],
 )
 def test_one_tensor_of_batch_by_classes_beside_the_gradient(build, allowed):
     n, k = 64, 1 << 15

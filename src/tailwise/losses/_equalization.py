@@ -11,13 +11,15 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from tailwise.counts import class_prior
-from tailwise.losses._fused import at_least_float32
+from tailwise.losses._fused import SigmoidNLL, at_least_float32
 from tailwise.losses._mechanism import (
     ClassificationLoss,
     adjusted_cross_entropy,
     as_rows,
     check_batch,
+    check_range,
     floored_counts,
+    is_hard,
     kept_examples,
     per_class,
     reduce,
@@ -129,8 +131,8 @@ class SeesawLoss(ClassificationLoss):
 class EqualizationLoss(ClassificationLoss):
     """Sigmoid cross-entropy that spares tail classes the examples of other classes.
 
-    ``-sum_j w_j log p^_j`` with ``p^_j = p_j`` for a class the example has and ``1 - p_j`` otherwise, and
-    ``w_j = 1 - T(f_j) (1 - y_j)``, where ``T(f)`` is 1 for classes whose share of the examples is below ``threshold``.
+    ``-sum_j y_j log p_j + (1 - T(f_j)) (1 - y_j) log(1 - p_j)``, where ``T(f)`` is 1 for classes whose share of the
+    examples is below ``threshold``.
 
     Parameters
     ----------
@@ -154,16 +156,14 @@ class EqualizationLoss(ClassificationLoss):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
         check_batch(logits, targets, self.spared, reduction=self.reduction)
-        logits = at_least_float32(logits)
-        rows = as_rows(targets, logits, self.ignore_index)
-        losses = F.binary_cross_entropy_with_logits(logits, rows, 1 - self.spared * (1 - rows), reduction="none").sum(1)
+        losses = sigmoid_nll(logits, targets, torch.ones_like(self.spared), 1 - self.spared, self.ignore_index)
         return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
 
 
 class EqualizationLossV2(ClassificationLoss):
     """Sigmoid cross-entropy that balances, class by class, the gradients from examples with and without it.
 
-    ``sum_j (q_j y_j + r_j (1 - y_j)) BCE_j`` with ``r_j = f(g_j)``, ``q_j = 1 + alpha (1 - f(g_j))``,
+    ``-sum_j q_j y_j log p_j + r_j (1 - y_j) log(1 - p_j)`` with ``r_j = f(g_j)``, ``q_j = 1 + alpha (1 - f(g_j))``,
     ``f(x) = 1 / (1 + e^(-gamma (x - mu)))`` and ``g_j`` the gradient summed so far over examples that have the class,
     over that of those that do not.
 
@@ -194,23 +194,43 @@ class EqualizationLossV2(ClassificationLoss):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
         check_batch(logits, targets, self.positive, reduction=self.reduction)
-        logits = at_least_float32(logits)
-        rows = as_rows(targets, logits, self.ignore_index)
-        kept = kept_examples(targets, logits, self.ignore_index)
         ratio = self.positive / self.negative.clamp_min(1e-10)
         turned_down = torch.sigmoid(self.gamma * (ratio - self.mu))
         turned_down = torch.where(self.negative + self.positive > 0, turned_down, 1.0)
-        weights = torch.lerp(turned_down, 1 + self.alpha * (1 - turned_down), rows)
-        losses = F.binary_cross_entropy_with_logits(logits, rows, weights, reduction="none").sum(1)
+        turned_up = 1 + self.alpha * (1 - turned_down)
+        losses = sigmoid_nll(logits, targets, turned_up, turned_down, self.ignore_index)
         if self.training:
-            self._collect(logits, rows, weights if kept is None else weights * kept[:, None])
-        return reduce(losses, self.reduction, kept)
+            self._collect(logits, targets, turned_up, turned_down)
+        return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
 
     @torch.no_grad()
-    def _collect(self, logits: Tensor, rows: Tensor, weights: Tensor) -> None:
-        gradient = (torch.sigmoid(logits) - rows).abs() * weights
-        sums = torch.stack([(gradient * rows).sum(0), (gradient * (1 - rows)).sum(0)]).to(self.positive.dtype)
+    def _collect(self, logits: Tensor, targets: Tensor, turned_up: Tensor, turned_down: Tensor) -> None:
+        p = torch.sigmoid(at_least_float32(logits))
+        if is_hard(targets):
+            kept = (targets != self.ignore_index).to(p.dtype)
+            index = targets.masked_fill(kept == 0, 0)
+            own = p.gather(1, index[:, None]).squeeze(1)
+            nothing = torch.zeros_like(p[0])
+            with_class = nothing.scatter_add(0, index, kept * (1 - own))
+            without_class = (kept @ p).sub_(nothing.scatter_add(0, index, kept * own)).clamp_(min=0)
+        else:
+            with_class, without_class = ((1 - p) * targets).sum(0), (p * (1 - targets)).sum(0)
+        sums = torch.stack([turned_up * with_class, turned_down * without_class]).to(self.positive.dtype)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(sums)
         self.positive += sums[0]
         self.negative += sums[1]
+
+
+def sigmoid_nll(logits: Tensor, targets: Tensor, positive: Tensor, negative: Tensor, ignore_index: int) -> Tensor:
+    """Return the (batch,) sums of ``-q_j y_j log p_j - r_j (1 - y_j) log(1 - p_j)`` for (n_classes,) ``q`` and ``r``."""
+    logits = at_least_float32(logits)
+    positive, negative = positive.to(logits.dtype), negative.to(logits.dtype)
+    if is_hard(targets) and not torch.compiler.is_compiling():
+        try:
+            return SigmoidNLL.apply(logits, targets.masked_fill(targets == ignore_index, 0), positive, negative)
+        except (IndexError, RuntimeError):  # torch met a code out of range: find out which
+            check_range(targets, logits.shape[1], ignore_index)
+            raise
+    rows = as_rows(targets, logits, ignore_index)
+    return (positive * rows * F.softplus(-logits) + negative * (1 - rows) * F.softplus(logits)).sum(1)

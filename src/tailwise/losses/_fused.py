@@ -1,4 +1,4 @@
-"""The cross-entropy of adjusted logits with half the memory traffic: worth it once logits are large."""
+"""Cross-entropies with the least memory traffic: softmax of adjusted logits, and one weighted sigmoid per class."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
 
 
 def adjust(
@@ -18,18 +19,22 @@ def adjust(
 ) -> Tensor:
     """Return ``scale * (logits - margin of the target) + bias`` in at least float32, as one new tensor at most."""
     logits = at_least_float32(logits)
-    fresh = logits if scale is None else logits * scale
-    if margin is not None:
-        margin = margin.to(logits.dtype) if scale is None else margin.to(logits.dtype) * scale
-        if targets.ndim == 1:
-            index = targets.masked_fill(targets == ignore_index, 0)
-            drop = -(margin[index] if margin.ndim == 1 else margin.gather(1, index[:, None])[:, 0])[:, None]
-            fresh = (fresh.scatter_add if fresh is logits else fresh.scatter_add_)(1, index[:, None], drop)
-        else:
-            fresh = fresh - margin * targets
-    if bias is not None:
-        fresh = fresh + bias if fresh is logits else fresh.add_(bias)
-    return fresh
+    if scale is None:
+        fresh = logits if bias is None else logits + bias
+    elif bias is None:
+        fresh = logits * scale
+    elif isinstance(scale, Tensor):
+        fresh = torch.addcmul(bias, logits, scale)
+    else:
+        fresh = torch.add(bias, logits, alpha=scale)
+    if margin is None:
+        return fresh
+    drop = (-margin if scale is None else margin * -scale).to(fresh.dtype)
+    if targets.ndim == 2:
+        return fresh + drop * targets
+    index = targets.clamp(0, logits.shape[1] - 1)  # a code out of range is ignored, or an error that comes later
+    drop = drop.index_select(0, index)[:, None] if drop.ndim == 1 else drop.gather(1, index[:, None])
+    return (fresh.scatter_add if fresh is logits else fresh.scatter_add_)(1, index[:, None], drop)
 
 
 def at_least_float32(logits: Tensor) -> Tensor:
@@ -88,3 +93,35 @@ class AdjustedNLL(torch.autograd.Function):
         if scale is not None:
             grad = grad.mul_(scale)
         return grad.to(logits.dtype), None, None, None, None, None
+
+
+class SigmoidNLL(torch.autograd.Function):
+    """``q_y softplus(-z_y) + sum_{j != y} r_j softplus(z_j)`` per example, where only the logits get a gradient.
+
+    The sum over the classes is a product with ``r``, and backward needs nothing but the logits: one new tensor for
+    forward and one for backward, where labels, weights and ``F.binary_cross_entropy_with_logits`` make four.
+    """
+
+    @staticmethod
+    def forward(logits: Tensor, targets: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        """Return the (batch,) losses for (batch,) codes and the (n_classes,) weights ``q`` and ``r``."""
+        index = targets[:, None]
+        own = F.softplus(-logits.gather(1, index)).squeeze(1)
+        # the target's place is emptied, as taking its share from the sum would cancel
+        return F.softplus(logits).scatter_(1, index, 0.0) @ negative + positive.index_select(0, targets) * own
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Keep the logits for backward."""
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Return ``r_j sigmoid(z_j)``, for the target ``-q_y sigmoid(-z_y)``, weighted by the incoming gradient."""
+        logits, targets, positive, negative = ctx.saved_tensors
+        index = targets[:, None]
+        own = torch.sigmoid(-logits.gather(1, index)) * -positive.index_select(0, targets)[:, None]
+        if torch.is_grad_enabled():  # a second derivative is wanted
+            pushes = (torch.sigmoid(logits) * negative).scatter(1, index, own)
+            return pushes * grad[:, None], None, None, None
+        return torch.sigmoid(logits).mul_(negative).scatter_(1, index, own).mul_(grad[:, None]), None, None, None
