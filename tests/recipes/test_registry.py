@@ -29,6 +29,8 @@ def test_learned_prior_is_a_prior_and_follows_the_classes(name):
     counts = COUNTS
     order = np.array([2, 0, 3, 1])
     prior = recipe(name).learned_prior(Task(counts))
+    if prior is None:
+        return  # calibration fits it; see tests/estimators
     assert prior.shape == counts.shape
     assert prior.sum() == pytest.approx(1)
     assert (prior > 0).all()
@@ -37,7 +39,9 @@ def test_learned_prior_is_a_prior_and_follows_the_classes(name):
 
 @pytest.mark.parametrize("name", list(recipes()))
 def test_learned_prior_is_uniform_when_the_classes_are_equal(name):
-    np.testing.assert_allclose(recipe(name).learned_prior(Task(np.full(5, 40))), 0.2, rtol=1e-12)
+    prior = recipe(name).learned_prior(Task(np.full(5, 40)))
+    if prior is not None:
+        np.testing.assert_allclose(prior, 0.2, rtol=1e-12)
 
 
 def test_learned_prior_of_the_weighted_recipes_is_what_weighting_leaves():

@@ -58,8 +58,7 @@ def test_trains_and_the_seed_decides(name: str) -> None:
     assert np.isfinite(logits).all()
     assert len(np.unique(logits.argmax(axis=1))) > 1
     prior = recipe(name).learned_prior(small_task(y))
-    assert prior.shape == (10,)
-    assert prior.sum() == pytest.approx(1)
+    assert prior is None or (prior.shape == (10,) and prior.sum() == pytest.approx(1))
     np.testing.assert_array_equal(predict(fit(name, x, y), new), logits)
     assert not np.array_equal(predict(fit(name, x, y, seed=1), new), logits)
     assert torch.equal(torch.get_rng_state(), state[0]), "the global generators are left alone"

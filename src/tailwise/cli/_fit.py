@@ -117,9 +117,9 @@ def main_job(
         classifier = TailClassifier(**options, baseline=True, work_dir=work, verbose=status.update).fit(train)
         status.update("measuring")
         model, baseline = classifier.model_, classifier.baseline_
+        plain = _evaluate(baseline, proof, baseline.answer(proof.inputs))
         answer = model.answer(proof.inputs)
         evaluation = _evaluate(model, proof, answer)
-        plain = _evaluate(baseline, proof, baseline.answer(proof.inputs))
         report = _report.content(model, found, proof, answer, evaluation, plain, notes)
         model.save(
             output,

@@ -44,6 +44,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     feature_names_in_, n_features_in_ : columns seen in training
     readings_ : how each is read
     notes_ : a line for whatever was left out or taken as missing
+    nominal_ : positions of the output columns whose numbers are codes of categories
 
     Raises
     ------
@@ -76,6 +77,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             self.coders_.append(self._coder(values, reading))
             notes += _notes(column, values, reading)
         self.notes_ = tuple(notes)
+        coders = [coder for coder in self.coders_ if coder for _ in coder.parts]
+        self.nominal_ = tuple(at for at, coder in enumerate(coders) if isinstance(coder, Ordinal))
         if not any(coder.parts for coder in self.coders_ if coder):
             raise TailwiseError("no column of the table has values to learn from.")
         return self

@@ -32,6 +32,7 @@ class Task:
     optimizer : builds the optimiser from parameters, at its peak learning rate
     augment : ``augment(inputs, targets, generator) -> (inputs, targets)`` on a batch, or None
     objective : what a decision is tuned for: a function of a confusion matrix (true × predicted) and the class counts
+    nominal : columns of the inputs whose numbers are codes of categories
     """
 
     class_counts: NDArray[np.int64]
@@ -41,6 +42,7 @@ class Task:
     optimizer: Callable[[Iterable[Any]], Optimizer] | None = None
     augment: Callable[..., tuple[Any, Any]] | None = None
     objective: Callable[[NDArray[Any], NDArray[np.int64]], float] | None = None
+    nominal: tuple[int, ...] = ()
 
     @property
     def n_classes(self) -> int:

@@ -36,7 +36,8 @@ def model_card(
     ``prior_corrected`` says whether training re-balanced the classes, so that probabilities were moved back to the
     training prior.
     """
-    corrected = not np.allclose(recipe.learned_prior(task), task.class_prior)
+    learned = recipe.learned_prior(task)
+    corrected = learned is None or not np.allclose(learned, task.class_prior)
     return {
         "recipe": recipe.name,
         "settings": asdict(recipe),  # type: ignore[call-overload]

@@ -68,10 +68,16 @@ def fit_chains(
     """Fit a recipe's post-hoc steps, the prior correction and the temperature on held-out scores.
 
     Training that re-balanced the classes left its own prior in the scores; the probabilities are moved back to the
-    prior of the training data, so that they stay honest.
+    prior of the training data, so that they stay honest. Where no formula says what that prior was, each class's
+    share is calibrated.
     """
-    shift = posthoc.prior_shift(recipe.learned_prior(task), task.class_prior)
-    probability = (shift, posthoc.fit_temperature(shift(scores), labels, objective.weights(labels)))
+    learned, weights = recipe.learned_prior(task), objective.weights(labels)
+    probability: tuple[posthoc.Step, ...]
+    if learned is None:
+        probability = (posthoc.fit_class_wise(scores, labels, weights),)
+    else:
+        shift = posthoc.prior_shift(learned, task.class_prior)
+        probability = (shift, posthoc.fit_temperature(shift(scores), labels, weights))
     return Chains(recipe.posthoc(task, scores, labels), probability, objective.cost)
 
 

@@ -254,7 +254,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         objective = as_objective(self.objective, data.n_classes, self.coverage)
         encoder, inputs = fit_encoder(data, kind, base)
         learner: EstimatorLearner | NetworkLearner
-        learner = EstimatorLearner(base) if kind == "estimator" else self._network_learner(inputs)
+        learner = self._network_learner(inputs) if kind == "network" else EstimatorLearner(base)
         cache = Cache(self.work_dir, {"options": self._identity(), "data": digest(labels, inputs)})
         seed = cache.once("seed", lambda: int(check_random_state(self.random_state).randint(2**31 - 1)))
         folds = self._folds(labels, data.kind, seed)
@@ -265,7 +265,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         n_fits = len({candidate.training for candidate in candidates}) * len(folds) + 2
         planned = inputs, labels, n_fits, seconds(self.time_budget), seed, cache
         if isinstance(learner, EstimatorLearner):
-            learner = EstimatorLearner(in_time(base, *planned))
+            learner = EstimatorLearner(in_time(base, *planned), getattr(encoder, "nominal_", ()))
         else:
             learner = epochs_in_time(learner, *planned)
         return Training(

@@ -42,14 +42,21 @@ class FittedEstimator:
 
 @dataclass(frozen=True)
 class EstimatorLearner:
-    """Trains any scikit-learn classifier by recipes that write ``estimator``."""
+    """Trains any scikit-learn classifier by recipes that write ``estimator``.
+
+    Attributes
+    ----------
+    base : the classifier
+    nominal : columns of its inputs whose numbers are codes of categories
+    """
 
     base: BaseEstimator
+    nominal: tuple[int, ...] = ()
     kind = "estimator"
 
     def task(self, class_counts: NDArray[np.int64], objective: Any) -> Task:
         """Return what a recipe may know."""
-        return Task(class_counts, objective=objective)
+        return Task(class_counts, objective=objective, nominal=self.nominal)
 
     def fit(
         self, recipe: Recipe, task: Task, inputs: Any, labels: NDArray[np.int64], seed: int, folder: Path | None = None

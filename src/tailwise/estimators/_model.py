@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,8 @@ from tailwise.counts import class_prior
 from tailwise.errors import TailwiseError
 from tailwise.estimators._chains import Chains
 from tailwise.estimators._learners import FittedEstimator, FittedNetwork
+
+_BLOCK = 1 << 21  # scores that are worked on at once
 
 Prior = Literal["train", "uniform", "estimate"] | ArrayLike
 
@@ -51,7 +53,16 @@ class Model:
 
     def scores(self, inputs: Any) -> NDArray[np.float32]:
         """Return the learner's (n, n_classes) scores."""
-        return self.learner.scores(self.encoder.transform(inputs))
+        n, step = inputs.shape[0] if hasattr(inputs, "shape") else len(inputs), self._block
+        parts = [
+            self.learner.scores(self.encoder.transform(inputs[at : at + step])) for at in range(0, max(n, 1), step)
+        ]
+        return np.concatenate(parts)
+
+    @property
+    def _block(self) -> int:
+        """How many examples are answered at once, so that work on their scores takes little memory."""
+        return max(1024, _BLOCK // self.n_classes)
 
     def predict_proba(self, inputs: Any, prior: Prior = "train") -> NDArray[np.float64]:
         """Return (n, n_classes) probabilities under a class prior; see :meth:`answer`."""
@@ -81,13 +92,21 @@ class Model:
             If the inputs do not fit the training data's columns, or the prior is not one.
         """
         scores = self.scores(inputs)
-        proba = self.chains.predict_proba(scores)
-        sets = self.sets(proba)
+        answer = self._answer(scores, self.chains)
         if isinstance(prior, str) and prior == "train":
-            return Answer(self.chains.predict(scores), proba, sets)
+            return answer
         source = class_prior(self.class_counts)
-        shifted = self.chains.under(posthoc.prior_shift(source, self._prior(prior, proba, source)))
-        return Answer(shifted.predict(scores), shifted.predict_proba(scores), sets)
+        shifted = self.chains.under(posthoc.prior_shift(source, self._prior(prior, answer.proba, source)))
+        return replace(self._answer(scores, shifted), sets=answer.sets)
+
+    def _answer(self, scores: NDArray[np.float32], chains: Chains) -> Answer:
+        answer = Answer(np.empty(len(scores), np.int64), np.empty(scores.shape), np.empty(scores.shape, bool))
+        for start in range(0, len(scores), self._block):
+            at = slice(start, start + self._block)
+            answer.codes[at] = chains.predict(scores[at])
+            answer.proba[at] = chains.predict_proba(scores[at])
+            answer.sets[at] = self.sets(answer.proba[at])
+        return answer
 
     def estimate_prior(self, batches: Iterable[Any], most: int = 100_000) -> NDArray[np.float64]:
         """Return the class prior of unlabelled data, by expectation maximisation (Saerens et al. 2002).

@@ -43,7 +43,9 @@ def fit_temperature(scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLi
     return Step.of(f"temperature {1 / scale:.3g}", np.zeros(z.shape[1]), scale)
 
 
-def fit_class_wise(scores: ArrayLike, labels: ArrayLike, *, strength: float = 10.0) -> Step:
+def fit_class_wise(
+    scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLike | None = None, *, strength: float = 10.0
+) -> Step:
     """Return the step of a temperature and one bias per class under which held-out labels are likeliest.
 
     A bias is held to zero as firmly as ``strength`` further examples would, so that a class with a handful of held-out
@@ -51,7 +53,7 @@ def fit_class_wise(scores: ArrayLike, labels: ArrayLike, *, strength: float = 10
 
     Parameters
     ----------
-    scores, labels : as for :func:`fit_temperature`
+    scores, labels, sample_weight : as for :func:`fit_temperature`
     strength : of the Gaussian prior on the biases: ``strength / 2 * bias**2`` is added to the total loss
 
     Source: vector scaling, Guo et al., ICML 2017, section 4.2, with one common scale and the off-diagonal and intercept
@@ -59,16 +61,17 @@ def fit_class_wise(scores: ArrayLike, labels: ArrayLike, *, strength: float = 10
     """
     z, y = _checked(scores, labels)
     n, k = z.shape
-    rows, counts = np.arange(n), np.bincount(y, minlength=k)
+    rows, w = np.arange(n), np.ones(n) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    counts, total = np.bincount(y, w, minlength=k), w.sum()
 
     def loss(parameters: NDArray[Any]) -> tuple[float, NDArray[Any]]:
         scale, bias = np.exp(parameters[0]), parameters[1:]
         log_p = log_softmax(z * scale + bias)
-        p = np.exp(log_p)
+        p = w[:, None] * np.exp(log_p)
         by_class = p.sum(axis=0) - counts
-        by_scale = scale * ((p * z).sum() - z[rows, y].sum())
-        value = -log_p[rows, y].sum() + strength / 2 * (bias**2).sum()
-        return value / n, np.concatenate([[by_scale], by_class + strength * bias]) / n
+        by_scale = scale * ((p * z).sum() - w @ z[rows, y])
+        value = -(w @ log_p[rows, y]) + strength / 2 * (bias**2).sum()
+        return value / total, np.concatenate([[by_scale], by_class + strength * bias]) / total
 
     start = np.zeros(k + 1)
     fitted = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-_LOG_RANGE, _LOG_RANGE)] + [(None, None)] * k)

@@ -58,8 +58,11 @@ class Recipe:
         """Return the scikit-learn classifier that trains ``base`` in this recipe's way."""
         raise TailwiseError(f"recipe {self.name!r} needs a network, not a scikit-learn estimator.")
 
-    def learned_prior(self, task: Task) -> NDArray[np.float64]:
-        """Return the class prior that the scores assume: the training prior, unless training re-balanced it."""
+    def learned_prior(self, task: Task) -> NDArray[np.float64] | None:
+        """Return the class prior that the scores assume: the training prior, unless training re-balanced it.
+
+        None says that no formula gives it; calibration then fits a bias for each class on held-out scores.
+        """
         return task.class_prior
 
     def posthoc(self, task: Task, scores: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[Step, ...]:

@@ -24,12 +24,14 @@ def _representation(share: float = 1.0) -> Stage:
     return Stage("representation", share=share, loss=losses.CrossEntropyLoss())
 
 
-def _balanced_classifier(share: float, prepare: Callable[..., None]) -> Stage:
+def balanced_classifier(
+    share: float, prepare: Callable[..., None] | None = None, loss: Callable[..., Any] | None = None
+) -> Stage:
     """Return the second stage of cRT and LWS: what ``prepare`` put in the head learns from class-balanced batches."""
     return Stage(
         "classifier",
         share=share,
-        loss=losses.CrossEntropyLoss(),
+        loss=loss or losses.CrossEntropyLoss(),
         sampler=samplers.ClassBalancedSampler,
         prepare=prepare,
         parameters=lambda network: network.head.parameters(),
@@ -54,7 +56,7 @@ class ClassifierRetraining(Recipe):
             network.head.reset_parameters()
 
         yield _representation(1 - self.retrain)
-        yield _balanced_classifier(self.retrain, new_classifier)
+        yield balanced_classifier(self.retrain, new_classifier)
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
         """Return the uniform prior of class-balanced batches."""
@@ -77,7 +79,7 @@ class LearnableWeightScaling(Recipe):
             network.head = ScaledLinear(network.head)
 
         yield _representation(1 - self.retrain)
-        yield _balanced_classifier(self.retrain, learnable_scales)
+        yield balanced_classifier(self.retrain, learnable_scales)
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
         """Return the uniform prior of class-balanced batches."""

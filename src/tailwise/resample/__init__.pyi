@@ -1,3 +1,4 @@
+from ._base import Resampler as Resampler
 from ._boosting import RUSBoostClassifier as RUSBoostClassifier
 from ._borrowed import SVMSMOTE as SVMSMOTE
 from ._borrowed import ClusterCentroids as ClusterCentroids
@@ -19,6 +20,7 @@ from ._nominal import SMOTENC as SMOTENC
 from ._random import GaussianOverSampler as GaussianOverSampler
 from ._random import RandomOverSampler as RandomOverSampler
 from ._random import RandomUnderSampler as RandomUnderSampler
+from ._resampled import ResampledClassifier as ResampledClassifier
 from ._smote import ADASYN as ADASYN
 from ._smote import SMOTE as SMOTE
 from ._smote import BorderlineSMOTE as BorderlineSMOTE

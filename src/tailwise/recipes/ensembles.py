@@ -1,0 +1,83 @@
+"""Ensembles of classifiers, each on a part of the table in which the classes are even."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise import resample
+from tailwise.engine.stage import Task
+from tailwise.recipes._base import Recipe, register
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+
+@dataclass(frozen=True)
+class _Ensemble(Recipe):
+    n_estimators: int = 10
+
+    def _per_class(self, task: Task) -> int:
+        """Return the median class count: with the smallest one, as in two classes, a long tail leaves a bag too little.
+
+        Classes that have fewer are drawn with replacement.
+        """
+        return int(np.median(task.class_counts[task.class_counts > 0]))
+
+    def learned_prior(self, task: Task) -> NDArray[np.float64] | None:
+        """Return the uniform prior of the bags."""
+        return np.full(task.n_classes, 1 / task.n_classes)
+
+
+@register("balanced-bagging", paper="Chen, Liaw and Breiman, 2004; Wallace et al., ICDM 2011")
+@dataclass(frozen=True)
+class BalancedBagging(_Ensemble):
+    """Average classifiers that are trained on bags with as many rows of every class."""
+
+    def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
+        """Fit one clone of the base a bag."""
+        return resample.BalancedBaggingClassifier(base, self.n_estimators, self._per_class(task))
+
+
+@register("easy-ensemble", paper="Liu, Wu and Zhou, IEEE SMC-B 2009")
+@dataclass(frozen=True)
+class EasyEnsemble(_Ensemble):
+    """Average AdaBoosts that are trained on bags with as many rows of every class."""
+
+    n_boosts: int = 4
+
+    def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
+        """Boost clones of the base in each bag."""
+        return resample.EasyEnsembleClassifier(base, self.n_estimators, self._per_class(task), n_boosts=self.n_boosts)
+
+    def learned_prior(self, task: Task) -> None:
+        """Return None: boosting's probabilities are rough."""
+
+
+@register("rusboost", paper="Seiffert et al., IEEE SMC-A 2010")
+@dataclass(frozen=True)
+class RUSBoost(_Ensemble):
+    """Boost on a new sample with as many rows of every class in each round."""
+
+    def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
+        """Fit one clone of the base a round."""
+        return resample.RUSBoostClassifier(base, self.n_estimators, per_class=self._per_class(task))
+
+    def learned_prior(self, task: Task) -> None:
+        """Return None: votes are no probabilities."""
+
+
+@register("self-paced-ensemble", paper="Liu et al., ICDE 2020, arXiv:1909.03500")
+@dataclass(frozen=True)
+class SelfPacedEnsemble(_Ensemble):
+    """Train one classifier after the other on the rows from which the ones before have most to learn."""
+
+    def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
+        """Fit one clone of the base a bag."""
+        return resample.SelfPacedEnsembleClassifier(base, self.n_estimators, per_class=self._per_class(task))
+
+    def learned_prior(self, task: Task) -> None:
+        """Return None: which rows of a class are drawn depends on how hard they are."""

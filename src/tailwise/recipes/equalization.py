@@ -1,0 +1,42 @@
+"""Losses that protect rare classes from the pushes of frequent ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tailwise import losses
+from tailwise.engine.stage import Stage, Task
+from tailwise.recipes._base import Recipe, register
+
+
+@dataclass(frozen=True)
+class _Protecting(Recipe):
+    def learned_prior(self, task: Task) -> None:
+        """Return None: how much of the training prior is left in the logits depends on the training."""
+
+
+@register("softmax-equalization", paper="Tan et al., CVPR 2020, arXiv:2003.05176")
+@dataclass(frozen=True)
+class SoftmaxEqualization(_Protecting):
+    """Leave rare classes out of the softmax of other classes' examples, at random."""
+
+    threshold: float = 3e-3
+    gamma: float = 0.9
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything with the loss."""
+        yield Stage("learn", loss=losses.SoftmaxEqualizationLoss(task.class_counts, self.threshold, self.gamma))
+
+
+@register("seesaw", paper="Wang et al., CVPR 2021, arXiv:2008.10032")
+@dataclass(frozen=True)
+class Seesaw(_Protecting):
+    """Turn down the push of frequent classes on rare ones, unless the rare one takes the example wrongly."""
+
+    p: float = 0.8
+    q: float = 2.0
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything with the loss."""
+        yield Stage("learn", loss=losses.SeesawLoss(task.class_counts, self.p, self.q))

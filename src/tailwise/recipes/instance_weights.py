@@ -1,0 +1,84 @@
+"""Weights for examples rather than for classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from tailwise import losses
+from tailwise.engine.stage import Stage, Task
+from tailwise.recipes._base import Recipe, register
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tailwise.nn import Network
+
+
+@register("loss-reweighting", paper="Sow et al., ICLR 2025, arXiv:2502.06733")
+@dataclass(frozen=True)
+class LossReweighting(Recipe):
+    """Weight the examples of a batch by their losses, after a plain beginning."""
+
+    strategy: Literal["linear", "quadratic", "extremes"] = "linear"
+    temperature: float = 1.0
+    warm_up: float = 0.2  # share of the epochs before the weights begin
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train plainly, then with weights."""
+        weighted = losses.InstanceWeightedLoss(self.strategy, self.temperature)
+        yield Stage("warm up", share=self.warm_up, loss=losses.CrossEntropyLoss())
+        yield Stage("re-weight", share=1 - self.warm_up, loss=weighted)
+
+    def learned_prior(self, task: Task) -> None:
+        """Return None: the weights move the prior by no formula."""
+
+
+@register("dft", paper="Wu et al., 2025, arXiv:2508.05629")
+@dataclass(frozen=True)
+class DynamicFineTuning(Recipe):
+    """Weight each example by the probability of its label, so that improbable labels pull less.
+
+    Made for fine-tuning, where labels are generated texts. Deviates: it follows plain training from scratch.
+    """
+
+    warm_up: float = 0.5  # share of the epochs before the weights begin
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train plainly, then with weights."""
+        yield Stage("warm up", share=self.warm_up, loss=losses.CrossEntropyLoss())
+        yield Stage("fine-tune", share=1 - self.warm_up, loss=losses.DFTLoss(anchor=0.0))
+
+    def learned_prior(self, task: Task) -> None:
+        """Return None: the weights move the prior by no formula."""
+
+
+@register("influence-balanced", paper="Park et al., ICCV 2021, arXiv:2110.02444")
+@dataclass(frozen=True)
+class InfluenceBalanced(Recipe):
+    """Train plainly, then weight each example by one over its influence on the decision boundary."""
+
+    alpha: float = 1000.0
+    warm_up: float = 0.5  # share of the epochs before the weights begin (100 of 200 in the paper)
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train plainly, then with weights that follow from the features that the head is given."""
+        given: dict[str, Any] = {}
+        balanced = losses.InfluenceBalancedLoss(task.class_counts, alpha=self.alpha)
+
+        def watch(network: Network, features: object) -> None:
+            given["hook"] = network.head.register_forward_pre_hook(lambda head, args: given.update(features=args[0]))
+
+        def loss(logits: Tensor, targets: Tensor) -> Tensor:
+            return balanced(logits, targets, given["features"])
+
+        def forget(network: Network, features: object) -> None:
+            given["hook"].remove()
+
+        yield Stage("warm up", share=self.warm_up, loss=losses.CrossEntropyLoss())
+        yield Stage("balance", share=1 - self.warm_up, loss=loss, prepare=watch)
+        yield Stage("done", share=0, prepare=forget)
+
+    def learned_prior(self, task: Task) -> None:
+        """Return None: the weights move the prior by no formula."""

@@ -1,0 +1,30 @@
+"""Label distribution disentangling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise import losses
+from tailwise.engine.stage import Stage, Task
+from tailwise.recipes._base import Recipe, register
+
+
+@register("lade", paper="Hong et al., CVPR 2021, arXiv:2012.00321")
+@dataclass(frozen=True)
+class LADE(Recipe):
+    """Balanced softmax, with a term that frees the logits of the training prior."""
+
+    alpha: float = 0.1
+    lam: float = 0.1
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything with the loss."""
+        yield Stage("learn", loss=losses.LADELoss(task.class_counts, alpha=self.alpha, lam=self.lam))
+
+    def learned_prior(self, task: Task) -> NDArray[np.float64]:
+        """Return the uniform prior."""
+        return np.full(task.n_classes, 1 / task.n_classes)

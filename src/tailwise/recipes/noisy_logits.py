@@ -1,0 +1,58 @@
+"""Noise on the logits, more of it for rarer classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tailwise import losses
+from tailwise.engine.stage import Stage, Task
+from tailwise.recipes._base import Recipe, register
+from tailwise.recipes.decoupled import balanced_classifier
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@register("gcl", paper="Li et al., CVPR 2022, arXiv:2305.11733")
+@dataclass(frozen=True)
+class GaussianClouds(Recipe):
+    """Lower the cosines of rarer classes by more noise while training, then balance the classifier.
+
+    Deviates: the classifier goes on from where it is, on class-balanced batches; the paper trains a new one on batches
+    drawn by effective numbers, for which a tenth of a short training does not suffice.
+    """
+
+    scale: float = 30.0
+    retrain: float = 0.1
+
+    def network(self, task: Task) -> nn.Module:
+        """Build the backbone under a cosine classifier."""
+        from tailwise.nn import Network, NormedLinear
+
+        backbone = task.build_backbone()
+        return Network(backbone, NormedLinear(backbone.out_features, task.n_classes))
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train with noisy cosines, then the classifier with plain ones on class-balanced batches."""
+        yield Stage("learn", share=1 - self.retrain, loss=losses.GCLLoss(task.class_counts, scale=self.scale))
+        yield balanced_classifier(self.retrain, loss=losses.NormalisedSoftmaxLoss(1 / self.scale))
+
+    def learned_prior(self, task: Task) -> None:
+        """Return None: margins and noise move the prior by no formula."""
+
+
+@register("blv", paper="Wang et al., CVPR 2023, arXiv:2306.02061")
+@dataclass(frozen=True)
+class BalancingLogitVariation(Recipe):
+    """Vary every logit at random while training, that of a rarer class more."""
+
+    sigma: float = 4.0
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything with the noisy loss."""
+        yield Stage("learn", loss=losses.BLVLoss(task.class_counts, self.sigma))
+
+    def learned_prior(self, task: Task) -> None:
+        """Return None: noise moves the prior by no formula."""

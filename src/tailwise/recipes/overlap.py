@@ -1,0 +1,41 @@
+"""Overlap losses, in which the easy examples of frequent classes count little."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tailwise import losses
+from tailwise.engine.stage import Stage, Task
+from tailwise.recipes._base import Recipe, register
+
+
+@dataclass(frozen=True)
+class _Overlap(Recipe):
+    def learned_prior(self, task: Task) -> None:
+        """Return None: the loss asks for no probabilities."""
+
+
+@register("dice", paper="Li et al., ACL 2020, arXiv:1911.02855")
+@dataclass(frozen=True)
+class Dice(_Overlap):
+    """Dice loss, with examples turned down that are already classified well."""
+
+    alpha: float = 0.6
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything with the loss."""
+        yield Stage("learn", loss=losses.DiceLoss(self.alpha))
+
+
+@register("tversky", paper="Salehi et al., MLMI 2017, arXiv:1706.05721; as a loss in Li et al., ACL 2020")
+@dataclass(frozen=True)
+class Tversky(_Overlap):
+    """Dice loss with prices of its own for false positives and false negatives."""
+
+    alpha: float = 0.5
+    beta: float = 0.5
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything with the loss."""
+        yield Stage("learn", loss=losses.TverskyLoss(self.alpha, self.beta))

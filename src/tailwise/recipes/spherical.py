@@ -1,0 +1,67 @@
+"""Losses on cosines or on standardised logits, in which no class gains by the length of its vector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tailwise import losses
+from tailwise.engine.stage import Stage, Task
+from tailwise.recipes._base import Recipe, register
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class _Cosine(Recipe):
+    temperature: float = 0.05
+
+    def network(self, task: Task) -> nn.Module:
+        """Build the backbone under a cosine classifier."""
+        from tailwise.nn import Network, NormedLinear
+
+        backbone = task.build_backbone()
+        return Network(backbone, NormedLinear(backbone.out_features, task.n_classes))
+
+
+@register("normalised-softmax", paper="Wang et al., ACM Multimedia 2017, arXiv:1704.06369")
+@dataclass(frozen=True)
+class NormalisedSoftmax(_Cosine):
+    """Softmax of cosines between features and class vectors."""
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything with the loss."""
+        yield Stage("learn", loss=losses.NormalisedSoftmaxLoss(self.temperature))
+
+
+@register("t-similarity", paper="Kobayashi, CVPR 2021: t-vMF similarity")
+@dataclass(frozen=True)
+class TSimilarity(_Cosine):
+    """Softmax of heavy-tailed similarities between features and class vectors."""
+
+    kappa: float = 16.0
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything with the loss."""
+        yield Stage("learn", loss=losses.TSimilarityLoss(self.kappa, self.temperature))
+
+    def learned_prior(self, task: Task) -> None:
+        """Return None: the cosines, which decide alike, are no log-probabilities."""
+
+
+@register("z-loss", paper="de Brébisson and Vincent, 2016, arXiv:1604.08859")
+@dataclass(frozen=True)
+class ZLoss(Recipe):
+    """Standardise each example's logits, and ask how far the true one stands out."""
+
+    a: float = 1.0
+    b: float = 3.0
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything with the loss."""
+        yield Stage("learn", loss=losses.ZLoss(self.a, self.b))
+
+    def learned_prior(self, task: Task) -> None:
+        """Return None: the loss asks for no probabilities."""

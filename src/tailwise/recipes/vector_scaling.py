@@ -1,0 +1,41 @@
+"""Class-dependent temperatures, alone and with additive adjustment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tailwise import losses
+from tailwise.engine.stage import Stage, Task
+from tailwise.recipes._base import Recipe, register
+
+
+@register("cdt", paper="Ye et al., 2020, arXiv:2001.01385")
+@dataclass(frozen=True)
+class ClassDependentTemperatures(Recipe):
+    """Divide the logits of rarer classes by more while training, so that their features must separate further."""
+
+    gamma: float = 0.3
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything with the loss."""
+        yield Stage("learn", loss=losses.CDTLoss(task.class_counts, gamma=self.gamma))
+
+    def learned_prior(self, task: Task) -> None:
+        """Return None: a class's temperature is no shift of its prior."""
+
+
+@register("vs", paper="Kini et al., NeurIPS 2021, arXiv:2103.01550")
+@dataclass(frozen=True)
+class VectorScaling(Recipe):
+    """Temperatures for each class and logit adjustment together, in the loss."""
+
+    gamma: float = 0.15
+    tau: float = 1.0
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything with the loss."""
+        yield Stage("learn", loss=losses.VSLoss(task.class_counts, gamma=self.gamma, tau=self.tau))
+
+    def learned_prior(self, task: Task) -> None:
+        """Return None: a class's temperature is no shift of its prior."""
