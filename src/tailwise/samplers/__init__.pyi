@@ -1,7 +1,16 @@
 from ._balanced import ClassBalancedSampler as ClassBalancedSampler
 from ._balanced import ClassSampler as ClassSampler
 from ._balanced import PowerSampler as PowerSampler
-from ._balanced import ProgressivelyBalancedSampler as ProgressivelyBalancedSampler
+from ._balanced import ReversedSampler as ReversedSampler
 from ._balanced import SquareRootSampler as SquareRootSampler
+from ._batches import ClassBatchSampler as ClassBatchSampler
 from ._epochs import EpochSampler as EpochSampler
 from ._epochs import ShuffleSampler as ShuffleSampler
+from ._frequency import FrequencySubsampler as FrequencySubsampler
+from ._frequency import RepeatFactorSampler as RepeatFactorSampler
+from ._mixture import MixtureSampler as MixtureSampler
+from ._scheduled import CooldownSampler as CooldownSampler
+from ._scheduled import LateUpsamplingSampler as LateUpsamplingSampler
+from ._scheduled import ProgressivelyBalancedSampler as ProgressivelyBalancedSampler
+from ._weighted import HardAwareSampler as HardAwareSampler
+from ._weighted import WeightedSampler as WeightedSampler

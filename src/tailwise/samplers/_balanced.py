@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tailwise.counts import class_counts, class_prior
 from tailwise.errors import TailwiseError
-from tailwise.samplers._epochs import EpochSampler
+from tailwise.samplers._epochs import EpochSampler, systematic
+from tailwise.samplers._permute import permute
 
 
 class ClassSampler(EpochSampler):
@@ -21,36 +21,46 @@ class ClassSampler(EpochSampler):
 
     Parameters
     ----------
-    labels, num_replicas, rank, seed : see :class:`EpochSampler`
+    labels, class_counts, num_replicas, rank, seed : see :class:`EpochSampler`
     size : length of an epoch over all processes; by default the number of examples
+
+    Notes
+    -----
+    Beyond the labels it keeps one index for each example in the smallest type that holds it (four bytes for up to four
+    thousand million), and nothing where only class counts are given.
     """
 
-    def __init__(self, labels: ArrayLike, *, size: int | None = None, **processes: Any) -> None:
-        super().__init__(labels, **processes)
+    def __init__(self, labels: ArrayLike | None = None, *, size: int | None = None, **options: Any) -> None:
+        super().__init__(labels, **options)
         if size is not None and size < 1:
             raise TailwiseError(f"an epoch must show at least one example; got size {size}.")
-        self._size = self.labels.size if size is None else size
-        self.class_counts = class_counts(self.labels)
-        self._by_class = np.argsort(self.labels, kind="stable")
-        self._start = np.cumsum(self.class_counts) - self.class_counts
+        self._size = size
+        self._by_class = None if self.labels is None else by_class(self.labels, self.class_counts)
+        self._plan: tuple[int, NDArray[np.int64]] | None = None
 
     def shares(self, epoch: int) -> NDArray[np.float64]:
         """Return each class's share of an epoch, (n_classes,), zero for a class without examples."""
-        return class_prior(self.class_counts)
+        return self.class_counts / self.class_counts.sum()
 
     def size(self) -> int:
-        """Return how many indices an epoch has, for all processes together."""
-        return self._size
+        """Return how many places an epoch has, for all processes together."""
+        return self.n_examples if self._size is None else self._size
 
-    def draw(self, epoch: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Return the whole epoch's indices."""
-        shown = _systematic(self.shares(epoch) * self._size, rng)
-        parts = []
-        for c in np.flatnonzero(shown):
-            own = self._by_class[self._start[c] : self._start[c] + self.class_counts[c]]
-            rounds, rest = divmod(int(shown[c]), own.size)
-            parts += [np.tile(own, rounds), rng.choice(own, rest, replace=False)]
-        return rng.permutation(np.concatenate(parts))
+    def pick(self, epoch: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the indices that an epoch shows at the places: a permutation of the classes' turns."""
+        if self._plan is None or self._plan[0] != epoch:
+            rng = np.random.default_rng([self.seed, epoch])
+            self._plan = epoch, np.cumsum(systematic(self.shares(epoch), self.size(), rng))
+        ends = self._plan[1]
+        turns = permute(places, self.size(), self.seed, epoch)
+        codes = np.searchsorted(ends, turns, side="right")
+        turns -= np.concatenate([[0], ends])[codes]
+        own = self.class_counts[codes]
+        rounds, turns = np.divmod(turns, own)
+        streams = 1 + codes + self.class_counts.size * rounds
+        start = (np.cumsum(self.class_counts) - self.class_counts)[codes]
+        chosen = start + permute(turns, own, self.seed, epoch, stream=streams)
+        return chosen if self._by_class is None else self._by_class[chosen].astype(np.int64)
 
     def class_distribution(self) -> NDArray[np.float64]:
         """Return the share of each class in what the current epoch shows on average, (n_classes,)."""
@@ -60,13 +70,15 @@ class ClassSampler(EpochSampler):
 class PowerSampler(ClassSampler):
     """Shows classes in proportion to a power of their counts: 1 is shuffling, 0 class-balanced, 1/2 square-root.
 
-    A temperature T is the power 1/T.
+    A temperature T is the power 1/T. The power 3/4 of word counts is word2vec's distribution of negative examples
+    (Mikolov et al., Distributed Representations of Words and Phrases and their Compositionality, NeurIPS 2013,
+    section 2.2): ``PowerSampler(class_counts=counts, power=0.75)``.
 
     Source: Mahajan et al., Exploring the Limits of Weakly Supervised Pretraining, ECCV 2018 (1/2); Kang et al.,
     Decoupling Representation and Classifier, ICLR 2020, equation 1 (any).
     """
 
-    def __init__(self, labels: ArrayLike, power: float = 1.0, **options: Any) -> None:
+    def __init__(self, labels: ArrayLike | None = None, power: float = 1.0, **options: Any) -> None:
         super().__init__(labels, **options)
         if not np.isfinite(power):
             raise TailwiseError(f"the power must be a finite number; got {power}.")
@@ -80,52 +92,67 @@ class PowerSampler(ClassSampler):
 class ClassBalancedSampler(PowerSampler):
     """Shows every class equally often."""
 
-    def __init__(self, labels: ArrayLike, **options: Any) -> None:
+    def __init__(self, labels: ArrayLike | None = None, **options: Any) -> None:
         super().__init__(labels, 0.0, **options)
 
 
 class SquareRootSampler(PowerSampler):
     """Shows classes in proportion to the square root of their counts."""
 
-    def __init__(self, labels: ArrayLike, **options: Any) -> None:
+    def __init__(self, labels: ArrayLike | None = None, **options: Any) -> None:
         super().__init__(labels, 0.5, **options)
 
 
-class ProgressivelyBalancedSampler(ClassSampler):
-    """Moves from shuffling in the first epoch to class-balanced sampling in the last, linearly.
+class ReversedSampler(PowerSampler):
+    """Shows classes in proportion to one over their counts, so that the rarest is shown most.
 
-    Parameters
-    ----------
-    epochs : number of epochs of the training
-
-    Source: Kang et al., Decoupling Representation and Classifier, ICLR 2020, equation 2.
+    Source: Zhou et al., BBN: Bilateral-Branch Network with Cumulative Learning for Long-Tailed Visual Recognition,
+    CVPR 2020, section 4.2: ``w_i = N_max / N_i`` over its sum.
     """
 
-    def __init__(self, labels: ArrayLike, epochs: int, **options: Any) -> None:
-        super().__init__(labels, **options)
-        if epochs < 1:
-            raise TailwiseError(f"epochs must be at least 1; got {epochs}.")
-        self.epochs = epochs
-
-    def shares(self, epoch: int) -> NDArray[np.float64]:
-        """Return ``(1 - t) * prior + t * balanced`` with t from 0 to 1."""
-        t = min(epoch / max(self.epochs - 1, 1), 1.0)
-        return (1 - t) * powered(self.class_counts, 1.0) + t * powered(self.class_counts, 0.0)
+    def __init__(self, labels: ArrayLike | None = None, **options: Any) -> None:
+        super().__init__(labels, -1.0, **options)
 
 
 def powered(counts: NDArray[Any], power: float) -> NDArray[np.float64]:
     """Return class counts to a power, over their sum; a class without examples has share 0."""
-    present = counts > 0
-    logs = power * np.log(np.where(present, counts, 1))
-    shares = np.where(present, np.exp(logs - logs[present].max()), 0.0)
+    return softmax(power * np.log(np.maximum(counts, 1)), counts > 0)
+
+
+def softmax(logits: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return exponentials over their sum, zero where a class is not present."""
+    shares = np.where(present, np.exp(logits - logits[present].max(), where=present, out=np.zeros(logits.size)), 0.0)
     return shares / shares.sum()
 
 
-def _systematic(expected: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Round expected counts up or down at random, each right on average, their (whole) sum kept."""
-    order = rng.permutation(expected.size)
-    ends = np.round(np.cumsum(expected[order]), 6)  # whole counts stay whole
-    cuts = np.minimum(np.floor(ends + rng.random()), ends[-1])
-    shown = np.empty(expected.size, dtype=np.int64)
-    shown[order] = np.diff(cuts, prepend=0)
-    return shown
+def check_shares(shares: ArrayLike, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return one share for each class, over their sum, if they are shares and each goes to a class with examples."""
+    values = np.asarray(shares, dtype=np.float64)
+    if values.shape != counts.shape:
+        raise TailwiseError(f"{counts.size} classes need as many shares; got shape {values.shape}.")
+    if not np.isfinite(values).all() or (values < 0).any() or not values.any():
+        raise TailwiseError("shares must be finite and not negative, and one above 0.")
+    empty = np.flatnonzero((values > 0) & (counts == 0))
+    if empty.size:
+        raise TailwiseError(f"class {empty[0]} has a share but no example.")
+    return values / values.sum()
+
+
+def by_class(labels: NDArray[Any], counts: NDArray[np.int64]) -> NDArray[Any]:
+    """Return the examples' indices in the order of their classes, and of the data inside a class, in a small type.
+
+    ``argsort`` would take eight bytes an index and as many again to work in; this counts, chunk by chunk.
+    """
+    order = np.empty(labels.size, dtype=np.min_scalar_type(labels.size - 1))
+    free = np.cumsum(counts) - counts  # where each class's next index goes
+    bits = 17
+    for begin in range(0, labels.size, 1 << bits):
+        chunk = labels[begin : begin + (1 << bits)].astype(np.int64)
+        keys = np.sort((chunk << bits) | np.arange(chunk.size))  # sorting numbers is fast, and theirs are unique
+        codes = keys >> bits
+        firsts = np.flatnonzero(np.diff(codes, prepend=-1))
+        lengths = np.diff(firsts, append=codes.size)
+        within = np.arange(codes.size) - np.repeat(firsts, lengths)
+        order[free[codes] + within] = begin + (keys & ((1 << bits) - 1))
+        free[codes[firsts]] += lengths
+    return order

@@ -1,4 +1,8 @@
-"""Epochs of indices: the same order on every process, of which each takes its share, and resumed exactly."""
+"""Epochs of indices: one order for all processes, of which each takes its share, and resumed exactly.
+
+An epoch is a function from places to indices. No order is stored, so that a sampler over any number of labels starts at
+once, every process computes only what it shows, and resuming anywhere costs nothing.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +14,32 @@ import torch.distributed as dist
 from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import Sampler
 
+from tailwise.counts import check_counts
+from tailwise.counts import class_counts as count_classes
 from tailwise.errors import TailwiseError
+from tailwise.samplers._permute import permute
 
 
-class EpochSampler(Sampler[int]):
-    """A sampler whose epochs are drawn whole, from the seed and the epoch's number alone.
+class EpochSampler(Sampler[Any]):
+    """A sampler whose epochs follow from the seed and the epoch's number alone.
 
-    Every process draws the same order and takes every ``num_replicas``-th index of it, so that no index is shown by two
-    processes unless the order repeats it. Shares have equal length; where the order does not divide evenly, its first
-    indices are shown once more.
+    All processes share one order, and each takes every ``num_replicas``-th index of it, so that no index is shown by
+    two processes unless the order repeats it. Shares have equal length; where the order does not divide evenly, its
+    first indices are shown once more.
+
+    A subclass writes :meth:`pick`, and :meth:`size` where an epoch is not as long as there are examples.
 
     Parameters
     ----------
-    labels : (n,) class codes, none negative
+    labels : (n,) class codes, none negative. They are kept, not copied
+    class_counts : (n_classes,) instead of labels, where the examples lie in the order of their classes
     num_replicas, rank : processes and this one's number; by default those of ``torch.distributed``, or one
-    seed : of every epoch's draw
+    seed : chooses every epoch's order; the same for all processes
+
+    Notes
+    -----
+    A ``DataLoader`` with workers asks for indices ahead of training. To resume at the last batch trained, load
+    ``{**state, "shown": batches * batch_size}`` with the batches this process trained in the epoch.
 
     Raises
     ------
@@ -32,70 +47,175 @@ class EpochSampler(Sampler[int]):
         If there are no labels, one is negative or not an integer, or the rank is not below the number of processes.
     """
 
+    _chunk = 2**14  # places computed at once
+
     def __init__(
-        self, labels: ArrayLike, *, num_replicas: int | None = None, rank: int | None = None, seed: int = 0
+        self,
+        labels: ArrayLike | None = None,
+        *,
+        class_counts: ArrayLike | None = None,
+        num_replicas: int | None = None,
+        rank: int | None = None,
+        seed: int = 0,
     ) -> None:
-        self.labels = np.asarray(labels)
-        if self.labels.ndim != 1 or not self.labels.size or self.labels.dtype.kind not in "iu":
-            got = f"{self.labels.dtype} {self.labels.shape}"
-            raise TailwiseError(f"a sampler needs a row of integer class codes; got {got}.")
-        if int(self.labels.min()) < 0:
-            raise TailwiseError("a negative label means none: leave unlabelled examples out before sampling.")
+        if (labels is None) == (class_counts is None):
+            raise TailwiseError("a sampler needs labels or class_counts, one of the two.")
+        self.labels = None if labels is None else _check_labels(labels)
+        self.class_counts = _count(self.labels) if self.labels is not None else _check_whole(class_counts)
         together = dist.is_available() and dist.is_initialized()
         self.num_replicas = num_replicas if num_replicas is not None else dist.get_world_size() if together else 1
         self.rank = rank if rank is not None else dist.get_rank() if together else 0
         if not 0 <= self.rank < self.num_replicas:
             raise TailwiseError(f"rank {self.rank} is not below the number of processes, {self.num_replicas}.")
+        if seed < 0:
+            raise TailwiseError(f"the seed must not be negative; got {seed}.")
         self.seed = seed
         self.epoch = 0
-        self._shown = 0
+        self._start = 0
+        self._spans = [
+            [0, 0, 0]
+        ]  # epoch, first and last place of this process's share that were shown, and not counted
+        self._seen = np.zeros(self.class_counts.size, dtype=np.int64)  # what was counted
 
-    def draw(self, epoch: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Return the whole epoch's indices, for all processes together."""
-        raise TailwiseError(f"{type(self).__name__} does not say what an epoch shows: write draw(epoch, rng).")
+    @property
+    def n_examples(self) -> int:
+        """Number of examples sampled from."""
+        return int(self.class_counts.sum())
 
     def size(self) -> int:
-        """Return how many indices an epoch has, for all processes together."""
-        return int(self.labels.size)
+        """Return how many places an epoch has, for all processes together."""
+        return self.n_examples
 
-    def indices(self) -> NDArray[np.int64]:
-        """Return this process's indices of the current epoch, as one array."""
-        order = self.draw(self.epoch, np.random.default_rng([self.seed, self.epoch]))
-        length = len(self) * self.num_replicas
-        return np.resize(order, length)[self.rank :: self.num_replicas]
+    def pick(self, epoch: int, places: NDArray[np.int64]) -> NDArray[Any]:
+        """Return what an epoch shows at the places, (m,) each below :meth:`size`: (m,) indices, or rows of them."""
+        raise TailwiseError(f"{type(self).__name__} does not say what an epoch shows: write pick(epoch, places).")
 
-    def __iter__(self) -> Iterator[int]:
-        """Yield the indices that :meth:`load_state_dict` has not marked as shown."""
-        order, start = self.indices(), self._shown
-        for index in order[start:].tolist():
-            self._shown += 1
-            yield index
-        self._shown = 0
+    def indices(self) -> NDArray[Any]:
+        """Return what this process shows in the current epoch, as one array."""
+        stop = len(self) * self.num_replicas
+        return np.concatenate(list(self._picked(self.epoch, self.rank, stop, self.num_replicas)))
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the rest of the epoch after :meth:`load_state_dict`, else the whole."""
+        span = [self.epoch, self._start, self._start]
+        self._start = 0
+        self._spans.append(span)
+        start, stop = span[1] * self.num_replicas + self.rank, len(self) * self.num_replicas
+        for picked in self._picked(self.epoch, start, stop, self.num_replicas):
+            for index in picked.tolist():
+                span[2] += 1
+                yield index
 
     def __len__(self) -> int:
         return -(-self.size() // self.num_replicas)
 
     def set_epoch(self, epoch: int) -> None:
-        """Go to the beginning of an epoch."""
-        self.epoch, self._shown = epoch, 0
+        """Go to the beginning of an epoch; in the epoch that :meth:`load_state_dict` went to, stay at its place."""
+        if epoch != self.epoch:
+            self.epoch, self._start = epoch, 0
+            self._spans.append([epoch, 0, 0])
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where the sampler is: the epoch, and how many of its indices were shown."""
-        return {"epoch": self.epoch, "shown": self._shown}
+        """Return where the sampler is and what it showed, in numbers and lists: the same on every process."""
+        return {
+            "epoch": self.epoch,
+            "shown": self._spans[-1][2],
+            "spans": [list(span) for span in self._spans],
+            "seen": self._seen.tolist(),
+            "num_replicas": self.num_replicas,
+            "seed": self.seed,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where :meth:`state_dict` was taken."""
-        self.epoch, self._shown = state["epoch"], state["shown"]
+        """Go on from where :meth:`state_dict` was taken.
+
+        Raises
+        ------
+        TailwiseError
+            If the state is of another seed, number of processes or number of classes, or not of a sampler.
+        """
+        missing = sorted(set(self.state_dict()) - set(state))
+        if missing:
+            raise TailwiseError(f"this is not the state of a {type(self).__name__}: it lacks {', '.join(missing)}.")
+        for name, own in [("seed", self.seed), ("num_replicas", self.num_replicas)]:
+            if state[name] != own:
+                raise TailwiseError(f"the saved sampler had {name} {state[name]}; build this one with it, not {own}.")
+        if len(state["seen"]) != self._seen.size:
+            raise TailwiseError(f"the saved sampler had {len(state['seen'])} classes; this one has {self._seen.size}.")
+        self.epoch, self._start = state["epoch"], state["shown"]
+        self._seen = np.array(state["seen"], dtype=np.int64)
+        self._spans = [list(span) for span in state["spans"]]
+        self._spans[-1][2] = self._start
 
     def class_distribution(self) -> NDArray[np.float64]:
-        """Return the share of each class in what the current epoch shows, (n_classes,)."""
-        order = self.draw(self.epoch, np.random.default_rng([self.seed, self.epoch]))
-        return np.bincount(self.labels[order], minlength=int(self.labels.max()) + 1) / len(order)
+        """Return the share of each class in what the current epoch shows on average, (n_classes,)."""
+        return self.class_counts / self.class_counts.sum()
+
+    def seen(self) -> NDArray[np.int64]:
+        """Return how often training has seen each class so far, (n_classes,): all epochs and processes together.
+
+        It is computed when asked for, from the places shown; processes are taken to be equally far.
+        """
+        for span in self._spans:
+            epoch, begin, end = span
+            for picked in self._picked(epoch, begin * self.num_replicas, end * self.num_replicas):
+                self.count(picked.ravel(), self._seen)
+            span[1] = end
+        del self._spans[:-1]
+        return self._seen.copy()
+
+    def count(self, indices: NDArray[Any], into: NDArray[np.int64]) -> None:
+        """Add how often each class occurs among the examples to ``into``, (n_classes,)."""
+        if self.labels is not None:
+            codes = self.labels[indices]
+        else:
+            codes = np.searchsorted(np.cumsum(self.class_counts), indices, side="right")
+        np.add.at(into, codes, 1)
+
+    def _picked(self, epoch: int, start: int, stop: int, step: int = 1) -> Iterator[NDArray[Any]]:
+        size, reach = self.size(), self._chunk * step
+        for begin in range(start, stop, reach):
+            yield self.pick(epoch, np.arange(begin, min(begin + reach, stop), step) % size)
 
 
 class ShuffleSampler(EpochSampler):
     """Every example once an epoch, in random order (instance-balanced sampling)."""
 
-    def draw(self, epoch: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Return a permutation."""
-        return rng.permutation(self.labels.size)
+    def pick(self, epoch: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return a permutation's indices."""
+        return permute(places, self.size(), self.seed, epoch)
+
+
+def systematic(shares: NDArray[np.float64], total: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Split ``total`` by shares, each part rounded up or down at random so that it is right on average."""
+    positive = rng.permutation(np.flatnonzero(shares))
+    ends = np.cumsum(shares[positive])
+    ends = np.round(ends * (total / ends[-1]), 6)  # whole parts stay whole
+    parts = np.zeros(shares.size, dtype=np.int64)
+    parts[positive] = np.diff(np.minimum(np.floor(ends + rng.random()), total).astype(np.int64), prepend=0)
+    return parts
+
+
+def _check_labels(labels: ArrayLike) -> NDArray[Any]:
+    codes = np.asarray(labels)
+    if codes.ndim != 1 or not codes.size or codes.dtype.kind not in "iu":
+        raise TailwiseError(f"a sampler needs a row of integer class codes; got {codes.dtype} {codes.shape}.")
+    if int(codes.min()) < 0:
+        raise TailwiseError("a negative label means none: leave unlabelled examples out before sampling.")
+    return codes
+
+
+def _check_whole(counts: ArrayLike | None) -> NDArray[np.int64]:
+    checked = check_counts(counts if counts is not None else [])
+    if (checked % 1).any():
+        raise TailwiseError("a sampler needs class counts that are whole numbers.")
+    return checked.astype(np.int64)
+
+
+def _count(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Return class counts, a chunk at a time: whole, NumPy would copy the labels as int64."""
+    n_classes = int(labels.max()) + 1
+    total = np.zeros(n_classes, dtype=np.int64)
+    for begin in range(0, labels.size, 2**18):
+        total += count_classes(labels[begin : begin + 2**18], n_classes)
+    return total

@@ -1,0 +1,75 @@
+"""Batches of a fixed number of classes, and of examples of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tailwise.errors import TailwiseError
+from tailwise.samplers._balanced import by_class
+from tailwise.samplers._epochs import EpochSampler
+from tailwise.samplers._permute import permute
+
+
+class ClassBatchSampler(EpochSampler):
+    """Yields batches of ``classes`` different classes with ``examples`` of each: a list of indices, class by class.
+
+    For ``DataLoader(batch_sampler=)``, and losses that compare examples. Classes take turns: in every round each is in
+    at most one batch, and those left over when no further batch can be filled are chosen at random. So do a class's
+    examples; only a class with fewer than ``examples`` repeats some within a batch. A process takes whole batches.
+
+    Parameters
+    ----------
+    classes, examples : of a batch
+    batches : of an epoch, over all processes; by default as many as show as many examples as there are
+    labels, class_counts, num_replicas, rank, seed : see :class:`EpochSampler`. Lengths, places and the ``shown`` of
+        :meth:`state_dict` count batches
+
+    Source: Hermans et al., In Defense of the Triplet Loss for Person Re-Identification, arXiv:1703.07737, 2017,
+    section 2 (batches of P classes with K examples).
+    """
+
+    def __init__(
+        self,
+        labels: ArrayLike | None = None,
+        *,
+        classes: int,
+        examples: int,
+        batches: int | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(labels, **options)
+        self._filled = np.flatnonzero(self.class_counts)
+        if not 1 <= classes <= self._filled.size:
+            raise TailwiseError(f"a batch of {classes} classes cannot be filled: {self._filled.size} have examples.")
+        if examples < 1 or (batches is not None and batches < 1):
+            raise TailwiseError(f"examples and batches must be at least 1; got {examples} and {batches}.")
+        self.classes, self.examples = classes, examples
+        self._batches = -(-self.n_examples // (classes * examples)) if batches is None else batches
+        self._by_class = None if self.labels is None else by_class(self.labels, self.class_counts)
+        self._chunk = max(1, EpochSampler._chunk // (classes * examples))
+
+    def size(self) -> int:
+        """Return how many batches an epoch has, for all processes together."""
+        return self._batches
+
+    def pick(self, epoch: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the batches at the places, (m, classes * examples)."""
+        rounds, turns = np.divmod(places, self._filled.size // self.classes)  # batches that a round of classes fills
+        slots = turns[:, None] * self.classes + np.arange(self.classes)
+        rounds = np.broadcast_to(rounds[:, None], slots.shape)
+        codes = self._filled[permute(slots.ravel(), self._filled.size, self.seed, epoch, stream=rounds.ravel())]
+
+        shown = rounds.reshape(-1, 1) * self.examples + np.arange(self.examples)  # of its class, before
+        own = np.repeat(self.class_counts[codes], self.examples)
+        shown = shown.ravel() % own  # the same order on every lap: what is next to each other is different
+        start = np.repeat((np.cumsum(self.class_counts) - self.class_counts)[codes], self.examples)
+        chosen = start + permute(shown, own, self.seed, epoch, 1, stream=np.repeat(codes, self.examples))
+        indices = chosen if self._by_class is None else self._by_class[chosen].astype(np.int64)
+        return indices.reshape(len(places), -1)
+
+    def class_distribution(self) -> NDArray[np.float64]:
+        """Return the share of each class in what an epoch shows on average: equal for those with examples."""
+        return (self.class_counts > 0) / self._filled.size

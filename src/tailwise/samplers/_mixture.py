@@ -1,0 +1,108 @@
+"""A mixture of samplers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tailwise.errors import TailwiseError
+from tailwise.samplers._balanced import check_shares
+from tailwise.samplers._batches import ClassBatchSampler
+from tailwise.samplers._epochs import EpochSampler, systematic
+from tailwise.samplers._permute import permute
+
+
+class MixtureSampler(EpochSampler):
+    """Shows what several samplers of the same examples would, each in a share of the epoch, shuffled together.
+
+    Parameters
+    ----------
+    samplers : of the same examples; their own processes do not matter. To change one's weights or difficulty, ask
+        the mixture for :meth:`seen` before
+    shares : one number for each, in any unit; or ``shares(epoch)`` that returns them
+    size : length of an epoch over all processes; by default the number of examples
+    num_replicas, rank, seed : see :class:`EpochSampler`
+
+    Examples
+    --------
+    Half an epoch as the data lie, half class-balanced:
+
+    >>> from tailwise.samplers import ClassBalancedSampler, MixtureSampler, ShuffleSampler
+    >>> labels = [0] * 90 + [1] * 10
+    >>> MixtureSampler([ShuffleSampler(labels), ClassBalancedSampler(labels)], [1, 1]).class_distribution()
+    array([0.7, 0.3])
+    """
+
+    def __init__(
+        self,
+        samplers: Sequence[EpochSampler],
+        shares: ArrayLike | Callable[[int], ArrayLike],
+        *,
+        size: int | None = None,
+        **processes: Any,
+    ) -> None:
+        if not samplers:
+            raise TailwiseError("a mixture needs at least one sampler.")
+        if any(isinstance(sampler, ClassBatchSampler) for sampler in samplers):
+            raise TailwiseError("a mixture is of samplers of examples; a ClassBatchSampler yields batches.")
+        first = samplers[0]
+        for part in samplers:
+            own, others = (f"{s.n_examples} examples of {s.seen().size} classes" for s in (first, part))
+            if own != others:
+                raise TailwiseError(f"a mixture is of samplers of the same examples; got {own}, and {others}.")
+        if size is not None and size < 1:
+            raise TailwiseError(f"an epoch must show at least one example; got size {size}.")
+        super().__init__(class_counts=first.class_counts, **processes)
+        self.samplers = list(samplers)
+        self._shares = shares
+        self._size = first.n_examples if size is None else size
+        self._seen = np.zeros_like(first._seen)
+        self.shares(0)
+
+    def shares(self, epoch: int) -> NDArray[np.float64]:
+        """Return each sampler's share of an epoch, (n_samplers,)."""
+        shares = self._shares(epoch) if callable(self._shares) else self._shares
+        return check_shares(shares, np.ones(len(self.samplers), dtype=np.int64))
+
+    def size(self) -> int:
+        """Return how many places an epoch has, for all processes together."""
+        return self._size
+
+    def pick(self, epoch: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the indices that an epoch shows at the places."""
+        parts = systematic(self.shares(epoch), self._size, np.random.default_rng([self.seed, epoch]))
+        turns = permute(places, self._size, self.seed, epoch, 2)
+        which = np.searchsorted(np.cumsum(parts), turns, side="right")
+        turns -= (np.cumsum(parts) - parts)[which]
+        picked = np.empty(len(places), dtype=np.int64)
+        for s, sampler in enumerate(self.samplers):
+            picked[which == s] = sampler.pick(epoch, turns[which == s] % sampler.size())
+        return picked
+
+    def class_distribution(self) -> NDArray[np.float64]:
+        """Return the share of each class in what the current epoch shows on average, (n_classes,)."""
+        parts = [sampler.class_distribution() for sampler in self.samplers]
+        return self.shares(self.epoch) @ np.stack(parts)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to the beginning of an epoch, see :meth:`EpochSampler.set_epoch`."""
+        super().set_epoch(epoch)
+        for sampler in self.samplers:
+            sampler.set_epoch(epoch)
+
+    def count(self, indices: NDArray[Any], into: NDArray[np.int64]) -> None:
+        """Add how often each class occurs among the examples to ``into``, (n_classes,)."""
+        self.samplers[0].count(indices, into)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the sampler is and what it showed, and the states of its parts."""
+        return {**super().state_dict(), "samplers": [sampler.state_dict() for sampler in self.samplers]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from where :meth:`state_dict` was taken."""
+        super().load_state_dict(state)
+        for sampler, part in zip(self.samplers, state["samplers"], strict=True):
+            sampler.load_state_dict(part)

@@ -1,0 +1,119 @@
+"""Class shares that change during training. Schedules count epochs; ``size`` makes an epoch as short as needed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tailwise.errors import TailwiseError
+from tailwise.samplers._balanced import ClassSampler, check_shares, powered
+
+
+class ProgressivelyBalancedSampler(ClassSampler):
+    """Moves from shuffling in the first epoch to class-balanced sampling in the last, linearly.
+
+    Parameters
+    ----------
+    epochs : number of epochs of the training
+
+    Source: Kang et al., Decoupling Representation and Classifier, ICLR 2020, equation 2.
+    """
+
+    def __init__(self, labels: ArrayLike | None = None, *, epochs: int, **options: Any) -> None:
+        super().__init__(labels, **options)
+        self.epochs = _check_epochs(epochs)
+
+    def shares(self, epoch: int) -> NDArray[np.float64]:
+        """Return ``(1 - t) * prior + t * balanced`` with t from 0 to 1."""
+        t = min(epoch / max(self.epochs - 1, 1), 1.0)
+        return (1 - t) * powered(self.class_counts, 1.0) + t * powered(self.class_counts, 0.0)
+
+
+class CooldownSampler(ClassSampler):
+    """Samples classes (languages, domains) at a high temperature first, and from then on as they occur.
+
+    Rare classes learn fast while they are shown often, and are left before the model knows them by heart.
+
+    Parameters
+    ----------
+    epochs : number of epochs of the training
+    temperature : of the first part: shares are ``n ** (1 / temperature)`` over their sum
+    share : of the epochs, that first part
+
+    Source: Li et al., Upsample or Upweight? Balanced Training on Heavily Imbalanced Datasets, NAACL 2025, section 4:
+    temperature 5 for the first half of the iterations, 1 for the second. Its section 4.3 finds lowering the temperature
+    step by step worse than one step.
+    Deviates: the step is between epochs, not iterations.
+    """
+
+    def __init__(
+        self,
+        labels: ArrayLike | None = None,
+        *,
+        epochs: int,
+        temperature: float = 5.0,
+        share: float = 0.5,
+        **options: Any,
+    ) -> None:
+        super().__init__(labels, **options)
+        self.epochs = _check_epochs(epochs)
+        if not temperature > 0:
+            raise TailwiseError(f"the temperature must be above 0; got {temperature}.")
+        self.temperature = temperature
+        self.share = _check_share(share)
+
+    def shares(self, epoch: int) -> NDArray[np.float64]:
+        """Return ``n ** (1 / T)`` over its sum, T the epoch's temperature."""
+        hot = epoch < round(self.share * self.epochs)
+        return powered(self.class_counts, 1 / self.temperature if hot else 1.0)
+
+
+class LateUpsamplingSampler(ClassSampler):
+    """Shows domains as they occur, and in the last part of training in shares of your choice.
+
+    Parameters
+    ----------
+    labels : (n,) domain codes
+    late : (n_domains,) shares of the last part, in any unit
+    epochs : number of epochs of the training
+    last : share of the epochs in that part
+    early : (n_domains,) shares before it; by default the domains' own
+
+    Source: Blakeney et al., Does Your Data Spark Joy? Performance Gains from Domain Upsampling at the End of Training,
+    COLM 2024, section 3: the last 10 to 20 % serve best.
+    Deviates: the step is between epochs, not iterations.
+    """
+
+    def __init__(
+        self,
+        labels: ArrayLike | None = None,
+        *,
+        late: ArrayLike,
+        epochs: int,
+        last: float = 0.2,
+        early: ArrayLike | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(labels, **options)
+        self.epochs = _check_epochs(epochs)
+        self.late = check_shares(late, self.class_counts)
+        self.early = check_shares(self.class_counts if early is None else early, self.class_counts)
+        self.last = _check_share(last)
+
+    def shares(self, epoch: int) -> NDArray[np.float64]:
+        """Return the early shares, or the late ones."""
+        return self.early if epoch < self.epochs - round(self.last * self.epochs) else self.late
+
+
+def _check_epochs(epochs: int) -> int:
+    if epochs < 1:
+        raise TailwiseError(f"epochs must be at least 1; got {epochs}.")
+    return epochs
+
+
+def _check_share(share: float) -> float:
+    if not 0 <= share <= 1:
+        raise TailwiseError(f"a share of the epochs must be between 0 and 1; got {share}.")
+    return share

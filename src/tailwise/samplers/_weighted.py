@@ -1,0 +1,127 @@
+"""Samplers that follow numbers of yours: a weight for every example, or a difficulty for every class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tailwise.errors import TailwiseError
+from tailwise.samplers._balanced import ClassSampler, softmax
+from tailwise.samplers._epochs import EpochSampler
+from tailwise.samplers._permute import permute
+
+
+class WeightedSampler(EpochSampler):
+    """Shows every example in proportion to a weight of its own, on one process or many.
+
+    How often an example is shown in an epoch is its expected number rounded up or down at random (systematic sampling):
+    the expectation of ``torch.utils.data.WeightedRandomSampler``, with less variance, sharded, and for any number of
+    examples. The losses of the examples, to a power, make it prioritised replay (Schaul et al., Prioritized Experience
+    Replay, ICLR 2016, equation 1).
+
+    Parameters
+    ----------
+    labels, class_counts, num_replicas, rank, seed : see :class:`EpochSampler`
+    weights : (n,) not negative, in any unit
+    size : length of an epoch over all processes; by default the number of examples
+
+    Notes
+    -----
+    Beyond the weights it keeps their running sum: eight bytes an example. The weights are no part of
+    :meth:`state_dict`: before resuming, build the sampler with those of that moment.
+    """
+
+    def __init__(
+        self, labels: ArrayLike | None = None, *, weights: ArrayLike, size: int | None = None, **options: Any
+    ) -> None:
+        super().__init__(labels, **options)
+        if size is not None and size < 1:
+            raise TailwiseError(f"an epoch must show at least one example; got size {size}.")
+        self._size = self.n_examples if size is None else size
+        self.set_weights(weights)
+
+    def set_weights(self, weights: ArrayLike) -> None:
+        """Sample by other weights from now on; call it between epochs."""
+        self.seen()  # by the weights it was shown by
+        values = np.asarray(weights)
+        if values.shape != (self.n_examples,):
+            raise TailwiseError(f"{self.n_examples} examples need as many weights; got shape {values.shape}.")
+        if not (np.isfinite(values).all() and values.min() >= 0 and values.max() > 0):
+            raise TailwiseError("weights must be finite and not negative, and one above 0.")
+        self._ends = np.cumsum(values, dtype=np.float64)
+
+    def size(self) -> int:
+        """Return how many places an epoch has, for all processes together."""
+        return self._size
+
+    def pick(self, epoch: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the indices whose stretch of the sum of weights holds evenly spaced points, permuted."""
+        first = np.random.default_rng([self.seed, epoch]).random()
+        points = (permute(places, self._size, self.seed, epoch) + first) * (self._ends[-1] / self._size)
+        last = np.searchsorted(self._ends, self._ends[-1])  # weights of 0 may follow
+        order = np.argsort(points)  # searching far apart costs a cache miss a step
+        picked = np.empty(len(places), dtype=np.int64)
+        picked[order] = np.minimum(np.searchsorted(self._ends, points[order], side="right"), last)
+        return picked
+
+    def class_distribution(self) -> NDArray[np.float64]:
+        """Return the share of each class in what the current epoch shows on average, (n_classes,)."""
+        shown = np.zeros(self.class_counts.size)
+        if self.labels is None:
+            filled = self.class_counts > 0
+            shown[filled] = np.diff(self._ends[np.cumsum(self.class_counts)[filled] - 1], prepend=0.0)
+        else:
+            for begin in range(0, self.labels.size, self._chunk):
+                ends = self._ends[begin : begin + self._chunk]
+                before = self._ends[begin - 1] if begin else 0.0
+                np.add.at(shown, self.labels[begin : begin + self._chunk], np.diff(ends, prepend=before))
+        return shown / shown.sum()
+
+
+class HardAwareSampler(ClassSampler):
+    """Shows the classes that the model finds difficult more often; you say between epochs which those are.
+
+    Parameters
+    ----------
+    temperature : shares are ``exp(difficulty / temperature)`` over their sum. High is class-balanced sampling
+    labels, class_counts, size, num_replicas, rank, seed : see :class:`ClassSampler`
+
+    Before :meth:`set_difficulty` all classes are equally difficult.
+
+    Source: Ma et al., Happy: A Debiased Learning Framework for Continual Generalized Category Discovery, NeurIPS 2024
+    (hardness-aware prototype sampling; its program uses temperature 0.1 and, as a class's difficulty, the mean cosine
+    between its mean feature and those of the others).
+    Deviates: samples examples of a class rather than Gaussian copies of its mean, and takes any difficulty. One minus
+    a class's accuracy is that of Sinha et al., Class-Wise Difficulty-Balanced Loss for Solving Class-Imbalance, ACCV
+    2020. For the difficulty of single examples use :class:`WeightedSampler`.
+    """
+
+    def __init__(self, labels: ArrayLike | None = None, temperature: float = 0.1, **options: Any) -> None:
+        super().__init__(labels, **options)
+        if not temperature > 0:
+            raise TailwiseError(f"the temperature must be above 0; got {temperature}.")
+        self.temperature = temperature
+        self.difficulty = np.zeros(self.class_counts.size)
+
+    def set_difficulty(self, difficulty: ArrayLike) -> None:
+        """Sample by another difficulty of the classes, (n_classes,), from now on; call it between epochs."""
+        values = np.asarray(difficulty, dtype=np.float64)
+        if values.shape != self.class_counts.shape or not np.isfinite(values).all():
+            raise TailwiseError(f"difficulty must be one finite number for each of {self.class_counts.size} classes.")
+        self.seen()  # by the difficulty it was shown by
+        self.difficulty, self._plan = values, None
+
+    def shares(self, epoch: int) -> NDArray[np.float64]:
+        """Return ``exp(difficulty / temperature)`` over its sum, zero for a class without examples."""
+        return softmax(self.difficulty / self.temperature, self.class_counts > 0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the sampler is, what it showed, and the difficulty."""
+        return {**super().state_dict(), "difficulty": self.difficulty.tolist()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from where :meth:`state_dict` was taken."""
+        super().load_state_dict(state)
+        self.difficulty, self._plan = np.array(state["difficulty"]), None
