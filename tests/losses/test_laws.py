@@ -1,5 +1,7 @@
 """Directions, and the traps that public code of this field fell into."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -21,7 +23,9 @@ def population_gradient(loss, p, logits):
     return z.grad.numpy()[0]
 
 
-@pytest.mark.parametrize("build", [losses.BalancedSoftmaxLoss, losses.LogitAdjustedLoss])
+@pytest.mark.parametrize(
+    "build", [losses.BalancedSoftmaxLoss, losses.LogitAdjustedLoss, partial(losses.VSLoss, gamma=0)]
+)
 def test_the_prior_is_divided_out_not_multiplied_in(build):
     """Where the inputs say nothing, the labels follow the prior, and balanced logits must be all equal."""
     loss = build(COUNTS, reduction="sum").double()
@@ -66,6 +70,15 @@ def test_weighted_focal_is_not_the_focal_of_a_weighted_loss():
     assert abs(value - trap) > 0.1
 
 
+@pytest.mark.parametrize("loss", [losses.FocalLoss, losses.DFTLoss])
+def test_a_weight_multiplies_what_it_does_not_enter(loss):
+    """The same trap, for every loss that turns examples down by their probability."""
+    z, y, weight = torch.randn(6, 3), torch.tensor([0, 1, 2, 2, 1, 0]), torch.tensor([1.0, 5.0, 0.2])
+    weighted, rows = loss(weight=weight, reduction="none"), F.one_hot(y, 3).float()
+    torch.testing.assert_close(weighted(z, y), weight[y] * loss(reduction="none")(z, y))
+    torch.testing.assert_close(weighted(z, rows), weighted(z, y))
+
+
 def test_class_weights_do_not_multiply_the_smoothing_of_other_classes():
     """The trap: weights a million apart, and a head example is told to be of the tail class."""
     weight, smoothing = np.array([1e-3, 1.0, 1e3]), 0.1
@@ -108,6 +121,57 @@ def test_effective_numbers_at_their_limits():
     torch.testing.assert_close(losses.ClassBalancedLoss(COUNTS, beta=1 - 1e-9).weight, inverse, rtol=1e-4, atol=0)
 
 
+@pytest.mark.parametrize(
+    ("general", "special"),
+    [
+        (losses.VSLoss(COUNTS, gamma=0, tau=0.7), losses.LogitAdjustedLoss(COUNTS, tau=0.7)),
+        (losses.VSLoss(COUNTS, gamma=0.4, tau=0), losses.CDTLoss(COUNTS, gamma=0.4)),
+        (losses.LogitAdjustedLoss(COUNTS, tau=1), losses.BalancedSoftmaxLoss(COUNTS)),
+        (losses.LADELoss(COUNTS, alpha=0), losses.BalancedSoftmaxLoss(COUNTS)),
+        (losses.VSLoss(COUNTS, gamma=0, tau=0), losses.CrossEntropyLoss()),
+        (losses.LogitAdjustedLoss(COUNTS, tau=0), losses.CrossEntropyLoss()),
+        (losses.CDTLoss(COUNTS, gamma=0), losses.CrossEntropyLoss()),
+        (losses.LDAMLoss(COUNTS, max_margin=0, scale=1), losses.CrossEntropyLoss()),
+        (losses.SeesawLoss(COUNTS, p=0, q=0), losses.CrossEntropyLoss()),
+        (losses.SoftmaxEqualizationLoss(COUNTS, threshold=0.5, gamma=0), losses.CrossEntropyLoss()),
+        (losses.SoftmaxEqualizationLoss(COUNTS, threshold=0), losses.CrossEntropyLoss()),
+        (losses.GCLLoss(COUNTS, margin=0, scale=1, sigma=0), losses.CrossEntropyLoss()),
+        (losses.BLVLoss(COUNTS, sigma=0), losses.CrossEntropyLoss()),
+        (losses.ClassBalancedLoss(COUNTS, "none"), losses.CrossEntropyLoss()),
+        (losses.ClassBalancedLoss(COUNTS, beta=0), losses.CrossEntropyLoss()),
+        (losses.SmoothedDensityLoss(COUNTS, sigma=0), losses.ClassBalancedLoss(COUNTS, "inverse")),
+        (losses.SmoothedDensityLoss(COUNTS, sigma=1e3), losses.CrossEntropyLoss()),
+        (losses.InfluenceBalancedLoss(np.ones(3), alpha=3e8, eps=1e8), losses.CrossEntropyLoss()),
+        (losses.InstanceWeightedLoss(temperature=1e9), losses.CrossEntropyLoss()),
+        (losses.NormalisedSoftmaxLoss(temperature=1), losses.CrossEntropyLoss()),
+        (losses.TSimilarityLoss(kappa=1e-3, temperature=2e-3), losses.CrossEntropyLoss()),
+        (losses.DiceLoss(alpha=0), losses.TverskyLoss(smooth=0.5)),
+        (losses.DiceLoss(alpha=0.6), losses.TverskyLoss(smooth=0.5, focus=0.6)),
+    ],
+    ids=lambda loss: type(loss).__name__,
+)
+def test_limits(general, special):
+    """At its limit, one loss is another, whatever the class counts."""
+    logits, y = torch.rand(6, 3).double() - 0.5, torch.tensor([0, 1, 2, 2, 1, 0])
+    extra = (torch.ones(6, 2),) if isinstance(general, losses.InfluenceBalancedLoss) else ()
+    rtol = 1e-2 if isinstance(general, losses.TSimilarityLoss) else 1e-5
+    for targets in (y, torch.softmax(torch.randn(6, 3).double(), 1)):
+        torch.testing.assert_close(general(logits, targets, *extra), special(logits, targets), rtol=rtol, atol=1e-6)
+
+
+def test_two_ordered_classes_are_logistic_regression():
+    z, y = torch.randn(5, 2), torch.tensor([0, 1, 1, 0, 1])
+    expected = F.binary_cross_entropy_with_logits(z[:, 1], y.float())
+    torch.testing.assert_close(losses.CumulativeLoss()(z, y), expected)
+
+
+def test_a_steep_z_loss_is_a_hinge():
+    z, y = torch.randn(5, 4), torch.tensor([0, 1, 2, 3, 0])
+    standard = (z - z.mean(1, keepdim=True)) / z.std(1, keepdim=True, correction=0)
+    hinge = (1 - standard.gather(1, y[:, None])).clamp_min(0).mean()
+    torch.testing.assert_close(losses.ZLoss(a=1e5, b=1.0)(z, y), hinge, rtol=1e-4, atol=1e-4)
+
+
 def test_smoothed_density_borrows_from_neighbours():
     counts = np.array([100.0, 0.0, 40.0, 0.0, 3.0, 1.0])
     density = losses.smoothed_counts(counts, 2.0)
@@ -137,19 +201,13 @@ def test_z_loss_does_not_see_the_scale(scale):
     torch.testing.assert_close(losses.ZLoss()(scale * z, y), losses.ZLoss()(z, y))
 
 
-def test_tversky_at_one_half_is_dice():
-    z, y = torch.randn(5, 4), torch.tensor([0, 1, 2, 3, 0])
-    torch.testing.assert_close(
-        losses.TverskyLoss(0.5, 0.5, smooth=0.5)(z, y), losses.DiceLoss(alpha=0, smooth=1.0)(z, y)
-    )
-
-
 @pytest.mark.parametrize(
     "loss",
     [
         losses.AsymmetricLoss(0, 0, 0),
         losses.EqualizationLoss(COUNTS, threshold=0),
         losses.EqualizationLossV2(3).eval(),
+        losses.DistributionBalancedLoss(COUNTS, 5000, alpha=2.5, beta=0, lam=1, kappa=0, gamma=0),  # 3 classes, a mean
     ],
 )
 def test_sigmoid_losses_at_their_limit(loss):

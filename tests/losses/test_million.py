@@ -1,9 +1,8 @@
-"""Heads that never hold batch × classes: exact by chunks, estimated by samples; and meta-weights."""
+"""Heads that never hold batch × classes: exact by chunks, estimated by samples."""
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from tailwise import losses
@@ -94,39 +93,3 @@ def test_heads_say_what_is_wrong():
         head()(features, codes.fill_(K))
     with pytest.raises(TailwiseError, match="3 class counts for 37 classes"):
         losses.ChunkedSoftmaxLoss(D, K, [1, 2, 3])
-
-
-def test_meta_weights_are_the_gradient_of_the_clean_loss():
-    torch.manual_seed(0)
-    network = nn.Linear(3, 2).double()
-    x, y = torch.randn(4, 3, dtype=torch.float64), torch.tensor([0, 1, 0, 1])
-    clean_x, clean_y = torch.randn(5, 3, dtype=torch.float64), torch.tensor([0, 1, 0, 1, 1])
-    loss = losses.FocalLoss(reduction="none")
-    weights = losses.meta_weights(network, loss, x, y, clean_x, clean_y, 0.1)
-
-    def clean_after(pull):
-        step = torch.autograd.grad((loss(network(x), y) * pull).sum(), list(network.parameters()))
-        w, b = (p - 0.1 * g for p, g in zip(network.parameters(), step, strict=True))
-        return loss(clean_x @ w.T + b, clean_y).mean().item()
-
-    slopes = []
-    for i in range(4):
-        e = torch.zeros(4, dtype=torch.float64)
-        e[i] = 1e-5
-        slopes.append(max((clean_after(-e) - clean_after(e)) / 2e-5, 0.0))
-    np.testing.assert_allclose(weights.numpy(), np.array(slopes) / sum(slopes), rtol=1e-5)
-    assert all(p.grad is None for p in network.parameters())
-
-
-def test_meta_weights_distrust_a_flipped_label():
-    torch.manual_seed(0)
-    x = torch.randn(40, 2)
-    y = (x[:, 0] > 0).long()
-    flipped = y.clone()
-    flipped[:10] = 1 - flipped[:10]
-    network = nn.Linear(2, 2)
-    loss = losses.CrossEntropyLoss(reduction="none")
-    weights = losses.meta_weights(network, loss, x, flipped, x[10:], y[10:], 0.1)
-    assert weights[:10].mean() < 0.2 * weights[10:].mean()
-    with pytest.raises(TailwiseError, match='reduction="none"'):
-        losses.meta_weights(network, losses.CrossEntropyLoss(), x, y, x, y, 0.1)

@@ -14,6 +14,8 @@ from ._margin import BLVLoss as BLVLoss
 from ._margin import GCLLoss as GCLLoss
 from ._margin import LDAMLoss as LDAMLoss
 from ._mechanism import adjusted_cross_entropy as adjusted_cross_entropy
+from ._meta import MetaWeightNet as MetaWeightNet
+from ._meta import meta_loss as meta_loss
 from ._meta import meta_weights as meta_weights
 from ._million import ChunkedSoftmaxLoss as ChunkedSoftmaxLoss
 from ._million import SampledSoftmaxLoss as SampledSoftmaxLoss

@@ -69,7 +69,8 @@ class VSLoss(ClassificationLoss):
 
     Source: Kini et al., Label-Imbalanced and Group-Sensitive Classification under Overparameterization, NeurIPS
     2021 (VS-loss); the scale is one over ``(n_max / n_j)^gamma`` of the authors' code (class_imbalance
-    /losses.py), whose defaults these are. Verified: equals that code.
+    /losses.py), whose defaults these are.
+    Verified: value and gradient equal that code to 1e-15.
     Deviates: a class without examples counts as if it had one.
     """
 
@@ -91,6 +92,7 @@ class CDTLoss(ClassificationLoss):
 
     Source: Ye et al., Identifying and Compensating for Feature Deviation in Imbalanced Deep Learning, arXiv
     2001.01385, 2020 (CDT).
+    Verified: value and gradient equal VS-Loss, class_imbalance/losses.py, with tau 0 to 1e-15.
     Deviates: a class without examples counts as if it had one.
     """
 
@@ -114,7 +116,8 @@ class LADELoss(BalancedSoftmaxLoss):
     **options : as for :class:`BalancedSoftmaxLoss`
 
     Source: Hong et al., Disentangling Label Distribution for Long-tailed Visual Recognition, CVPR 2021 (LADER
-    and LADE). Verified: the regulariser equals the authors' loss/LADELoss.py.
+    and LADE).
+    Verified: value and gradient of the regulariser equal the authors' loss/LADELoss.py to 3e-9, from its 1e-9 in logs.
     Deviates: a class absent from a batch contributes no mean, as in the authors' code; a class without training
     examples has share 0 of the regulariser.
     """

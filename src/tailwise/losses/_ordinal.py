@@ -25,8 +25,10 @@ def smoothed_counts(class_counts: ArrayLike, sigma: float = 2.0) -> NDArray[np.f
     class_counts : (n_classes,) in the order of the classes
     sigma : deviation of the kernel, in classes; 0 returns the counts
 
-    Source: Yang et al., Delving into Deep Imbalanced Regression, ICML 2021. The ends are reflected, so
-    that the counts keep their sum.
+    Source: Yang et al., Delving into Deep Imbalanced Regression, ICML 2021 (LDS).
+    Deviates: the authors' code (imbalanced-regression, agedb-dir/datasets.py) cuts the kernel at two classes to
+    either side, finds nothing beyond the ends, so that end classes look rarer, and clips counts to [5, 1000] first.
+    Here the kernel is whole and the ends are reflected, so that the counts keep their sum.
     """
     counts = check_counts(class_counts)
     return counts if sigma == 0 else gaussian_filter1d(counts, sigma, mode="reflect")
@@ -65,6 +67,8 @@ class CumulativeLoss(ClassificationLoss):
 
     Source: Faletto and Bien, Predicting Rare Events by Shrinking Towards Proportional Odds (PRESTO), ICML 2023;
     its penalty is :func:`presto_penalty`.
+    Verified: equals the log of the probabilities of the authors' presto_func.R, read in NumPy, to 1e-15; their
+    cumulative logits have the opposite sign.
     Deviates: adjacent cumulative logits count as at least 1e-6 apart, so that the loss is finite where they cross.
     """
 
@@ -87,7 +91,7 @@ def presto_penalty(weight: Tensor) -> Tensor:
     weight : (n_classes, width) of the linear layer under :class:`CumulativeLoss`; row 0 is unused
 
     Source: Faletto and Bien, Predicting Rare Events by Shrinking Towards Proportional Odds (PRESTO), ICML 2023.
-    All differences at 0 are proportional odds.
+    All differences at 0 are proportional odds. The norm is that of the authors' presto_func.R (``alpha_param`` 1).
     """
     if weight.ndim != 2 or len(weight) < 2:
         raise TailwiseError(f"weight must be (n_classes, width) with two classes or more; got {tuple(weight.shape)}.")

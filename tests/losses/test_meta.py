@@ -1,0 +1,104 @@
+"""Weights that a clean batch asks for: against finite differences, and on labels that were flipped."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tailwise import losses
+from tailwise.errors import TailwiseError
+
+
+def problem():
+    torch.manual_seed(0)
+    x, y = torch.randn(4, 3, dtype=torch.float64), torch.tensor([0, 1, 0, 1])
+    clean_x, clean_y = torch.randn(5, 3, dtype=torch.float64), torch.tensor([0, 1, 0, 1, 1])
+    return nn.Linear(3, 2).double(), x, y, clean_x, clean_y
+
+
+def half_flipped():
+    torch.manual_seed(0)
+    x = torch.randn(40, 2)
+    y = (x[:, 0] > 0).long()
+    flipped = y.clone()
+    flipped[:10] = 1 - flipped[:10]
+    return x, y, flipped
+
+
+def test_meta_weights_are_the_gradient_of_the_clean_loss():
+    network, x, y, clean_x, clean_y = problem()
+    loss = losses.FocalLoss(reduction="none")
+    weights = losses.meta_weights(network, loss, x, y, clean_x, clean_y, 0.1)
+
+    def clean_after(pull):
+        step = torch.autograd.grad((loss(network(x), y) * pull).sum(), list(network.parameters()))
+        w, b = (p - 0.1 * g for p, g in zip(network.parameters(), step, strict=True))
+        return loss(clean_x @ w.T + b, clean_y).mean().item()
+
+    slopes = []
+    for i in range(4):
+        e = torch.zeros(4, dtype=torch.float64)
+        e[i] = 1e-5
+        slopes.append(max((clean_after(-e) - clean_after(e)) / 2e-5, 0.0))
+    np.testing.assert_allclose(weights.numpy(), np.array(slopes) / sum(slopes), rtol=1e-5)
+    assert all(p.grad is None for p in network.parameters())
+
+
+def test_meta_weights_distrust_a_flipped_label():
+    x, y, flipped = half_flipped()
+    network = nn.Linear(2, 2)
+    loss = losses.CrossEntropyLoss(reduction="none")
+    weights = losses.meta_weights(network, loss, x, flipped, x[10:], y[10:], 0.1)
+    assert weights[:10].mean() < 0.2 * weights[10:].mean()
+    with pytest.raises(TailwiseError, match='reduction="none"'):
+        losses.meta_weights(network, losses.CrossEntropyLoss(), x, y, x, y, 0.1)
+
+
+def test_meta_loss_is_the_clean_loss_after_a_real_step():
+    network, x, y, clean_x, clean_y = problem()
+    loss, weigh = losses.CrossEntropyLoss(reduction="none"), losses.MetaWeightNet(6).double()
+    value = losses.meta_loss(network, loss, weigh, x, y, clean_x, clean_y, 0.3)
+    stepped = copy.deepcopy(network)
+    each = loss(stepped(x), y)
+    w = weigh(each)
+    torch.testing.assert_close(w.sum(), torch.tensor(1.0, dtype=torch.float64))
+    (each * w.detach()).sum().backward()
+    torch.optim.SGD(stepped.parameters(), lr=0.3).step()
+    torch.testing.assert_close(value, loss(stepped(clean_x), clean_y).mean())
+
+
+def test_the_gradient_of_meta_loss_reaches_the_weight_network_alone():
+    network, x, y, clean_x, clean_y = problem()
+    loss, weigh = losses.FocalLoss(reduction="none"), losses.MetaWeightNet(6).double()
+    losses.meta_loss(network, loss, weigh, x, y, clean_x, clean_y, 0.3).backward()
+    assert all(p.grad is None for p in network.parameters())
+    for p in weigh.parameters():
+        slopes = torch.zeros_like(p)
+        for i in range(p.numel()):
+            ends = []
+            for move in (1e-6, -1e-6):
+                moved = copy.deepcopy(weigh)
+                dict(zip(weigh.parameters(), moved.parameters(), strict=True))[p].data.view(-1)[i] += move
+                ends.append(losses.meta_loss(network, loss, moved, x, y, clean_x, clean_y, 0.3).item())
+            slopes.view(-1)[i] = (ends[0] - ends[1]) / 2e-6
+        torch.testing.assert_close(p.grad, slopes, rtol=1e-4, atol=1e-9)
+
+
+def test_a_weight_network_learns_to_distrust_large_losses():
+    x, y, flipped = half_flipped()
+    network, weigh = nn.Linear(2, 2), losses.MetaWeightNet()
+    loss = losses.CrossEntropyLoss(reduction="none")
+    optimiser = torch.optim.SGD(network.parameters(), lr=2.0)
+    weigh_optimiser = torch.optim.Adam(weigh.parameters(), lr=0.01)
+    for _ in range(200):
+        weigh_optimiser.zero_grad()
+        losses.meta_loss(network, loss, weigh, x, flipped, x[10:], y[10:], 2.0).backward()
+        weigh_optimiser.step()
+        optimiser.zero_grad()
+        each = loss(network(x), flipped)
+        (each * weigh(each).detach()).sum().backward()
+        optimiser.step()
+    weights = weigh(loss(network(x), flipped))
+    assert weights[:10].mean() < 0.3 * weights[10:].mean()
