@@ -77,8 +77,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             self.coders_.append(self._coder(values, reading))
             notes += _notes(column, values, reading)
         self.notes_ = tuple(notes)
-        coders = [coder for coder in self.coders_ if coder for _ in coder.parts]
-        self.nominal_ = tuple(at for at, coder in enumerate(coders) if isinstance(coder, Ordinal))
+        kinds = [type(coder) for coder in self.coders_ if coder for _ in coder.parts]
+        self.nominal_ = tuple(at for at, kind in enumerate(kinds) if kind is Ordinal)
         if not any(coder.parts for coder in self.coders_ if coder):
             raise TailwiseError("no column of the table has values to learn from.")
         return self

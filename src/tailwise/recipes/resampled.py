@@ -73,6 +73,9 @@ class _Numeric(_OverSampled):
             raise TailwiseError(f"recipe {self.name!r} is for numbers only, and the table has categories: use smote.")
         return super()._raise(base, task, resampler)
 
+    def learned_prior(self, task: Task) -> None:  # type: ignore[override]
+        """Return None: which rows are added and left out follows the other classes, so that densities change too."""
+
 
 @register("borderline-smote", paper="Han, Wang and Mao, ICIC 2005")
 @dataclass(frozen=True)
@@ -120,15 +123,9 @@ class RandomUnderSampling(Recipe):
         return class_prior(self._kept(task))
 
 
-@dataclass(frozen=True)
-class _Cleaned(_Numeric):
-    def learned_prior(self, task: Task) -> None:  # type: ignore[override]
-        """Return None: how many rows cleaning takes out depends on the data."""
-
-
 @register("smote-tomek", paper="Batista, Bazzan and Monard, WOB 2003")
 @dataclass(frozen=True)
-class SMOTETomek(_Cleaned):
+class SMOTETomek(_Numeric):
     """SMOTE up to the mean class count, then leave out pairs of nearest neighbours from different classes."""
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
@@ -138,7 +135,7 @@ class SMOTETomek(_Cleaned):
 
 @register("smote-enn", paper="Batista, Prati and Monard, SIGKDD Explorations 2004")
 @dataclass(frozen=True)
-class SMOTEENN(_Cleaned):
+class SMOTEENN(_Numeric):
     """SMOTE up to the mean class count, then leave out rows that their neighbours contradict."""
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:

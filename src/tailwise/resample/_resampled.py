@@ -24,7 +24,7 @@ class ResampledClassifier(WrappedClassifier):
 
     Attributes
     ----------
-    estimator_, resampler_ : fitted
+    estimator_ : the fitted classifier
     classes_ : (n_classes,) labels
     """
 
@@ -33,14 +33,13 @@ class ResampledClassifier(WrappedClassifier):
         self.resampler = resampler
 
     def fit(self, X: Any, y: ArrayLike) -> ResampledClassifier:
-        """Fit clones of the resampler and the estimator.
+        """Fit a clone of the estimator.
 
         Parameters
         ----------
         X : (n, n_features), as the resampler takes it
         y : (n,) labels
         """
-        self.resampler_ = clone(self.resampler)
-        resampled, labels = self.resampler_.fit_resample(X, y)[:2]
+        resampled, labels = clone(self.resampler).fit_resample(X, y)[:2]
         self._keep(clone(self.estimator).fit(resampled, labels))
         return self
