@@ -6,11 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tailwise import losses
-from tailwise.counts import class_prior, class_weights
+from tailwise.counts import class_weights
 from tailwise.engine.stage import Stage, Task
 from tailwise.recipes._base import Recipe, register
 
@@ -37,6 +34,9 @@ class LDAM(Recipe):
         """Train everything with the margin loss."""
         yield Stage("learn", loss=losses.LDAMLoss(task.class_counts, self.max_margin, self.scale))
 
+    def learned_prior(self, task: Task) -> None:
+        """Return None: margins move the prior by no formula."""
+
 
 @register("ldam-drw", paper="Cao et al., NeurIPS 2019, arXiv:1906.07413")
 @dataclass(frozen=True)
@@ -57,7 +57,3 @@ class LDAMDRW(LDAM):
         weights = class_weights(task.class_counts, "effective", self.beta)
         yield Stage("learn", share=self.defer, loss=losses.LDAMLoss(*margins))
         yield Stage("re-weight", share=1 - self.defer, loss=losses.LDAMLoss(*margins, weight=weights), peak=self.peak)
-
-    def learned_prior(self, task: Task) -> NDArray[np.float64]:
-        """Return the class counts weighted as in the last stage, over their sum."""
-        return class_prior(class_weights(task.class_counts, "effective", self.beta) * task.class_counts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from tailwise import losses
 from tailwise.engine.stage import Stage, Task
@@ -12,6 +13,12 @@ from tailwise.recipes._base import Recipe, register
 
 @dataclass(frozen=True)
 class _Overlap(Recipe):
+    warm_up: float = 0.5  # share of the epochs with cross-entropy before the overlap loss begins
+
+    def _after_warm_up(self, loss: Any) -> Iterable[Stage]:
+        yield Stage("warm up", share=self.warm_up, loss=losses.CrossEntropyLoss())
+        yield Stage("overlap", share=1 - self.warm_up, loss=loss)
+
     def learned_prior(self, task: Task) -> None:
         """Return None: the loss asks for no probabilities."""
 
@@ -19,23 +26,26 @@ class _Overlap(Recipe):
 @register("dice", paper="Li et al., ACL 2020, arXiv:1911.02855")
 @dataclass(frozen=True)
 class Dice(_Overlap):
-    """Dice loss, with examples turned down that are already classified well."""
+    """Dice loss, with examples turned down that are already classified well, after a plain beginning.
+
+    Deviates: the paper fine-tunes pre-trained language models with it; from scratch it collapsed here to one class.
+    """
 
     alpha: float = 0.6
 
     def stages(self, task: Task) -> Iterable[Stage]:
-        """Train everything with the loss."""
-        yield Stage("learn", loss=losses.DiceLoss(self.alpha))
+        """Train plainly, then with the loss."""
+        return self._after_warm_up(losses.DiceLoss(self.alpha))
 
 
 @register("tversky", paper="Salehi et al., MLMI 2017, arXiv:1706.05721; as a loss in Li et al., ACL 2020")
 @dataclass(frozen=True)
 class Tversky(_Overlap):
-    """Dice loss with prices of its own for false positives and false negatives."""
+    """Dice loss with prices of its own for false positives and false negatives, after a plain beginning."""
 
     alpha: float = 0.5
     beta: float = 0.5
 
     def stages(self, task: Task) -> Iterable[Stage]:
-        """Train everything with the loss."""
-        yield Stage("learn", loss=losses.TverskyLoss(self.alpha, self.beta))
+        """Train plainly, then with the loss."""
+        return self._after_warm_up(losses.TverskyLoss(self.alpha, self.beta))
