@@ -1,6 +1,6 @@
 """Samplers beside torch's WeightedRandomSampler: time to start, time for an epoch, and memory beyond the labels.
 
-    python benchmarks/samplers_speed.py [--sizes 1000000 10000000 100000000] [--only ClassBalancedSampler ...] [--runs 1]
+    python benchmarks/samplers_speed.py [--sizes 1000000 10000000] [--dtypes int32] [--only ShuffleSampler] [--runs 1]
         > benchmarks/results/samplers_speed.md
 
 Every measurement is a process of its own, on labels of 1,000 classes whose sizes fall by a factor of 1,000, shuffled.

@@ -1,123 +1,345 @@
+"""What every sampler promises. The table of samplers must name all public ones."""
+
+import json
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
+from torch.utils.data import DataLoader
 
 from tailwise import samplers
 from tailwise.errors import TailwiseError
 
-LABELS = np.repeat(np.arange(4), [600, 90, 10, 3])
+LABELS = np.repeat(np.arange(4), [600, 90, 10, 3])[np.random.default_rng(0).permutation(703)]
+
+
+def mixture(labels=None, *, class_counts=None, **processes):
+    data = {"class_counts": class_counts} if labels is None else {"labels": labels}
+    data["seed"] = processes.get("seed", 0)
+    parts = [samplers.ShuffleSampler(**data), samplers.ReversedSampler(**data), samplers.HardAwareSampler(**data)]
+    return samplers.MixtureSampler(parts, [5, 2, 3], **processes)
+
+
+def late(labels=None, *, class_counts=None, **options):
+    filled = np.bincount(labels) > 0 if labels is not None else np.asarray(class_counts) > 0
+    return samplers.LateUpsamplingSampler(
+        labels, class_counts=class_counts, late=filled / filled.sum(), epochs=5, **options
+    )
+
+
+def weighted(labels=None, *, class_counts=None, **options):
+    n = len(labels) if labels is not None else int(np.sum(class_counts))
+    weights = np.arange(n) % 7 + (np.arange(n) < 7)
+    return samplers.WeightedSampler(labels, class_counts=class_counts, weights=weights, **options)
+
+
+def hard(labels=None, **options):
+    sampler = samplers.HardAwareSampler(labels, **options)
+    sampler.set_difficulty(np.linspace(0.1, 0.3, sampler.class_counts.size))
+    return sampler
+
+
+def several(labels, **options):
+    has = np.zeros((len(labels), int(max(labels)) + 1), dtype=int)
+    has[np.arange(len(labels)), labels] = 1
+    has[::5, labels[0]] = 1
+    return samplers.RepeatFactorSampler(sparse.csr_array(has), 0.1, **options)
+
+
 ALL = {
-    "shuffle": samplers.ShuffleSampler,
-    "balanced": samplers.ClassBalancedSampler,
-    "root": samplers.SquareRootSampler,
-    "progressive": lambda labels, **options: samplers.ProgressivelyBalancedSampler(labels, epochs=5, **options),
+    "ShuffleSampler": samplers.ShuffleSampler,
+    "ClassSampler": samplers.ClassSampler,
+    "PowerSampler": lambda labels=None, **options: samplers.PowerSampler(labels, 0.3, **options),
+    "ClassBalancedSampler": samplers.ClassBalancedSampler,
+    "SquareRootSampler": samplers.SquareRootSampler,
+    "ReversedSampler": samplers.ReversedSampler,
+    "ProgressivelyBalancedSampler": lambda labels=None, **o: samplers.ProgressivelyBalancedSampler(
+        labels, epochs=5, **o
+    ),
+    "CooldownSampler": lambda labels=None, **options: samplers.CooldownSampler(labels, epochs=2, **options),
+    "LateUpsamplingSampler": late,
+    "RepeatFactorSampler": lambda labels=None, **options: samplers.RepeatFactorSampler(labels, 0.1, **options),
+    "RepeatFactorSampler of an indicator": several,
+    "FrequencySubsampler": lambda labels=None, **options: samplers.FrequencySubsampler(labels, 0.05, **options),
+    "WeightedSampler": weighted,
+    "HardAwareSampler": hard,
+    "ClassBatchSampler": lambda labels=None, **o: samplers.ClassBatchSampler(labels, classes=1, examples=3, **o),
+    "ClassBatchSampler of several classes": lambda labels=None, **options: samplers.ClassBatchSampler(
+        labels, classes=3, examples=4, **options
+    ),
+    "MixtureSampler": mixture,
 }
+every = pytest.mark.parametrize("name", ALL)
 
 
-@pytest.mark.parametrize("name", ALL)
+def classes_of(sampler, indices):
+    total = np.zeros_like(sampler.seen())
+    sampler.count(np.asarray(indices, dtype=np.int64).ravel(), total)
+    return total
+
+
+def test_the_table_names_all_samplers():
+    assert {name.split()[0] for name in ALL} == set(samplers.__all__) - {"EpochSampler"}
+
+
+@every
 @pytest.mark.parametrize("num_replicas", [1, 2, 3, 8])
 def test_processes_share_one_order_in_equal_parts(name, num_replicas):
     whole = ALL[name](LABELS, num_replicas=1, rank=0, seed=3).indices()
     parts = [ALL[name](LABELS, num_replicas=num_replicas, rank=r, seed=3) for r in range(num_replicas)]
     shown = [part.indices() for part in parts]
     assert {len(indices) for indices in shown} == {len(parts[0])}
-    assert [len(list(part)) for part in parts] == [len(parts[0])] * num_replicas
-    together = np.stack(shown, axis=1).ravel()
+    for part, indices in zip(parts, shown, strict=True):
+        assert list(part) == indices.tolist()
+    together = np.stack(shown, axis=1).reshape(-1, *whole.shape[1:])
     np.testing.assert_array_equal(together[: len(whole)], whole)
     np.testing.assert_array_equal(together[len(whole) :], whole[: len(together) - len(whole)])
+    assert 0 <= len(together) - len(whole) < num_replicas
 
 
-@pytest.mark.parametrize("name", ALL)
+@every
 def test_epochs_differ_and_repeat_with_the_seed(name):
     sampler = ALL[name](LABELS, seed=1)
     first = sampler.indices()
     sampler.set_epoch(1)
-    assert not np.array_equal(first, sampler.indices())
-    np.testing.assert_array_equal(first, ALL[name](LABELS, seed=1).indices())
+    second = sampler.indices()
+    assert not np.array_equal(first, second)
+    again = ALL[name](LABELS, seed=1)
+    np.testing.assert_array_equal(first, again.indices())
+    again.set_epoch(1)
+    np.testing.assert_array_equal(second, again.indices())
     assert not np.array_equal(first, ALL[name](LABELS, seed=2).indices())
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_resuming_inside_an_epoch_shows_exactly_the_rest(name):
-    whole = list(ALL[name](LABELS, seed=5))
-    sampler = ALL[name](LABELS, seed=5)
-    stream = iter(sampler)
-    begun = [next(stream) for _ in range(100)]
-    resumed = ALL[name](LABELS, seed=5)
-    resumed.load_state_dict(sampler.state_dict())
-    assert begun + list(resumed) == whole
+@every
+@pytest.mark.parametrize("begun", [0, 1, 40])
+def test_resuming_inside_an_epoch_shows_exactly_the_rest(name, begun):
+    def build():
+        return ALL[name](LABELS, seed=5, num_replicas=2, rank=1)
+
+    through = build()
+    orders = []
+    for epoch in range(4):
+        through.set_epoch(epoch)
+        orders.append(list(through))
+
+    stopped = build()
+    list(stopped)
+    for epoch in (1, 2):
+        stopped.set_epoch(epoch)
+        stream = iter(stopped)
+        shown = [next(stream) for _ in range(min(begun, len(stopped)) if epoch == 2 else len(stopped))]
+    state = json.loads(json.dumps(stopped.state_dict()))
+
+    resumed = build()
+    resumed.load_state_dict(state)
+    assert resumed.state_dict() == state
+    for epoch in (2, 3):  # the loop that a training has
+        resumed.set_epoch(epoch)
+        shown += list(resumed)
+    assert shown == orders[2] + orders[3]
+    np.testing.assert_array_equal(resumed.seen(), through.seen())
 
 
-def test_shuffling_and_power_one_show_every_example_once():
-    for sampler in (samplers.ShuffleSampler(LABELS), samplers.PowerSampler(LABELS, 1.0)):
-        for epoch in range(3):
-            sampler.set_epoch(epoch)
-            np.testing.assert_array_equal(np.sort(sampler.indices()), np.arange(len(LABELS)))
+@every
+def test_what_training_saw_is_what_the_processes_showed(name):
+    parts = [ALL[name](LABELS, seed=2, num_replicas=3, rank=rank) for rank in range(3)]
+    total = np.zeros_like(parts[0].seen())
+    for epoch in range(3):
+        for part in parts:
+            part.set_epoch(epoch)
+            stream = iter(part)
+            own = [next(stream) for _ in range(len(part) if epoch < 2 else 15)]
+            total += classes_of(part, own)
+        if epoch == 1:
+            np.testing.assert_array_equal(parts[0].seen(), total)
+    for part in parts:
+        np.testing.assert_array_equal(part.seen(), total)
 
 
-def test_no_example_is_shown_twice_before_its_class_was_shown_once():
-    shown = np.bincount(samplers.ClassBalancedSampler(LABELS, seed=0).indices(), minlength=len(LABELS))
-    for c in range(4):
-        own = shown[c == LABELS]
-        assert own.max() - own.min() <= 1
-
-
-@given(
-    st.lists(st.integers(0, 300), min_size=2, max_size=8).filter(lambda counts: max(counts) > 0),
-    st.sampled_from([0.0, 0.25, 0.5, 1.0, -0.5]),
-    st.integers(0, 2**16),
-)
-@settings(deadline=None, max_examples=60)
-def test_each_class_is_shown_its_share_rounded_up_or_down(counts, power, seed):
-    labels = np.repeat(np.arange(len(counts)), counts)
-    sampler = samplers.PowerSampler(labels, power, seed=seed)
-    n = np.array(counts, dtype=float)
-    expected = np.where(n > 0, np.power(np.maximum(n, 1), power), 0)
-    expected *= len(labels) / expected.sum()
-    seen = np.bincount(labels[sampler.indices()], minlength=len(counts))
-    assert seen.sum() == len(labels)
-    assert (np.abs(seen - expected) < 1 + 1e-5).all()
-
-
-def test_shares_are_right_on_average():
-    labels = np.repeat(np.arange(3), [10, 5, 2])
-    sampler = samplers.ClassBalancedSampler(labels, seed=0)
-    epochs = 3000
-    total = np.zeros(3)
-    for epoch in range(epochs):
+@every
+def test_classes_and_their_examples_are_shown_as_often_as_promised(name):
+    """Over many seeds; epochs are independent draws, so the mean of what they show has a standard error."""
+    times = 200
+    epoch = 1
+    classes, examples = [], []
+    for seed in range(times):
+        sampler = ALL[name](LABELS, seed=seed)
         sampler.set_epoch(epoch)
-        total += np.bincount(labels[sampler.indices()], minlength=3)
-    # 17 / 3 = 5.67 a class: each epoch is one of two neighbours, so its standard deviation is below 1/2
-    assert np.abs(total / epochs - 17 / 3).max() < 4.5 * 0.5 / np.sqrt(epochs)
-    np.testing.assert_allclose(sampler.class_distribution(), 1 / 3)
+        indices = sampler.indices()
+        classes.append(classes_of(sampler, indices))
+        examples.append(np.bincount(indices.ravel(), minlength=LABELS.size))
+    classes, examples = np.array(classes, dtype=float), np.array(examples, dtype=float)
+    promised = sampler.class_distribution() * classes.sum(axis=1).mean()
+    error = classes.std(axis=0, ddof=1) / np.sqrt(times)
+    assert (np.abs(classes.mean(axis=0) - promised) <= 4.5 * error + 1e-9).all()
+    if name not in ("WeightedSampler", "RepeatFactorSampler of an indicator"):
+        for c in range(4):  # a class's examples are alike
+            own = examples[:, c == LABELS]
+            spread = np.sqrt(own.var(axis=0, ddof=1).mean() / times)
+            rare = 3 / times  # where an example is shown a few times in all, their number is Poisson's
+            assert np.abs(own.mean(axis=0) - own.mean()).max() <= 4.5 * spread + rare
 
 
-def test_progress_goes_from_the_prior_to_balance():
-    sampler = samplers.ProgressivelyBalancedSampler(LABELS, epochs=5)
-    np.testing.assert_allclose(sampler.class_distribution(), np.bincount(LABELS) / len(LABELS))
-    sampler.set_epoch(4)
-    np.testing.assert_allclose(sampler.class_distribution(), 0.25)
-    rare = [sampler.shares(epoch)[3] for epoch in range(5)]
-    assert rare == sorted(rare)
+@every
+def test_names_of_classes_do_not_matter(name):
+    renamed = np.array([2, 0, 3, 1])
+    difficulty = name == "HardAwareSampler"
+    first, second = (ALL[name](labels) for labels in (LABELS, renamed[LABELS]))
+    if difficulty:
+        second.set_difficulty(first.difficulty[np.argsort(renamed)])
+    for epoch in (0, 1, 4):
+        first.set_epoch(epoch)
+        second.set_epoch(epoch)
+        np.testing.assert_allclose(second.class_distribution()[renamed], first.class_distribution())
 
 
-def test_epochs_of_another_size():
-    sampler = samplers.ClassBalancedSampler(LABELS, size=40)
-    assert len(sampler) == 40
-    np.testing.assert_array_equal(np.bincount(LABELS[sampler.indices()]), 10)
+@every
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=6).filter(any), st.integers(0, 2**16), st.integers(1, 5))
+@settings(deadline=None, max_examples=15)
+def test_any_counts_work_and_classes_without_examples_are_left_out(name, counts, seed, num_replicas):
+    if "several classes" in name and np.count_nonzero(counts) < 3:
+        return
+    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+    sampler = ALL[name](labels, seed=seed, num_replicas=num_replicas, rank=num_replicas - 1)
+    for epoch in (0, 3):
+        sampler.set_epoch(epoch)
+        indices = sampler.indices()
+        assert len(indices) == len(sampler) == -(-sampler.size() // num_replicas)
+        assert indices.min() >= 0
+        assert indices.max() < labels.size
+        shares = sampler.class_distribution()
+        np.testing.assert_allclose(shares.sum(), 1)
+        assert not shares[np.array(counts[: shares.size]) == 0].any()
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if "indicator" not in name])
+def test_class_counts_alone_are_data_in_the_order_of_its_classes(name):
+    counts = [30, 0, 5, 12]
+    by_counts = ALL[name](class_counts=counts, seed=4)
+    by_labels = ALL[name](np.repeat(np.arange(4), counts), seed=4)
+    np.testing.assert_array_equal(by_counts.indices(), by_labels.indices())
+    np.testing.assert_allclose(by_counts.class_distribution(), by_labels.class_distribution())
+    np.testing.assert_array_equal(
+        classes_of(by_counts, by_counts.indices()), classes_of(by_labels, by_labels.indices())
+    )
+
+
+@every
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64])
+def test_the_labels_type_does_not_matter(name, dtype):
+    expected = ALL[name](LABELS, seed=1).indices()
+    np.testing.assert_array_equal(ALL[name](LABELS.astype(dtype), seed=1).indices(), expected)
+
+
+@every
+def test_a_data_loader_takes_it(name):
+    sampler = ALL[name](LABELS)
+    if "Batch" in name:
+        loader = DataLoader(LABELS, batch_sampler=sampler)
+    else:
+        loader = DataLoader(LABELS, sampler=sampler, batch_size=32)
+    assert len(loader) == len(list(loader))
+    total = np.bincount(np.concatenate([batch.numpy() for batch in loader]))
+    if "indicator" not in name:
+        np.testing.assert_array_equal(2 * total, sampler.seen())  # the loop above was an epoch too
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if "indicator" not in name])
+@pytest.mark.parametrize(("dtype", "allowed"), [(np.int32, 2.0), (np.int64, 1.3)])
+def test_memory_beyond_the_labels(name, dtype, allowed):
+    n = 3_000_000
+    labels = (np.arange(n) % 1000).astype(dtype)
+    weights = np.ones(n) if name == "WeightedSampler" else None
+    tracemalloc.start()
+    if weights is None:
+        sampler = ALL[name](labels)
+    else:
+        sampler = samplers.WeightedSampler(labels, weights=weights)
+        tracemalloc.reset_peak()
+    stream = iter(sampler)
+    for _ in range(40_000):
+        next(stream)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < allowed * labels.nbytes + 12e6
+
+
+def test_breaking_off_begins_the_epoch_anew():
+    sampler = samplers.ShuffleSampler(LABELS)
+    whole = sampler.indices().tolist()
+    next(iter(sampler))
+    assert list(sampler) == whole
+    assert sampler.seen().sum() == 1 + LABELS.size
+
+
+def test_a_position_may_be_given_when_workers_ran_ahead():
+    sampler = samplers.ClassBalancedSampler(LABELS)
+    whole = list(sampler)
+    resumed = samplers.ClassBalancedSampler(LABELS)
+    resumed.load_state_dict({**sampler.state_dict(), "shown": 64})
+    assert list(resumed) == whole[64:]
+    np.testing.assert_array_equal(resumed.seen(), sampler.seen())
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("build", "message"),
     [
-        ({"labels": []}, "needs a row of integer class codes"),
-        ({"labels": [0.5, 1.0]}, "needs a row of integer class codes"),
-        ({"labels": [0, -1]}, "leave unlabelled examples out"),
-        ({"labels": [0, 1], "num_replicas": 2, "rank": 2}, "rank 2 is not below"),
-        ({"labels": [0, 1], "size": 0}, "at least one example"),
+        (lambda: samplers.ShuffleSampler(), "needs labels or class_counts"),
+        (lambda: samplers.ShuffleSampler([0], class_counts=[1]), "one of the two"),
+        (lambda: samplers.ShuffleSampler(class_counts=[1.5]), "whole numbers"),
+        (lambda: samplers.ShuffleSampler(class_counts=[0, 0]), "all zero"),
+        (lambda: samplers.ShuffleSampler([]), "needs a row of integer class codes"),
+        (lambda: samplers.ShuffleSampler([0.5, 1.0]), "needs a row of integer class codes"),
+        (lambda: samplers.ShuffleSampler([0, -1]), "leave unlabelled examples out"),
+        (lambda: samplers.ShuffleSampler([0, 1], num_replicas=2, rank=2), "rank 2 is not below"),
+        (lambda: samplers.ShuffleSampler([0, 1], seed=-1), "seed must not be negative"),
+        (lambda: samplers.ShuffleSampler([0, 1]).set_epoch(-1), "counted from 0"),
+        (lambda: samplers.EpochSampler([0, 1]).indices(), "does not say what an epoch shows"),
+        (lambda: samplers.ClassBalancedSampler([0, 1], size=0), "at least one example"),
+        (lambda: samplers.PowerSampler([0, 1], np.nan), "finite number"),
+        (lambda: samplers.CooldownSampler([0, 1], epochs=0), "epochs must be at least 1"),
+        (lambda: samplers.CooldownSampler([0, 1], epochs=2, temperature=0), "temperature must be above 0"),
+        (lambda: samplers.CooldownSampler([0, 1], epochs=2, share=2), "between 0 and 1"),
+        (lambda: samplers.LateUpsamplingSampler([0, 1], late=[1], epochs=2), "2 classes need as many shares"),
+        (lambda: samplers.LateUpsamplingSampler([0, 2], late=[1, 1, 1], epochs=2), "class 1 has a share but no"),
+        (lambda: samplers.LateUpsamplingSampler([0, 1], late=[1, -1], epochs=2), "finite and not negative"),
+        (lambda: samplers.RepeatFactorSampler([0, 1], -1), "threshold must not be negative"),
+        (lambda: samplers.RepeatFactorSampler([[0, 2]]), "an indicator holds 1"),
+        (lambda: samplers.RepeatFactorSampler([[0, 0]]), "of no example"),
+        (lambda: samplers.FrequencySubsampler([0, 1], 0), "threshold must be above 0"),
+        (lambda: samplers.WeightedSampler([0, 1], weights=[1]), "2 examples need as many weights"),
+        (lambda: samplers.WeightedSampler([0, 1], weights=[0, 0]), "one above 0"),
+        (lambda: samplers.WeightedSampler([0, 1], weights=[1, np.inf]), "finite"),
+        (lambda: samplers.HardAwareSampler([0, 1], 0), "temperature must be above 0"),
+        (lambda: samplers.HardAwareSampler([0, 1]).set_difficulty([1]), "each of 2 classes"),
+        (lambda: samplers.ClassBatchSampler([0, 2], classes=3, examples=1), "cannot be filled: 2 have"),
+        (lambda: samplers.ClassBatchSampler([0, 1], classes=1, examples=0), "must be at least 1"),
+        (lambda: samplers.MixtureSampler([], []), "at least one sampler"),
+        (lambda: samplers.MixtureSampler([samplers.ShuffleSampler([0])], [1, 2]), "1 .* need as many shares"),
+        (
+            lambda: samplers.MixtureSampler([samplers.ShuffleSampler([0]), samplers.ShuffleSampler([0, 0])], [1, 2]),
+            "of the same examples; got 1 examples",
+        ),
+        (
+            lambda: samplers.MixtureSampler([samplers.ClassBatchSampler([0], classes=1, examples=1)], [1]),
+            "yields batches",
+        ),
+        (lambda: samplers.ShuffleSampler([0]).load_state_dict({"epoch": 1}), "it lacks num_replicas, seed, seen"),
+        (
+            lambda: samplers.ShuffleSampler([0], seed=1).load_state_dict(samplers.ShuffleSampler([0]).state_dict()),
+            "had seed 0",
+        ),
+        (
+            lambda: samplers.ShuffleSampler([0]).load_state_dict(samplers.ShuffleSampler([1]).state_dict()),
+            "had 2 classes; this one has 1",
+        ),
     ],
 )
-def test_bad_input_is_one_line(options, message):
-    with pytest.raises(TailwiseError, match=message):
-        samplers.ClassBalancedSampler(options.pop("labels"), **options)
+def test_bad_input_is_one_line(build, message):
+    with pytest.raises(TailwiseError, match=message) as caught:
+        build()
+    assert "\n" not in str(caught.value)

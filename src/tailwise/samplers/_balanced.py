@@ -121,7 +121,7 @@ def powered(counts: NDArray[Any], power: float) -> NDArray[np.float64]:
 
 def softmax(logits: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return exponentials over their sum, zero where a class is not present."""
-    shares = np.where(present, np.exp(logits - logits[present].max(), where=present, out=np.zeros(logits.size)), 0.0)
+    shares = np.exp(np.where(present, logits, -np.inf) - logits[present].max())
     return shares / shares.sum()
 
 

@@ -111,6 +111,8 @@ class EpochSampler(Sampler[Any]):
 
     def set_epoch(self, epoch: int) -> None:
         """Go to the beginning of an epoch; in the epoch that :meth:`load_state_dict` went to, stay at its place."""
+        if epoch < 0:
+            raise TailwiseError(f"epochs are counted from 0; got {epoch}.")
         if epoch != self.epoch:
             self.epoch, self._start = epoch, 0
             self._spans.append([epoch, 0, 0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ class _FactorSampler(ClassSampler):
 
     def size(self) -> int:
         """Return how many places an epoch has, for all processes together."""
-        return max(1, round(float(self.class_counts @ self.factors))) if self._size is None else self._size
+        shown = float(self.class_counts @ self.factors)
+        return max(1, math.ceil(round(shown, 6))) if self._size is None else self._size
 
     def shares(self, epoch: int) -> NDArray[np.float64]:
         """Return each class's share of an epoch, (n_classes,)."""

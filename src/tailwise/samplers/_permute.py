@@ -36,7 +36,7 @@ def permute(places: NDArray[Any], size: ArrayLike, *key: int, stream: ArrayLike 
     keys = np.asarray(np.random.SeedSequence(key).generate_state(_ROUNDS, np.uint64), dtype=np.uint64)
     shape = np.shape(places)
     limit = np.broadcast_to(np.asarray(size).astype(np.uint64), shape)
-    tweak = np.broadcast_to(_mix(np.asarray(stream).astype(np.uint64)), shape)
+    tweak = np.broadcast_to(_mix(np.atleast_1d(stream).astype(np.uint64)), shape)
     result = _network(np.asarray(places).astype(np.uint64), limit, tweak, keys)
     outside = np.flatnonzero(result >= limit)
     while outside.size:

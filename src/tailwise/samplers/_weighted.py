@@ -33,6 +33,8 @@ class WeightedSampler(EpochSampler):
     :meth:`state_dict`: before resuming, build the sampler with those of that moment.
     """
 
+    _chunk = 2**16  # the more, the closer together is what is searched for
+
     def __init__(
         self, labels: ArrayLike | None = None, *, weights: ArrayLike, size: int | None = None, **options: Any
     ) -> None:

@@ -1,0 +1,48 @@
+"""A class-balanced sampler in two real processes, which finds their number and its own by itself."""
+
+import numpy as np
+import torch
+import torch.distributed as dist
+import torch.multiprocessing
+from torch.utils.data import DataLoader, TensorDataset
+
+from tailwise import samplers
+
+COUNTS = np.array([901, 60, 8, 2])
+
+
+def _train(rank, folder):
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    torch.set_num_threads(1)
+    labels = torch.from_numpy(np.repeat(np.arange(4), COUNTS))
+    sampler = samplers.ClassBalancedSampler(labels, seed=3)
+    loader = DataLoader(TensorDataset(torch.arange(len(labels)), labels), batch_size=50, sampler=sampler)
+    for epoch in range(2):
+        sampler.set_epoch(epoch)
+        seen = torch.zeros(4, dtype=torch.int64)
+        indices = []
+        for index, target in loader:
+            seen += torch.bincount(target, minlength=4)
+            indices += index.tolist()
+        own = seen.clone()
+        dist.all_reduce(seen)
+        both = [None, None]
+        dist.all_gather_object(both, indices)
+        if epoch == 0:
+            np.testing.assert_array_equal(sampler.seen(), seen)
+        assert len(both[0]) == len(both[1]) == 486  # half of 971, rounded up
+        assert np.abs(seen.numpy() - 972 / 4).max() < 2
+        assert np.abs(own.numpy() - 486 / 4).max() < 4.5 * np.sqrt(486 * 0.25 * 0.75)
+        head = [set(part) & set(range(901)) for part in both]
+        assert len(head[0] & head[1]) <= 1  # none is repeated in an epoch, but for the one that fills up
+        np.save(f"{folder}/{epoch}-{rank}.npy", np.array(indices))
+    dist.destroy_process_group()
+
+
+def test_two_processes_share_a_balanced_epoch(tmp_path):
+    torch.multiprocessing.spawn(_train, (str(tmp_path),), nprocs=2)
+    for epoch in range(2):
+        for rank in range(2):
+            alone = samplers.ClassBalancedSampler(np.repeat(np.arange(4), COUNTS), seed=3, num_replicas=2, rank=rank)
+            alone.set_epoch(epoch)
+            np.testing.assert_array_equal(np.load(tmp_path / f"{epoch}-{rank}.npy"), alone.indices())
