@@ -36,6 +36,7 @@ class ClassSampler(EpochSampler):
             raise TailwiseError(f"an epoch must show at least one example; got size {size}.")
         self._size = size
         self._by_class = None if self.labels is None else by_class(self.labels, self.class_counts)
+        self._starts = np.cumsum(self.class_counts) - self.class_counts
         self._plan: tuple[int, NDArray[np.int64]] | None = None
 
     def shares(self, epoch: int) -> NDArray[np.float64]:
@@ -54,12 +55,11 @@ class ClassSampler(EpochSampler):
         ends = self._plan[1]
         turns = permute(places, self.size(), self.seed, epoch)
         codes = np.searchsorted(ends, turns, side="right")
-        turns -= np.concatenate([[0], ends])[codes]
+        turns -= np.where(codes > 0, ends[codes - 1], 0)
         own = self.class_counts[codes]
         rounds, turns = np.divmod(turns, own)
         streams = 1 + codes + self.class_counts.size * rounds
-        start = (np.cumsum(self.class_counts) - self.class_counts)[codes]
-        chosen = start + permute(turns, own, self.seed, epoch, stream=streams)
+        chosen = self._starts[codes] + permute(turns, own, self.seed, epoch, stream=streams)
         return chosen if self._by_class is None else self._by_class[chosen].astype(np.int64)
 
     def class_distribution(self) -> NDArray[np.float64]:

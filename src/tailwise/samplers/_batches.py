@@ -49,6 +49,7 @@ class ClassBatchSampler(EpochSampler):
         self.classes, self.examples = classes, examples
         self._batches = -(-self.n_examples // (classes * examples)) if batches is None else batches
         self._by_class = None if self.labels is None else by_class(self.labels, self.class_counts)
+        self._starts = np.cumsum(self.class_counts) - self.class_counts
         self._chunk = max(1, EpochSampler._chunk // (classes * examples))
 
     def size(self) -> int:
@@ -65,7 +66,7 @@ class ClassBatchSampler(EpochSampler):
         shown = rounds.reshape(-1, 1) * self.examples + np.arange(self.examples)  # of its class, before
         own = np.repeat(self.class_counts[codes], self.examples)
         shown = shown.ravel() % own  # the same order on every lap: what is next to each other is different
-        start = np.repeat((np.cumsum(self.class_counts) - self.class_counts)[codes], self.examples)
+        start = np.repeat(self._starts[codes], self.examples)
         chosen = start + permute(shown, own, self.seed, epoch, 1, stream=np.repeat(codes, self.examples))
         indices = chosen if self._by_class is None else self._by_class[chosen].astype(np.int64)
         return indices.reshape(len(places), -1)

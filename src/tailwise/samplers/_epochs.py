@@ -72,9 +72,8 @@ class EpochSampler(Sampler[Any]):
         self.seed = seed
         self.epoch = 0
         self._start = 0
-        self._spans = [
-            [0, 0, 0]
-        ]  # epoch, first and last place of this process's share that were shown, and not counted
+        # what of this process's share was shown and not yet counted: epoch, first place, and the place after the last
+        self._spans = [[0, 0, 0]]
         self._seen = np.zeros(self.class_counts.size, dtype=np.int64)  # what was counted
 
     @property
