@@ -5,10 +5,10 @@
 
 Every measurement is a process of its own, on labels of 1,000 classes whose sizes fall by a factor of 1,000, shuffled.
 Times are the process's CPU time, which other work on the machine changes less than the clock: until the sampler is
-built, until it gave its first index, and until it gave all of an epoch's, one by one. Memory is the rise of the resident size, at its peak, over what it was with the labels loaded and everything
-imported (Linux): after the first index, and after the epoch. WeightedSampler and torch's sampler get one weight for
-each example, one over its class's count, in float64; these are there before, like the labels. torch's sampler refuses
-more than 2^24 examples.
+built, until it gave its first index, and until it gave all of an epoch's, one by one. Memory is the rise of the
+resident size, at its peak, over what it was with the labels loaded and everything imported (Linux): after the first
+index, and after the epoch. WeightedSampler and torch's sampler get one weight for each example, one over its class's
+count, in float64; these are there before, like the labels. torch's sampler refuses more than 2^24 examples.
 """
 
 import argparse

@@ -24,7 +24,7 @@ def test_shuffling_and_power_one_show_every_example_once():
 
 
 def test_shuffling_puts_any_example_anywhere():
-    epochs, n = 3000, 24
+    epochs, n = 1500, 24
     sampler = samplers.ShuffleSampler(np.zeros(n, dtype=int), seed=1)
     landed = np.zeros((n, n))
     for epoch in range(epochs):
@@ -39,10 +39,10 @@ def test_a_place_of_the_epoch_has_the_class_shares(place):
     """Not only the epoch's sum is right: what a batch sees is, wherever it is in the epoch."""
     sampler = samplers.SquareRootSampler(LABELS)
     seen = np.zeros(4)
-    for epoch in range(2000):
+    for epoch in range(1000):
         seen[LABELS[sampler.pick(epoch, np.array([place]))]] += 1
     expected = np.sqrt(COUNTS) / np.sqrt(COUNTS).sum()
-    assert stats.chisquare(seen, 2000 * expected).pvalue > 1e-3
+    assert stats.chisquare(seen, 1000 * expected).pvalue > 1e-3
 
 
 def test_no_example_is_shown_twice_before_its_class_was_shown_once():

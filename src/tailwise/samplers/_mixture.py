@@ -21,7 +21,7 @@ class MixtureSampler(EpochSampler):
     Parameters
     ----------
     samplers : of the same examples; their own processes do not matter. To change one's weights or difficulty, ask
-        the mixture for :meth:`seen` before
+        the mixture for :meth:`seen` before. Each keeps its own indices: what they take adds up
     shares : one number for each, in any unit; or ``shares(epoch)`` that returns them
     size : length of an epoch over all processes; by default the number of examples
     num_replicas, rank, seed : see :class:`EpochSampler`
