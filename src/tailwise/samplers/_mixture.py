@@ -20,8 +20,8 @@ class MixtureSampler(EpochSampler):
 
     Parameters
     ----------
-    samplers : of the same examples; their own processes do not matter. To change one's weights or difficulty, ask
-        the mixture for :meth:`seen` before. Each keeps its own indices: what they take adds up
+    samplers : of the same examples; their seeds matter, their processes do not. Each keeps its own indices: what they
+        take adds up. To change one's weights or difficulty, ask the mixture for :meth:`seen` before
     shares : one number for each, in any unit; or ``shares(epoch)`` that returns them
     size : length of an epoch over all processes; by default the number of examples
     num_replicas, rank, seed : see :class:`EpochSampler`
