@@ -245,7 +245,11 @@ def test_a_broken_image_is_one_line(tmp_path, capsys):
         for i in range(3):
             image.new("RGB", (8, 8), (80 * i, 9, 9)).save(tmp_path / "pets" / label / f"{i}.png")
     (tmp_path / "pets" / "cat" / "broken.png").write_bytes(b"no image")
-    refused(capsys, "broken.png", "fit", tmp_path / "pets", "-o", tmp_path / "m")
+    refused(capsys, "--skip-broken", "fit", tmp_path / "pets", "-o", tmp_path / "m")
+    options = ["--skip-broken", "--recipe", "cross-entropy", "--epochs", "1", "--folds", "2", "--test-share", "0.4"]
+    pytest.importorskip("torch")
+    assert run("fit", tmp_path / "pets", "-o", tmp_path / "m", *options) == 0
+    assert "1 broken images were left out" in capsys.readouterr().out
 
 
 def test_bad_predictions_are_one_line(model, table, tmp_path, capsys):

@@ -130,6 +130,9 @@ def fit(
     image: ImageColumn = None,
     id: IdColumn = None,
     image_size: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Leave out images that cannot be read, and say how many.")
+    ] = False,
     backbone: Annotated[str | None, typer.Option(help="Train a network: mlp, resnet32, or a timm name.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of a network.", min=1)] = None,
     augment: Annotated[
@@ -156,7 +159,7 @@ def fit(
     from tailwise.cli._source import Source
 
     _fit.run(
-        Source(data, target, text, image, id, image_size),
+        Source(data, target, text, image, id, image_size, skip_broken),
         output,
         test=test,
         test_share=test_share,

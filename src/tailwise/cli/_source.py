@@ -24,6 +24,7 @@ class Source:
     image: str | None = None
     id: str | None = None
     image_size: int | None = None
+    skip_broken: bool = False
 
     def load(self, classes: Dataset | None = None) -> Dataset:
         """Read the data into memory, with the classes of the training data if they are given."""
@@ -34,6 +35,7 @@ class Source:
             image=self.image,
             id=self.id,
             image_size=self.image_size,
+            broken="skip" if self.skip_broken else "error",
             classes=classes,
         )
 

@@ -233,7 +233,8 @@ def _report(failed: dict[int, str], names: Sequence[str], broken: Broken) -> Non
         first = min(failed)
         others = f" (and {len(failed) - 1} more of {len(names)})" if len(failed) > 1 else ""
         raise TailwiseError(
-            f"{names[first]}{others} cannot be read as an image: {failed[first]}. Repair or remove what is broken."
+            f"{names[first]}{others} cannot be read as an image: {failed[first]}. Repair or remove what is "
+            "broken, or leave it out with --skip-broken (in Python: broken='skip')."
         )
 
 

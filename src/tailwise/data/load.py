@@ -21,6 +21,8 @@ from tailwise.errors import TailwiseError
 if TYPE_CHECKING:
     import polars as pl
 
+    from tailwise.data.images import Broken
+
 
 def load(
     path: str | Path,
@@ -31,6 +33,7 @@ def load(
     image: str | None = None,
     id: str | None = None,
     image_size: int | None = None,
+    broken: Broken = "error",
     classes: Dataset | Sequence[Any] | NDArray[Any] | None = None,
 ) -> Dataset:
     """Read a table, images or texts, with their labels if there are any.
@@ -44,7 +47,8 @@ def load(
         everything else is a table
     text, image : column with the texts, or with images (bytes or paths, relative to the table's folder)
     id : column that identifies a row; it is not a feature
-    image_size : side of the images in pixels; see :func:`read_paths`
+    image_size, broken : side of the images in pixels, and what to do with those that cannot be read; see
+        :func:`read_paths`
     classes : the classes in code order, or a data set that has them (the training set, when reading the test set)
 
     Raises
@@ -56,9 +60,9 @@ def load(
     path = existing(path)
     known = classes.class_labels if isinstance(classes, Dataset) else None if classes is None else np.asarray(classes)
     if path.is_dir() and table_format(path) is None:
-        data = _folder(path, target, kind, image_size, known)
+        data = _folder(path, target, kind, image_size, broken, known)
     else:
-        data = _table(path, target, kind, text, image, id, image_size, known)
+        data = _table(path, target, kind, text, image, id, image_size, broken, known)
     if data.labels is None:
         return data
     if known is None and data.n_classes < 2:
@@ -109,7 +113,7 @@ def stream(
     require_columns(scan(path, as_text=as_text).collect_schema().names(), wanted, str(path))
     seen = 0
     for frame in batches(path, rows, as_text=as_text):
-        part = _rows(path, frame, target, kind, text, image, id, image_size, known)
+        part = _rows(path, frame, target, kind, text, image, id, image_size, "error", known)
         yield replace(part, ids=part.ids + seen) if id is None else part
         seen += frame.height
 
@@ -126,6 +130,7 @@ def _table(
     image: str | None,
     id: str | None,
     image_size: int | None,
+    broken: Broken,
     known: NDArray[Any] | None,
 ) -> Dataset:
     named = {"target": target, "text": text, "image": image, "id": id}
@@ -138,7 +143,7 @@ def _table(
         frame = lazy.collect()
     if frame.height == 0:
         raise TailwiseError(f"{path} has columns but no rows.")
-    return _rows(path, frame, target, kind, text, image, id, image_size, known)
+    return _rows(path, frame, target, kind, text, image, id, image_size, broken, known)
 
 
 def _rows(
@@ -150,6 +155,7 @@ def _rows(
     image: str | None,
     id: str | None,
     image_size: int | None,
+    broken: Broken,
     known: NDArray[Any] | None,
 ) -> Dataset:
     wanted = [column for column in (target, text, image, id) if column is not None]
@@ -166,7 +172,7 @@ def _rows(
     if kind == "text" and column is not None:
         inputs = texts(features[column])
     elif kind == "image" and column is not None:
-        inputs, kept, notes = _images(path, features[column], image_size)
+        inputs, kept, notes = _images(path, features[column], image_size, broken)
         labels, ids = None if labels is None else labels[kept], ids[kept]
     if column is not None and features.width > 1:
         others = [name for name in features.columns if name != column]
@@ -221,18 +227,21 @@ def _holds_images(column: pl.Series) -> bool:
     return bool(paths) and all(Path(path).suffix.lower() in SUFFIXES for path in paths)
 
 
-def _images(path: Path, column: pl.Series, image_size: int | None) -> tuple[Any, NDArray[np.int64], tuple[str, ...]]:
+def _images(
+    path: Path, column: pl.Series, image_size: int | None, broken: Broken
+) -> tuple[Any, NDArray[np.int64], tuple[str, ...]]:
     import polars as pl
 
     from tailwise.data.images import read_bytes, read_paths
 
     if column.dtype != pl.String:
-        read = read_bytes(column, image_size)
+        read = read_bytes(column, image_size, broken=broken)
     else:
         if column.null_count():
             row = int(column.is_null().arg_max() or 0)
             raise TailwiseError(f"{path}, row {row + 1}: column {column.name!r} names no image.")
-        read = read_paths(column.to_list(), path if path.is_dir() else path.parent, image_size)
+        folder = path if path.is_dir() else path.parent
+        read = read_paths(column.to_list(), folder, image_size, broken=broken)
     return read.pixels, read.kept, read.notes
 
 
@@ -249,7 +258,12 @@ def _integers(column: pl.Series) -> pl.Series:
 
 
 def _folder(
-    path: Path, target: str | None, kind: Kind | None, image_size: int | None, known: NDArray[Any] | None
+    path: Path,
+    target: str | None,
+    kind: Kind | None,
+    image_size: int | None,
+    broken: Broken,
+    known: NDArray[Any] | None,
 ) -> Dataset:
     if target is not None:
         raise TailwiseError(f"{path} is a folder, whose sub-folders are the classes; there is no column {target!r}.")
@@ -260,7 +274,7 @@ def _folder(
     if kind == "image":
         from tailwise.data.images import read_folder
 
-        data = read_folder(path, image_size)
+        data = read_folder(path, image_size, broken=broken)
     else:
         data = _texts(path)
     if known is None or data.labels is None:

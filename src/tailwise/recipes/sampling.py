@@ -56,3 +56,42 @@ class ProgressivelyBalancedSampling(Recipe):
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
         """Return the uniform prior of the last epochs."""
         return np.full(task.n_classes, 1 / task.n_classes)
+
+
+@register("cooldown", paper="Li et al., NAACL 2025, arXiv:2410.04579")
+@dataclass(frozen=True)
+class Cooldown(Recipe):
+    """Begin with epochs that favour rare classes, and end with natural ones before those are known by heart."""
+
+    temperature: float = 5.0
+    share: float = 0.5  # of the epochs before the temperature is lowered
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything on hot epochs, then on natural ones."""
+        sampler = partial(samplers.CooldownSampler, epochs=task.epochs, temperature=self.temperature, share=self.share)
+        yield Stage("learn", loss=losses.CrossEntropyLoss(), sampler=sampler)
+
+
+@register("repeat-factor-sampling", paper="Gupta, Dollár and Girshick, CVPR 2019, arXiv:1908.03195")
+@dataclass(frozen=True)
+class RepeatFactorSampling(Recipe):
+    """Repeat the examples of classes whose share is below a threshold, as often as the root of how far below.
+
+    Deviates: the threshold is a share of the most even distribution, which works for any number of classes; LVIS has
+    1,203 and takes 0.001, 1.2 times that share.
+    """
+
+    threshold: float = 1.0  # in units of 1 / n_classes
+
+    def _factors(self, task: Task) -> NDArray[np.float64]:
+        shares = np.maximum(task.class_prior, np.finfo(float).tiny)
+        return np.maximum(1, np.sqrt(self.threshold / task.n_classes / shares))
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything on epochs with repeated examples."""
+        sampler = partial(samplers.RepeatFactorSampler, threshold=self.threshold / task.n_classes)
+        yield Stage("learn", loss=losses.CrossEntropyLoss(), sampler=sampler)
+
+    def learned_prior(self, task: Task) -> NDArray[np.float64]:
+        """Return the repeated class counts over their sum."""
+        return class_prior(self._factors(task) * task.class_counts)
