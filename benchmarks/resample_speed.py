@@ -5,7 +5,12 @@
 
 Every measurement is a process of its own. Both get the same float32 table of five classes whose sizes fall by a factor
 of 100. Time is the process's CPU time, which other work on the machine changes less than the clock; memory is the rise
-of the resident size, at its peak, over what it was with the table loaded and everything imported (Linux).
+rise of the resident size, at its peak, over what it was with the table loaded and everything imported (Linux).
+A side that takes longer than ``--limit`` seconds is stopped.
+
+The floor is what exact neighbours by brute force cost: the distances to compute, two operations a pair and feature, at
+the rate of a matrix product measured in the same run. Trees compute fewer where there are few features, an index in
+approximate mode fewer anywhere.
 """
 
 import argparse
@@ -38,6 +43,30 @@ CASES = {
     "NearMiss 2": ("NearMiss", {"version": 2}, "under_sampling.NearMiss", {"version": 2}),
     "NearMiss 3": ("NearMiss", {"version": 3}, "under_sampling.NearMiss", {"version": 3}),
 }
+
+
+#: Pairs of examples whose distances a method needs, from the class counts, the smaller classes first.
+PAIRS = {
+    "SMOTE": lambda counts: sum(c * c for c in counts[:-1]),
+    "BorderlineSMOTE": lambda counts: sum(counts[:-1]) * sum(counts),
+    "ADASYN": lambda counts: sum(counts[:-1]) * sum(counts),
+    "TomekLinks": lambda counts: sum(counts) ** 2,
+    "EditedNearestNeighbours": lambda counts: sum(counts) ** 2,
+    "NearMiss 1": lambda counts: sum(counts[1:]) * counts[0],
+    "NearMiss 2": lambda counts: sum(counts[1:]) * counts[0],
+    "NearMiss 3": lambda counts: sum(counts[1:]) * counts[0],
+}
+
+
+def gemm_rate() -> float:
+    """Return the operations a second of a float32 matrix product."""
+    a = np.random.default_rng(0).random((2048, 2048), dtype=np.float32)
+    seconds = []
+    for _ in range(10):
+        start = time.process_time()
+        a @ a
+        seconds.append(time.process_time() - start)
+    return 2 * 2048**3 / min(seconds)
 
 
 def table(n: int, n_features: int) -> tuple[np.ndarray, np.ndarray]:
@@ -104,6 +133,7 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=["500000x20", "100000x200"])
     parser.add_argument("--only", nargs="+", default=list(CASES), choices=CASES)
     parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--limit", type=float, default=900)
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
@@ -112,6 +142,8 @@ def main() -> None:
     print("# Speed of the resamplers\n")
     print(f"`python {' '.join(sys.argv)}`: {platform.machine()}, Python {platform.python_version()}, ", end="")
     print(f"NumPy {np.__version__}, a shared machine of 2 cores; CPU seconds, median of {args.runs}.\n", flush=True)
+    rate = gemm_rate()
+    print(f"A float32 matrix product: {rate / 1e9:.0f} Gflop per CPU second.\n")
     for size in args.sizes:
         n, n_features = map(int, size.split("x"))
         with tempfile.TemporaryDirectory() as folder:
@@ -119,40 +151,50 @@ def main() -> None:
             np.save(f"{folder}/X.npy", X)
             np.save(f"{folder}/y.npy", y)
             print(f"## {n:,} × {n_features}\n\nThe table takes {X.nbytes / 1e6:.0f} MB.\n")
+            counts = sorted(np.bincount(y).tolist())
             del X
-            print("| method | ours, s | imbalanced-learn, s | ratio | memory, MB | its, MB | result, MB | notes |")
-            print("|---|---:|---:|---:|---:|---:|---:|---|", flush=True)
+            print("| method | ours, s | its, s | ratio | floor, s | memory, MB | its, MB | result, MB | notes |")
+            print("|---|---:|---:|---:|---:|---:|---:|---:|---|", flush=True)
             done: dict[str, list[dict]] = {}
             for case in args.only:
                 theirs = repr(CASES[case][2:])  # the same for both of ours
                 for whose, key in [("ours", case), ("theirs", theirs)]:
                     if key not in done:
-                        done[key] = [run(case, whose, folder) for _ in range(args.runs)]
-                print(row(case, done[case], done[theirs]), flush=True)
+                        done[key] = [run(case, whose, folder, args.limit) for _ in range(args.runs)]
+                pairs = PAIRS[case.split(",")[0]](counts)
+                print(row(case, done[case], done[theirs], 2 * n_features * pairs / rate), flush=True)
         print()
 
 
-def run(case: str, whose: str, folder: str) -> dict:
+def run(case: str, whose: str, folder: str, limit: float) -> dict:
     command = [sys.executable, __file__, "--one", case, whose, folder]
-    done = subprocess.run(command, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit)
+    except subprocess.TimeoutExpired:
+        return {"failed": f"stopped after {limit:.0f} s"}
     if done.returncode:
         return {"failed": done.stderr.strip().splitlines()[-1][:80]}
     return json.loads(done.stdout)
 
 
-def row(case: str, ours: list[dict], theirs: list[dict]) -> str:
-    failed = [result["failed"] for result in ours + theirs if "failed" in result]
-    if failed:
-        return f"| {case} | | | | | | | {failed[0]} |"
-    our, their = (statistics.median(result["cpu"] for result in results) for results in (ours, theirs))
-    notes = []
-    if ours[0]["recall"] is not None:
-        notes.append(f"recall {ours[0]['recall']:.3f}")
-    if ours[0]["kept"] is not None and theirs[0]["kept"] is not None:
-        notes.append("same rows" if ours[0]["kept"] == theirs[0]["kept"] else "other rows")
-    memory = [statistics.median(result["memory"] for result in results) / 1e6 for results in (ours, theirs)]
-    numbers = f"{our:.1f} | {their:.1f} | {their / our:.1f} | {memory[0]:.0f} | {memory[1]:.0f}"
-    return f"| {case} | {numbers} | {ours[0]['result'] / 1e6:.0f} | {', '.join(notes)} |"
+def row(case: str, ours: list[dict], theirs: list[dict], floor: float) -> str:
+    """Return the row of a case; where a side failed, that of the other."""
+    notes = [f"{whose}: {r['failed']}" for whose, r in (("ours", ours[0]), ("its", theirs[0])) if "failed" in r]
+    sides = [[r for r in side if "failed" not in r] for side in (ours, theirs)]
+    cpu, memory = (
+        [statistics.median(r[what] for r in side) if side else None for side in sides] for what in ("cpu", "memory")
+    )
+    cells = [case, *("–" if seconds is None else f"{seconds:.1f}" for seconds in cpu)]
+    cells.append("–" if None in cpu else f"{cpu[1] / cpu[0]:.1f}")
+    cells.append(f"{floor:.1f}")
+    cells += ["–" if peak is None else f"{peak / 1e6:.0f}" for peak in memory]
+    cells.append(f"{sides[0][0]['result'] / 1e6:.0f}" if sides[0] else "–")
+    if sides[0] and sides[0][0]["recall"] is not None:
+        notes.append(f"recall {sides[0][0]['recall']:.3f}")
+    kept = [side[0]["kept"] if side else None for side in sides]
+    if None not in kept:
+        notes.append("same rows" if kept[0] == kept[1] else "other rows")
+    return f"| {' | '.join(cells)} | {', '.join(notes)} |"
 
 
 if __name__ == "__main__":
