@@ -44,11 +44,13 @@ def run(name: str | None, *, recipe_files: Sequence[Path], json: bool) -> None:
         return
     console = Console()
     if name is None:
-        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-        for row in rows:
-            what = f"{row['summary']}\n[dim]{row['paper']}; trains {_TRAINS[tuple(row['for'])]}[/]"
-            table.add_row(f"[bold cyan]{row['name']}[/]", what)
-        console.print(table)
+        for learners in sorted({tuple(row["for"]) for row in rows}, key=len, reverse=True):
+            table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+            for row in rows:
+                if tuple(row["for"]) == learners:
+                    table.add_row(f"[bold cyan]{row['name']}[/]", f"{row['summary']}\n[dim]{row['paper']}[/]")
+            console.print(f"[bold]For {_TRAINS[learners]}[/]\n", table, "")
+        console.print("[dim]tailwise recipes NAME shows the settings of one.[/]")
         return
     row = rows[0]
     console.print(

@@ -43,7 +43,7 @@ class SquareRootSampling(Recipe):
         return class_prior(np.sqrt(task.class_counts))
 
 
-@register("progressively-balanced-sampling", paper="Kang et al., ICLR 2020, arXiv:1910.09217")
+@register("progressive-sampling", paper="Kang et al., ICLR 2020, arXiv:1910.09217")
 @dataclass(frozen=True)
 class ProgressivelyBalancedSampling(Recipe):
     """Move from natural epochs to class-balanced ones."""
