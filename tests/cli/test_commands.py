@@ -252,7 +252,21 @@ def test_a_broken_image_is_one_line(tmp_path, capsys):
     assert "1 broken images were left out" in capsys.readouterr().out
 
 
+def test_what_new_data_has_too_much_or_unreadable_is_told(model, table, tmp_path, capsys):
+    frame = pl.read_csv(table).head(3).with_columns(extra=1, site=pl.lit("west")).drop("species")
+    frame.write_csv(tmp_path / "new.csv")
+    assert run("predict", model, tmp_path / "new.csv", "-o", tmp_path / "p.csv") == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "columns that training did not have are ignored: extra." in said
+    assert "column 'site': 3 values that training did not have, such as 'west', are taken as missing." in said
+
+
 def test_bad_predictions_are_one_line(model, table, tmp_path, capsys):
+    pl.read_csv(table).head(0).write_csv(tmp_path / "none.csv")
+    for name in ("p.csv", "p.parquet"):
+        refused(
+            capsys, "none.csv has columns but no rows", "predict", model, tmp_path / "none.csv", "-o", tmp_path / name
+        )
     refused(capsys, ".csv or .parquet", "predict", model, table, "-o", tmp_path / "p.xlsx")
     out = write(tmp_path / "p.csv", "mine")
     refused(capsys, "is there already", "predict", model, table, "-o", out)

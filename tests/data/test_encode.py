@@ -160,3 +160,11 @@ print((status("VmHWM") - base) / frame.estimated_size("mb"))
 def test_a_million_rows_are_encoded_in_less_memory_than_twice_the_table():
     done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 2
+
+
+def test_dates_that_could_begin_with_the_day_are_told():
+    dates = ["03/04/2024", "05/06/2024", "07/07/2024", None]
+    (note,) = TableEncoder().fit(pl.DataFrame({"when": dates, "n": [1, 2, 3, 4]})).notes_
+    assert note.startswith("column 'when': dates such as '03/04/2024' are read with the month first")
+    for decided in (["03/04/2024", "25/06/2024"], ["03/04/2024", "06/25/2024"], ["2024-03-04", "2024-06-05"]):
+        assert TableEncoder().fit(pl.DataFrame({"when": decided})).notes_ == ()

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tailwise import storage
 from tailwise.cli import _show
-from tailwise.cli._predict import batches, prior_for
+from tailwise.cli._predict import batches, noted, prior_for
 from tailwise.errors import TailwiseError
 from tailwise.estimators import Model
 from tailwise.metrics import Accumulator, evaluate
@@ -21,7 +21,7 @@ def run(model: Path, data: str, *, target: str | None, prior: str, json: bool) -
     target = target if target is not None else source.get("target")
     shares = prior_for(fitted, prior, batches(fitted, source, data))
     seen = Accumulator(fitted.n_classes)
-    for part in batches(fitted, source, data, target):
+    for part in noted(fitted, batches(fitted, source, data, target), Console(stderr=True, highlight=False)):
         if part.labels is None:
             raise TailwiseError(f"{data} has no labels to measure against: name their column with --target.")
         answer = fitted.answer(part.inputs, shares)

@@ -120,6 +120,7 @@ def main_job(
         plain = _evaluate(baseline, proof, baseline.answer(proof.inputs))
         answer = model.answer(proof.inputs)
         evaluation = _evaluate(model, proof, answer)
+        notes += getattr(model.encoder, "notes_", ())
         report = _report.content(model, found, proof, answer, evaluation, plain, notes)
         model.save(
             output,

@@ -34,7 +34,7 @@ def run(model: Path, data: str, *, output: Path, prior: str, id: str | None, for
     columns = TextColumn("{task.completed:,.0f} rows"), TimeElapsedColumn()
     with storage.atomic_write(output, "wb") as file, Progress(*columns, console=console, transient=True) as bar:
         rows = bar.add_task("predict", total=None)
-        parts = batches(fitted, source, data, id=id or source.get("id"))
+        parts = noted(fitted, batches(fitted, source, data, id=id or source.get("id")), console)
         frames = (_frame(fitted, part, fitted.answer(part.inputs, shares)) for part in parts)
         write = _write_csv if output.suffix == ".csv" else _write_parquet
         for height in write(file, frames):
@@ -50,6 +50,15 @@ def batches(
     classes = model.classes if target is not None else None
     options = {"column": source.get("column"), "image_size": source.get("image_size")}
     return stream(data, target, kind=model.kind, id=id, classes=classes, **options)  # type: ignore[arg-type]
+
+
+def noted(model: Model, parts: Iterator[Dataset], console: Console) -> Iterator[Dataset]:
+    """Yield the batches, and print what of the first one the model ignores or takes as missing, once it is answered."""
+    for number, part in enumerate(parts):
+        yield part
+        if number == 0 and hasattr(model.encoder, "check"):
+            for note in model.encoder.check(part.inputs):
+                console.print(f"[dim]· {note}[/]")
 
 
 def prior_for(model: Model, prior: str, parts: Iterator[Dataset]) -> Any:

@@ -128,6 +128,13 @@ def lost_values(before: pl.Series, after: pl.Series) -> pl.Series:
     return values.filter(values.is_not_null() & after.is_null())
 
 
+def undecided_dates(column: pl.Series) -> pl.Series:
+    """Return the dates that mean another day with the day first, if the whole column can be read both ways."""
+    first, second = (_dates(column, style) for style in ("month", "day"))
+    values = column.filter((first != second).fill_null(False))
+    return values if _share(first) == _share(second) else values.head(0)
+
+
 def _share(parsed: pl.Series) -> float:
     return 1 - parsed.null_count() / max(len(parsed), 1)
 

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from tailwise.data.coders import Number, OneHot, Ordinal, Parts, Scaled
-from tailwise.data.columns import Reading, lost_values, read_as
+from tailwise.data.columns import Reading, lost_values, read_as, undecided_dates
 from tailwise.data.frames import to_frame
 from tailwise.data.paths import require_columns
 from tailwise.errors import TailwiseError
@@ -76,6 +76,11 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             values = reading(column)
             self.coders_.append(self._coder(values, reading))
             notes += _notes(column, values, reading)
+            if reading.kind == "date" and len(undecided := undecided_dates(column)):
+                notes.append(
+                    f"column {column.name!r}: dates such as {undecided[0]!r} are read with the month first; write them "
+                    "as 2024-12-31 if the day is."
+                )
         self.notes_ = tuple(notes)
         kinds = [type(coder) for coder in self.coders_ if coder for _ in coder.parts]
         self.nominal_ = tuple(at for at, kind in enumerate(kinds) if kind is Ordinal)

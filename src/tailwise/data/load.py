@@ -116,6 +116,8 @@ def stream(
         part = _rows(path, frame, target, kind, text, image, id, image_size, "error", known)
         yield replace(part, ids=part.ids + seen) if id is None else part
         seen += frame.height
+    if not seen:
+        raise TailwiseError(f"{path} has columns but no rows.")
 
 
 def _column(target: str | None) -> str:
