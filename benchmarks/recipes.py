@@ -5,7 +5,7 @@
 
 - digits-mlp: scikit-learn's handwritten digits, 100 down to 2 a class, a small MLP on the pixels, 60 epochs.
 - cifar-mlp: CIFAR-10-LT (imbalance factor 100: 12,406 images, the protocol's own, so that seeds differ in the training
-  only), an MLP for 30 epochs on features that know no labels: 256 k-means patches, pooled over quadrants (Coates, Lee
+  only), an MLP for 15 epochs on features that know no labels: 256 k-means patches, pooled over quadrants (Coates, Lee
   and Ng, AISTATS 2011).
 - digits-forest: the digits again, a random forest of 100 trees.
 - packages: Debian's packages into their archive sections, a messy table (58 classes, imbalance factor 447), gradient
@@ -106,7 +106,7 @@ def cifar_features() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 def cifar_mlp(seed: int) -> Case:
     x, y, new, labels = cifar_features()
-    return as_dataset(x, y), as_dataset(new, labels), {"backbone": "mlp", "epochs": 30}
+    return as_dataset(x, y), as_dataset(new, labels), {"backbone": "mlp", "epochs": 15}
 
 
 def packages(seed: int) -> Case:
