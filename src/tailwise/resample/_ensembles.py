@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.ensemble import AdaBoostClassifier
 from sklearn.utils import get_tags
@@ -141,6 +142,13 @@ class EasyEnsembleClassifier(BalancedBaggingClassifier):
     ) -> None:
         super().__init__(estimator, n_estimators, per_class, n_jobs, random_state)
         self.n_boosts = n_boosts
+
+    def _start(self, X: Any, y: ArrayLike) -> tuple[Any, NDArray[Any], list[NDArray[np.intp]]]:
+        X, labels, by_class = super()._start(X, y)
+        values = X.data if sparse.issparse(X) else X
+        if isinstance(values, np.ndarray) and values.dtype.kind == "f" and np.isnan(values).any():
+            raise TailwiseError("the table holds NaN, and boosting takes no missing values: fill them in, or bag instead.")
+        return X, labels, by_class
 
     def _member(self) -> BaseEstimator:
         return AdaBoostClassifier(self.estimator, n_estimators=self.n_boosts)
