@@ -147,7 +147,7 @@ class EasyEnsembleClassifier(BalancedBaggingClassifier):
         X, labels, by_class = super()._start(X, y)
         values = X.data if sparse.issparse(X) else X
         if isinstance(values, np.ndarray) and values.dtype.kind == "f" and np.isnan(values).any():
-            raise TailwiseError("the table holds NaN, and boosting takes no missing values: fill them in, or bag instead.")
+            raise TailwiseError("the table holds NaN, and boosting takes no missing values: fill them in, or bag.")
         return X, labels, by_class
 
     def _member(self) -> BaseEstimator:
