@@ -131,6 +131,28 @@ def class_weights(class_counts: ArrayLike, scheme: Weighting = "inverse", beta: 
     return weights * counts.sum() / (weights * counts).sum()
 
 
+def capped_counts(class_counts: ArrayLike, total: int) -> NDArray[np.int64]:
+    """Return how many examples of each class to keep so that there are ``total`` at most and the tail stays whole.
+
+    Every class keeps all its examples up to a common cap, the largest that fits.
+
+    Raises
+    ------
+    TailwiseError
+        If the counts cannot be used, or ``total`` is less than one example per class.
+    """
+    counts = check_counts(class_counts).astype(np.int64)
+    if total < np.count_nonzero(counts):
+        raise TailwiseError(f"{total} rows are fewer than the {np.count_nonzero(counts)} classes.")
+    if counts.sum() <= total:
+        return counts
+    ascending = np.sort(counts)
+    below = np.cumsum(ascending) - ascending  # kept by the smaller classes if the cap is this class's count
+    caps = (total - below) // np.arange(len(counts), 0, -1)
+    cap = caps[caps <= ascending].max()
+    return np.minimum(counts, cap)
+
+
 def shot_groups(class_counts: ArrayLike, many: float = 100, few: float = 20) -> dict[str, NDArray[np.intp]]:
     """Split the classes into ``many``, ``medium`` and ``few`` shot by their training counts.
 

@@ -17,9 +17,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import check_estimator
 
-from tailwise.counts import class_weights
+from tailwise.counts import capped_counts, class_weights
 from tailwise.errors import TailwiseError
-from tailwise.resample import CaseControlClassifier, WeightedClassifier, capped_counts
+from tailwise.resample import CaseControlClassifier, WeightedClassifier
 
 rng = np.random.default_rng(0)
 COUNTS = np.array([300, 60, 12, 1])

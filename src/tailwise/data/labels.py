@@ -45,7 +45,7 @@ def encode_labels(
     places, distinct = _factorise(values, where)
     absent = np.array([_is_missing(label) for label in distinct.tolist()], dtype=bool)
     classes, code = _sorted_classes(distinct[~absent])
-    if not len(classes):
+    if not len(classes) and known is None:
         raise TailwiseError(f"{where}: all {places.size} labels are missing, so there is nothing to learn.")
     if known is not None:
         code_of = {class_name(label): c for c, label in enumerate(known)}

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tailwise.counts import class_counts
+from tailwise.counts import capped_counts, class_counts
+from tailwise.data.splits import place_in_class
 from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
 from tailwise.estimators._chains import cross_fit, halves
 from tailwise.estimators._objective import Objective
 from tailwise.recipes import Recipe
-from tailwise.resample import capped_counts
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 FitFold = Callable[[Recipe, int], NDArray[np.float32]]
@@ -177,20 +177,14 @@ def held_out_sample(
     the folds, and (n_classes,) how many held-out examples of a class one that remains stands for
     """
     rng = np.random.default_rng(seed)
-    held_out = [rng.permutation(rows) for _, rows in folds]
+    held_out = [rows for _, rows in folds]
     counts = [class_counts(labels[rows], n_classes) for rows in held_out]
     kept = [capped_counts(n, max(most // len(folds), int(np.count_nonzero(n)))) for n in counts]
-    sampled = [np.sort(rows[_turn(labels[rows]) < n[labels[rows]]]) for rows, n in zip(held_out, kept, strict=True)]
+    sampled = [
+        rows[place_in_class(labels[rows], rng) < n[labels[rows]]] for rows, n in zip(held_out, kept, strict=True)
+    ]
     weight = np.sum(counts, axis=0) / np.maximum(np.sum(kept, axis=0), 1)
     return [(train, rows) for (train, _), rows in zip(folds, sampled, strict=True)], weight
-
-
-def _turn(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how many earlier examples have the same label as each one."""
-    order, counts = np.argsort(labels, kind="stable"), np.bincount(labels)
-    turn = np.empty(len(labels), dtype=np.int64)
-    turn[order] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return turn
 
 
 def _running(entrant: _Entrant) -> bool:

@@ -6,7 +6,6 @@ from ._borrowed import InstanceHardnessThreshold as InstanceHardnessThreshold
 from ._borrowed import KMeansSMOTE as KMeansSMOTE
 from ._case_control import CaseControlClassifier as CaseControlClassifier
 from ._case_control import affordable_rows as affordable_rows
-from ._case_control import capped_counts as capped_counts
 from ._clean import EditedNearestNeighbours as EditedNearestNeighbours
 from ._clean import NearMiss as NearMiss
 from ._clean import TomekLinks as TomekLinks

@@ -5,39 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 
-from tailwise.counts import check_counts
-from tailwise.errors import TailwiseError
+from tailwise.counts import capped_counts
 from tailwise.resample._containers import RandomState, generator, labelled, take
 from tailwise.resample._wrapper import WrappedClassifier, require_sample_weight
 
 #: Values per row and class that gradient boosting holds while it trains (a raw prediction in float64, a gradient and a
 #: hessian in float32), in bytes.
 _BOOSTING_BYTES = 16
-
-
-def capped_counts(class_counts: ArrayLike, total: int) -> NDArray[np.int64]:
-    """Return how many examples of each class to keep so that there are ``total`` at most and the tail stays whole.
-
-    Every class keeps all its examples up to a common cap, the largest that fits.
-
-    Raises
-    ------
-    TailwiseError
-        If the counts cannot be used, or ``total`` is less than one example per class.
-    """
-    counts = check_counts(class_counts).astype(np.int64)
-    if total < np.count_nonzero(counts):
-        raise TailwiseError(f"{total} rows are fewer than the {np.count_nonzero(counts)} classes.")
-    if counts.sum() <= total:
-        return counts
-    ascending = np.sort(counts)
-    below = np.cumsum(ascending) - ascending  # kept by the smaller classes if the cap is this class's count
-    caps = (total - below) // np.arange(len(counts), 0, -1)
-    cap = caps[caps <= ascending].max()
-    return np.minimum(counts, cap)
 
 
 class CaseControlClassifier(WrappedClassifier):

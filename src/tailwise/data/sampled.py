@@ -1,0 +1,76 @@
+"""A part of a table that is too large for memory, with all of its tail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise.counts import capped_counts, class_counts
+from tailwise.data.dataset import Dataset
+from tailwise.data.frames import as_dataset
+from tailwise.data.labels import encode_labels
+from tailwise.data.paths import require_columns
+from tailwise.data.splits import RandomState, place_in_class
+from tailwise.data.tables import batches, scan
+from tailwise.errors import TailwiseError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def sample(
+    path: str | Path, target: str, rows: int, *, random_state: RandomState = None
+) -> tuple[Dataset, NDArray[np.int64]]:
+    """Read a sample of a table that keeps its tail whole, in memory that does not grow with the table.
+
+    Every class keeps all its rows up to a common cap, the largest for which there are ``rows`` at most; of a class with
+    more, each row is as likely to be kept as any other. Rows without a label are left out. Two passes over the file.
+
+    Parameters
+    ----------
+    path : see :func:`scan`; CSV files without ``.gz`` and Parquet stream, others may be read whole
+    target : column with the labels
+    rows : of the sample
+    random_state : seed or generator
+
+    Returns
+    -------
+    the sample as a table, and (n_classes,) the class counts of the whole file. A model of the sample has learned its
+    class prior: :func:`tailwise.posthoc.prior_shift` from the one's to the other's moves its probabilities back.
+
+    Raises
+    ------
+    TailwiseError
+        As :func:`load`; or if ``rows`` is less than one for each class.
+
+    Source: selection sampling, Knuth, The Art of Computer Programming, volume 2, section 3.4.2, algorithm S, here a
+    batch at a time.
+    """
+    import polars as pl
+
+    where = f"{path}, column {target!r}"
+    table = scan(path, as_text=[target])
+    require_columns(table.collect_schema().names(), [target], str(path))
+    distinct = table.select(target).unique().collect(engine="streaming")[target]
+    classes = encode_labels(distinct, None, where)[1]
+    left = np.zeros(len(classes), dtype=np.int64)
+    for batch in batches(path, columns=[target], as_text=[target]):
+        left += class_counts(encode_labels(batch[target], classes, where)[0], len(classes))
+    counts = left.copy()
+    wanted = capped_counts(counts, rows)
+    rng = np.random.default_rng(random_state)
+    kept: list[pl.DataFrame] = []
+    for batch in batches(path, as_text=[target]):
+        codes = encode_labels(batch[target], classes, where)[0]
+        here = class_counts(codes, len(classes))
+        taken = rng.hypergeometric(here, left - here, wanted)
+        kept.append(batch.filter((codes >= 0) & (place_in_class(codes, rng) < taken[codes])))
+        left, wanted = left - here, wanted - taken
+    frame = pl.concat(kept)
+    labels, _ = encode_labels(frame[target], classes, where)
+    if frame.width == 1:
+        raise TailwiseError(f"{path} has no columns beside {target}: there is nothing to learn from.")
+    return as_dataset(frame.drop(target), classes[labels], name=Path(path).name), counts

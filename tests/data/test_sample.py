@@ -1,0 +1,63 @@
+"""A sample of a table on disk: exact counts, every row as likely, and memory that does not follow the file."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tailwise.counts import capped_counts
+from tailwise.data import sample, scan
+from tailwise.errors import TailwiseError
+
+COUNTS = {"007": 5000, "b": 300, "c": 40, "d": 1}
+
+
+@pytest.fixture(params=["csv", "parquet"])
+def path(request, tmp_path):
+    labels = np.random.default_rng(0).permutation([*np.repeat(list(COUNTS), list(COUNTS.values())), *[""] * 50])
+    frame = pl.DataFrame({"row": np.arange(len(labels)), "y": [label or None for label in labels]})
+    file = tmp_path / f"big.{request.param}"
+    getattr(frame, f"write_{request.param}")(file)
+    return file
+
+
+def test_the_tail_is_whole_and_the_counts_are_exact(path):
+    data, counts = sample(path, "y", 500, random_state=0)
+    assert data.classes == tuple(COUNTS)
+    np.testing.assert_array_equal(counts, list(COUNTS.values()))
+    np.testing.assert_array_equal(data.class_counts, capped_counts(counts, 500))
+    rows = data.inputs["row"].to_numpy()
+    assert len(set(rows)) == len(rows) <= 500
+    labels = scan(path, as_text=["y"]).collect()["y"]
+    np.testing.assert_array_equal(labels[rows].to_numpy(), data.class_labels[data.labels])
+    again, other = (sample(path, "y", 500, random_state=seed)[0].inputs["row"].to_numpy() for seed in (0, 1))
+    np.testing.assert_array_equal(again, rows)
+    assert set(other) != set(rows)
+
+
+def test_a_sample_larger_than_the_table_is_all_that_is_labelled(path):
+    data, counts = sample(path, "y", 10**6)
+    assert len(data) == counts.sum() == sum(COUNTS.values())
+
+
+def test_every_row_is_as_likely(tmp_path, monkeypatch):
+    import tailwise.data.sampled as module
+
+    whole = module.batches
+    monkeypatch.setattr(module, "batches", lambda path, **options: whole(path, 7, **options))
+    pl.DataFrame({"row": range(60), "y": ["a"] * 50 + ["b"] * 10}).write_parquet(tmp_path / "t.parquet")
+    seen = np.zeros(60)
+    for seed in range(300):
+        seen[sample(tmp_path / "t.parquet", "y", 30, random_state=seed)[0].inputs["row"]] += 1
+    assert (seen[50:] == 300).all(), "the tail is always there"
+    share = seen[:50] / 300
+    assert abs(share - 20 / 50).max() < 4.5 * np.sqrt(0.4 * 0.6 / 300)
+
+
+def test_bad_input_is_one_line(path, tmp_path):
+    with pytest.raises(TailwiseError, match="3 rows are fewer than the 4 classes"):
+        sample(path, "y", 3)
+    with pytest.raises(TailwiseError, match="'z'"):
+        sample(path, "z", 30)
+    pl.DataFrame({"y": ["a", "b"]}).write_csv(tmp_path / "only.csv")
+    with pytest.raises(TailwiseError, match="no columns beside y"):
+        sample(tmp_path / "only.csv", "y", 2)
