@@ -5,7 +5,7 @@
 
 - digits-mlp: scikit-learn's handwritten digits, 100 down to 2 a class, a small MLP on the pixels, 60 epochs.
 - cifar-mlp: CIFAR-10-LT (imbalance factor 100: 12,406 images, the protocol's own, so that seeds differ in the training
-  only), an MLP for 15 epochs on features that know no labels: 256 k-means patches, pooled over quadrants (Coates, Lee
+  only), an MLP for 15 epochs on features that know no labels: 64 k-means patches, pooled over quadrants (Coates, Lee
   and Ng, AISTATS 2011).
 - digits-forest: the digits again, a random forest of 100 trees.
 - packages: Debian's packages into their archive sections, a messy table (58 classes, imbalance factor 447), gradient
@@ -86,7 +86,7 @@ def cifar_features() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     mean = patches.mean(0)
     values, vectors = np.linalg.eigh(np.cov(patches, rowvar=False))
     whiten = (vectors / np.sqrt(values + 0.1)) @ vectors.T
-    centres = MiniBatchKMeans(256, random_state=0, n_init=1).fit((patches - mean) @ whiten).cluster_centers_
+    centres = MiniBatchKMeans(64, random_state=0, n_init=1).fit((patches - mean) @ whiten).cluster_centers_
     centres = torch.from_numpy(centres.astype(np.float32))
     mean, whiten = torch.from_numpy(mean), torch.from_numpy(whiten.astype(np.float32))
 
