@@ -144,6 +144,8 @@ def table(lines: list[dict[str, Any]]) -> str:
         by_case[line["data"]][line["recipe"]][line["seed"]] = line
     for case, found in by_case.items():
         plain = found["cross-entropy"]
+        if not plain:
+            continue
         out += [
             f"## {case}, {len(plain)} seeds\n",
             "| recipe | balanced accuracy | gain over plain (95 % interval) | better seeds | few-shot | accuracy | "
