@@ -238,6 +238,14 @@ def test_bad_bytes_are_one_line(tmp_path, capsys, table):
     refused(capsys, "nosuch.csv", "diagnose", tmp_path / "nosuch.csv", "-t", "y")
 
 
+def test_an_unknown_precision_is_one_line(table, tmp_path, capsys):
+    pytest.importorskip("torch")
+    options = ["-t", "species", "--backbone", "mlp", "--precision", "b16"]
+    capsys.readouterr()
+    assert run("fit", table, "-o", tmp_path / "m", *options, *FAST) == _app.BAD_INPUT
+    assert capsys.readouterr().err.splitlines()[-1].startswith("tailwise: training cannot start with precision 'b16'")
+
+
 def test_a_broken_image_is_one_line(tmp_path, capsys):
     image = pytest.importorskip("PIL.Image")
     for label in ("cat", "dog"):

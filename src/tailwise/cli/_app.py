@@ -138,6 +138,10 @@ def fit(
     augment: Annotated[
         str, typer.Option(help="Of images that networks train on: flip-crop, crop (no mirroring) or none.")
     ] = "flip-crop",
+    precision: Annotated[
+        str,
+        typer.Option(help="Arithmetic of networks: 32-true, bf16-mixed or 16-mixed. Mixed is faster where supported."),
+    ] = "32-true",
     folds: Annotated[int | None, typer.Option(help="Folds for the comparison.", min=2)] = None,
     long_tailed: Annotated[
         float | None,
@@ -171,6 +175,7 @@ def fit(
             "backbone": backbone,
             "epochs": epochs,
             "augment": augment,
+            "precision": precision,
             "cv": folds,
             "random_state": seed,
         },

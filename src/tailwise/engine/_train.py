@@ -170,7 +170,11 @@ def _fabric(devices: int | str, precision: Any) -> Fabric:
     if devices not in ("auto", local):
         raise TailwiseError(f"devices={devices!r} needs as many processes: torchrun --nproc-per-node {devices} ...")
     strategy = "ddp" if world > 1 else "auto"
-    fabric = Fabric(devices=local, num_nodes=world // local, strategy=strategy, precision=precision)
+    try:
+        fabric = Fabric(devices=local, num_nodes=world // local, strategy=strategy, precision=precision)
+    except ValueError as error:
+        said = " ".join(str(error).split())
+        raise TailwiseError(f"training cannot start with precision {precision!r}: {said}") from None
     fabric.launch()
     return fabric
 

@@ -14,6 +14,9 @@ from ._combined import SMOTETomek as SMOTETomek
 from ._ensembles import BalancedBaggingClassifier as BalancedBaggingClassifier
 from ._ensembles import EasyEnsembleClassifier as EasyEnsembleClassifier
 from ._ensembles import SelfPacedEnsembleClassifier as SelfPacedEnsembleClassifier
+from ._multilabel import MLSMOTE as MLSMOTE
+from ._multilabel import MLRandomOverSampler as MLRandomOverSampler
+from ._multilabel import MLRandomUnderSampler as MLRandomUnderSampler
 from ._nominal import SMOTEN as SMOTEN
 from ._nominal import SMOTENC as SMOTENC
 from ._random import GaussianOverSampler as GaussianOverSampler
