@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from tailwise.errors import TailwiseError
+from tailwise.nn._heads import NormedLinear
 from tailwise.nn._standardise import Standardise
 
 
@@ -37,11 +38,12 @@ class Network(nn.Module):
         TailwiseError
             If the backbone does not say how many features it gives.
         """
-        width = getattr(backbone, "out_features", None)
-        if not isinstance(width, int):
-            kind = type(backbone).__name__
-            raise TailwiseError(f"backbone {kind} must have an int attribute out_features, the width of what it gives.")
-        return cls(backbone, nn.Linear(width, n_classes))
+        return cls(backbone, nn.Linear(_width(backbone), n_classes))
+
+    @classmethod
+    def cosine(cls, backbone: nn.Module, n_classes: int) -> Network:
+        """Put a cosine classifier on a backbone; otherwise as :meth:`linear`."""
+        return cls(backbone, NormedLinear(_width(backbone), n_classes))
 
     def features(self, inputs: Tensor) -> Tensor:
         """Return (batch, out_features) features."""
@@ -62,3 +64,11 @@ class Identity(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the inputs."""
         return inputs
+
+
+def _width(backbone: nn.Module) -> int:
+    width = getattr(backbone, "out_features", None)
+    if not isinstance(width, int):
+        kind = type(backbone).__name__
+        raise TailwiseError(f"backbone {kind} must have an int attribute out_features, the width of what it gives.")
+    return width

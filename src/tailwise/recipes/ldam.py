@@ -25,10 +25,9 @@ class LDAM(Recipe):
 
     def network(self, task: Task) -> nn.Module:
         """Build the backbone under a cosine classifier."""
-        from tailwise.nn import Network, NormedLinear
+        from tailwise.nn import Network
 
-        backbone = task.build_backbone()
-        return Network(backbone, NormedLinear(backbone.out_features, task.n_classes))
+        return Network.cosine(task.build_backbone(), task.n_classes)
 
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything with the margin loss."""

@@ -20,10 +20,9 @@ class _Cosine(Recipe):
 
     def network(self, task: Task) -> nn.Module:
         """Build the backbone under a cosine classifier."""
-        from tailwise.nn import Network, NormedLinear
+        from tailwise.nn import Network
 
-        backbone = task.build_backbone()
-        return Network(backbone, NormedLinear(backbone.out_features, task.n_classes))
+        return Network.cosine(task.build_backbone(), task.n_classes)
 
 
 @register("normalised-softmax", paper="Wang et al., ACM Multimedia 2017, arXiv:1704.06369")
