@@ -11,6 +11,9 @@ from ._clean import NearMiss as NearMiss
 from ._clean import TomekLinks as TomekLinks
 from ._combined import SMOTEENN as SMOTEENN
 from ._combined import SMOTETomek as SMOTETomek
+from ._continuous import SMOGN as SMOGN
+from ._continuous import density_weights as density_weights
+from ._continuous import relevance as relevance
 from ._ensembles import BalancedBaggingClassifier as BalancedBaggingClassifier
 from ._ensembles import EasyEnsembleClassifier as EasyEnsembleClassifier
 from ._ensembles import SelfPacedEnsembleClassifier as SelfPacedEnsembleClassifier
