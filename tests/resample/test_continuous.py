@@ -135,12 +135,12 @@ def explained(new, target, X, y, row, run, k, dtype):
 
 def test_noise_has_the_deviation_of_the_bin_and_is_within_reach():
     rng = np.random.default_rng(0)
-    y = np.r_[rng.normal(size=6000), rng.normal(100, 3, size=40)]
-    X = rng.normal(size=(6040, 20)) * np.linspace(1, 2, 20)  # so wide that no neighbour is near
+    y = np.r_[rng.normal(size=6000), rng.normal(100, 3, size=5)]
+    X = rng.normal(size=(6005, 20)) * np.linspace(1, 2, 20)  # so wide that no neighbour is near
     for scale in (1, 1e-3):
         resampler = resample.SMOGN(noise=0.05, random_state=0, relevance=lambda y: (y > 50).astype(float))
         new_X, new_y = resampler.fit_resample(X * scale, y)
-        start, rare = resampler.sample_indices_[resampler.synthetic_], range(6000, 6040)
+        start, rare = resampler.sample_indices_[resampler.synthetic_], range(6000, 6005)
         moved = np.column_stack([new_X, new_y])[resampler.synthetic_] - np.column_stack([X * scale, y])[start]
         half = [statistics.median(math.dist(X[a] * scale, X[b] * scale) for b in rare) / 2 for a in start]
         width = np.minimum(0.05, half)[:, None] * [*X[6000:].std(axis=0, ddof=1) * scale, y[6000:].std(ddof=1)]

@@ -115,8 +115,11 @@ def test_over_sampling_is_the_papers_walk(ratio, n):
 
 @pytest.mark.parametrize("ratio", [0.02, 0.25, 0.9])
 @pytest.mark.parametrize("n", [60, 300])
-def test_under_sampling_is_the_papers_walk(ratio, n):
-    X, y = table(n)
+@pytest.mark.parametrize(
+    "shares", [SHARES, [0.8, 0.5, 0.27, 0.26, 0.08]]
+)  # in the second, two labels can come to MeanIR
+def test_under_sampling_is_the_papers_walk(ratio, n, shares):
+    X, y = table(n, shares=shares)
     rng = np.random.default_rng(7)
     ratios, mean = imbalance(y)
     rare = [label for label in range(y.shape[1]) if ratios[label] > mean]

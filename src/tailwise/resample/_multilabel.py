@@ -168,12 +168,11 @@ class MLSMOTE(MultiLabelResampler):
     random_state : of the draws
 
     Source: Charte, Rivera, del Jesus and Herrera, MLSMOTE: Approaching Imbalanced Multilabel Learning through Synthetic
-    Instance Generation, Knowledge-Based Systems 2015, algorithms 1 and 2.
-    Verified: neighbours, lines and label sets against a plain-Python reading of the algorithms.
-    Deviates: neighbours and counts are those of the table as given, where the paper's loop also sees the rows it made
-    for earlier labels, so that the order of the labels does not matter; a new row lies on the line between two others,
-    where the pseudo-code draws a step per feature, as :class:`SMOTE` does; "half or more", as the paper's text has it,
-    where its pseudo-code has "more than half".
+    Instance Generation, Knowledge-Based Systems 2015.
+    Verified: neighbours, lines and label sets against a plain-Python reading of the method.
+    Deviates: neighbours and counts are those of the table as given, so that the order of the labels does not matter,
+    where Mulan's loop also sees the rows made for earlier labels; a new row lies on the line between two others, as in
+    :class:`SMOTE`, where Mulan draws a step per feature.
     """
 
     def __init__(self, k_neighbors: int = 5, random_state: RandomState = None) -> None:
@@ -216,7 +215,7 @@ class MLRandomOverSampler(MultiLabelResampler):
 
     Source: Charte, Rivera, del Jesus and Herrera, Addressing Imbalance in Multilabel Classification: Measures and
     Random Resampling Algorithms, Neurocomputing 2015 (ML-ROS).
-    Verified: final counts against a plain-Python walk over the same rows.
+    Verified: the same rows as a plain-Python walk with the same draws.
     """
 
     def __init__(self, ratio: float = 0.25, random_state: RandomState = None) -> None:
@@ -252,7 +251,7 @@ class MLRandomUnderSampler(MultiLabelResampler):
     random_state : of the draws
 
     Source: as :class:`MLRandomOverSampler` (ML-RUS).
-    Verified: final counts against a plain-Python walk over the same rows.
+    Verified: the same rows as a plain-Python walk with the same draws.
     Deviates: implementations differ in whether a row of a majority label that has a minority label too can go (Mulan)
     or not (mldr.resampling); here it stays. The last row of a label is kept by us alone.
     """
