@@ -14,11 +14,11 @@ from tailwise.counts import Weighting, class_weights
 from tailwise.errors import TailwiseError
 from tailwise.resample._base import Change
 from tailwise.resample._containers import RandomState, generator
-from tailwise.resample._multilabel import TargetResampler
 from tailwise.resample._neighbours import distances_to, nearest, spans
 from tailwise.resample._random import rounds
 from tailwise.resample._smote import between
 from tailwise.resample._tables import numbers
+from tailwise.resample._targets import TargetResampler
 
 Relevance = Callable[[NDArray[np.float64]], ArrayLike]
 
