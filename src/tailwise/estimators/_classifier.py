@@ -42,6 +42,7 @@ CANDIDATES = {
         "class-weighted",
         "class-weighted-sqrt",
         "effective-number",
+        "balanced-bagging",
     ),
     "network": ("cross-entropy", "logit-adjustment", "tuned-thresholds", "balanced-softmax", "ldam-drw", "crt"),
 }

@@ -21,11 +21,13 @@ class _Ensemble(Recipe):
     n_estimators: int = 10
 
     def _per_class(self, task: Task) -> int:
-        """Return the median class count: with the smallest one, as in two classes, a long tail leaves a bag too little.
+        """Return how many rows of each class a bag has; classes that have fewer are drawn with replacement.
 
-        Classes that have fewer are drawn with replacement.
+        The median class count, as the smallest, with which the papers even two classes, leaves a long tail's bag too
+        little; beyond 100 a class, no more than makes all bags together as large as the table.
         """
-        return int(np.median(task.class_counts[task.class_counts > 0]))
+        counts = task.class_counts[task.class_counts > 0]
+        return int(min(np.median(counts), max(100, counts.sum() / (len(counts) * self.n_estimators))))
 
     def learned_prior(self, task: Task) -> NDArray[np.float64] | None:
         """Return the uniform prior of the bags."""
