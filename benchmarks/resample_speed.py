@@ -173,7 +173,8 @@ def run(case: str, whose: str, folder: str, limit: float) -> dict:
     except subprocess.TimeoutExpired:
         return {"failed": f"stopped after {limit:.0f} s"}
     if done.returncode:
-        return {"failed": done.stderr.strip().splitlines()[-1][:80]}
+        said = done.stderr.strip().splitlines() or ["killed, for want of memory perhaps"]
+        return {"failed": said[-1][:80]}
     return json.loads(done.stdout)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -27,6 +28,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells of its precision at every fit
     try:
         app()
     except TailwiseError as error:
