@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +27,6 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells of its precision at every fit
     try:
         app()
     except TailwiseError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -170,11 +171,16 @@ def _fabric(devices: int | str, precision: Any) -> Fabric:
     if devices not in ("auto", local):
         raise TailwiseError(f"devices={devices!r} needs as many processes: torchrun --nproc-per-node {devices} ...")
     strategy = "ddp" if world > 1 else "auto"
+    log = logging.getLogger("lightning_fabric")
+    level = log.level
+    log.setLevel(logging.WARNING)  # otherwise it tells of its precision at every fit
     try:
         fabric = Fabric(devices=local, num_nodes=world // local, strategy=strategy, precision=precision)
     except ValueError as error:
         said = " ".join(str(error).split())
         raise TailwiseError(f"training cannot start with precision {precision!r}: {said}") from None
+    finally:
+        log.setLevel(level)
     fabric.launch()
     return fabric
 
