@@ -25,7 +25,7 @@ from tailwise.errors import MissingExtraError, TailwiseError
 from tailwise.resample._base import Resampler
 
 EVERY = [getattr(resample, name) for name in resample.__all__]
-EVERY = [found for found in EVERY if inspect.isclass(found) and issubclass(found, Resampler)]
+EVERY = [found for found in EVERY if inspect.isclass(found) and issubclass(found, Resampler) and found is not Resampler]
 OURS = [found for found in EVERY if not found.__module__.endswith("_borrowed")]
 NOMINAL = [found for found in EVERY if found.__module__.endswith("_nominal")]
 NUMERIC = [found for found in EVERY if found not in NOMINAL]
