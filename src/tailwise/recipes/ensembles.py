@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tailwise import resample
 from tailwise.engine.stage import Task
@@ -29,9 +28,8 @@ class _Ensemble(Recipe):
         counts = task.class_counts[task.class_counts > 0]
         return int(min(np.median(counts), max(100, counts.sum() / (len(counts) * self.n_estimators))))
 
-    def learned_prior(self, task: Task) -> NDArray[np.float64] | None:
-        """Return the uniform prior of the bags."""
-        return np.full(task.n_classes, 1 / task.n_classes)
+    def learned_prior(self, task: Task) -> None:
+        """Return None: averages over small bags are flatter than the uniform prior of the bags says; votes, more so."""
 
 
 @register("balanced-bagging", paper="Chen, Liaw and Breiman, 2004; Wallace et al., ICDM 2011")
@@ -55,9 +53,6 @@ class EasyEnsemble(_Ensemble):
         """Boost clones of the base in each bag."""
         return resample.EasyEnsembleClassifier(base, self.n_estimators, self._per_class(task), n_boosts=self.n_boosts)
 
-    def learned_prior(self, task: Task) -> None:
-        """Return None: boosting's probabilities are rough."""
-
 
 @register("rusboost", paper="Seiffert et al., IEEE SMC-A 2010")
 @dataclass(frozen=True)
@@ -68,9 +63,6 @@ class RUSBoost(_Ensemble):
         """Fit one clone of the base a round."""
         return resample.RUSBoostClassifier(base, self.n_estimators, per_class=self._per_class(task))
 
-    def learned_prior(self, task: Task) -> None:
-        """Return None: votes are no probabilities."""
-
 
 @register("self-paced-ensemble", paper="Liu et al., ICDE 2020, arXiv:1909.03500")
 @dataclass(frozen=True)
@@ -80,6 +72,3 @@ class SelfPacedEnsemble(_Ensemble):
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
         """Fit one clone of the base a bag."""
         return resample.SelfPacedEnsembleClassifier(base, self.n_estimators, per_class=self._per_class(task))
-
-    def learned_prior(self, task: Task) -> None:
-        """Return None: which rows of a class are drawn depends on how hard they are."""
