@@ -196,5 +196,7 @@ def test_probabilities_come_always_or_never():
 def test_relative_accuracy():
     assert relative_accuracy(0.3, 0.4, 0.5) == (0.6, 0.5)
     assert relative_accuracy(0.3, 0.6, 0.5) == (0.5, 0.6)
+    for accuracy, reference, relative in [(51.1, 57.3, 89.2), (55.5, 60.2, 92.2)]:  # LDAM and RIDE in the paper's table
+        assert 100 * relative_accuracy(accuracy / 100, reference / 100, 0.5)[0] == pytest.approx(relative, abs=0.051)
     with pytest.raises(TailwiseError, match="between 0 and 1"):
         relative_accuracy(30, 0.4, 0.5)
