@@ -65,7 +65,7 @@ class Reading:
             return names(column)
         read = _numbers(column, self.style) if self.kind == "number" else _dates(column, self.style)
         lost = lost_values(column, read)
-        if 2 * len(lost) > len(column) - names(column).null_count():
+        if len(lost) and 2 * len(lost) > len(column) - names(column).null_count():
             raise TailwiseError(
                 f"column {column.name!r} held {self.kind}s in training, but now {len(lost)} of {len(column)} values "
                 f"are not {self.kind}s, such as {lost[0]!r}."
@@ -145,7 +145,8 @@ def _numbers(column: pl.Series, style: str) -> pl.Series:
     if column.dtype != pl.String:
         physical = column.to_physical() if column.dtype.is_temporal() else column
         number = physical.cast(pl.Float64, strict=False)
-        return number.set(number.is_infinite() | number.is_nan(), None)
+        finite = number.is_finite()
+        return number if finite.all() else number.set(~finite, None)
     bare = names(column).str.replace_all(_AROUND, "$3")
     fits = bare.str.contains(_SHAPE[style]) & bare.str.contains(r"\d")
     negative = bare.str.contains(r"^[-−(]|-$").fill_null(False)
