@@ -11,5 +11,6 @@ from ._network import Identity as Identity
 from ._network import Network as Network
 from ._resnet import CIFARResNet as CIFARResNet
 from ._resnet import resnet32 as resnet32
+from ._smoothing import FeatureSmoothing as FeatureSmoothing
 from ._standardise import Standardise as Standardise
 from ._timm import timm_backbone as timm_backbone

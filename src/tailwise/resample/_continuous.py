@@ -208,8 +208,8 @@ def density_weights(
     Source: Yang et al., Delving into Deep Imbalanced Regression, ICML 2021 (LDS).
     Verified: against a plain-Python histogram and kernel.
     Deviates: the kernel is not cut at two bins and the ends are reflected, so that counts keep their sum; counts are
-    not clipped; roots are of smoothed counts, where the authors' code smooths roots. Feature-distribution smoothing is
-    not here: it recalibrates a network's features while that is trained, and has no place before a regressor.
+    not clipped; roots are of smoothed counts, where the authors' code smooths roots. Feature-distribution smoothing
+    recalibrates a network's features while that is trained: ``tailwise.nn.FeatureSmoothing``.
     """
     values = _finite(y)
     if not sigma >= 0:
