@@ -13,6 +13,7 @@ from tailwise.counts import class_counts
 from tailwise.engine import train
 from tailwise.engine.stage import Stage, Task
 from tailwise.nn import MLP, Network, tau_normalise
+from tailwise.samplers import ClassBalancedSampler
 
 
 def data(n: int = 192) -> tuple[np.ndarray, np.ndarray]:
@@ -33,8 +34,15 @@ def normalise(network: Network, features: object) -> None:
     network.head = tau_normalise(network.head)
 
 
-class ThreeStages:
-    """Everything, then a new head on the frozen backbone, then a closed form."""
+def both(network: nn.Module, x: torch.Tensor, y: torch.Tensor, *companion: torch.Tensor) -> torch.Tensor:
+    """Take a batch and its companion, and gradients of the bare network, which nothing shares."""
+    loss = nn.CrossEntropyLoss()
+    own = torch.autograd.grad(loss(network.module(companion[0]), companion[1]), network.module.head.bias)[0]
+    return loss(network(x), y) + 0.5 * loss(network(companion[0]), companion[1]) + 0 * own.sum()
+
+
+class FourStages:
+    """Everything, then with a companion, then a new head on the frozen backbone, then a closed form."""
 
     def network(self, task: Task) -> nn.Module:
         return Network.linear(task.build_backbone(), task.n_classes)
@@ -42,7 +50,8 @@ class ThreeStages:
     def stages(self, task: Task) -> list[Stage]:
         loss = nn.CrossEntropyLoss()
         return [
-            Stage("learn", share=0.7, loss=loss),
+            Stage("learn", share=0.5, loss=loss),
+            Stage("both", share=0.2, loss=both, companion=ClassBalancedSampler),
             Stage("head", share=0.3, loss=loss, prepare=new_head, parameters=lambda net: net.head.parameters()),
             Stage("normalise", share=0, prepare=normalise),
         ]
@@ -67,7 +76,7 @@ if __name__ == "__main__":
         settings = {"task": task(y, 4, dropout=0.0, augment=None)}
     else:
         settings = {"task": task(y), "checkpoint_dir": folder, "resume": True}
-    network = train(ThreeStages(), inputs=x, labels=y, progress=False, **settings)
+    network = train(FourStages(), inputs=x, labels=y, progress=False, **settings)
     temporary = Path(out).with_suffix(f".{torch.distributed.get_rank() if torch.distributed.is_initialized() else 0}")
     save_file(network.state_dict(), temporary)
     temporary.replace(out)

@@ -37,7 +37,11 @@ def task(**settings: object) -> Task:
 
 
 def fit(*stages: Stage, x: object = X, y: object = Y, **settings: object) -> nn.Module:
-    options = {name: settings.pop(name) for name in ("random_state", "checkpoint_dir", "resume") if name in settings}
+    options = {
+        name: settings.pop(name)
+        for name in ("random_state", "checkpoint_dir", "resume", "precision")
+        if name in settings
+    }
     return train(Recipe(*(stages or (Stage("learn", loss=LOSS),))), task(**settings), x, y, progress=False, **options)
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file with weights and optimiser, its header saying where and of which training it is."""
+"""Checkpoints: one safetensors file with weights, loss and optimiser; its header says where of which training it is."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from tailwise.errors import TailwiseError
 
 _NAME = "checkpoint.safetensors"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,29 @@ class Checkpoint:
     stage: int
     epoch: int
     weights: dict[str, Tensor] = field(repr=False)
+    loss: dict[str, Tensor] = field(repr=False)
     optimizer: dict[int, dict[str, Tensor]] = field(repr=False)
 
 
 def write(
-    folder: Path, identity: dict[str, Any], stage: int, epoch: int, network: nn.Module, optimizer: Optimizer | None
+    folder: Path,
+    identity: dict[str, Any],
+    stage: int,
+    epoch: int,
+    network: nn.Module,
+    loss: Any,
+    optimizer: Optimizer | None,
 ) -> None:
-    """Replace the folder's checkpoint in one step: whoever is killed meanwhile leaves the old one or the new one."""
-    tensors = {f"network.{name}": value.contiguous() for name, value in network.state_dict().items()}
+    """Replace the folder's checkpoint in one step: whoever is killed meanwhile leaves the old one or the new one.
+
+    A loss that is a module is kept too, since some gather statistics while they train.
+    """
+    parts = {"network": network, "loss": loss} if isinstance(loss, nn.Module) else {"network": network}
+    tensors = {
+        f"{part}.{name}": value.contiguous()
+        for part, module in parts.items()
+        for name, value in module.state_dict().items()
+    }
     if optimizer is not None:
         for index, state in optimizer.state_dict()["state"].items():
             for name, value in state.items():
@@ -81,16 +96,15 @@ def read(folder: Path, identity: dict[str, Any]) -> Checkpoint | None:
             f"the checkpoint in {folder} is of another training: it differs in {', '.join(differing)};"
             " choose another folder, or remove it to start again."
         )
-    weights: dict[str, Tensor] = {}
-    optimizer: dict[int, dict[str, Tensor]] = {}
+    parts: dict[str, dict[str, Tensor]] = {"network": {}, "loss": {}, "optimizer": {}}
     for name, value in tensors.items():
         part, _, rest = name.partition(".")
-        if part == "network":
-            weights[rest] = value
-        else:
-            index, _, key = rest.partition(".")
-            optimizer.setdefault(int(index), {})[key] = value
-    return Checkpoint(header["stage"], header["epoch"], weights, optimizer)
+        parts[part][rest] = value
+    optimizer: dict[int, dict[str, Tensor]] = {}
+    for name, value in parts["optimizer"].items():
+        index, _, key = name.partition(".")
+        optimizer.setdefault(int(index), {})[key] = value
+    return Checkpoint(header["stage"], header["epoch"], parts["network"], parts["loss"], optimizer)
 
 
 def exists(folder: Path) -> bool:

@@ -74,10 +74,14 @@ class Stage:
     Attributes
     ----------
     name : shown in the progress bar and stored in checkpoints
-    loss : ``loss(logits, targets)``; targets are class codes (batch,) or rows (batch, n_classes)
+    loss : ``loss(logits, targets)``; targets are class codes (batch,) or rows (batch, n_classes). The buffers of one
+        that is a module are kept in checkpoints
     share : share of the task's epochs. A stage of share 0 only prepares (a classifier set in closed form, say)
     sampler : ``sampler(labels, num_replicas=, rank=, seed=)`` builds a sampler that shards itself and has
         ``set_epoch``; None is shuffling
+    companion : builds a second sampler likewise, whose batches come along. The loss is then called as
+        ``loss(network, inputs, targets, companion_inputs, companion_targets)``, where ``network.module`` is the network
+        without what shares its gradients among processes
     parameters : picks the parameters that move; None is all. What does not move is frozen, its batch
         normalisation statistics included
     prepare : ``prepare(network, features)`` is called once before the stage and may change the network in place or
@@ -91,6 +95,7 @@ class Stage:
     loss: nn.Module | Callable[..., Any] | None = None
     share: float = 1.0
     sampler: Callable[..., Sampler[int]] | None = None
+    companion: Callable[..., Sampler[int]] | None = None
     parameters: Callable[[Any], Iterable[Any]] | None = None
     prepare: Callable[..., nn.Module | None] | None = None
     optimizer: Callable[[Iterable[Any]], Optimizer] | None = None

@@ -1,0 +1,46 @@
+"""Where training runs, and what its random numbers follow from."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from tailwise.errors import TailwiseError
+
+
+def launch(devices: int | str, precision: Any) -> Fabric:
+    """Return Fabric launched: one device, or under torchrun this process's share of all."""
+    world = int(os.environ.get("WORLD_SIZE", 1)) if "TORCHELASTIC_RUN_ID" in os.environ else 1
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", world)) if world > 1 else 1
+    if devices not in ("auto", local):
+        raise TailwiseError(f"devices={devices!r} needs as many processes: torchrun --nproc-per-node {devices} ...")
+    strategy = "ddp" if world > 1 else "auto"
+    log = logging.getLogger("lightning_fabric")
+    level = log.level
+    log.setLevel(logging.WARNING)  # otherwise it tells of its precision at every fit
+    try:
+        fabric = Fabric(devices=local, num_nodes=world // local, strategy=strategy, precision=precision)
+    except ValueError as error:
+        said = " ".join(str(error).split())
+        raise TailwiseError(f"training cannot start with precision {precision!r}: {said}") from None
+    finally:
+        log.setLevel(level)
+    fabric.launch()
+    return fabric
+
+
+@contextmanager
+def seeded_by(device: torch.device, *key: int) -> Iterator[torch.Generator]:
+    """Seed torch's generators by ``key`` for a while, and give a CPU generator that is seeded so too."""
+    # Its length is part of the key, since NumPy takes (1,) and (1, 0) for the same seed.
+    seed = int(np.random.SeedSequence((len(key), *key)).generate_state(1, np.uint64)[0] >> 1)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield torch.Generator().manual_seed(seed)
