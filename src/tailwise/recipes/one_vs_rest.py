@@ -1,0 +1,90 @@
+"""Losses with a sigmoid for each class, made for several labels an example; here each example has one.
+
+Equalization loss v1 is left out: it spares rare classes every example of another class, and without a background class
+nothing would ever tell them no.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tailwise import losses
+from tailwise.engine.stage import Stage, Task
+from tailwise.recipes._base import Recipe, register
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class _OneVsRest(Recipe):
+    def network(self, task: Task) -> nn.Module:
+        """Build the backbone under a linear classifier that begins with a probability of one over the classes.
+
+        From one half, where linear classifiers begin, many classes would spend their training on saying no.
+        """
+        from tailwise.nn import Network
+
+        network = Network.linear(task.build_backbone(), task.n_classes)
+        network.head.bias.data.fill_(-math.log(task.n_classes - 1))
+        return network
+
+    def learned_prior(self, task: Task) -> None:
+        """Return None: probabilities are a softmax of the one-versus-rest logits, calibrated class by class."""
+
+
+@register("equalization-v2", paper="Tan et al., CVPR 2021, arXiv:2012.08548")
+@dataclass(frozen=True)
+class EqualizationV2(_OneVsRest):
+    """Balance, class by class, the pull of its own examples and the push of all others, as training goes."""
+
+    gamma: float = 12.0
+    mu: float = 0.8
+    alpha: float = 4.0
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything with the loss."""
+        yield Stage("learn", loss=losses.EqualizationLossV2(task.n_classes, self.gamma, self.mu, self.alpha))
+
+
+@register("asymmetric", paper="Ridnik et al., ICCV 2021, arXiv:2009.14119")
+@dataclass(frozen=True)
+class Asymmetric(_OneVsRest):
+    """Turn down what a class learns from examples of others that it already refuses."""
+
+    gamma_positive: float = 0.0
+    gamma_negative: float = 4.0
+    clip: float = 0.05
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything with the loss."""
+        yield Stage("learn", loss=losses.AsymmetricLoss(self.gamma_positive, self.gamma_negative, self.clip))
+
+
+@register("distribution-balanced", paper="Wu et al., ECCV 2020, arXiv:2007.09654")
+@dataclass(frozen=True)
+class DistributionBalanced(_OneVsRest):
+    """Weight each class by how rare it is beside the example's own, and tolerate what it says of other examples.
+
+    Deviates: the loss is summed over classes, not averaged, so that the step does not shrink as they grow in number.
+    """
+
+    alpha: float = 0.1
+    beta: float = 10.0
+    mu: float = 0.2
+    lam: float = 5.0
+    kappa: float = 0.05
+    gamma: float = 2.0
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything with the loss."""
+        settings = (self.alpha, self.beta, self.mu, self.lam, self.kappa, self.gamma)
+        balanced = losses.DistributionBalancedLoss(task.class_counts, int(task.class_counts.sum()), *settings)
+
+        def loss(logits: Tensor, targets: Tensor) -> Tensor:
+            return task.n_classes * balanced(logits, targets)
+
+        yield Stage("learn", loss=loss)
