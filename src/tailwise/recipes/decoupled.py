@@ -14,14 +14,16 @@ from tailwise.engine.stage import Stage, Task
 from tailwise.recipes._base import Recipe, register
 
 if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
     from tailwise.nn import Network
 
 _PAPER = "Kang et al., ICLR 2020, arXiv:1910.09217"
 
 
-def _representation(share: float = 1.0) -> Stage:
+def _representation(share: float = 1.0, optimizer: Callable[..., Optimizer] | None = None) -> Stage:
     """Return the first stage of all four: instance-balanced sampling and plain cross-entropy."""
-    return Stage("representation", share=share, loss=losses.CrossEntropyLoss())
+    return Stage("representation", share=share, loss=losses.CrossEntropyLoss(), optimizer=optimizer)
 
 
 def balanced_classifier(
@@ -89,20 +91,38 @@ class LearnableWeightScaling(Recipe):
 @register("tau-norm", paper=_PAPER)
 @dataclass(frozen=True)
 class TauNormalisation(Recipe):
-    """Divide every class's weight vector by its norm to the power tau, after plain training."""
+    """Divide every class's weight vector by its norm to the power tau, after plain training by SGD.
+
+    Verified: rescales and drops the bias as the authors' tau_norm.py. Deviates: they select tau on held-out data.
+    SGD is the paper's; under AdamW norms do not follow the counts (rank correlation -0.5 on CIFAR-10-LT, not 0.96).
+    """
 
     tau: float = 1.0
+    learning_rate: float = 0.2  # for a batch of 512 as in the paper, where the task's optimiser is not SGD already
 
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything plainly, then rescale the classifier."""
+
+        def sgd(parameters: Iterable[Any]) -> Optimizer:
+            from torch.optim import SGD
+
+            parameters = list(parameters)
+            given = task.optimizer(parameters) if task.optimizer else None
+            if isinstance(given, SGD):
+                return given
+            rate = self.learning_rate * task.batch_size / 512
+            return SGD(parameters, lr=rate, momentum=0.9, weight_decay=5e-4)
 
         def normalise(network: Network, features: object) -> None:
             from tailwise.nn import tau_normalise
 
             network.head = tau_normalise(network.head, self.tau)
 
-        yield _representation()
+        yield _representation(optimizer=sgd)
         yield Stage("normalise", share=0, prepare=normalise)
+
+    def learned_prior(self, task: Task) -> None:
+        """Return None: how much of the prior was in the norms, no formula says."""
 
 
 @register("ncm", paper=_PAPER)
