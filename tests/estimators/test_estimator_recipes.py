@@ -1,5 +1,7 @@
 """Every recipe for scikit-learn classifiers trains, answers, is saved and comes back; its probabilities stay honest."""
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +11,26 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.tree import DecisionTreeClassifier
+from threadpoolctl import threadpool_limits
 
 from estimators.cases import quick, table
 from tailwise import Model, TailClassifier
 from tailwise.data import TableEncoder
-from tailwise.errors import TailwiseError
+from tailwise.errors import MissingExtraError, TailwiseError
 from tailwise.recipes import recipes
 
 RECIPES = [name for name, cls in recipes().items() if "estimator" in cls.learners()]
-NUMBERS_ONLY = {"borderline-smote", "adasyn", "smote-tomek", "smote-enn"}
+OVER = "borderline-smote adasyn smote-tomek smote-enn gaussian-over-sampling mixup-over-sampling svm-smote kmeans-smote"
+UNDER = "tomek-links edited-nearest-neighbours near-miss cluster-centroids"
+NUMBERS_ONLY = {**dict.fromkeys(OVER.split(), "smote"), **dict.fromkeys(UNDER.split(), "random-under-sampling")}
+BORROWED = ("svm-smote", "kmeans-smote", "cluster-centroids")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Threads that wait for each other on busy cores turn a tenth of a second into half a minute."""
+    with threadpool_limits(1):
+        yield
 
 
 def mixed(seed: int = 0) -> tuple[pl.DataFrame, np.ndarray]:
@@ -54,6 +67,29 @@ def test_probabilities_have_the_shares_of_the_training_data(name: str) -> None:
     np.testing.assert_allclose(proba.mean(axis=0), np.bincount(labels) / len(labels), atol=0.02)
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_classes_with_one_example_and_two(name: str) -> None:
+    x, y = table((60, 40, 40, 20, 2, 1))
+    fitted = quick(name, estimator=DecisionTreeClassifier(max_depth=5), cv=2).fit(x, y)
+    assert np.isfinite(fitted.predict_proba(x)).all()
+    assert set(fitted.predict(x)) >= {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_classes_that_are_equal(name: str) -> None:
+    x, y = table((30, 30, 30))
+    fitted = quick(name, estimator=DecisionTreeClassifier(max_depth=3), cv=2).fit(x, y)
+    assert balanced_accuracy_score(y, fitted.predict(x)) > 0.8
+
+
+@pytest.mark.parametrize("name", BORROWED)
+def test_what_imbalanced_learn_computes_asks_for_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("imblearn.over_sampling", "imblearn.under_sampling"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=r"This needs imblearn, .* pip install 'tailwise\[resample\]'$"):
+        quick(name, cv=2).fit(*table())
+
+
 def test_the_encoder_says_which_columns_hold_codes_of_categories() -> None:
     frame, _ = mixed()
     assert TableEncoder().fit(frame).nominal_ == (1, 2)
@@ -73,7 +109,7 @@ def test_tables_with_categories_and_missing_values(name: str) -> None:
         with pytest.raises(TailwiseError, match="takes no missing values: fill them in"):
             classifier.fit(frame, y)
     elif name in NUMBERS_ONLY:
-        with pytest.raises(TailwiseError, match=rf"recipe '{name}' is for numbers only, .* use smote"):
+        with pytest.raises(TailwiseError, match=rf"'{name}' is for numbers only, .* use {NUMBERS_ONLY[name]}\."):
             classifier.fit(frame, y)
     else:
         assert balanced_accuracy_score(y, classifier.fit(frame, y).predict(frame)) > 0.5

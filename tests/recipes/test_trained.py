@@ -21,6 +21,8 @@ NETWORKS = [
     name for name, cls in recipes().items() if "network" in cls.learners() and cls.__module__.startswith("tailwise.")
 ]
 
+SAMPLED = [name for name, cls in recipes().items() if cls.__module__ == "tailwise.recipes.sampling"]
+
 
 @cache
 def digits(seed: int = 0) -> tuple[np.ndarray, ...]:
@@ -77,6 +79,25 @@ def test_a_class_without_examples_and_one_with_one(name: str) -> None:
     x, y, new, _ = digits()
     kept = (y != 8) & ((y != 9) | (np.cumsum(y == 9) <= 1))
     assert np.isfinite(predict(fit(name, x[kept], y[kept]), new)).all()
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_the_prior_is_what_the_last_epoch_shows(name: str) -> None:
+    labels = np.repeat(np.arange(4), (500, 100, 20, 3))
+    task = Task(class_counts(labels, 4), epochs=10)
+    (stage,) = recipe(name).stages(task)
+    sampler = stage.sampler(labels, num_replicas=1, rank=0, seed=0)
+    sampler.set_epoch(task.epochs - 1)
+    np.testing.assert_allclose(recipe(name).learned_prior(task), sampler.class_distribution(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_samplers_do_without_the_last_class(name: str) -> None:
+    labels = np.repeat(np.arange(2), (30, 10))
+    (stage,) = recipe(name).stages(Task(class_counts(labels, 3), epochs=10))
+    sampler = stage.sampler(labels, num_replicas=1, rank=0, seed=0)
+    sampler.set_epoch(9)
+    assert set(labels[list(sampler)]) == {0, 1}
 
 
 def test_every_module_with_a_network_recipe_is_here() -> None:

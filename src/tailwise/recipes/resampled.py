@@ -1,4 +1,4 @@
-"""Tables whose rare classes get more rows, or whose frequent ones fewer, for any scikit-learn classifier."""
+"""Tables whose rare classes get more rows, for any scikit-learn classifier."""
 
 from __future__ import annotations
 
@@ -25,12 +25,22 @@ def _raised(task: Task) -> NDArray[np.int64]:
     return np.where(counts > 0, np.maximum(counts, mean), 0)
 
 
+def changed(task: Task, wanted: NDArray[np.int64]) -> dict[int, int]:
+    """Return the wanted counts of the classes that have another one."""
+    return {int(c): int(wanted[c]) for c in np.flatnonzero(wanted != task.class_counts)}
+
+
+def check_numbers(recipe: Recipe, task: Task, instead: str) -> None:
+    """Raise TailwiseError if the table has categories."""
+    if task.nominal:
+        raise TailwiseError(f"recipe {recipe.name!r} is for numbers only, and the table has categories: use {instead}.")
+
+
 @dataclass(frozen=True)
 class _OverSampled(Recipe):
     def _raise(self, base: BaseEstimator, task: Task, resampler: resample.Resampler) -> BaseEstimator:
-        wanted = _raised(task)
-        more = {int(c): int(wanted[c]) for c in np.flatnonzero(wanted > task.class_counts)}
-        return resample.ResampledClassifier(base, resampler.set_params(sampling_strategy=more))
+        resampler.set_params(sampling_strategy=changed(task, _raised(task)))
+        return resample.ResampledClassifier(base, resampler)
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
         """Return the raised class counts over their sum."""
@@ -69,17 +79,49 @@ class SMOTE(_OverSampled):
 @dataclass(frozen=True)
 class _Numeric(_OverSampled):
     def _raise(self, base: BaseEstimator, task: Task, resampler: resample.Resampler) -> BaseEstimator:
-        if task.nominal:
-            raise TailwiseError(f"recipe {self.name!r} is for numbers only, and the table has categories: use smote.")
+        check_numbers(self, task, "smote")
         return super()._raise(base, task, resampler)
 
+
+@register("gaussian-over-sampling", paper="Menardi and Torelli, Data Mining and Knowledge Discovery 2014")
+@dataclass(frozen=True)
+class GaussianOverSampling(_Numeric):
+    """ROSE: add rows to the smaller classes from their kernel densities, up to the mean class count.
+
+    Deviates: the rows that there are stay; the paper draws all of them anew.
+    """
+
+    shrinkage: float = 1.0
+
+    def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
+        """Fit on the larger table."""
+        return self._raise(base, task, resample.GaussianOverSampler(shrinkage=self.shrinkage))
+
+
+@dataclass(frozen=True)
+class _Reshaped(_Numeric):
     def learned_prior(self, task: Task) -> None:  # type: ignore[override]
         """Return None: which rows are added and left out follows the other classes, so that densities change too."""
 
 
+@register("mixup-over-sampling", paper="Chou et al., ECCV Workshops 2020, arXiv:2007.03943")
+@dataclass(frozen=True)
+class MixupOverSampling(_Reshaped):
+    """Add rows to the smaller classes between one of theirs and any, in the nearer half, up to the mean class count.
+
+    Deviates: the paper mixes batches while it trains, and gives the rarer class even farther points.
+    """
+
+    alpha: float = 0.2
+
+    def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
+        """Fit on the larger table."""
+        return self._raise(base, task, resample.MixupOverSampler(alpha=self.alpha))
+
+
 @register("borderline-smote", paper="Han, Wang and Mao, ICIC 2005")
 @dataclass(frozen=True)
-class BorderlineSMOTE(_Numeric):
+class BorderlineSMOTE(_Reshaped):
     """SMOTE from those examples of a class that have most neighbours in others, up to the mean class count."""
 
     k_neighbors: int = 5
@@ -93,7 +135,7 @@ class BorderlineSMOTE(_Numeric):
 
 @register("adasyn", paper="He et al., IJCNN 2008")
 @dataclass(frozen=True)
-class ADASYN(_Numeric):
+class ADASYN(_Reshaped):
     """SMOTE with more rows from the examples that are harder to learn, up to about the mean class count."""
 
     k_neighbors: int = 5
@@ -103,29 +145,58 @@ class ADASYN(_Numeric):
         return self._raise(base, task, resample.ADASYN(k_neighbors=self.k_neighbors))
 
 
-@register("random-under-sampling", paper="Drummond and Holte, ICML Workshop on Imbalanced Data Sets 2003")
 @dataclass(frozen=True)
-class RandomUnderSampling(Recipe):
-    """Leave out rows of the larger classes, down to the median class count."""
+class _FewFirst(_Reshaped):
+    def _raise_others(self, base: BaseEstimator, task: Task, resampler: resample.Resampler, few: int) -> BaseEstimator:
+        """Let SMOTE raise the classes with so few rows or less, and then the resampler the others."""
+        check_numbers(self, task, "smote")
+        more = changed(task, _raised(task))
+        rare = {c: more.pop(c) for c in list(more) if task.class_counts[c] <= few}
+        inner = resample.ResampledClassifier(base, resampler.set_params(sampling_strategy=more))
+        return resample.ResampledClassifier(inner, resample.SMOTE(rare))
 
-    def _kept(self, task: Task) -> NDArray[np.int64]:
-        counts = task.class_counts
-        return np.minimum(counts, int(np.median(counts[counts > 0])))
+
+@register("svm-smote", paper="Nguyen, Cooper and Kamei, IJKESDP 2011")
+@dataclass(frozen=True)
+class SVMSMOTE(_FewFirst):
+    """SMOTE from the support vectors of a class, up to the mean class count.
+
+    Deviates: a class that has no more rows than neighbours are asked for gets those of SMOTE, before.
+    """
+
+    k_neighbors: int = 5
+    m_neighbors: int = 10
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
-        """Fit on the smaller table."""
-        kept = self._kept(task)
-        fewer = {int(c): int(kept[c]) for c in np.flatnonzero(kept < task.class_counts)}
-        return resample.ResampledClassifier(base, resample.RandomUnderSampler(sampling_strategy=fewer))
+        """Fit on the larger table."""
+        resampler = resample.SVMSMOTE(k_neighbors=self.k_neighbors, m_neighbors=self.m_neighbors)
+        return self._raise_others(base, task, resampler, self.k_neighbors)
 
-    def learned_prior(self, task: Task) -> NDArray[np.float64]:
-        """Return the lowered class counts over their sum."""
-        return class_prior(self._kept(task))
+
+@register("kmeans-smote", paper="Douzas, Bacao and Last, Information Sciences 2018, arXiv:1711.00837")
+@dataclass(frozen=True)
+class KMeansSMOTE(_FewFirst):
+    """SMOTE inside the clusters where a class is frequent, up to the mean class count.
+
+    Deviates: a class counts as frequent in a cluster from the share on that the rarest class has in the table, where
+    the paper, for two classes, asks for half of the cluster; and one with too few rows for some cluster to have enough
+    of them gets those of SMOTE, before.
+    """
+
+    k_neighbors: int = 2
+    n_clusters: int = 8
+
+    def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
+        """Fit on the larger table."""
+        counts, few = task.class_counts, self.k_neighbors * self.n_clusters
+        share = counts[counts > few].min(initial=counts.max()) / _raised(task).sum()
+        resampler = resample.KMeansSMOTE(k_neighbors=self.k_neighbors, n_clusters=self.n_clusters, threshold=share)
+        return self._raise_others(base, task, resampler, few)
 
 
 @register("smote-tomek", paper="Batista, Bazzan and Monard, WOB 2003")
 @dataclass(frozen=True)
-class SMOTETomek(_Numeric):
+class SMOTETomek(_Reshaped):
     """SMOTE up to the mean class count, then leave out pairs of nearest neighbours from different classes."""
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
@@ -135,7 +206,7 @@ class SMOTETomek(_Numeric):
 
 @register("smote-enn", paper="Batista, Prati and Monard, SIGKDD Explorations 2004")
 @dataclass(frozen=True)
-class SMOTEENN(_Numeric):
+class SMOTEENN(_Reshaped):
     """SMOTE up to the mean class count, then leave out rows that their neighbours contradict."""
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:

@@ -43,6 +43,25 @@ class SquareRootSampling(Recipe):
         return class_prior(np.sqrt(task.class_counts))
 
 
+@register("power-sampling", paper="Conneau et al., ACL 2020, arXiv:1911.02116")
+@dataclass(frozen=True)
+class PowerSampling(Recipe):
+    """Show classes in proportion to a power of their counts, flatter than the square root.
+
+    The paper samples languages; the power is its own, and one over it is a temperature.
+    """
+
+    power: float = 0.3
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything on flatter epochs."""
+        yield Stage("learn", loss=losses.CrossEntropyLoss(), sampler=partial(samplers.PowerSampler, power=self.power))
+
+    def learned_prior(self, task: Task) -> NDArray[np.float64]:
+        """Return the powers of the counts over their sum."""
+        return class_prior(np.where(task.class_counts > 0, np.maximum(task.class_counts, 1.0) ** self.power, 0))
+
+
 @register("progressive-sampling", paper="Kang et al., ICLR 2020, arXiv:1910.09217")
 @dataclass(frozen=True)
 class ProgressivelyBalancedSampling(Recipe):
@@ -72,6 +91,27 @@ class Cooldown(Recipe):
         yield Stage("learn", loss=losses.CrossEntropyLoss(), sampler=sampler)
 
 
+@register("late-upsampling", paper="Blakeney et al., COLM 2024, arXiv:2406.03476")
+@dataclass(frozen=True)
+class LateUpsampling(Recipe):
+    """Train on natural epochs, and show every class equally often in the last fifth of them.
+
+    Deviates: classes take the place of the paper's domains, and their late shares, which it chooses, are equal.
+    """
+
+    last: float = 0.2  # share of the epochs
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything on natural epochs, then on balanced ones."""
+        late = np.trim_zeros(task.class_counts, "b") > 0
+        sampler = partial(samplers.LateUpsamplingSampler, late=late, epochs=task.epochs, last=self.last)
+        yield Stage("learn", loss=losses.CrossEntropyLoss(), sampler=sampler)
+
+    def learned_prior(self, task: Task) -> NDArray[np.float64]:
+        """Return the uniform prior of the last epochs."""
+        return np.full(task.n_classes, 1 / task.n_classes)
+
+
 @register("repeat-factor-sampling", paper="Gupta, Dollár and Girshick, CVPR 2019, arXiv:1908.03195")
 @dataclass(frozen=True)
 class RepeatFactorSampling(Recipe):
@@ -83,10 +123,6 @@ class RepeatFactorSampling(Recipe):
 
     threshold: float = 1.0  # in units of 1 / n_classes
 
-    def _factors(self, task: Task) -> NDArray[np.float64]:
-        shares = np.maximum(task.class_prior, np.finfo(float).tiny)
-        return np.maximum(1, np.sqrt(self.threshold / task.n_classes / shares))
-
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything on epochs with repeated examples."""
         sampler = partial(samplers.RepeatFactorSampler, threshold=self.threshold / task.n_classes)
@@ -94,4 +130,30 @@ class RepeatFactorSampling(Recipe):
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
         """Return the repeated class counts over their sum."""
-        return class_prior(self._factors(task) * task.class_counts)
+        return class_prior(np.maximum(1, _factors(task, self.threshold)) * task.class_counts)
+
+
+@register("frequency-subsampling", paper="Mikolov et al., NeurIPS 2013, arXiv:1310.4546")
+@dataclass(frozen=True)
+class FrequencySubsampling(Recipe):
+    """Leave out examples of classes whose share is above a threshold, others in every epoch.
+
+    Deviates: the threshold is a share of the most even distribution, which works for any number of classes; the paper
+    has 692,000 words and takes 0.00001, 7 times that share.
+    """
+
+    threshold: float = 1.0  # in units of 1 / n_classes
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything on shorter epochs."""
+        sampler = partial(samplers.FrequencySubsampler, threshold=self.threshold / task.n_classes)
+        yield Stage("learn", loss=losses.CrossEntropyLoss(), sampler=sampler)
+
+    def learned_prior(self, task: Task) -> NDArray[np.float64]:
+        """Return the lowered class counts over their sum."""
+        return class_prior(np.minimum(1, _factors(task, self.threshold)) * task.class_counts)
+
+
+def _factors(task: Task, threshold: float) -> NDArray[np.float64]:
+    """Return, for each class, the root of the threshold over its share."""
+    return np.sqrt(threshold / task.n_classes / np.maximum(task.class_prior, np.finfo(float).tiny))

@@ -1,0 +1,104 @@
+"""Tables whose frequent classes get fewer rows, for any scikit-learn classifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise import resample
+from tailwise.counts import class_prior
+from tailwise.engine.stage import Task
+from tailwise.recipes._base import Recipe, register
+from tailwise.recipes.resampled import changed, check_numbers
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+
+def _lowered(task: Task) -> NDArray[np.int64]:
+    """Return the class counts with the larger ones lowered to their median."""
+    counts = task.class_counts
+    return np.minimum(counts, int(np.median(counts[counts > 0])))
+
+
+@register("random-under-sampling", paper="Drummond and Holte, ICML Workshop on Imbalanced Data Sets 2003")
+@dataclass(frozen=True)
+class RandomUnderSampling(Recipe):
+    """Leave out rows of the larger classes, down to the median class count."""
+
+    def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
+        """Fit on the smaller table."""
+        return resample.ResampledClassifier(base, resample.RandomUnderSampler(changed(task, _lowered(task))))
+
+    def learned_prior(self, task: Task) -> NDArray[np.float64]:
+        """Return the lowered class counts over their sum."""
+        return class_prior(_lowered(task))
+
+
+@dataclass(frozen=True)
+class _Chosen(Recipe):
+    def _fewer(self, task: Task) -> dict[int, int]:
+        check_numbers(self, task, "random-under-sampling")
+        return changed(task, _lowered(task))
+
+    def learned_prior(self, task: Task) -> None:  # type: ignore[override]
+        """Return None: which rows are left out follows where they lie, so that densities change too."""
+
+
+@register("tomek-links", paper="Tomek, IEEE Transactions on Systems, Man, and Cybernetics 1976")
+@dataclass(frozen=True)
+class TomekLinks(_Chosen):
+    """Leave out rows of classes above the median count that are nearest neighbours with a row of another class."""
+
+    def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
+        """Fit on the smaller table."""
+        return resample.ResampledClassifier(base, resample.TomekLinks(list(self._fewer(task))))
+
+
+@register("edited-nearest-neighbours", paper="Wilson, IEEE Transactions on Systems, Man, and Cybernetics 1972")
+@dataclass(frozen=True)
+class EditedNearestNeighbours(_Chosen):
+    """Leave out rows of classes above the median count that most of their neighbours contradict.
+
+    Deviates: the paper edits all classes, which would leave nothing of the smallest.
+    """
+
+    n_neighbors: int = 3
+
+    def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
+        """Fit on the smaller table."""
+        classes = list(self._fewer(task))
+        resampler = resample.EditedNearestNeighbours(classes, n_neighbors=self.n_neighbors, kind="mode")
+        return resample.ResampledClassifier(base, resampler)
+
+
+@register("near-miss", paper="Mani and Zhang, ICML Workshop on Learning from Imbalanced Data Sets 2003")
+@dataclass(frozen=True)
+class NearMiss(_Chosen):
+    """Keep those rows of the larger classes that are nearest to the smallest class, down to the median class count."""
+
+    version: int = 2
+    n_neighbors: int = 3
+
+    def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
+        """Fit on the smaller table."""
+        smallest = int(task.class_counts[task.class_counts > 0].min())
+        neighbours = min(self.n_neighbors, smallest)
+        resampler = resample.NearMiss(self._fewer(task), version=self.version, n_neighbors=neighbours)
+        return resample.ResampledClassifier(base, resampler)
+
+
+@register("cluster-centroids", paper="Yen and Lee, Expert Systems with Applications 2009")
+@dataclass(frozen=True)
+class ClusterCentroids(_Chosen):
+    """Put the centres of as many clusters as the median class count in the place of the larger classes' rows.
+
+    Deviates: clusters each of these classes by itself; the paper clusters the whole table, and keeps rows.
+    """
+
+    def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
+        """Fit on the smaller table."""
+        return resample.ResampledClassifier(base, resample.ClusterCentroids(self._fewer(task)))
