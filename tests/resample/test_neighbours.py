@@ -5,11 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+from scipy.spatial.distance import pdist
 from sklearn.datasets import make_classification
 from sklearn.metrics.pairwise import nan_euclidean_distances
 
 from tailwise.errors import TailwiseError
 from tailwise.resample import _neighbours
+from tailwise.resample._blocks import Shadow
 from tailwise.resample._neighbours import nearest
 
 N = 4000  # several blocks
@@ -44,6 +46,12 @@ def cloud(kind, seed=0):
     return np.repeat(rng.standard_normal((N // 5, 3)), 5, axis=0)  # every point five times
 
 
+@pytest.fixture(params=["as they come", "by place"])
+def sorting(request, monkeypatch):
+    monkeypatch.setattr(_neighbours, "_FEW", 0 if request.param == "by place" else N)
+
+
+@pytest.mark.usefixtures("sorting")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", ["even", "clusters", "far from zero", "whole numbers", "an outlier", "copies"])
 @pytest.mark.parametrize("k", [1, 5])
@@ -58,17 +66,52 @@ def test_exact_with_ties_to_the_first(kind, dtype, k):
     assert found.recall == 1
 
 
-@given(seed=st.integers(0, 10**6), k=st.integers(1, 6))
-@settings(deadline=None, max_examples=15)
-def test_some_of_some(seed, k):
+@given(
+    seed=st.integers(0, 10**6),
+    k=st.integers(1, 6),
+    n_of=st.integers(1, N),
+    n_among=st.integers(8, N),
+    few=st.sampled_from([0, N]),
+)
+@settings(deadline=None, max_examples=25)
+def test_some_of_some(seed, k, n_of, n_among, few):
     rng = np.random.default_rng(seed)
-    points = rng.standard_normal((N, 4)).astype(np.float32)
-    of = np.sort(rng.choice(N, 700, replace=False))
-    among = np.sort(rng.choice(N, 2000, replace=False))
-    found = nearest(points, k, of, among)
-    rows, distances = oracle(points, k, of[::50], among)
-    np.testing.assert_array_equal(found.rows[::50], rows)
-    np.testing.assert_allclose(found.distances[::50], distances)
+    points = (rng.standard_normal((N, 8)) * 2.0 ** -np.arange(8)).astype(np.float32)
+    of = np.sort(rng.choice(N, n_of, replace=False))
+    among = np.sort(rng.choice(N, n_among, replace=False))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_neighbours, "_FEW", few)
+        patch.setattr(_neighbours, "_SMALL", 0)
+        found = nearest(points, k, of, among)
+    tried = slice(None, None, 1 + n_of // 20)
+    rows, distances = oracle(points, k, of[tried], among)
+    np.testing.assert_array_equal(found.rows[tried], rows)
+    np.testing.assert_allclose(found.distances[tried], distances)
+
+
+@given(seed=st.integers(0, 10**6), steep=st.floats(0, 2), n_features=st.integers(1, 30))
+@settings(deadline=None, max_examples=25)
+def test_shadows_are_no_farther_apart(seed, steep, n_features):
+    rng = np.random.default_rng(seed)
+    points = rng.standard_normal((300, n_features)) * 2.0 ** (-steep * np.arange(n_features))
+    shadow = Shadow(points, np.arange(300), 3)
+    apart, true = pdist(shadow(points)), pdist(points)
+    assert shadow.width <= n_features + 1
+    assert (apart <= true * (1 + 1e-9) + 1e-12).all()
+
+
+def test_shadows_are_narrow_where_few_axes_lead():
+    rng = np.random.default_rng(0)
+    points = rng.standard_normal((2000, 3)) @ rng.standard_normal((3, 40)) + 0.01 * rng.standard_normal((2000, 40))
+    assert Shadow(points, np.arange(2000), 3).width == 5 + 1
+    assert Shadow(rng.standard_normal((2000, 40)), np.arange(2000), 3).width > 30
+
+
+def test_parts_are_as_the_whole(monkeypatch):
+    points = cloud("copies")[:1500]
+    whole = nearest(points, 4)
+    monkeypatch.setattr(_neighbours, "_PART", 100)
+    np.testing.assert_array_equal(nearest(points, 4).rows, whole.rows)
 
 
 def test_small_and_large_searches_agree(monkeypatch):

@@ -8,67 +8,117 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_SAMPLE = 1 << 13  # points that say which axes lead, and how many of them are enough
+_CELLS = 1 << 18  # numbers in a temporary array
 
-class Blocks:
-    """Points sorted into blocks of near ones, by splitting at the median of a principal axis again and again.
+
+class Shadow:
+    """A map to fewer dimensions, in which no two points are farther apart than they are.
+
+    It keeps the coordinates along the leading principal axes, and the norm of the rest. The axes are as few eighths of
+    all as let, of a sample, at most twice as many points as are wanted look like neighbours.
 
     Parameters
     ----------
     points : (n, n_features)
-    size : of a block, at most
+    rows : those that are searched
+    k : neighbours wanted
 
     Attributes
     ----------
-    order : (n,) the point at each position
-    starts : (n_blocks,) first position of each block
-    values : (n, n_features + 2) float32, in that order: centred points, their squared norms, and ones
+    width : coordinates of a point's shadow
     """
 
-    def __init__(self, points: NDArray[Any], size: int) -> None:
-        n = len(points)
-        self.order = np.arange(n)
-        self.starts = np.array(_split(points, self.order, 0, size))
-        self.values = np.empty((n, points.shape[1] + 2), np.float32)
-        centre = points.mean(axis=0, dtype=np.float64)
-        for at in range(0, n, 1 << 14):
-            part = points[self.order[at : at + (1 << 14)]]
-            self.values[at : at + len(part), :-2] = part - centre
+    def __init__(self, points: NDArray[Any], rows: NDArray[np.intp], k: int) -> None:
+        some = points[rows[:: -(-len(rows) // _SAMPLE)]].astype(np.float64)
+        self._centre = some.mean(axis=0)
+        some -= self._centre
+        self._axes = np.linalg.eigh(some.T @ some)[1][:, ::-1]
+        some = some @ self._axes
+        tried = some[:: max(1, len(some) // 64)]
+        truth = _squared(tried, some)
+        reach = np.partition(truth, min(k, len(some) - 1), axis=1)[:, [min(k, len(some) - 1)]]  # itself comes first
+        for eighths in range(1, 9):
+            self._leading = -(-len(self._axes) * eighths // 8)
+            passing = (_squared(self._fold(tried), self._fold(some)) <= reach * (1 + 1e-9)).sum(axis=1)
+            if np.median(passing) <= 2 * (k + 1):
+                break
+        self.width = self._leading + 1
+
+    def __call__(self, points: NDArray[Any]) -> NDArray[np.float64]:
+        """Return (n, width) shadows."""
+        return self._fold((points - self._centre) @ self._axes)
+
+    def _fold(self, turned: NDArray[np.float64]) -> NDArray[np.float64]:
+        rest = turned[:, self._leading :]
+        return np.column_stack([turned[:, : self._leading], np.sqrt(np.einsum("ij,ij->i", rest, rest))])
+
+
+def _squared(ones: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (ones**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * (ones @ others.T)
+
+
+class Blocks:
+    """Shadows of points in blocks, as the points come or sorted by splitting at the median of a principal axis.
+
+    Parameters
+    ----------
+    points : (n, n_features)
+    rows : those to use
+    shadow : of the points
+    size : of a block, at most
+    by_place : sort them, so that a block's points are near each other
+
+    Attributes
+    ----------
+    order : (n_rows,) the row at each position
+    where : (n,) the position of each row, or -1
+    starts : (n_blocks,) first position of each block
+    values : (n_rows, width + 2) float32: shadows, their squared norms, and ones
+    """
+
+    def __init__(
+        self, points: NDArray[Any], rows: NDArray[np.intp], shadow: Shadow, size: int, *, by_place: bool
+    ) -> None:
+        self.order = rows
+        self.values = np.empty((len(rows), shadow.width + 2), np.float32)
+        self._cast(points, shadow)
+        self.starts = np.arange(0, len(rows), size)
+        if by_place:
+            order = np.arange(len(rows))
+            self.starts = np.array(_split(self.values[:, :-2], order, 0, size))
+            self.order = rows[order]
+            self._cast(points, shadow)
+        self.where = np.full(len(points), -1, np.int32)
+        self.where[self.order] = np.arange(len(rows))
+        self.low = np.minimum.reduceat(self.values[:, :-2], self.starts)
+        self.high = np.maximum.reduceat(self.values[:, :-2], self.starts)
+
+    def _cast(self, points: NDArray[Any], shadow: Shadow) -> None:
+        step = max(1, _CELLS // points.shape[1])
+        for at in range(0, len(self.order), step):
+            self.values[at : at + step, :-2] = shadow(points[self.order[at : at + step]])
         x = self.values[:, :-2]
         self.values[:, -2] = np.einsum("ij,ij->i", x, x)
         self.values[:, -1] = 1
-        self.low = np.minimum.reduceat(x, self.starts)
-        self.high = np.maximum.reduceat(x, self.starts)
 
     def __len__(self) -> int:
         return len(self.starts)
 
-    def distances(self, ones: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Return (n_ones, n_others) squared distances between positions, by one product; that to itself is infinite."""
-        left = self.values[ones] * np.float32(-2)  # [-2x, 1, |x|²] · [y, |y|², 1]
-        left[:, -1] = left[:, -2] / np.float32(-2)
-        left[:, -2] = 1
-        distances = left @ self.values[others].T
-        itself = np.searchsorted(others, ones)
-        itself[itself == len(others)] = 0
-        same = others[itself] == ones
-        distances[np.flatnonzero(same), itself[same]] = np.inf
-        return distances
+    def within(self, block: int) -> NDArray[np.intp]:
+        """Return the positions of a block."""
+        stop = self.starts[block + 1] if block + 1 < len(self) else len(self.order)
+        return np.arange(self.starts[block], stop)
 
-    def gaps(self, block: int) -> NDArray[np.float32]:
-        """Return a lower bound of the squared distance between the points of a block and those of each block."""
-        apart = np.maximum(self.low - self.high[block], self.low[block] - self.high)
+    def gaps(self, block: int, others: Blocks) -> NDArray[np.float32]:
+        """Return a lower bound of the squared distance between the points of a block and those of each other."""
+        apart = np.maximum(others.low - self.high[block], self.low[block] - others.high)
         return (np.maximum(apart, 0) ** 2).sum(axis=1)
 
-    def gaps_of(self, positions: NDArray[np.intp], block: int) -> NDArray[np.float32]:
-        """Return a lower bound of the squared distance between each position and the points of a block."""
-        x = self.values[positions, :-2]
-        apart = np.maximum(self.low[block] - x, x - self.high[block])
-        return (np.maximum(apart, 0) ** 2).sum(axis=1)
-
-    def nearest_first(self, block: int) -> NDArray[np.intp]:
-        """Return all blocks by the distance of their boxes' centres from that of a block."""
-        centres = self.low + self.high
-        return np.argsort(((centres - centres[block]) ** 2).sum(axis=1), kind="stable")
+    def nearest_first(self, block: int, others: Blocks) -> NDArray[np.intp]:
+        """Return the other blocks by the distance of their boxes' centres from that of a block."""
+        apart = others.low + others.high - (self.low[block] + self.high[block])
+        return np.argsort((apart**2).sum(axis=1), kind="stable")
 
 
 def _split(points: NDArray[Any], order: NDArray[np.intp], start: int, size: int) -> list[int]:
@@ -81,6 +131,7 @@ def _split(points: NDArray[Any], order: NDArray[np.intp], start: int, size: int)
     for _ in range(5):  # power iterations: near enough to the principal axis
         axis = (some @ axis) @ some
         axis = axis / (np.abs(axis).max() or 1.0)
+    axis = axis.astype(points.dtype)
     along = np.concatenate([points[order[at : at + (1 << 14)]] @ axis for at in range(0, len(order), 1 << 14)])
     half = len(order) // 2
     order[:] = order[np.argpartition(along, half)]
@@ -88,7 +139,7 @@ def _split(points: NDArray[Any], order: NDArray[np.intp], start: int, size: int)
 
 
 class Best:
-    """The k nearest found so far for each position.
+    """The k nearest found so far, among the points of some blocks, for those of others or the same.
 
     Attributes
     ----------
@@ -96,45 +147,89 @@ class Best:
     worst : (n,) largest of a row's distances
     """
 
-    def __init__(self, n: int, k: int) -> None:
-        self.distances = np.full((n, k), np.inf, np.float32)
-        self.positions = np.full((n, k), -1, np.int32)
-        self.worst = np.full(n, np.inf, np.float32)
+    def __init__(self, points: NDArray[Any], of: Blocks, among: Blocks, k: int) -> None:
+        self.distances = np.full((len(of.order), k), np.inf, np.float32)
+        self.positions = np.full((len(of.order), k), -1, np.int32)
+        self.worst = np.full(len(of.order), np.inf, np.float32)
+        self._points, self._of, self._among = points, of, among
         self._lock = threading.Lock()
 
-    def look(self, blocks: Blocks, ones: NDArray[np.intp], others: NDArray[np.intp], *, both: bool) -> None:
+    def look(self, ones: NDArray[np.intp], others: NDArray[np.intp], *, both: bool) -> None:
         """Look for neighbours of ``ones`` among ``others`` and, with ``both``, the other way round."""
-        distances = blocks.distances(ones, others)
-        near = distances < self.worst[ones][:, None]
-        if self.worst[ones[0]] == np.inf:  # nothing is known: rank only what can be among the best
-            k = min(self.distances.shape[1], len(others))
-            near &= distances <= np.partition(distances, k - 1, axis=1)[:, k - 1 : k]
+        bounds = self._bounds(ones, others)
+        limit = self.worst[ones]
+        if limit[0] == np.inf:
+            limit = self._limit(bounds, ones, others)
+        near = bounds < limit[:, None]
         if both:
-            near |= distances < self.worst[others]
-        found = np.flatnonzero(near)
-        one, other = np.divmod(found, len(others))
-        values = distances.ravel()[found]
-        self._offer(ones[one], others[other], values)
+            near |= bounds < self.worst[others]
+        one, other = np.divmod(np.flatnonzero(near), len(others))
+        ones, others = ones[one], others[other]
+        values = self._measured(ones, others)
+        self._offer(ones, others, values)
         if both:
-            self._offer(others[other], ones[one], values)
+            self._offer(others, ones, values)
+
+    def _bounds(self, ones: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return (n_ones, n_others) squared distances of shadows, by one product; that to itself is infinite."""
+        left: NDArray[np.float32] = np.multiply(self._of.values[ones], -2, dtype=np.float32)  # [-2x, 1, |x|²] · [y, |y|², 1]
+        left[:, -1] = left[:, -2] / np.float32(-2)
+        left[:, -2] = 1
+        bounds = left @ self._among.values[others].T
+        own = self._among.where[self._of.order[ones]]
+        itself = np.searchsorted(others, own)
+        itself[itself == len(others)] = 0
+        same = others[itself] == own
+        bounds[np.flatnonzero(same), itself[same]] = np.inf
+        return bounds
+
+    def _limit(
+        self, bounds: NDArray[np.float32], ones: NDArray[np.intp], others: NDArray[np.intp]
+    ) -> NDArray[np.float32]:
+        """Return for each line what the k-th distance is at most, by k points that are let through the bounds."""
+        n, width = bounds.shape
+        k = self.distances.shape[1]
+        if width <= k:
+            return np.full(n, np.inf, np.float32)
+        halvings = max(1, width // (8 * k)).bit_length() - 1
+        groups = width >> halvings
+        least = bounds[:, : groups << halvings]
+        for _ in range(halvings):
+            half = least.shape[1] // 2
+            least = np.minimum(least[:, :half], least[:, half:])
+        group = np.argpartition(least, k - 1, axis=1)[:, :k]
+        line = np.arange(n)[:, None]
+        columns = group[:, :, None] + np.arange(0, groups << halvings, groups)
+        columns = columns[line, np.arange(k), bounds[line[:, :, None], columns].argmin(axis=2)]
+        bounds[line, columns] = -1
+        return self._measured(np.repeat(ones, k), others[columns.ravel()]).reshape(n, k).max(axis=1)
+
+    def _measured(self, ones: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return the squared distances of pairs."""
+        rows, columns = self._of.order[ones], self._among.order[others]
+        squared = np.empty(len(rows), np.float32)
+        step = max(1, _CELLS // self._points.shape[1])
+        for at in range(0, len(rows), step):
+            apart = self._points[rows[at : at + step]] - self._points[columns[at : at + step]]
+            np.einsum("ij,ij->i", apart, apart, out=squared[at : at + step], casting="same_kind")
+        squared[rows == columns] = np.inf
+        return squared
 
     def _offer(self, ones: NDArray[np.intp], others: NDArray[np.intp], values: NDArray[np.float32]) -> None:
-        closer = values < self.worst[ones]
-        if not closer.any():
+        closer = np.flatnonzero(values < self.worst[ones])
+        if not len(closer):
             return
-        ones, others, values = ones[closer], others[closer], values[closer]
-        k = self.distances.shape[1]
-        by = np.lexsort((values, ones))
+        by = closer[np.argsort(ones[closer], kind="stable")]
         ones, others, values = ones[by], others[by], values[by]
+        k = self.distances.shape[1]
         first = np.flatnonzero(np.diff(ones, prepend=-1))
         sizes = np.diff(first, append=len(ones))
         place = np.arange(len(ones)) - np.repeat(first, sizes)
         line = np.repeat(np.arange(len(first)), sizes)
-        fits = place < k
-        distances = np.full((len(first), k), np.inf, np.float32)
-        positions = np.full((len(first), k), -1, np.int32)
-        distances[line[fits], place[fits]] = values[fits]
-        positions[line[fits], place[fits]] = others[fits]
+        distances = np.full((len(first), sizes.max()), np.inf, np.float32)
+        positions = np.full(distances.shape, -1, np.int32)
+        distances[line, place] = values
+        positions[line, place] = others
         owner = ones[first]
         with self._lock:
             distances = np.concatenate([self.distances[owner], distances], axis=1)

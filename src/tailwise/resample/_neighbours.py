@@ -1,17 +1,17 @@
 """Nearest neighbours in Euclidean distance, exact or to a stated recall, by matrix products over blocks of near points.
 
-Distances between two blocks are one product in float32, of which only what beats a point's worst neighbour so far is
-looked at; the distances from A to B are those from B to A, so a product serves both. Blocks that are too far apart are
-left out, which is where structure in the data pays. The few best of each point are then measured in float64, and a
-point for which rounding could have hidden a neighbour is searched again in float64, so the answer is exact. Among equal
-distances, the point that comes first wins.
+A lower bound of the distances between two blocks is one product in float32, along the principal axes that lead. Only
+pairs that it lets through are measured, those that could beat a point's worst neighbour so far; the distances from A to
+B are those from B to A, so a product serves both. Blocks that are too far apart are left out. Both are where structure
+in the data pays. The few best of each point are then measured in float64, and a point for which rounding could have
+hidden a neighbour is searched again in float64, so the answer is exact. Among equal distances, the point that comes
+first wins.
 
-The floor is n²/2 distances of ``n_features`` multiplications each, less what is left out.
+The floor is n²/2 distances of as many multiplications as axes lead, less what is left out.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,15 +24,18 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from tailwise.errors import TailwiseError
-from tailwise.resample._blocks import Best, Blocks
+from tailwise.resample._blocks import Best, Blocks, Shadow
 
 _SPARE = 2  # neighbours kept beyond those asked for, so that rounding seldom matters
 _TRIED = 2000  # points whose true neighbours say how many blocks a recall needs
 # a product has about so many rows and columns: it stays in a core's cache, and a call of NumPy takes little beside it
-_BLOCK = 256
+_BLOCK = 512
 _TOGETHER = 2048
 _CELLS = 1 << 18  # numbers in a temporary array
 _SMALL = 1 << 22  # distances that are computed sooner than points are sorted
+_TURNS = 16  # and so many for each entry of the matrix of principal axes
+_FEW = 1 << 13  # points that are not worth sorting
+_PART = 1 << 13  # points that all are compared with at a time
 _LEVEL = 64  # equal distances, beyond the neighbours asked for, that are measured again
 _DOUBT = 1e-14  # of float64, in a sum of products relative to the squared norms
 _FAR = np.finfo(np.float64).max  # squared distance of points without a feature in common
@@ -80,35 +83,39 @@ def nearest(
     n = points.shape[0]
     of = np.arange(n) if of is None else of
     among = np.arange(n) if among is None else among
-    others = len(among) - bool(np.isin(of, among, assume_unique=True).any())
+    answers = np.zeros(n, bool)
+    answers[among] = True
+    inside = answers[of]
+    others = len(among) - bool(inside.any())
     if others < k:
         raise TailwiseError(f"{k} neighbours were asked for, but there are only {others} other examples.")
-    if sparse.issparse(points) or np.isnan(points.min()) or len(of) * len(among) <= _SMALL:
+    small = max(_SMALL, _TURNS * points.shape[1] ** 2)
+    if sparse.issparse(points) or np.isnan(points.min()) or len(of) * len(among) <= small:
         rows, squared = _one_by_one(points, k, of, among)
         return Neighbours(rows, np.sqrt(squared), 1.0)
     wide = min(k + _SPARE, others)
-    asks, answers = np.zeros((2, n), bool)
-    # if most ask, let all of them ask: then a product serves both sides
-    asks[of if 2 * len(of) < n or len(among) < n else slice(None)], answers[among] = True, True
-    size = _BLOCK * min(16, n // len(of))
+    by_place = min(len(of), len(among)) > _FEW
     # products of this size gain nothing from several threads each, and much from a thread for each
     with threadpool_limits(1, "blas"):
-        blocks, best = Blocks(points, size), Best(n, wide)
-        estimate = _search(blocks, best, asks[blocks.order], answers[blocks.order], recall)
-    position = np.empty(n, np.intp)
-    position[blocks.order] = np.arange(n)
+        shadow = Shadow(points, among, wide)
+        there = Blocks(points, among, shadow, _BLOCK, by_place=by_place)
+        # if most ask, let all of them ask: then a product serves both sides
+        alike = bool(inside.all()) and 2 * len(of) >= len(among)
+        here = there if alike else Blocks(points, of, shadow, _BLOCK, by_place=by_place)
+        best = Best(points, here, there, wide)
+        estimate = _search(points, here, there, best, recall)
     rows, squared = np.empty((len(of), k), np.intp), np.empty((len(of), k))
     sure = np.ones(len(of), bool)
-    norms = np.sqrt(blocks.values[:, -2].astype(np.float64))
     for at in spans(len(of), wide * points.shape[1]):
-        here = position[of[at]]
-        found = best.positions[here]
-        rows[at], squared[at] = _measured(points, of[at], np.where(found < 0, -1, blocks.order[found]), k)
+        position = here.where[of[at]]
+        found = best.positions[position]
+        rows[at], squared[at] = _measured(points, of[at], np.where(found < 0, -1, there.order[found]), k)
         if recall == 1:
             # what float32 can be wrong by in the distance of a point that is near enough to belong here
-            reach = 2 * norms[here] + np.sqrt(squared[at, -1])
+            norms = np.sqrt(here.values[position, -2].astype(np.float64))
+            reach = 2 * norms + np.sqrt(squared[at, -1])
             error = (points.shape[1] + 16) * 2.0**-24 * reach**2
-            sure[at] = (squared[at, -1] + error < best.worst[here]) | (wide == others)
+            sure[at] = (squared[at, -1] + error < best.worst[position]) | (wide == others)
         else:
             sure[at] = squared[at, -1] < np.inf
     if not sure.all():
@@ -116,15 +123,11 @@ def nearest(
     return Neighbours(rows, np.sqrt(squared), estimate)
 
 
-def _search(blocks: Blocks, best: Best, asks: NDArray[np.bool_], answers: NDArray[np.bool_], recall: float) -> float:
-    """Fill ``best`` by going through pairs of blocks, each block's own first, and return the recall to expect."""
-    edges = [*blocks.starts, len(asks)]
-    spans = [slice(start, stop) for start, stop in itertools.pairwise(edges)]
-    ones = [at.start + np.flatnonzero(asks[at]) for at in spans]
-    others = [at.start + np.flatnonzero(answers[at]) for at in spans]
-    both = bool(asks.all() and answers.all())
-    together = max(1, _TOGETHER * len(blocks) // int(answers.sum()))
-    every = range(len(blocks))
+def _search(points: NDArray[Any], here: Blocks, there: Blocks, best: Best, recall: float) -> float:
+    """Fill ``best`` by going through pairs of blocks, near ones first, and return the recall to expect."""
+    both = here is there
+    together = max(1, _TOGETHER * len(there) // len(there.order))
+    every = range(len(here))
     with ThreadPoolExecutor(joblib.cpu_count()) as pool:
 
         def run(task: Callable[[int], None]) -> None:
@@ -134,49 +137,44 @@ def _search(blocks: Blocks, best: Best, asks: NDArray[np.bool_], answers: NDArra
         near: NDArray[np.intp] | None = None
         estimate = 1.0
         if recall < 1:
-            ranks = _ranks(blocks, np.concatenate(ones), others, best.distances.shape[1], run)
+            ranks = _ranks(points, here, there, max(1, best.distances.shape[1] - _SPARE), pool)
             target = min(1.0, recall + 2 * math.sqrt(recall * (1 - recall) / len(ranks)))
             reach = int(np.quantile(ranks, target, method="higher")) + 1
             estimate = float((ranks < reach).mean())
-            near = np.stack([blocks.nearest_first(block)[:reach] for block in every])
-
-        def look(block: int, group: NDArray[np.intp], *, both: bool) -> None:
-            those = np.concatenate([others[other] for other in np.sort(group)])
-            if len(ones[block]) and len(those):
-                best.look(blocks, ones[block], those, both=both)
+            near = np.stack([here.nearest_first(block, there)[:reach] for block in every])
 
         def visit(block: int) -> None:
-            order = near[block] if near is not None else blocks.nearest_first(block)
-            order = order[order != block]
+            order = near[block] if near is not None else here.nearest_first(block, there)
+            worst = np.zeros(len(there), np.float32)
             if both:  # a pair is looked at once
                 twice = order < block
                 if near is not None:
                     twice[twice] = (near[order[twice]] == block).any(axis=1)
-                order = order[~twice]
-            gaps = blocks.gaps(block)
+                order = order[~twice & (order != block)]
+                worst = np.maximum.reduceat(best.worst, there.starts)
+            gaps, ones = here.gaps(block, there), here.within(block)
             for group in np.split(order, range(together, len(order), together)):
-                worst = best.worst[ones[block]].max(initial=0)
-                if both:
-                    worst = np.maximum(worst, [best.worst[ones[other]].max() for other in group])
-                reached = group[gaps[group] <= worst]
+                reached = group[gaps[group] <= np.maximum(worst[group], best.worst[ones].max())]
                 if len(reached):
-                    look(block, reached, both=both)
+                    best.look(ones, np.concatenate([there.within(other) for other in np.sort(reached)]), both=both)
 
-        run(lambda block: look(block, np.array([block]), both=False))
+        if both:
+            run(lambda block: best.look(here.within(block), here.within(block), both=False))
         run(visit)
     return estimate
 
 
-def _ranks(
-    blocks: Blocks, asking: NDArray[np.intp], others: list[NDArray[np.intp]], k: int, run: Callable[..., None]
-) -> NDArray[np.intp]:
+def _ranks(points: NDArray[Any], here: Blocks, there: Blocks, k: int, pool: ThreadPoolExecutor) -> NDArray[np.intp]:
     """Return, for some of those who ask, as how many-th nearest block that of each true neighbour comes."""
-    tried = asking[:: max(1, len(asking) // _TRIED)]
-    truth = Best(len(blocks.order), max(1, k - _SPARE))
-    run(lambda block: truth.look(blocks, tried, others[block], both=False) if len(others[block]) else None)
-    block_of = np.searchsorted(blocks.starts, np.arange(len(blocks.order)), side="right") - 1
-    ranks = [np.argsort(blocks.nearest_first(block_of[one]))[block_of[truth.positions[one]]] for one in tried]
-    return np.array(ranks)
+    tried = np.arange(0, len(here.order), max(1, len(here.order) // _TRIED))
+    truth = Best(points, here, there, k)
+    for _ in pool.map(lambda block: truth.look(tried, there.within(block), both=False), range(len(there))):
+        pass
+    block_of = np.searchsorted(here.starts, tried, side="right") - 1
+    found_in = np.searchsorted(there.starts, truth.positions[tried], side="right") - 1
+    return np.array(
+        [np.argsort(here.nearest_first(own, there))[found] for own, found in zip(block_of, found_in, strict=True)]
+    )
 
 
 def spans(n: int, width: int) -> Iterator[slice]:
@@ -200,8 +198,22 @@ def _one_by_one(
     points: Any, k: int, of: NDArray[np.intp], among: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Find neighbours by comparing with every other point, in float64."""
+    if sparse.issparse(points) or np.isnan(points.min()):
+        return _compared(points, k, of, among, again=False)
+    rows, squared = np.empty((len(of), 0), np.intp), np.empty((len(of), 0))
+    for part in np.array_split(among, max(1, len(among) // max(_PART, 2 * k))):
+        found = _compared(points, k, of, part, again=True)
+        rows, squared = np.hstack([rows, found[0]]), np.hstack([squared, found[1]])
+        first = np.lexsort(np.stack([rows, squared]), axis=1)[:, :k]
+        rows, squared = np.take_along_axis(rows, first, axis=1), np.take_along_axis(squared, first, axis=1)
+    return rows, squared
+
+
+def _compared(
+    points: Any, k: int, of: NDArray[np.intp], among: NDArray[np.intp], *, again: bool
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Compare all pairs; ``again`` measures the k nearest once more, without the rounding of a product."""
     between = distances_to(points, among)
-    simple = not sparse.issparse(points) and not np.isnan(points.min())
     rows, squared = np.empty((len(of), k), np.intp), np.empty((len(of), k))
     for at in spans(len(of), 4 * len(among)):
         distances, doubt = between(of[at])
@@ -216,7 +228,7 @@ def _one_by_one(
         line, column = np.nonzero(chosen)
         candidates = np.full((len(distances), chosen.sum(axis=1).max()), -1)
         candidates[line, np.cumsum(chosen, axis=1)[line, column] - 1] = column
-        if simple:
+        if again:
             candidates = np.where(candidates < 0, -1, among[candidates])
             rows[at], squared[at] = _measured(points, of[at], candidates, k)
         else:
