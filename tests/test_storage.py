@@ -51,6 +51,15 @@ def test_a_folder_comes_back_as_it_was(folder):
     assert sorted(p.name for p in folder.parent.iterdir()) == ["model"], "nothing temporary is left"
 
 
+def test_what_a_killed_writer_left_goes_with_the_next_one(folder):
+    left, foreign = folder.parent / ".model.unwritten-abc", folder.parent / ".model.backup"
+    for other in (left, foreign):
+        other.mkdir()
+        (other / "card.json").write_text("{}")
+    write_folder(folder, {"card": {}}, force=True)
+    assert sorted(p.name for p in folder.parent.iterdir()) == [".model.backup", "model"]
+
+
 @pytest.mark.parametrize("estimator", [HistGradientBoostingClassifier(max_iter=5), RandomForestClassifier(5)])
 def test_estimators_predict_the_same_after_a_round_trip(tmp_path, estimator):
     rng = np.random.default_rng(1)

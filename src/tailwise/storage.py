@@ -136,7 +136,7 @@ def write_folder(
     check_free(target, force=force)
     with _said(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+        part = Path(tempfile.mkdtemp(dir=target.parent, prefix=_part_of(target)))
     try:
         with _said(target):
             part.chmod(0o755)
@@ -148,6 +148,9 @@ def write_folder(
                 _save_estimator(part / f"{name}.skops", estimator)
             _write_manifest(part, kind)
             _swap(part, target)
+            for left in target.parent.iterdir():  # by writers that were killed
+                if left.name.startswith(_part_of(target)):
+                    shutil.rmtree(left, ignore_errors=True)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -271,6 +274,11 @@ def _write_manifest(folder: Path, kind: str) -> None:
     for file in folder.iterdir():
         with file.open("rb") as stream:
             os.fsync(stream.fileno())
+
+
+def _part_of(target: Path) -> str:
+    """Return how the names of folders begin that are to become ``target``."""
+    return f".{target.name}.unwritten-"
 
 
 def _swap(part: Path, target: Path) -> None:
