@@ -79,9 +79,9 @@ class Stage:
     share : share of the task's epochs. A stage of share 0 only prepares (a classifier set in closed form, say)
     sampler : ``sampler(labels, num_replicas=, rank=, seed=)`` builds a sampler that shards itself and has
         ``set_epoch``; None is shuffling
-    companion : builds a second sampler likewise, whose batches come along. The loss is then called as
-        ``loss(network, inputs, targets, companion_inputs, companion_targets)``, where ``network.module`` is the network
-        without what shares its gradients among processes
+    companion : builds a second sampler likewise, whose epoch is divided into as many batches, one beside each. The loss
+        is then called as ``loss(network, inputs, targets, companion_inputs, companion_targets)``, where
+        ``network.module`` is the network without what shares its gradients among processes
     parameters : picks the parameters that move; None is all. What does not move is frozen, its batch
         normalisation statistics included
     prepare : ``prepare(network, features)`` is called once before the stage and may change the network in place or
