@@ -175,6 +175,26 @@ def test_frequency_subsampling_keeps_the_paper_s_share():
     assert (shown(samplers.FrequencySubsampler(LABELS, 1.0)) == 1).all()
 
 
+@pytest.mark.parametrize("power", [0.5, 1.0])
+def test_frequency_subsampling_goes_by_the_rarest_of_several_classes(indicator, power):
+    share = indicator.mean(axis=0)
+    of_class = np.array([min(1.0, 0.1 / share[c]) ** power if share[c] else 0.0 for c in range(6)])
+    expected = np.array([max(of_class[row]) if row.any() else 1.0 for row in indicator])
+    sampler = samplers.FrequencySubsampler(indicator, 0.1, power=power)
+    np.testing.assert_allclose(sampler.factors[sampler.labels], expected)
+    times = np.array([shown(sampler, epoch) for epoch in range(300)])
+    assert times.max() <= 1 + (expected.sum() % 1 > 0)
+    assert (times[:, expected == 1] >= 1).all()
+    np.testing.assert_allclose(times.mean(axis=0), expected, atol=4.5 * 0.5 / np.sqrt(300))
+    shares = expected @ indicator
+    np.testing.assert_allclose(sampler.class_distribution(), shares / shares.sum())
+
+
+def test_subsampling_with_power_one_levels_the_frequent_classes():
+    times = shown(samplers.FrequencySubsampler(LABELS, 0.1, power=1.0))
+    np.testing.assert_allclose(np.bincount(LABELS, weights=times), np.minimum(COUNTS, 70.3), atol=1.5)
+
+
 def test_weights_are_followed_example_by_example():
     weights = np.random.default_rng(0).exponential(size=200) * (np.arange(200) % 9 > 0)
     weights[-3:] = 0

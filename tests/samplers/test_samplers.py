@@ -318,6 +318,7 @@ def test_a_position_may_be_given_when_workers_ran_ahead():
         (lambda: samplers.RepeatFactorSampler([[0, 2]]), "an indicator holds 1"),
         (lambda: samplers.RepeatFactorSampler([[0, 0]]), "of no example"),
         (lambda: samplers.FrequencySubsampler([0, 1], 0), "threshold must be above 0"),
+        (lambda: samplers.FrequencySubsampler([0, 1], 0.1, power=2), "power must be between 0 and 1"),
         (lambda: samplers.WeightedSampler([0, 1], weights=[1]), "2 examples need as many weights"),
         (lambda: samplers.WeightedSampler([0, 1], weights=[0, 0]), "one above 0"),
         (lambda: samplers.WeightedSampler([0, 1], weights=[1, np.inf]), "finite"),

@@ -130,7 +130,7 @@ class RepeatFactorSampling(Recipe):
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
         """Return the repeated class counts over their sum."""
-        return class_prior(np.maximum(1, _factors(task, self.threshold)) * task.class_counts)
+        return class_prior(np.sqrt(np.maximum(1, _lack(task, self.threshold))) * task.class_counts)
 
 
 @register("frequency-subsampling", paper="Mikolov et al., NeurIPS 2013, arXiv:1310.4546")
@@ -143,17 +143,19 @@ class FrequencySubsampling(Recipe):
     """
 
     threshold: float = 1.0  # in units of 1 / n_classes
+    power: float = 0.5  # 1 levels all classes above the threshold at it
 
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything on shorter epochs."""
-        sampler = partial(samplers.FrequencySubsampler, threshold=self.threshold / task.n_classes)
+        threshold = self.threshold / task.n_classes
+        sampler = partial(samplers.FrequencySubsampler, threshold=threshold, power=self.power)
         yield Stage("learn", loss=losses.CrossEntropyLoss(), sampler=sampler)
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
         """Return the lowered class counts over their sum."""
-        return class_prior(np.minimum(1, _factors(task, self.threshold)) * task.class_counts)
+        return class_prior(np.minimum(1, _lack(task, self.threshold)) ** self.power * task.class_counts)
 
 
-def _factors(task: Task, threshold: float) -> NDArray[np.float64]:
-    """Return, for each class, the root of the threshold over its share."""
-    return np.sqrt(threshold / task.n_classes / np.maximum(task.class_prior, np.finfo(float).tiny))
+def _lack(task: Task, threshold: float) -> NDArray[np.float64]:
+    """Return, for each class, the threshold over its share."""
+    return threshold / task.n_classes / np.maximum(task.class_prior, np.finfo(float).tiny)
