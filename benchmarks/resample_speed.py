@@ -4,13 +4,13 @@
         > benchmarks/results/resample_speed.md
 
 Every measurement is a process of its own. Both get the same float32 table of five classes whose sizes fall by a factor
-of 100. Time is the process's CPU time, which other work on the machine changes less than the clock; memory is the rise
+of 100. Time is the process's CPU time, which other work on the machine changes less than the clock; memory is the
 rise of the resident size, at its peak, over what it was with the table loaded and everything imported (Linux).
 A side that takes longer than ``--limit`` seconds is stopped.
 
 The floor is what exact neighbours by brute force cost: the distances to compute, two operations a pair and feature, at
-the rate of a matrix product measured in the same run. Trees compute fewer where there are few features, an index in
-approximate mode fewer anywhere.
+the rate of a matrix product measured in the same run. Trees compute fewer where there are few features; products that
+serve both sides, and bounds along a few axes, compute fewer anywhere.
 """
 
 import argparse

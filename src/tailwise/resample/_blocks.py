@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,12 @@ from numpy.typing import NDArray
 
 _SAMPLE = 1 << 13  # points that say which axes lead, and how many of them are enough
 _CELLS = 1 << 18  # numbers in a temporary array
+
+
+def spans(n: int, width: int) -> Iterator[slice]:
+    """Yield slices of rows whose temporary arrays of the given width stay small."""
+    step = max(1, _CELLS // max(1, width))
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
 class Shadow:
@@ -33,25 +40,25 @@ class Shadow:
         some = points[rows[:: -(-len(rows) // _SAMPLE)]].astype(np.float64)
         self._centre = some.mean(axis=0)
         some -= self._centre
-        self._axes = np.linalg.eigh(some.T @ some)[1][:, ::-1]
-        some = some @ self._axes
+        axes = np.linalg.eigh(some.T @ some)[1][:, ::-1]
         tried = some[:: max(1, len(some) // 64)]
         truth = _squared(tried, some)
         reach = np.partition(truth, min(k, len(some) - 1), axis=1)[:, [min(k, len(some) - 1)]]  # itself comes first
         for eighths in range(1, 9):
-            self._leading = -(-len(self._axes) * eighths // 8)
-            passing = (_squared(self._fold(tried), self._fold(some)) <= reach * (1 + 1e-9)).sum(axis=1)
+            self._axes = axes[:, : -(-len(axes) * eighths // 8)]
+            passing = (_squared(self._of(tried), self._of(some)) <= reach * (1 + 1e-9)).sum(axis=1)
             if np.median(passing) <= 2 * (k + 1):
                 break
-        self.width = self._leading + 1
+        self.width = self._axes.shape[1] + 1
 
     def __call__(self, points: NDArray[Any]) -> NDArray[np.float64]:
         """Return (n, width) shadows."""
-        return self._fold((points - self._centre) @ self._axes)
+        return self._of(points - self._centre)
 
-    def _fold(self, turned: NDArray[np.float64]) -> NDArray[np.float64]:
-        rest = turned[:, self._leading :]
-        return np.column_stack([turned[:, : self._leading], np.sqrt(np.einsum("ij,ij->i", rest, rest))])
+    def _of(self, centred: NDArray[np.float64]) -> NDArray[np.float64]:
+        leading = centred @ self._axes
+        rest = np.einsum("ij,ij->i", centred, centred) - np.einsum("ij,ij->i", leading, leading)
+        return np.column_stack([leading, np.sqrt(np.maximum(rest, 0))])
 
 
 def _squared(ones: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -95,9 +102,8 @@ class Blocks:
         self.high = np.maximum.reduceat(self.values[:, :-2], self.starts)
 
     def _cast(self, points: NDArray[Any], shadow: Shadow) -> None:
-        step = max(1, _CELLS // points.shape[1])
-        for at in range(0, len(self.order), step):
-            self.values[at : at + step, :-2] = shadow(points[self.order[at : at + step]])
+        for at in spans(len(self.order), points.shape[1]):
+            self.values[at, :-2] = shadow(points[self.order[at]])
         x = self.values[:, :-2]
         self.values[:, -2] = np.einsum("ij,ij->i", x, x)
         self.values[:, -1] = 1
@@ -132,7 +138,7 @@ def _split(points: NDArray[Any], order: NDArray[np.intp], start: int, size: int)
         axis = (some @ axis) @ some
         axis = axis / (np.abs(axis).max() or 1.0)
     axis = axis.astype(points.dtype)
-    along = np.concatenate([points[order[at : at + (1 << 14)]] @ axis for at in range(0, len(order), 1 << 14)])
+    along = np.concatenate([points[order[at]] @ axis for at in spans(len(order), points.shape[1])])
     half = len(order) // 2
     order[:] = order[np.argpartition(along, half)]
     return _split(points, order[:half], start, size) + _split(points, order[half:], start + half, size)
@@ -172,7 +178,8 @@ class Best:
 
     def _bounds(self, ones: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return (n_ones, n_others) squared distances of shadows, by one product; that to itself is infinite."""
-        left: NDArray[np.float32] = np.multiply(self._of.values[ones], -2, dtype=np.float32)  # [-2x, 1, |x|²] · [y, |y|², 1]
+        # [-2x, 1, |x|²] · [y, |y|², 1]
+        left: NDArray[np.float32] = np.multiply(self._of.values[ones], -2, dtype=np.float32)
         left[:, -1] = left[:, -2] / np.float32(-2)
         left[:, -2] = 1
         bounds = left @ self._among.values[others].T
@@ -208,10 +215,9 @@ class Best:
         """Return the squared distances of pairs."""
         rows, columns = self._of.order[ones], self._among.order[others]
         squared = np.empty(len(rows), np.float32)
-        step = max(1, _CELLS // self._points.shape[1])
-        for at in range(0, len(rows), step):
-            apart = self._points[rows[at : at + step]] - self._points[columns[at : at + step]]
-            np.einsum("ij,ij->i", apart, apart, out=squared[at : at + step], casting="same_kind")
+        for at in spans(len(rows), self._points.shape[1]):
+            apart = self._points[rows[at]] - self._points[columns[at]]
+            np.einsum("ij,ij->i", apart, apart, out=squared[at], casting="same_kind")
         squared[rows == columns] = np.inf
         return squared
 

@@ -13,7 +13,7 @@ The floor is n²/2 distances of as many multiplications as axes lead, less what 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -25,13 +25,13 @@ from threadpoolctl import threadpool_limits
 
 from tailwise.errors import TailwiseError
 from tailwise.resample._blocks import Best, Blocks, Shadow
+from tailwise.resample._blocks import spans as spans
 
 _SPARE = 2  # neighbours kept beyond those asked for, so that rounding seldom matters
 _TRIED = 2000  # points whose true neighbours say how many blocks a recall needs
 # a product has about so many rows and columns: it stays in a core's cache, and a call of NumPy takes little beside it
 _BLOCK = 512
 _TOGETHER = 2048
-_CELLS = 1 << 18  # numbers in a temporary array
 _SMALL = 1 << 22  # distances that are computed sooner than points are sorted
 _TURNS = 16  # and so many for each entry of the matrix of principal axes
 _FEW = 1 << 13  # points that are not worth sorting
@@ -177,17 +177,12 @@ def _ranks(points: NDArray[Any], here: Blocks, there: Blocks, k: int, pool: Thre
     )
 
 
-def spans(n: int, width: int) -> Iterator[slice]:
-    """Yield slices of rows whose temporary arrays of the given width stay small."""
-    step = max(1, _CELLS // max(1, width))
-    return (slice(start, min(start + step, n)) for start in range(0, n, step))
-
-
 def _measured(
     points: NDArray[Any], of: NDArray[np.intp], candidates: NDArray[np.intp], k: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Return the k nearest of each row's candidates, -1 for none, and their squared distances, in float64."""
-    apart = points[candidates].astype(np.float64) - points[of].astype(np.float64)[:, None]
+    apart = points[candidates].astype(np.float64)
+    apart -= points[of][:, None]
     squared = np.einsum("ijk,ijk->ij", apart, apart)
     squared[(candidates < 0) | (candidates == of[:, None])] = np.inf
     first = np.lexsort(np.stack([candidates, squared]), axis=1)[:, :k]
