@@ -1,4 +1,5 @@
 import gzip
+import subprocess
 import threading
 import time
 
@@ -41,6 +42,22 @@ def test_a_folder_of_parquet_files_is_one_table(tmp_path):
     FRAME.write_parquet(tmp_path / "0.parquet")
     FRAME.write_parquet(tmp_path / "1.parquet")
     assert scan(tmp_path).collect().height == 6
+
+
+@pytest.mark.parametrize("name", WRITE)
+@pytest.mark.parametrize("stem", ["*", "t[1]", "?"])
+def test_a_name_is_no_pattern(tmp_path, name, stem):
+    WRITE[name](tmp_path / name)
+    path = (tmp_path / name).rename(tmp_path / f"{stem}{''.join((tmp_path / name).suffixes)}")
+    WRITE[name](tmp_path / name)  # what the pattern would match too
+    assert scan(path).collect().equals(FRAME)
+
+
+def test_a_folder_may_have_any_name(tmp_path):
+    (tmp_path / "t[1]").mkdir()
+    FRAME.write_parquet(tmp_path / "t[1]" / "*.parquet")
+    FRAME.write_parquet(tmp_path / "t[1]" / "1.parquet")
+    assert scan(tmp_path / "t[1]").collect().height == 6
 
 
 def test_csv_types_hold_for_every_row(tmp_path):
@@ -103,6 +120,14 @@ def test_a_broken_file_is_told_in_one_line(tmp_path, name):
         scan(tmp_path / file).collect()
     assert "\n" not in str(error.value)
     assert file in str(error.value)
+
+
+def test_the_command_that_converts_a_file_can_be_pasted(tmp_path):
+    path = write(tmp_path / "la tin.csv", "a\nM\u00fcnchen\n".encode("latin-1"))
+    with pytest.raises(TailwiseError) as error:
+        scan(path)
+    subprocess.run(str(error.value).partition("with: ")[2], shell=True, check=True)
+    assert (tmp_path / "utf8-la tin.csv").read_text() == "a\nMünchen\n"
 
 
 def test_batches_names_a_missing_column(tmp_path):

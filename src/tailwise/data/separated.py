@@ -8,6 +8,7 @@ import gzip
 import io
 from collections.abc import Collection
 from pathlib import Path
+from shlex import quote
 from typing import IO, TYPE_CHECKING, Any
 
 from tailwise.errors import TailwiseError
@@ -30,7 +31,12 @@ def scan_csv(path: Path, as_text: Collection[str]) -> pl.LazyFrame:
     import polars as pl
 
     separator, _ = csv_header(path)
-    options: dict[str, Any] = {"separator": separator, "null_values": list(MISSING), "infer_schema": False}
+    options: dict[str, Any] = {
+        "separator": separator,
+        "null_values": list(MISSING),
+        "infer_schema": False,
+        "glob": False,
+    }
     text = pl.scan_csv(path, **options)
     raw = text.collect_schema().names()
     free = [name for name in raw if name.strip() not in as_text]
@@ -111,7 +117,7 @@ def wrong_bytes(path: Path) -> str | None:
                 byte = (waiting + block)[error.start]
                 return (
                     f"{path} is not UTF-8: byte 0x{byte:02x} in line {line}. If it is from Windows, convert it with: "
-                    f"iconv -f CP1252 -t UTF-8 {path.name} > utf8-{path.name}"
+                    f"iconv -f CP1252 -t UTF-8 {quote(str(path))} > {quote(str(path.with_name(f'utf8-{path.name}')))}"
                 )
             line += block.count(b"\n")
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,16 +39,16 @@ def scan(path: str | Path, *, as_text: Collection[str] = ()) -> pl.LazyFrame:
         raise TailwiseError(
             f"{path} is not a table that can be read: use CSV, TSV, JSON lines (.jsonl), Parquet or Arrow files."
         )
-    source = path / "*.parquet" if path.is_dir() else path
     if path.is_file() and path.stat().st_size == 0:
         raise TailwiseError(f"{path} is empty (0 bytes).")
     with reading(path):
         if form == "parquet":
-            frame = pl.scan_parquet(source)
+            files = sorted(path.glob("*.parquet")) if path.is_dir() else path
+            frame = pl.scan_parquet(files, glob=False)
         elif form == "arrow":
-            frame = pl.scan_ipc(source)
+            frame = pl.scan_ipc(path, glob=False)
         elif form == "json lines":
-            frame = pl.scan_ndjson(source, infer_schema_length=None)
+            frame = pl.scan_ndjson(escape(str(path)), infer_schema_length=None)  # it alone has no glob=False
         else:
             frame = scan_csv(path, as_text)
         if not frame.collect_schema().len():
