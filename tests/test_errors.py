@@ -21,6 +21,9 @@ def test_errors_are_value_errors_of_one_line():
         ("focl", ["focal", "ldam"], " Did you mean 'focal'?"),
         ("FOCAL", ["focal", "ldam"], " Did you mean 'focal'?"),
         ("zzz", ["focal", "ldam"], ""),
+        ("logit", ["bit", "crt", "cross-entropy", "logit-adjustment"], " Did you mean 'logit-adjustment'?"),
+        ("LOG", ["lag", "logit-adjustment"], " Did you mean 'logit-adjustment'?"),
+        ("lo", ["log", "logit-adjustment"], " Did you mean 'log'?"),
         ("x", [], ""),
     ],
 )

@@ -18,8 +18,12 @@ class MissingExtraError(TailwiseError, ImportError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ``" Did you mean 'x'?"`` for the known name nearest to ``name``, or an empty string."""
-    known = [str(k) for k in known]
-    by_lower = {k.lower(): k for k in known}
-    close = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.5)
+    """Return ``" Did you mean 'x'?"`` for the known name nearest to ``name``, or an empty string.
+
+    Names that start with what was typed, if that is three letters or more, go before all others.
+    """
+    typed = str(name).lower()
+    by_lower = {str(k).lower(): str(k) for k in known}
+    longer = [k for k in by_lower if k.startswith(typed)] if len(typed) >= 3 else []
+    close = difflib.get_close_matches(typed, longer or by_lower, n=1, cutoff=0 if longer else 0.5)
     return f" Did you mean {by_lower[close[0]]!r}?" if close else ""

@@ -1,4 +1,5 @@
 import dataclasses
+import re
 import subprocess
 import sys
 
@@ -61,6 +62,33 @@ def test_settings_are_set_and_misspelt_ones_are_suggested():
         recipe("balanced_softmax")
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("effective-number", {"beta": "oops"}, "recipe 'effective-number': beta must be a number; got 'oops'."),
+        ("effective-number", {"beta": True}, "beta must be a number; got True."),
+        ("effective-number", {"beta": None}, "beta must be a number; got None."),
+        ("smote", {"k_neighbors": 2.5}, "k_neighbors must be a whole number; got 2.5."),
+        ("class-weighted", {"scheme": 3}, "scheme must be 'inverse' or 'sqrt' or 'effective' or 'none'; got 3."),
+        ("class-weighted", {"scheme": "invers"}, "got 'invers'."),
+    ],
+)
+def test_a_setting_of_the_wrong_type_is_one_line(name, settings, message):
+    with pytest.raises(TailwiseError, match=re.escape(message)):
+        recipe(name, **settings)
+
+
+def test_numbers_of_any_kind_are_numbers():
+    assert recipe("effective-number", beta=0).beta == 0
+    assert recipe("effective-number", beta=np.float32(0.5)).beta == 0.5
+    assert recipe("smote", k_neighbors=np.int64(3)).k_neighbors == 3
+
+
+def test_auto_stands_alone():
+    with pytest.raises(TailwiseError, match="'auto' stands alone"):
+        recipe("auto")
+
+
 def test_a_taken_name_is_refused():
     with pytest.raises(TailwiseError, match="'focal' is taken by"):
 
@@ -87,6 +115,25 @@ def test_a_user_file_registers_its_recipe(tmp_path):
     assert recipes()["mine-from-a-file"].learners() == {"estimator"}
     with pytest.raises(TailwiseError, match="there is no recipe file"):
         load_recipes_from(tmp_path / "absent.py")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "cause"),
+    [
+        ("y = 1\nx = (\n", 2, SyntaxError),
+        ("y = 1\n\nx = 1 / 0\n", 3, ZeroDivisionError),
+        ("def broken():\n    raise KeyError('a')\n\nbroken()\n", 2, KeyError),
+        ("import json\njson.loads('{')\n", 2, ValueError),
+        ("import nosuchmodule\n", 1, ModuleNotFoundError),
+    ],
+)
+def test_a_user_file_that_cannot_be_run_is_one_line(tmp_path, text, line, cause):
+    file = tmp_path / "broken.py"
+    file.write_text(text)
+    with pytest.raises(TailwiseError, match=rf"broken.py, line {line} cannot be run: \w+: .+\.$") as error:
+        load_recipes_from(file)
+    assert isinstance(error.value.__cause__, cause)
+    assert "\n" not in str(error.value)
 
 
 def test_recipes_are_listed_without_loading_torch():

@@ -8,11 +8,13 @@ import importlib.machinery
 import importlib.metadata
 import pkgutil
 import sys
+import traceback
 import types
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +115,7 @@ def load_recipes_from(path: str | Path) -> None:
     Raises
     ------
     TailwiseError
-        If there is no such file.
+        If there is no such file, or it cannot be run; the error's cause is what it raised.
     """
     file = Path(path)
     if not file.is_file():
@@ -123,7 +125,16 @@ def load_recipes_from(path: str | Path) -> None:
     module = types.ModuleType(name)
     module.__file__ = str(file)
     sys.modules[name] = module  # dataclasses look their module up by name
-    loader.exec_module(module)
+    try:
+        loader.exec_module(module)
+    except TailwiseError:
+        raise
+    except Exception as error:  # whatever a user's file raises
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+        line = error.lineno if isinstance(error, SyntaxError) else frames[-1].lineno if frames else None
+        reason = getattr(error, "msg", None) or " ".join(str(error).split())
+        where = f"{file}, line {line}" if line else str(file)
+        raise TailwiseError(f"{where} cannot be run: {type(error).__name__}: {reason.rstrip('.')}.") from error
 
 
 def recipes() -> Mapping[str, type[Recipe]]:
@@ -132,22 +143,39 @@ def recipes() -> Mapping[str, type[Recipe]]:
     return dict(sorted(_REGISTRY.items()))
 
 
+def _must_be(wanted: Any, value: Any) -> str | None:
+    """Say what a setting must be if the value is something else; of other types than these anything is accepted."""
+    if get_origin(wanted) is Literal:
+        return None if value in get_args(wanted) else " or ".join(map(repr, get_args(wanted)))
+    names = {float: "a number", int: "a whole number", bool: "true or false", str: "text"}
+    fits = {float: Real, int: Integral}.get(wanted, wanted)
+    if wanted not in names or (isinstance(value, fits) and isinstance(value, bool) == (wanted is bool)):
+        return None
+    return names[wanted]
+
+
 def recipe(name: str | Recipe, **settings: Any) -> Recipe:
     """Return a recipe by name with some of its hyper-parameters set.
 
     Raises
     ------
     TailwiseError
-        If no recipe has that name, or it has no such hyper-parameter; the nearest name is suggested.
+        If no recipe has that name, or it has no such hyper-parameter (the nearest name is suggested); or a value is of
+        the wrong type.
     """
     if isinstance(name, Recipe):
         return dataclasses.replace(name, **settings) if settings else name  # type: ignore[type-var]
     known = recipes()
+    if name == "auto":
+        raise TailwiseError("'auto' stands alone, since it chooses the recipes to compare: leave it or the others out.")
     if name not in known:
         raise TailwiseError(f"there is no recipe {name!r}.{nearest(name, known)} `tailwise recipes` lists them all.")
     fields = [f.name for f in dataclasses.fields(known[name])]  # type: ignore[arg-type]
-    for setting in settings:
+    hints = get_type_hints(known[name])
+    for setting, value in settings.items():
         if setting not in fields:
             has = f"it has {', '.join(fields)}" if fields else "it has none"
             raise TailwiseError(f"recipe {name!r} has no setting {setting!r}; {has}.{nearest(setting, fields)}")
+        if (must := _must_be(hints[setting], value)) is not None:
+            raise TailwiseError(f"recipe {name!r}: {setting} must be {must}; got {value!r}.")
     return known[name](**settings)
