@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_SAMPLE = 1 << 13  # points that say which axes lead, and how many of them are enough
+_SAMPLE = 1 << 12  # points that say which axes lead, and how many of them are enough
+_AXES = 8  # of which cost as much as another look at each neighbour
 _CELLS = 1 << 18  # numbers in a temporary array
 
 
@@ -22,8 +23,8 @@ def spans(n: int, width: int) -> Iterator[slice]:
 class Shadow:
     """A map to fewer dimensions, in which no two points are farther apart than they are.
 
-    It keeps the coordinates along the leading principal axes, and the norm of the rest. The axes are as few eighths of
-    all as let, of a sample, at most twice as many points as are wanted look like neighbours.
+    It keeps the coordinates along the leading principal axes, and the norm of the rest. How many eighths of the axes
+    lead is what costs least in a sample: more are longer products, fewer let more points look like neighbours.
 
     Parameters
     ----------
@@ -41,24 +42,29 @@ class Shadow:
         self._centre = some.mean(axis=0)
         some -= self._centre
         axes = np.linalg.eigh(some.T @ some)[1][:, ::-1]
-        tried = some[:: max(1, len(some) // 64)]
-        truth = _squared(tried, some)
+        some = some @ axes
+        step = max(1, len(some) // 64)
+        truth = _squared(some[::step], some)
         reach = np.partition(truth, min(k, len(some) - 1), axis=1)[:, [min(k, len(some) - 1)]]  # itself comes first
-        for eighths in range(1, 9):
-            self._axes = axes[:, : -(-len(axes) * eighths // 8)]
-            passing = (_squared(self._of(tried), self._of(some)) <= reach * (1 + 1e-9)).sum(axis=1)
-            if np.median(passing) <= 2 * (k + 1):
-                break
-        self.width = self._axes.shape[1] + 1
+        costs = {}
+        for leading in {-(-len(axes) * eighths // 8) for eighths in range(1, 9)}:
+            shadows = _folded(some, some[:, :leading])
+            passing = (_squared(shadows[::step], shadows) <= reach * (1 + 1e-9)).sum(axis=1)
+            costs[leading] = leading / _AXES + float(np.median(passing)) / (k + 1)
+        leading = min(costs, key=lambda leading: costs[leading])
+        self._axes = axes[:, :leading]
+        self.width = leading + 1
 
     def __call__(self, points: NDArray[Any]) -> NDArray[np.float64]:
         """Return (n, width) shadows."""
-        return self._of(points - self._centre)
+        centred = points - self._centre
+        return _folded(centred, centred @ self._axes)
 
-    def _of(self, centred: NDArray[np.float64]) -> NDArray[np.float64]:
-        leading = centred @ self._axes
-        rest = np.einsum("ij,ij->i", centred, centred) - np.einsum("ij,ij->i", leading, leading)
-        return np.column_stack([leading, np.sqrt(np.maximum(rest, 0))])
+
+def _folded(centred: NDArray[np.float64], leading: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the leading coordinates, and the norm that is left for the others."""
+    rest = np.einsum("ij,ij->i", centred, centred) - np.einsum("ij,ij->i", leading, leading)
+    return np.column_stack([leading, np.sqrt(np.maximum(rest, 0))])
 
 
 def _squared(ones: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
