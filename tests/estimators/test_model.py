@@ -77,6 +77,8 @@ def test_priors() -> None:
     told = model.predict_proba(new, prior=shifted)
     assert np.abs(told - truth).mean() < 0.05
     np.testing.assert_allclose(model.predict_proba(new, prior=10 * shifted), told)
+    by_name = {str(label): share for label, share in zip(model.classes_, shifted, strict=True)}
+    np.testing.assert_allclose(model.predict_proba(new, prior=by_name), told)
     uniform = model.predict_proba(new, prior="uniform")
     np.testing.assert_allclose(uniform, model.predict_proba(new, prior=[1, 1, 1]))
     np.testing.assert_array_equal(model.predict(new, prior="uniform"), uniform.argmax(axis=1))
@@ -89,7 +91,21 @@ def test_priors() -> None:
     np.testing.assert_array_equal(model.predict_proba(new, prior="train"), model.predict_proba(new))
 
 
-@pytest.mark.parametrize("prior", ["unifrom", [0.5, 0.5], [1, 1, -1], [0, 0, 0], [np.nan, 1, 1], [[1, 1, 1]]])
+@pytest.mark.parametrize("recipe", ["logit-adjustment", "tuned-thresholds"])
+def test_a_decision_is_in_its_prediction_set_whatever_the_prior(recipe: str) -> None:
+    x, y = table(spread=2.0)
+    model = quick(recipe).fit(x, y).model_
+    for prior in ("train", "uniform", [1.0, 0.0, 0.0]):
+        answer = model.answer(x, prior)
+        assert answer.sets[np.arange(len(x)), answer.codes].all()
+        assert (answer.sets >= model.sets(model.predict_proba(x))).all()
+
+
+UNNAMED = {"0": 1, "1": 1}
+WRONG: list[Any] = ["unifrom", [0.5, 0.5], [1, 1, -1], [0, 0, 0], [np.nan, 1, 1], [[1, 1, 1]], UNNAMED, ["a", 1, 1]]
+
+
+@pytest.mark.parametrize("prior", WRONG)
 def test_a_prior_that_is_none_is_refused_in_one_line(prior: Any) -> None:
     x, y = table()
     with pytest.raises(TailwiseError) as raised:

@@ -18,7 +18,7 @@ from tailwise.estimators._learners import FittedEstimator, FittedNetwork
 
 _BLOCK = 1 << 21  # scores that are worked on at once
 
-Prior = Literal["train", "uniform", "estimate"] | ArrayLike
+Prior = Literal["train", "uniform", "estimate"] | ArrayLike | Mapping[Any, float]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ class Model:
         prior : the class prior of the population that the inputs come from. ``"train"``: as in training, decided by
             the recipe. Otherwise the probabilities are moved to that prior, and the likeliest class (or the cheapest
             one, where the objective was a cost matrix) is the decision: ``"uniform"``, ``"estimate"`` (from these
-            inputs by expectation maximisation, Saerens et al. 2002), or (n_classes,) numbers.
+            inputs by expectation maximisation, Saerens et al. 2002), (n_classes,) numbers in the order of the classes,
+            or a mapping from every class to its number. Prediction sets hold class by class, whatever the prior
 
         Raises
         ------
@@ -97,7 +98,8 @@ class Model:
             return answer
         source = class_prior(self.class_counts)
         shifted = self.chains.under(posthoc.prior_shift(source, self._prior(prior, answer.proba, source)))
-        return replace(self._answer(scores, shifted), sets=answer.sets)
+        moved = self._answer(scores, shifted)
+        return replace(moved, sets=_with_decisions(answer.sets, moved.codes))
 
     def _answer(self, scores: NDArray[np.float32], chains: Chains) -> Answer:
         answer = Answer(np.empty(len(scores), np.int64), np.empty(scores.shape), np.empty(scores.shape, bool))
@@ -105,7 +107,7 @@ class Model:
             at = slice(start, start + self._block)
             answer.codes[at] = chains.predict(scores[at])
             answer.proba[at] = chains.predict_proba(scores[at])
-            answer.sets[at] = self.sets(answer.proba[at])
+            answer.sets[at] = _with_decisions(self.sets(answer.proba[at]), answer.codes[at])
         return answer
 
     def estimate_prior(self, batches: Iterable[Any], most: int = 100_000) -> NDArray[np.float64]:
@@ -135,10 +137,23 @@ class Model:
             if prior == "estimate":
                 return posthoc.estimate_prior_em(proba, source)
             raise TailwiseError(f"unknown prior {prior!r}: use train, uniform, estimate or {self.n_classes} numbers.")
-        given = np.asarray(prior, dtype=np.float64)
+        names = [str(label) for label in self.classes]
+        if isinstance(prior, Mapping):
+            by_name = {str(label): share for label, share in prior.items()}
+            if by_name.keys() != set(names):
+                odd = min(by_name.keys() ^ set(names))
+                what = "lacks" if odd in names else "names an unknown"
+                raise TailwiseError(f"a prior by name has a number for every class; this one {what} class {odd!r}.")
+            prior = [by_name[name] for name in names]
+        try:
+            given = np.asarray(prior, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise TailwiseError("a prior is made of numbers, one for each class.") from None
         if given.shape != (self.n_classes,):
+            order = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
             raise TailwiseError(
-                f"a prior for {self.n_classes} classes has {self.n_classes} numbers; got {given.shape}."
+                f"a prior for {self.n_classes} classes has {self.n_classes} numbers, in the order {order}; "
+                f"got shape {given.shape}."
             )
         return class_prior(given)
 
@@ -219,3 +234,10 @@ class Answer:
     codes: NDArray[np.int64]
     proba: NDArray[np.float64]
     sets: NDArray[np.bool_]
+
+
+def _with_decisions(sets: NDArray[np.bool_], codes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return the sets with each example's decision in its set, whatever it was decided by; larger sets hold no less."""
+    sets = sets.copy()
+    sets[np.arange(len(sets)), codes] = True
+    return sets
