@@ -46,6 +46,17 @@ def test_meta_weights_are_the_gradient_of_the_clean_loss():
     assert all(p.grad is None for p in network.parameters())
 
 
+def test_the_network_is_left_as_it_is():
+    _, x, y, clean_x, clean_y = problem()
+    network = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2)).double()
+    before = copy.deepcopy(network.state_dict())
+    weights = losses.meta_weights(network, losses.CrossEntropyLoss(reduction="none"), x, y, clean_x, clean_y, 0.1)
+    assert weights.isfinite().all()
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+    assert all(p.grad is None for p in network.parameters())
+
+
 def test_meta_weights_distrust_a_flipped_label():
     x, y, flipped = half_flipped()
     network = nn.Linear(2, 2)

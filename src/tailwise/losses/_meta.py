@@ -28,7 +28,7 @@ def meta_loss(
 
     Parameters
     ----------
-    network : maps inputs to logits; it is left as it is, save for running statistics of normalisation layers
+    network : maps inputs to logits; it is left as it is, running statistics of normalisation layers included
     loss : with ``reduction="none"``
     weigh : maps (batch,) losses to (batch,) weights, such as :class:`MetaWeightNet`
     inputs, targets : the batch to be weighted
@@ -41,13 +41,14 @@ def meta_loss(
         If the loss does not give one number per example.
     """
     parameters = {name: p.detach().requires_grad_() for name, p in network.named_parameters() if p.requires_grad}
-    losses = loss(functional_call(network, parameters, (inputs,)), targets)
+    buffers = {name: b.clone() for name, b in network.named_buffers()}
+    losses = loss(functional_call(network, {**parameters, **buffers}, (inputs,)), targets)
     if losses.shape != inputs.shape[:1]:
         raise TailwiseError(f'meta-weights need a loss with reduction="none"; this one gave {tuple(losses.shape)}.')
     total = (losses * weigh(losses.detach())).sum()
     step = torch.autograd.grad(total, list(parameters.values()), create_graph=True)
     moved = {name: p - learning_rate * g for (name, p), g in zip(parameters.items(), step, strict=True)}
-    return loss(functional_call(network, moved, (clean_inputs,)), clean_targets).mean()
+    return loss(functional_call(network, {**moved, **buffers}, (clean_inputs,)), clean_targets).mean()
 
 
 def meta_weights(
