@@ -123,9 +123,16 @@ def test_boosting_in_limited_time_resumes_with_what_was_planned(tmp_path: Path) 
     x, y = table((4000, 300, 40))
     settings: dict[str, Any] = {"estimator": None, "time_budget": "0.5s", "cv": 0.3, "work_dir": tmp_path}
     first = quick("cross-entropy", **settings).fit(x, y)
-    assert json.loads((tmp_path / "rows.json").read_text()) < 4340
+    assert first.model_.learner.estimator.n_rows_used_ < 4340
     again = quick("cross-entropy", **settings).fit(x, y)
     np.testing.assert_array_equal(again.predict_proba(x), first.predict_proba(x))
+
+
+def test_boosting_of_many_classes_in_limited_time_gets_fewer_iterations() -> None:
+    y = np.repeat(np.arange(200), 3)
+    x = np.random.default_rng(0).normal(size=(600, 2)) + y[:, None]
+    model = quick("cross-entropy", estimator=None, time_budget="1s", cv=0.3).fit(x, y).model_
+    assert model.learner.estimator.max_iter < 50, "as many as 200 classes get where time is no matter"
 
 
 def test_a_fit_without_a_seed_resumes_with_the_one_it_began_with(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ class CaseControlClassifier(WrappedClassifier):
         """
         X, labels, classes, codes = labelled(X, y)
         counts = np.bincount(codes)
-        kept = capped_counts(counts, self._limit(X, len(classes)))
+        kept = capped_counts(counts, self.limit(X, len(classes)))
         self.n_rows_used_ = int(kept.sum())
         fresh = clone(self.estimator)
         if self.n_rows_used_ == len(labels):
@@ -84,7 +84,8 @@ class CaseControlClassifier(WrappedClassifier):
         self._keep(fresh.fit(take(X, rows), labels[rows], sample_weight=sampled))
         return self
 
-    def _limit(self, X: Any, n_classes: int) -> int:
+    def limit(self, X: Any, n_classes: int) -> int:
+        """Return on how many rows of X to train at most."""
         return affordable_rows(X, n_classes) if self.max_rows == "auto" else int(self.max_rows)
 
 
