@@ -73,6 +73,11 @@ def _factorise(values: Any, where: str) -> tuple[NDArray[np.int64], NDArray[Any]
         distinct = text.drop_nulls().unique(maintain_order=True)
         places = text.cast(pl.Enum(distinct)).to_physical().cast(pl.Int64).fill_null(-1)
         return places.to_numpy(), distinct.to_numpy().astype(object)
+    if isinstance(values, pd.Series | pd.api.extensions.ExtensionArray) and values.dtype.kind in "iu":
+        values = pl.from_pandas(pd.Series(values))
+    if isinstance(values, pl.Series) and values.dtype.is_integer():  # which as an array are floats where one is missing
+        places = values.rank("dense").cast(pl.Int64) - 1
+        return places.fill_null(-1).to_numpy(), values.drop_nulls().unique().sort().to_numpy()
     array = _as_labels(values, where)
     if array.dtype.kind in "UT":
         array = array.astype(object)
@@ -80,10 +85,7 @@ def _factorise(values: Any, where: str) -> tuple[NDArray[np.int64], NDArray[Any]
         codes, found = pd.factorize(array)
     except TypeError:
         raise TailwiseError(f"{where} must be names or numbers; got a {type(array[0]).__name__}.") from None
-    labels = np.asarray(found)
-    if array.dtype.kind == "f" and (codes < 0).any() and (labels == np.trunc(labels)).all():
-        labels = labels.astype(np.int64)  # integers that only a missing value made floats
-    return codes.astype(np.int64, copy=False), labels
+    return codes.astype(np.int64, copy=False), np.asarray(found)
 
 
 def _is_missing(label: Any) -> bool:
