@@ -90,3 +90,22 @@ def test_small_sets_are_split_by_rank():
     assert counts.shot_thresholds([500, 50, 5]) == (100.0, 20.0)
     many, few = counts.shot_thresholds([90, 80, 60, 50, 30, 25])
     assert len(counts.shot_groups([90, 80, 60, 50, 30, 25], many, few)) == 3
+
+
+@pytest.mark.parametrize(
+    ("class_counts", "many", "few"),
+    [
+        ([456, 144], [0], [1]),
+        ([500, 50], [0], [1]),
+        ([500, 5], [0], [1]),
+        ([456, 200, 144], [0], [2]),
+        ([300, 200, 200], [0], [1, 2]),
+        ([56, 49, 49, 45], [0], [3]),
+        ([7, 7, 7], [], []),
+        ([2, 1], [0], [1]),
+        ([9], [], []),
+    ],
+)
+def test_the_largest_class_is_many_shot_and_the_smallest_few_shot(class_counts, many, few):
+    groups = counts.shot_groups(class_counts, *counts.shot_thresholds(class_counts))
+    assert (groups.get("many", np.array([])).tolist(), groups.get("few", np.array([])).tolist()) == (many, few)

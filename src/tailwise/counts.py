@@ -174,11 +174,18 @@ def shot_groups(class_counts: ArrayLike, many: float = 100, few: float = 20) -> 
 def shot_thresholds(class_counts: ArrayLike) -> tuple[float, float]:
     """Return the ``many`` and ``few`` thresholds that suit these counts.
 
-    The field's 100 and 20 where they put classes in at least two groups; otherwise (a small set, say) the upper
-    and lower third of the classes by count.
+    The field's 100 and 20 where they put classes in at least two groups; otherwise (a small set, say) thresholds that
+    put the upper and the lower third of the distinct counts outside. Of two classes the larger is many-shot and the
+    smaller few-shot; classes that are all equal are all medium-shot.
     """
     counts = check_counts(class_counts)
-    if len(shot_groups(counts)) > 1:
+    groups = shot_groups(counts)
+    if len(groups) > 1 and (counts.size > 2 or "medium" not in groups):
         return 100.0, 20.0
-    few, many = np.quantile(counts, [1 / 3, 2 / 3], method="inverted_cdf")
+    distinct = np.unique(counts[counts > 0])
+    third = round(distinct.size / 3)
+    many, few = distinct[distinct.size - 1 - third], distinct[third]
+    if many < few:  # two counts, with nothing between them
+        many = (many + few) // 2
+        few = many + 1
     return float(many), float(few)

@@ -126,6 +126,14 @@ def test_a_number_is_not_a_class():
     assert sentences(found, "50 distinct values in 50 labelled rows")
 
 
+def test_one_is_one():
+    few = pl.DataFrame({"a": [1.5, 1.5, 2, *range(3, 30)], "y": ["x"] * 15 + ["z"] * 13 + ["w", None]})
+    found = diagnose(few, "y")
+    assert sentences(found, "1 row (3.3 %) has no label")
+    assert sentences(found, "1 of 3 classes has fewer than 13 examples")
+    assert found.to_dict()["thresholds"] == {"many": 13, "few": 13}
+
+
 def test_balanced_data_has_no_warnings():
     rng = np.random.default_rng(0)
     found = diagnose(pl.DataFrame({"x": rng.normal(size=300), "y": np.arange(300) % 3}), "y")

@@ -12,6 +12,7 @@ import pytest
 
 from tailwise.errors import TailwiseError
 from tailwise.report import Example, Report, render, thumbnail, verdict, write_report
+from tailwise.report.words import borders
 
 VOID = {"meta", "link", "img", "br"}
 
@@ -98,6 +99,19 @@ def test_file_is_written_whole(report, tmp_path):
 def test_evaluation_that_lacks_something_is_named():
     with pytest.raises(TailwiseError, match="needs 'by_group'"):
         render(Report("x", {"overall": {}}))
+
+
+@pytest.mark.parametrize(
+    ("counts", "sentence"),
+    [
+        ([500, 50, 5], "many-shot: more than 100 training examples; few-shot: fewer than 20"),
+        ([456, 144], "many-shot: more than 300 training examples; few-shot: fewer than 301"),
+        ([9000, 1000], "many-shot: more than 5,000 training examples; few-shot: fewer than 5,001"),
+        ([7, 7, 7], "all classes have the same number of examples, so that all are medium-shot"),
+    ],
+)
+def test_the_borders_of_the_groups_are_told(counts, sentence):
+    assert borders(counts) == sentence
 
 
 def _evaluation(many, few, spread=0.01):

@@ -6,15 +6,18 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from tailwise.diagnose import Diagnosis
 from tailwise.metrics import Evaluation
+from tailwise.report.words import borders, plural
 
 _MARK = {"problem": "[bold red]✗[/]", "warning": "[yellow]![/]", "note": "[dim]·[/]"}
 _GROUP = {"many": "many-shot", "medium": "medium-shot", "few": "few-shot"}
+_LABEL = {"coverage": "coverage, mean over classes"}
 _BAR = 28
 _MOST_CLASSES = 20
 
@@ -30,29 +33,36 @@ def diagnosis(console: Console, found: Diagnosis) -> None:
     shown = order if len(order) <= _MOST_CLASSES else [*order[:10], None, *order[-9:]]
     for code in shown:
         if code is None:
-            table.add_row(f"[dim]… {len(order) - 19} more[/]", "", "", "")
+            table.add_row(f"[dim]… {len(order) - 19:,} more[/]", "", "", "")
             continue
         bar = "█" * max(1, round(_BAR * np.log1p(counts[code]) / longest))
         table.add_row(
             escape(found.classes[code]), f"{counts[code]:,}", f"[cyan]{bar}[/]", f"[dim]{group_of[int(code)]}[/]"
         )
-    rows = f"{found.n_rows:,} rows" + (f", {found.n_unlabelled:,} without a label" if found.n_unlabelled else "")
+    rows = plural(found.n_rows, "row") + (f", {found.n_unlabelled:,} without a label" if found.n_unlabelled else "")
     console.print(
-        f"[bold]{escape(found.name)}[/]: {rows}, {len(counts)} classes, "
+        f"[bold]{escape(found.name)}[/]: {rows}, {plural(len(counts), 'class', 'classes')}, "
         f"imbalance factor {found.imbalance_factor:.4g}, Gini {found.gini:.2f}, "
-        f"{found.effective_classes:.1f} effective classes"
+        f"{found.effective_classes:,.1f} effective classes"
     )
     console.print(table)
     console.print("[dim]bars are on a log scale[/]")
+    _borders(console, counts, found.thresholds)
     for severity, sentence in found.findings:
         console.print(f"{_MARK[severity]} {escape(sentence)}")
+
+
+def _borders(console: Console, class_counts: NDArray[Any], thresholds: tuple[float, float]) -> None:
+    """Say where the groups begin, unless it is where everybody expects."""
+    if thresholds != (100, 20):
+        console.print(f"[dim]{borders(class_counts.tolist())}[/]")
 
 
 def comparison(console: Console, rows: Sequence[dict[str, Any]], objective: str) -> None:
     """Print the recipes that were compared, best first."""
     table = Table(
         "recipe",
-        objective.replace("_", " "),
+        escape(objective.replace("_", " ")),
         "95 % interval",
         "seconds",
         "",
@@ -68,20 +78,22 @@ def comparison(console: Console, rows: Sequence[dict[str, Any]], objective: str)
         interval = "" if row["low"] is None else f"{row['low']:.3f} – {row['high']:.3f}"
         took = f"{row['seconds']:.1f}" if row["seconds"] else "[dim]shared[/]" if row["folds"] else ""
         status = "[green]◀ selected[/]" if chosen else "" if row["status"] == "compared" else f"[dim]{row['status']}[/]"
-        table.add_row(f"[bold]{row['recipe']}[/]" if chosen else row["recipe"], score, interval, took, status)
+        name = escape(row["recipe"])
+        table.add_row(f"[bold]{name}[/]" if chosen else name, score, interval, took, status)
     console.print(table)
 
 
 def evaluations(console: Console, columns: dict[str, Evaluation]) -> None:
     """Print one or several evaluations side by side: overall measures and those of the groups."""
-    table = _table("", *columns)
+    table = _table("", *map(escape, columns))
     for column in table.columns[1:]:
         column.justify = "right"
     first = next(iter(columns.values()))
     for name in _measures(first):
         cells = [_estimate(found.overall.get(name)) for found in columns.values()]
-        table.add_row(name.replace("_", " ").replace(" shot", "-shot"), *cells)
+        table.add_row(_LABEL.get(name, name.replace("_", " ").replace(" shot", "-shot")), *cells)
     console.print(table)
+    _borders(console, first.class_counts, first.thresholds)
 
 
 def _measures(found: Evaluation) -> Iterable[str]:

@@ -75,8 +75,9 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
     if rare.size and factor >= IMBALANCED:
         yield Finding(
             "note",
-            f"{_n(rare.size)} of {_n(counts.size)} classes have fewer than {few:g} examples, together "
-            f"{_share(counts[rare].sum(), counts.sum())} of the labelled rows: mind the intervals of their results.",
+            f"{_n(rare.size)} of {_n(counts.size)} classes {_have(rare.size)} fewer than {few:,.10g} examples, "
+            f"together {_share(counts[rare].sum(), counts.sum())} of the labelled rows: mind the intervals of their "
+            "results.",
         )
 
 
@@ -85,8 +86,8 @@ def _rows(d: Diagnosis) -> Iterator[Finding]:
         share = d.n_unlabelled / d.n_rows
         yield Finding(
             "warning" if share >= 0.05 else "note",
-            f"{_n(d.n_unlabelled)} rows ({_share(d.n_unlabelled, d.n_rows)}) have no label and are left out of "
-            "training and proof; label them if they are not missing at random.",
+            f"{_count(d.n_unlabelled, 'row')} ({_share(d.n_unlabelled, d.n_rows)}) {_have(d.n_unlabelled)} no label: "
+            "left out of training and proof; label what is not missing at random.",
         )
     twins = d.duplicates
     if twins is None:
@@ -104,7 +105,8 @@ def _rows(d: Diagnosis) -> Iterator[Finding]:
         share = twins.rows / d.n_rows
         yield Finding(
             "warning" if share >= 0.01 else "note",
-            f"{about}{_n(twins.rows)} rows ({_share(twins.rows, d.n_rows)}) repeat another{how}: copies that fall on "
+            f"{about}{_count(twins.rows, 'row')} ({_share(twins.rows, d.n_rows)}) repeat{'s' * (twins.rows == 1)} "
+            f"another{how}: copies that fall on "
             "both sides of a split flatter the proof; remove them, unless they are independent observations.",
         )
 
@@ -162,13 +164,21 @@ def _column(column: Column, n_rows: int) -> Iterator[Finding]:
         share = column.missing / n_rows
         yield Finding(
             "warning" if share >= 0.5 else "note",
-            f"Column {name} misses {_n(column.missing)} values ({_share(column.missing, n_rows)}): "
+            f"Column {name} misses {_count(column.missing, 'value')} ({_share(column.missing, n_rows)}): "
             + ("drop it, unless being missing means something." if share >= 0.5 else "they are encoded as missing."),
         )
 
 
+def _have(count: int) -> str:
+    return "has" if count == 1 else "have"
+
+
 def _n(count: float) -> str:
     return f"{int(count):,}"
+
+
+def _count(count: int, one: str) -> str:
+    return f"{count:,} {one}{'s' * (count != 1)}"
 
 
 def _most(share: float) -> str:
@@ -182,4 +192,4 @@ def _share(part: float, whole: float) -> str:
 
 def _some(names: NDArray[np.object_], one: str, several: str) -> str:
     shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
-    return f"{_n(len(names))} {one if len(names) == 1 else several} ({shown}) {'has' if len(names) == 1 else 'have'}"
+    return f"{_n(len(names))} {one if len(names) == 1 else several} ({shown}) {_have(len(names))}"

@@ -50,6 +50,11 @@ class Evaluation:
         return self.overall[measure].value
 
     @property
+    def thresholds(self) -> tuple[float, float]:
+        """More training examples than the first is many-shot, fewer than the second few-shot."""
+        return shot_thresholds(self.class_counts)
+
+    @property
     def n_examples(self) -> int:
         """Number of labelled test examples."""
         return int(self.confusion.sum())
@@ -89,6 +94,7 @@ class Evaluation:
             "n_examples": self.n_examples,
             "classes": list(self.classes),
             "class_counts": [int(c) for c in self.class_counts],
+            "thresholds": dict(zip(("many", "few"), self.thresholds, strict=True)),
             "groups": {name: members.tolist() for name, members in self.groups.items()},
             "overall": {name: estimate._asdict() for name, estimate in self.overall.items()},
             "by_group": {

@@ -29,7 +29,7 @@ _MEASURES = {
     "brier": ("Brier score", "lower is better, 0 to 2"),
     "ece": ("Calibration error", "of the predicted class; lower is better"),
     "classwise_ece": ("Class-wise calibration error", "lower is better"),
-    "coverage": ("Coverage", "prediction sets that hold the true class"),
+    "coverage": ("Coverage, mean over classes", "prediction sets that hold the true class"),
     "set_size": ("Set size", "classes in a prediction set"),
 }
 _SHARES = {"accuracy", "balanced_accuracy", "macro_f1", "g_mean", "harmonic_mean", "worst_class", "coverage"}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tailwise.counts import shot_groups, shot_thresholds
+
 _NARROW = "\N{NARROW NO-BREAK SPACE}"
 #: The groups from head to tail, as they are called in the text.
 GROUPS = {group: f"{group}\N{NON-BREAKING HYPHEN}shot" for group in ("many", "medium", "few")}
@@ -75,6 +77,14 @@ def extent(evaluation: Mapping[str, Any], group: str) -> str:
     sizes = [evaluation["class_counts"][code] for code in evaluation["groups"][group]]
     span = f"{min(sizes):,}" if min(sizes) == max(sizes) else f"{min(sizes):,}–{max(sizes):,}"
     return f"{plural(len(sizes), 'class', 'classes')} of {span}"
+
+
+def borders(class_counts: Sequence[int]) -> str:
+    """Say how many training examples make a class many-shot or few-shot."""
+    many, few = shot_thresholds(class_counts)
+    if list(shot_groups(class_counts, many, few)) == ["medium"]:
+        return "all classes have the same number of examples, so that all are medium-shot"
+    return f"many-shot: more than {many:,.10g} training examples; few-shot: fewer than {few:,.10g}"
 
 
 def _against(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
