@@ -2,7 +2,7 @@
 
 import importlib.util
 import pickle
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score, make_scorer
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -22,6 +23,8 @@ from estimators.cases import COUNTS, quick, table
 from tailwise.data import Dataset, as_dataset
 from tailwise.errors import TailwiseError
 from tailwise.estimators import TailClassifier
+from tailwise.estimators._defaults import _augmentation
+from tailwise.estimators._learners import AUGMENTATIONS, PRECISIONS
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp`:DeprecationWarning"),  # of scikit-learn before 1.7
@@ -262,6 +265,14 @@ BAD: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
     "unknown recipe": ({"recipe": "logit-adjustmnt"}, X, Y, "Did you mean 'logit-adjustment'"),
     "unknown objective": ({"objective": "balanced_acuracy"}, X, Y, "Did you mean 'balanced_accuracy'"),
     "cost of another shape": ({"objective": np.eye(2)}, X, Y, r"\(3, 3\)"),
+    "costs of other classes": ({"objective": {0: {1: 1, 3: 2}}}, X, Y, "order 0, 1, 2, or {true class"),
+    "not costs": ({"objective": {0: 3}}, X, Y, "a row per true class"),
+    "a score of two classes": ({"objective": "f1"}, X, Y, "use 'f1_macro'"),
+    "a ranking of two classes": ({"objective": "roc_auc"}, X, Y, "use 'roc_auc_ovr'"),
+    "a scorer of two classes": ({"objective": make_scorer(f1_score)}, X, Y, "use 'f1_macro'"),
+    "a score of numbers": ({"objective": "r2"}, X, Y, "not for classes"),
+    "unknown augmentation": ({"augment": "flop"}, X, Y, "Did you mean 'flip-crop'"),
+    "unknown precision": ({"precision": "x"}, X, Y, "no precision 'x'"),
     "NaN in the cost": ({"objective": np.full((3, 3), np.nan)}, X, Y, "NaN"),
     "network recipe": ({"recipe": "ldam-drw"}, X, Y, "needs a network: give a backbone"),
     "both learners": ({"backbone": "mlp", "estimator": LogisticRegression()}, X, Y, "not both"),
@@ -281,6 +292,27 @@ NETWORK = {
     "zero epochs": ({"backbone": "mlp", "epochs": 0}, "epochs"),
     "no epochs": ({"backbone": "mlp", "epochs": -1}, "epochs"),
 }
+
+
+def test_costs_by_class_name_are_those_of_the_matrix() -> None:
+    cost = np.array([[0, 1, 4], [5, 0, 1], [20, 9, 0.5]])
+    names = np.array(["x", "y", "z"])[Y]
+    by_name = {"xyz"[i]: {"xyz"[j]: cost[i, j] for j in range(3) if cost[i, j]} for i in range(3)}
+    matrix, mapping = (quick("cross-entropy", objective=o).fit(X, names) for o in (cost, by_name))
+    np.testing.assert_array_equal(mapping.predict(X), matrix.predict(X))
+
+
+def test_many_small_classes_are_not_warned_of_again() -> None:
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    quick("cross-entropy").fit(x, np.arange(40) // 1.5 // 1)
+
+
+def test_the_names_of_network_options_are_those_that_networks_know() -> None:
+    precision = pytest.importorskip("lightning_fabric.plugins.precision.precision")
+    known = {*get_args(precision._PRECISION_INPUT_STR), *get_args(precision._PRECISION_INPUT_STR_ALIAS)}
+    assert set(PRECISIONS) == known
+    for name in AUGMENTATIONS:
+        _augmentation(name, 32)
 
 
 @pytest.mark.parametrize("case", list(BAD))

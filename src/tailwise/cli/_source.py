@@ -46,7 +46,7 @@ class Source:
 
 
 def number_or_file(text: str, what: str) -> Any:
-    """Return ``text``, or the numbers in the JSON file that it names.
+    """Return ``text``, or the numbers in the JSON file that it names: an array, or a dict by class name.
 
     Raises
     ------
@@ -57,11 +57,12 @@ def number_or_file(text: str, what: str) -> Any:
     if path.suffix != ".json":
         return text
     try:
-        return np.asarray(json.loads(path.read_text(encoding="utf-8")), dtype=np.float64)
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return found if isinstance(found, dict) else np.asarray(found, dtype=np.float64)
     except FileNotFoundError:
         raise TailwiseError(f"there is no file {text} for the {what}.") from None
-    except ValueError:
-        raise TailwiseError(f"{text} must hold the {what} as JSON numbers in brackets.") from None
+    except (TypeError, ValueError):
+        raise TailwiseError(f"{text} must hold the {what} as JSON: numbers in brackets, or by class name.") from None
 
 
 def settings(pairs: Sequence[str]) -> dict[str, Any]:

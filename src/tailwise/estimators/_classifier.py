@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from tailwise.counts import class_counts
 from tailwise.data import Dataset, as_dataset, stratified_folds, stratified_split
-from tailwise.errors import TailwiseError
+from tailwise.errors import TailwiseError, nearest
 from tailwise.estimators._cache import Cache, describe, digest
 from tailwise.estimators._compare import Clock, Fold, compare, held_out_sample, seconds
 from tailwise.estimators._defaults import (
@@ -26,7 +28,7 @@ from tailwise.estimators._defaults import (
     learner_kind,
     network_learner,
 )
-from tailwise.estimators._learners import EstimatorLearner, NetworkLearner
+from tailwise.estimators._learners import AUGMENTATIONS, PRECISIONS, EstimatorLearner, NetworkLearner
 from tailwise.estimators._model import Model, Prior
 from tailwise.estimators._objective import as_objective
 from tailwise.estimators._training import Training
@@ -56,6 +58,14 @@ _SMALL = 5000  # images up to which training on every fold is affordable, and on
 _NO_MATTER = {"verbose", "work_dir", "baseline", "recipe"}
 
 
+@contextmanager
+def _many_classes_are_expected() -> Iterator[None]:
+    """Silence scikit-learn's guess that labels of many small classes are numbers; the diagnosis says it once."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
+        yield
+
+
 class TailClassifier(ClassifierMixin, BaseEstimator):
     """A classifier for long-tailed data: any recipe, or the best of them, on tables, images, text or arrays.
 
@@ -68,7 +78,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         ``nn.Module`` with ``out_features``. The default for images is ``"resnet32"``
     objective : what the choice and the thresholds are for: ``"balanced_accuracy"``, ``"macro_f1"``,
         ``"few_shot_accuracy"``, ``"worst_class"``, ``"g_mean"``, ``"accuracy"``, a scikit-learn scorer or its name, or
-        an (n_classes, n_classes) cost matrix (rows: true class)
+        an (n_classes, n_classes) cost matrix (rows: true class), or one by label: true -> predicted -> cost
     cv : number of folds, or the share to hold out once. By default 3 folds, and a fifth for more
         than 5,000 images
     coverage : share of examples whose true class a prediction set shall hold
@@ -143,6 +153,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
+    @_many_classes_are_expected()
     def fit(self, X: Any, y: ArrayLike | None = None) -> TailClassifier:
         """Compare the recipes on held-out data, choose, and train the choice on everything.
 
@@ -153,7 +164,9 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         y : (n,) labels; missing ones (None, NaN) are left out of the training
         """
         clock = Clock(seconds(self.time_budget))
-        training = self._training(self._training_data(X, y))
+        data = self._training_data(X, y)
+        self.check_options(data)
+        training = self._training(data)
         candidates = self._candidates(training.learner.kind)
         plain = find_recipe("cross-entropy")
         comparison = compare(
@@ -178,6 +191,27 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             plainly = fitted if chosen.training == plain else training.on_everything(plain)
             self.baseline_ = training.model(plain, plainly, comparison)
         return self
+
+    def check_options(self, data: Dataset) -> None:
+        """Check that the options can be used on such data, which :meth:`fit` also does before it trains anything.
+
+        Raises
+        ------
+        TailwiseError
+            In one line, for the first that cannot.
+        """
+        seconds(self.time_budget)
+        for what, value, known in (
+            ("augmentation", self.augment, AUGMENTATIONS),
+            ("precision", self.precision, PRECISIONS),
+        ):
+            if not callable(value) and str(value) not in known:
+                raise TailwiseError(f"there is no {what} {value!r}.{nearest(value, known)} Use {', '.join(known)}.")
+        kind = learner_kind(self.estimator, self.backbone, data.kind)
+        self._candidates(kind)
+        as_objective(self.objective, data.n_classes, self.coverage, data.classes)
+        if kind == "network":
+            self._network_learner(data.inputs if data.kind == "image" else np.empty((1, 1)))
 
     def predict(self, X: Any, prior: Prior = "train") -> NDArray[Any]:
         """Return (n,) labels, decided for the objective; ``prior`` as in :meth:`tailwise.estimators.Model.answer`."""
@@ -252,7 +286,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         kind = learner_kind(self.estimator, self.backbone, data.kind)
         base = self.estimator if self.estimator is not None else default_estimator(data)
         candidates = self._candidates(kind)
-        objective = as_objective(self.objective, data.n_classes, self.coverage)
+        objective = as_objective(self.objective, data.n_classes, self.coverage, data.classes)
         encoder, inputs = fit_encoder(data, kind, base)
         learner: EstimatorLearner | NetworkLearner
         learner = self._network_learner(inputs) if kind == "network" else EstimatorLearner(base)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +12,14 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer, get_scorer_names
 
+from tailwise.data.labels import class_name
 from tailwise.errors import TailwiseError, nearest
 from tailwise.metrics import OBJECTIVES
+
+#: Where scikit-learn keeps scores of numbers and of clusters, whose scorers take class codes for what they are not.
+_NOT_OF_CLASSES = ("sklearn.metrics._regression", "sklearn.metrics.cluster")
+
+_TRIED = 200  # classes that a scorer is tried on
 
 ConfusionScore = Callable[[NDArray[Any], NDArray[np.int64]], float]
 
@@ -63,8 +70,7 @@ class Objective:
         A scikit-learn scorer also needs the probabilities, (n, n_classes).
         """
         if self.scorer is not None and proba is not None:
-            rows = np.arange(len(labels)).reshape(-1, 1)
-            return float(self.scorer(_Predicted(predicted, proba), rows, labels))
+            return _ask(self.scorer, self.name, labels, predicted, proba)
         k = len(class_counts)
         confusion = np.bincount(labels * k + predicted, minlength=k * k).reshape(k, k)
         return float(self.confusion(confusion, class_counts))
@@ -85,32 +91,36 @@ class _Predicted(ClassifierMixin, BaseEstimator):
         return self.proba[X[:, 0]]
 
 
-def as_objective(objective: Any, n_classes: int, coverage: float = 0.9) -> Objective:
+def as_objective(
+    objective: Any, n_classes: int, coverage: float = 0.9, names: Sequence[str] | None = None
+) -> Objective:
     """Return the objective that a name, a cost matrix or a scikit-learn scorer stands for.
+
+    Parameters
+    ----------
+    objective : a cost matrix is (n_classes, n_classes) numbers, or true class -> predicted class -> cost
+    names : (n_classes,) of the classes; by default their codes
 
     Raises
     ------
     TailwiseError
-        If the name is unknown (the nearest is suggested), or the cost matrix has the wrong shape or bad numbers.
+        If the name is unknown (the nearest is suggested), the scorer is not for so many classes, or the cost matrix
+        has the wrong shape or bad numbers.
     """
     if callable(objective):
         name = getattr(getattr(objective, "_score_func", objective), "__name__", "scorer")
-        return Objective(name, OBJECTIVES["balanced_accuracy"], scorer=objective, coverage=coverage)
+        return _of_scorer(objective, name, n_classes, coverage)
     if isinstance(objective, str):
         if objective in OBJECTIVES:
             return Objective(objective, OBJECTIVES[objective], coverage=coverage)
         known = get_scorer_names()
         if objective in known:
-            return Objective(
-                objective, OBJECTIVES["balanced_accuracy"], scorer=get_scorer(objective), coverage=coverage
-            )
+            return _of_scorer(get_scorer(objective), objective, n_classes, coverage)
         raise TailwiseError(
             f"there is no objective {objective!r}.{nearest(objective, [*OBJECTIVES, *known])} "
             f"Use {', '.join(OBJECTIVES)}, a cost matrix or a scikit-learn scorer."
         )
-    cost = np.asarray(objective, dtype=np.float64)
-    if cost.shape != (n_classes, n_classes):
-        raise TailwiseError(f"a cost matrix for {n_classes} classes has shape {(n_classes,) * 2}; got {cost.shape}.")
+    cost = _cost_matrix(objective, [str(code) for code in range(n_classes)] if names is None else names)
     if not np.isfinite(cost).all():
         raise TailwiseError("the cost matrix holds NaN or infinity.")
 
@@ -118,3 +128,51 @@ def as_objective(objective: Any, n_classes: int, coverage: float = 0.9) -> Objec
         return -float((confusion * cost).sum() / confusion.sum())
 
     return Objective("expected cost (negative)", mean_cost, cost=cost, coverage=coverage)
+
+
+def _cost_matrix(cost: Any, names: Sequence[str]) -> NDArray[np.float64]:
+    try:
+        if isinstance(cost, Mapping):
+            rows = {class_name(true): {class_name(p): c for p, c in row.items()} for true, row in cost.items()}
+            if not set(rows).union(*rows.values()) <= set(names):
+                raise KeyError
+            # what is right costs nothing unless said otherwise
+            cost = [[rows[true].get(p, 0) if p == true else rows[true][p] for p in names] for true in names]
+        matrix = np.asarray(cost, dtype=np.float64)
+        if matrix.shape != (len(names),) * 2:
+            raise ValueError
+    except (AttributeError, KeyError, TypeError, ValueError):
+        shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+        raise TailwiseError(
+            f"a cost matrix for {len(names)} classes is numbers of shape {(len(names),) * 2}, a row per true class and "
+            f"a column per predicted class in the order {shown}, or {{true class: {{predicted class: cost}}}} for all."
+        ) from None
+    return matrix
+
+
+def _of_scorer(scorer: Callable[..., float], name: str, n_classes: int, coverage: float) -> Objective:
+    """Return the objective of a scorer once it has scored a made-up answer with all classes in it."""
+    if getattr(scorer, "_score_func", scorer).__module__.startswith(_NOT_OF_CLASSES):
+        raise TailwiseError(f"the scorer {name!r} is not for classes: use {', '.join(OBJECTIVES)}, or one that is.")
+    k = min(n_classes, _TRIED)
+    codes = np.repeat(np.arange(k), 3)
+    with warnings.catch_warnings(action="ignore"):
+        _ask(scorer, name, codes, codes, np.full((len(codes), k), 1 / k))
+    return Objective(name, OBJECTIVES["balanced_accuracy"], scorer=scorer, coverage=coverage)
+
+
+def _ask(
+    scorer: Callable[..., float],
+    name: str,
+    labels: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    proba: NDArray[Any],
+) -> float:
+    try:
+        return float(scorer(_Predicted(predicted, proba), np.arange(len(labels)).reshape(-1, 1), labels))
+    except (TypeError, ValueError) as error:
+        known = get_scorer_names()
+        kin = name.removesuffix("_score")
+        better = [repr(kin + way) for way in ("_macro", "_ovr") if kin + way in known]
+        what = f"use {better[0]}" if better else " ".join(str(error).split()).rstrip(".")
+        raise TailwiseError(f"the scorer {name!r} cannot score these classes: {what}.") from error
