@@ -201,7 +201,10 @@ def write(path, text, encoding="utf-8"):
         (["-t", "species", "--set", "tau=1"], "give --recipe too"),
         (["-t", "species", "-r", "logit-adjustment", "--set", "tau"], "NAME=VALUE"),
         (["-t", "species", "--objective", "balanced_acuracy"], "Did you mean 'balanced_accuracy'"),
+        (["-t", "species", "--objective", "f1"], "use 'f1_macro'"),
         (["-t", "species", "--time", "soon"], "a time budget is a number"),
+        (["-t", "species", "--augment", "flop"], "Did you mean 'flip-crop'"),
+        (["-t", "species", "--precision", "b16"], "there is no precision 'b16'. Did you mean 'bf16'"),
         (["-t", "species", "--resume"], "no unfinished fit"),
         (["-t", "species", "--test", "absent.csv"], "absent.csv"),
         ([], "--target"),
@@ -238,12 +241,76 @@ def test_bad_bytes_are_one_line(tmp_path, capsys, table):
     refused(capsys, "nosuch.csv", "diagnose", tmp_path / "nosuch.csv", "-t", "y")
 
 
-def test_an_unknown_precision_is_one_line(table, tmp_path, capsys):
+def test_what_a_network_cannot_be_is_said_before_anything_else(table, tmp_path, capsys):
     pytest.importorskip("torch")
-    options = ["-t", "species", "--backbone", "mlp", "--precision", "b16"]
-    capsys.readouterr()
-    assert run("fit", table, "-o", tmp_path / "m", *options, *FAST) == _app.BAD_INPUT
-    assert capsys.readouterr().err.splitlines()[-1].startswith("tailwise: training cannot start with precision 'b16'")
+    refused(capsys, "use mlp or identity", "fit", table, "-t", "species", "-o", tmp_path / "m", "--backbone", "resnet")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_proof_without_a_column_is_found_before_training(table, tmp_path, capsys):
+    pl.read_csv(table).drop("site").write_csv(tmp_path / "proof.csv")
+    options = ["-t", "species", "-o", tmp_path / "m", "--test", tmp_path / "proof.csv"]
+    refused(capsys, "proof.csv has no column 'site'", "fit", table, *options)
+    assert [file.name for file in tmp_path.iterdir()] == ["proof.csv"]
+
+
+def test_what_is_refused_in_training_can_be_called_again(table, tmp_path, capsys):
+    fit = ["fit", table, "-t", "species", "-o", tmp_path / "m", *FAST]
+    assert run(*fit, "--test-share", "0.97") == _app.BAD_INPUT  # which leaves single examples, none to hold out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unfinished_fit_is_gone_on_with_or_begun_anew(table, tmp_path, capsys):
+    fit = ["fit", table, "-t", "species", "-o", tmp_path / "m", *FAST]
+    (tmp_path / "m.unfinished").mkdir()
+    (tmp_path / "m.unfinished" / "fit.json").write_text("of other data")
+    refused(capsys, "--resume, or begin anew with --force", *fit)
+    assert run(*fit, "--force") == 0
+    assert [file.name for file in tmp_path.iterdir()] == ["m"]
+
+
+def test_brackets_in_names_and_cells_are_text(table, tmp_path, capsys):
+    frame = pl.read_csv(table).with_columns(pl.lit(None).alias("[/x]"))
+    lengths = ["oops[/b]", *frame["sepal length"].cast(pl.String)[1:]]
+    frame.with_columns(pl.Series("sepal length", lengths)).write_csv(tmp_path / "marked.csv")
+    output = tmp_path / "out[bold]dir"
+    assert run("fit", tmp_path / "marked.csv", "-t", "species", "-o", output, *FAST) == 0
+    said = "".join(capsys.readouterr().out.split())
+    assert "column'[/x]'hasnovalues" in said
+    assert "oops[/b]" in said
+    assert "out[bold]dir/report.html" in said
+    assert run("report", output, "-o", tmp_path / "[/b]" / "new" / "again.html") == 0
+    assert "[/b]/new/again.html" in "".join(capsys.readouterr().out.split())
+
+
+def test_groups_that_are_not_the_usual_ones_are_told(table, tmp_path, capsys):
+    pl.read_csv(table).filter(pl.col("species") != "virginica").write_csv(tmp_path / "two.csv")
+    assert run("diagnose", tmp_path / "two.csv", "-t", "species") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "many-shot: more than 39 training examples; few-shot: fewer than 40" in said
+
+
+def test_what_was_left_out_and_what_stood_in_is_told(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    y = np.repeat(["a", "b", "c"], [200, 120, 60])
+    pl.DataFrame({"x": rng.normal(size=380), "y": y}).write_csv(tmp_path / "t.csv")
+    fit = ["fit", tmp_path / "t.csv", "-t", "y", "-r", "cross-entropy", "--objective", "few_shot_accuracy"]
+    assert run(*fit, "-o", tmp_path / "m") == 0
+    assert "recipes were chosen by the medium-shot classes" in " ".join(capsys.readouterr().out.split())
+    assert run(*fit, "-o", tmp_path / "n", "--make-long-tailed", "4") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "275 rows of 380 left out to make the data long-tailed: the smallest class, 'c' with 60 examples" in said
+    assert "were chosen by" not in said
+
+
+def test_costs_by_class_name(table, tmp_path, capsys):
+    names = ["setosa", "versicolor", "virginica"]
+    (tmp_path / "cost.json").write_text(json.dumps({t: {p: 1 for p in names if p != t} for t in names}))
+    fit = ["fit", table, "-t", "species", "-o", tmp_path / "m", *FAST, "--objective", tmp_path / "cost.json"]
+    assert run(*fit) == 0
+    assert json.loads((tmp_path / "m" / "model.json").read_text())["chains"]["cost"] == (1 - np.eye(3)).tolist()
+    (tmp_path / "cost.json").write_text('{"setosa": {"virginica": 1}}')
+    refused(capsys, "in the order setosa, versicolor, virginica", *fit, "--force")
 
 
 def test_a_broken_image_is_one_line(tmp_path, capsys):

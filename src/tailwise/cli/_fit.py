@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json as json_module
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 
 from tailwise import storage
 from tailwise.cli import _report, _show
 from tailwise.cli._source import Source, number_or_file, settings
 from tailwise.data import Dataset, as_dataset, longtail, make_long_tailed, single_example_classes, stratified_split
+from tailwise.data.paths import require_columns
 from tailwise.diagnose import diagnose
 from tailwise.errors import TailwiseError
 from tailwise.estimators import Answer, Model, TailClassifier
@@ -23,6 +26,7 @@ from tailwise.metrics import Evaluation
 from tailwise.metrics import evaluate as measure
 from tailwise.recipes import Recipe, load_recipes_from, recipe
 from tailwise.report import Report, write_report
+from tailwise.report.words import plural
 
 
 def run(
@@ -91,54 +95,57 @@ def main_job(
     json: bool = False,
 ) -> None:
     """Diagnose, set the proof aside, compare and train, measure beside the plain learner, save and report."""
-    work = _working_folder(output, resume)
-    force = force or resume  # what a resumed fit finds at its output, it was about to write itself
-    storage.check_free(output, force=force)
+    if proof is not None:
+        _check_proof(proof, train)
+    storage.check_free(output, force=force or resume)  # a resumed fit was itself about to write what it finds there
     console = Console(stderr=json, highlight=False)
-    found = diagnose(train)
-    _show.diagnosis(console, found)
-    notes = list(train.notes)
-    if proof is None:
-        assert train.labels is not None
-        alone = single_example_classes(train.labels)
-        if len(alone):
-            notes.append(
-                f"{len(alone)} classes have one example each: it is learned from, so that they cannot be measured."
-            )
-        learn, aside = stratified_split(train.labels, test_share, options["random_state"])
-        train, proof = train.take(learn), train.take(aside)
-    if proof.labels is None or not (proof.labels >= 0).any():
-        raise TailwiseError(
-            f"{proof.name} has no labelled rows to prove the model on: name their column with --target."
+    status = console.status("preparing", spinner="line")
+    with _working_folder(output, resume=resume, force=force) as work:
+        classifier = TailClassifier(
+            **options, baseline=True, work_dir=work, verbose=lambda line: status.update(escape(line))
         )
+        classifier.check_options(train)
+        found = diagnose(train)
+        _show.diagnosis(console, found)
+        notes = list(train.notes)
+        if proof is None:
+            assert train.labels is not None
+            alone = single_example_classes(train.labels)
+            if len(alone):
+                have = plural(len(alone), "class has", "classes have")
+                notes.append(f"{have} one example, which is learned from: nothing can be measured there.")
+            learn, aside = stratified_split(train.labels, test_share, options["random_state"])
+            train, proof = train.take(learn), train.take(aside)
+            _check_proof(proof, train)
 
-    console.print()
-    with console.status("preparing", spinner="line") as status:
-        classifier = TailClassifier(**options, baseline=True, work_dir=work, verbose=status.update).fit(train)
-        status.update("measuring")
-        model, baseline = classifier.model_, classifier.baseline_
-        plain = _evaluate(baseline, proof, baseline.answer(proof.inputs))
-        answer = model.answer(proof.inputs)
-        evaluation = _evaluate(model, proof, answer)
-        notes += getattr(model.encoder, "notes_", ())
-        report = _report.content(model, found, proof, answer, evaluation, plain, notes)
-        model.save(
-            output,
-            force=force,
-            evaluation=evaluation.to_dict(),
-            source=source.to_dict(train),
-            report=report.to_dict(),
-        )
-        write_report(output / "report.html", report)
-    shutil.rmtree(work)
+        console.print()
+        with status:
+            classifier.fit(train)
+            status.update("measuring")
+            model, baseline = classifier.model_, classifier.baseline_
+            plain = _evaluate(baseline, proof, baseline.answer(proof.inputs))
+            answer = model.answer(proof.inputs)
+            evaluation = _evaluate(model, proof, answer)
+            notes += getattr(model.encoder, "notes_", ())
+            report = _report.content(model, found, proof, answer, evaluation, plain, notes)
+            model.save(
+                output,
+                force=force or resume,
+                evaluation=evaluation.to_dict(),
+                source=source.to_dict(train),
+                report=report.to_dict(),
+            )
+            write_report(output / "report.html", report)
 
     _show.comparison(console, model.card["comparison"], model.card["objective"])
-    console.print(f"\n[bold]Proof[/] on {evaluation.n_examples:,} examples that nothing was learned from or chosen on")
+    examples = plural(evaluation.n_examples, "example")
+    console.print(f"\n[bold]Proof[/] on {examples} that nothing was learned from or chosen on")
     columns = {model.card["recipe"]: evaluation}
     _show.evaluations(console, columns if model.card["recipe"] == "cross-entropy" else {**columns, "plain": plain})
     for note in report.notes:
-        console.print(f"[dim]· {note}[/]")
-    console.print(f"\nModel in [bold]{output}[/], report in [bold]{output / 'report.html'}[/]")
+        console.print(f"[dim]· {escape(note)}[/]")
+    page = output / "report.html"
+    console.print(f"\nModel in [bold]{escape(str(output))}[/], report in [bold]{escape(str(page))}[/]")
     if json:
         print(
             json_module.dumps({"model": str(output), "card": model.card, "evaluation": evaluation.to_dict()}, indent=1)
@@ -152,8 +159,21 @@ def rewrite_report(model: Path, output: Path, *, force: bool) -> None:
     documents = storage.read_folder(model).documents
     if "report" not in documents:
         raise TailwiseError(f"{model} was not made by tailwise fit, so there is nothing to report.")
+    output.parent.mkdir(parents=True, exist_ok=True)
     write_report(output, Report.from_dict(documents["report"]))
-    Console(highlight=False).print(f"Report in [bold]{output}[/]")
+    Console(highlight=False).print(f"Report in [bold]{escape(str(output))}[/]")
+
+
+def _check_proof(proof: Dataset, train: Dataset) -> None:
+    """Raise TailwiseError if a model of the training data could not be proved on the proof, before it is trained."""
+    if proof.labels is None or not (proof.labels >= 0).any():
+        raise TailwiseError(
+            f"{proof.name} has no labelled rows to prove the model on: name their column with --target."
+        )
+    if proof.kind != train.kind:
+        raise TailwiseError(f"{proof.name} holds data of kind {proof.kind}, but {train.name} of kind {train.kind}.")
+    if train.kind == "table":
+        require_columns(proof.inputs.columns, train.inputs.columns, proof.name)
 
 
 def _evaluate(model: Model, proof: Dataset, answer: Answer) -> Evaluation:
@@ -182,16 +202,36 @@ def _recipes(names: str, pairs: Sequence[str]) -> str | list[Recipe]:
 def _long_tailed(data: Dataset, imbalance_factor: float) -> Dataset:
     """Keep the first examples of each class, exponentially fewer from class to class."""
     assert data.labels is not None
-    n_max = int(data.class_counts.min())
-    counts = longtail.exponential(n_max, imbalance_factor, data.n_classes)
-    return data.take(make_long_tailed(data.labels, counts))
+    counts = data.class_counts
+    smallest = int(counts.argmin())
+    kept = longtail.exponential(int(counts[smallest]), imbalance_factor, data.n_classes)
+    note = (
+        f"{plural(len(data) - int(kept.sum()), 'row')} of {len(data):,} left out to make the data long-tailed: the "
+        f"smallest class, {data.classes[smallest]!r} with {plural(int(counts[smallest]), 'example')}, sets the largest."
+    )
+    return replace(data.take(make_long_tailed(data.labels, kept)), notes=(*data.notes, note))
 
 
-def _working_folder(output: Path, resume: bool) -> Path:
-    """Return the folder beside the output where an unfinished fit keeps what it has."""
+@contextmanager
+def _working_folder(output: Path, *, resume: bool, force: bool) -> Iterator[Path]:
+    """Yield the folder beside the output where a fit keeps what it has finished; it goes when the fit is done.
+
+    It goes as well when the fit is refused before it has finished anything, so that it can be corrected and called
+    again.
+    """
     work = output.parent / f"{output.name}.unfinished"
-    if work.exists() and not resume:
-        raise TailwiseError(f"{work} holds a fit that was stopped: go on with --resume, or delete it.")
     if resume and not work.exists():
         raise TailwiseError(f"there is no unfinished fit of {output} to resume; leave --resume out.")
-    return work
+    if work.exists() and not resume:
+        if not force or not (work / "fit.json").exists():
+            raise TailwiseError(
+                f"{work} holds a fit that was stopped: go on with --resume, or begin anew with --force."
+            )
+        shutil.rmtree(work)
+    try:
+        yield work
+    except TailwiseError:
+        if not resume and work.exists() and all(file.suffix == ".json" for file in work.iterdir()):
+            shutil.rmtree(work)
+        raise
+    shutil.rmtree(work)

@@ -37,7 +37,7 @@ def content(
         comparison=card.pop("comparison"),
         objective=card["objective"].replace("_", " "),
         examples=mistakes(model, proof, answer),
-        notes=[*notes, *_guessing(evaluation), *_notes(model)],
+        notes=[*notes, *_guessing(evaluation), *_without_tail(model, evaluation), *_notes(model)],
         model_card=card,
     )
 
@@ -53,6 +53,16 @@ def _guessing(evaluation: Evaluation) -> list[str]:
     ]
 
 
+def _without_tail(model: Model, evaluation: Evaluation) -> list[str]:
+    """Say which classes stood in for the few-shot ones where these were asked for and could not be held out."""
+    scored = [name for name, codes in evaluation.groups.items() if (model.class_counts[codes] > 1).any()]
+    if model.card["objective"] != "few_shot_accuracy" or scored[-1] == "few":
+        return []
+    return [
+        f"No few-shot class has examples that could be held out: recipes were chosen by the {scored[-1]}-shot classes."
+    ]
+
+
 def _notes(model: Model) -> list[str]:
     """Say what was done to the probabilities and the prediction sets."""
     if model.card["prior_corrected"]:
@@ -60,12 +70,25 @@ def _notes(model: Model) -> list[str]:
             f"{model.card['recipe']} trains as if the classes had other shares. Its probabilities were moved back to "
             "the training shares, so that they say how often a class really occurs; decisions stay balanced."
         )
+    elif model.chains.decision:
+        prior = (
+            f"{model.card['recipe']} moves decisions towards what was asked for and leaves the probabilities as "
+            "trained, so that they say how often a class really occurs."
+        )
     else:
         prior = "Training did not re-balance the classes, so the probabilities needed no prior correction."
-    pooled = len(model.sets.pooled)
-    sets = f"Prediction sets hold the true class for {model.sets.coverage:.0%} of the examples of each class"
-    if pooled:
-        sets += f"; {pooled} classes with few held-out examples share one threshold, so it holds for them together"
+    pooled, share = len(model.sets.pooled), f"{model.sets.coverage:.0%}"
+    if pooled == model.n_classes:
+        few = "no class has held-out examples enough for a threshold of its own"
+        sets = f"Prediction sets hold the true class for {share} of the examples of all classes together; {few}"
+    else:
+        sets = f"Prediction sets hold the true class for {share} of the examples of each class"
+        if pooled == 1:
+            sets += "; one class has so few held-out examples that this is not certain there"
+        elif pooled:
+            sets += (
+                f"; {pooled:,} classes with few held-out examples share one threshold, so it holds for them together"
+            )
     return [prior, f"{sets}."]
 
 
