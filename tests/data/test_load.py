@@ -28,6 +28,18 @@ def test_a_table_keeps_ids_and_sets_unlabelled_rows_apart(orders):
     assert any("1 of 7 rows have no label" in note for note in data.notes)
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_words_that_count_as_no_label_are_named(tmp_path, suffix):
+    frame = pl.DataFrame({" y ": ["a", "NA", "b", " null", None, "-", "None", "a"], "x": list(range(8))})
+    frame.write_csv(tmp_path / "t.csv")
+    frame.rename({" y ": "y"}).write_parquet(tmp_path / "t.parquet")
+    data = load(tmp_path / f"t.{suffix}", "y")
+    assert data.classes == ("-", "None", "a", "b")
+    assert data.notes[0].startswith("3 of 8 rows have no label ('NA' and 'null' count as none); they are kept apart")
+    frame.filter(pl.col(" y ").is_null() | ~pl.col(" y ").is_in(["NA", " null"])).write_csv(tmp_path / "gaps.csv")
+    assert load(tmp_path / "gaps.csv", "y").notes[0].startswith("1 of 6 rows have no label; they are kept apart")
+
+
 def test_without_a_target_there_are_no_labels(orders):
     data = load(orders)
     assert data.labels is None
@@ -124,7 +136,7 @@ def test_images_from_folders_paths_and_bytes_are_the_same(pictures, tmp_path_fac
         ("a,category\n1,x\n2,y\n", {"target": "catgory"}, "no column 'catgory'. Did you mean 'category'"),
         ("a,category\n1,x\n2,y\n", {"target": "zzz"}, "It has a, category"),
         ("a,category\n1,x\n2,y\n", {"target": "a", "id": "a"}, "one column cannot be two"),
-        ("a,category\n1,x\n2,y\n", {"target": "category", "kind": "image"}, "which column holds the images"),
+        ("a,category\n1,x\n2,y\n", {"target": "category", "kind": "image"}, r"which column holds the images\? Name it with --image"),
         ("a,category\n1,x\n2,y\n", {"text": "a", "image": "a"}, "one column cannot be two"),
         ("a,category\n", {"target": "category"}, "columns but no rows"),
         ("a,category\n1,x\n2,x\n", {"target": "category"}, "one class only, 'x'"),

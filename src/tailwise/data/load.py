@@ -14,8 +14,8 @@ from tailwise.data.broken import reading
 from tailwise.data.dataset import Dataset, Kind
 from tailwise.data.frames import text_column, texts
 from tailwise.data.labels import encode_labels
-from tailwise.data.paths import existing, require_columns, table_format
-from tailwise.data.tables import batches, scan
+from tailwise.data.paths import LEARNED_FROM, existing, require_columns, table_format
+from tailwise.data.tables import batches, missing_names, scan
 from tailwise.errors import TailwiseError
 
 if TYPE_CHECKING:
@@ -71,8 +71,11 @@ def load(
         )
     unlabelled = int((data.labels < 0).sum())
     if unlabelled:
+        names = [] if target is None else missing_names(path, target)
+        spelt = f" ({' and '.join(map(repr, names))} count as none)" if names else ""
         note = (
-            f"{unlabelled} of {len(data)} rows have no label; they are kept apart, neither learned from nor measured."
+            f"{unlabelled} of {len(data)} rows have no label{spelt}; they are kept apart, neither learned from nor "
+            "measured."
         )
         data = replace(data, notes=(*data.notes, note))
     return data
@@ -86,15 +89,18 @@ def stream(
     column: str | None = None,
     id: str | None = None,
     image_size: int | None = None,
+    broken: Broken = "error",
     classes: Sequence[Any] | NDArray[Any] | None = None,
+    features: Sequence[str] = (),
     rows: int = 16384,
 ) -> Iterator[Dataset]:
     """Read new data for a model in batches, in memory that does not grow with the table. Class folders come whole.
 
     Parameters
     ----------
-    path, target, id, image_size, classes : as for :func:`load`
+    path, target, id, image_size, broken, classes : as for :func:`load`
     kind, column : what the training data held, and in which column, as its :class:`Dataset` says
+    features : columns that a table must have, since the model was trained on them
     rows : of a batch
 
     Raises
@@ -104,16 +110,18 @@ def stream(
     """
     path = existing(path)
     if path.is_dir() and table_format(path) is None:
-        yield load(path, kind=kind, image_size=image_size, classes=classes)
+        yield load(path, kind=kind, image_size=image_size, broken=broken, classes=classes)
         return
     known = None if classes is None else np.asarray(classes)
     text, image = (column if kind == wanted else None for wanted in ("text", "image"))
     wanted = [name for name in (target, text, image, id) if name is not None]
     as_text = [name for name in (target, id) if name is not None]
-    require_columns(scan(path, as_text=as_text).collect_schema().names(), wanted, str(path))
+    present = scan(path, as_text=as_text).collect_schema().names()
+    require_columns(present, wanted, str(path))
+    require_columns(present, features, str(path), LEARNED_FROM)
     seen = 0
     for frame in batches(path, rows, as_text=as_text):
-        part = _rows(path, frame, target, kind, text, image, id, image_size, "error", known)
+        part = _rows(path, frame, target, kind, text, image, id, image_size, broken, known)
         yield replace(part, ids=part.ids + seen) if id is None else part
         seen += frame.height
     if not seen:
@@ -210,7 +218,8 @@ def _kind(
             return "text", column
     if kind is not None:
         raise TailwiseError(
-            f"{path}: which column holds the {kind}s? Name it; there are {', '.join(features.columns[:12])}."
+            f"{path}: which column holds the {kind}s? Name it with --{kind} (in Python: {kind}=...); there are "
+            f"{', '.join(features.columns[:12])}."
         )
     return "table", None
 

@@ -22,8 +22,8 @@ MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL",
 _HEADER = 1 << 16  # characters at the start of a CSV that hold its header
 
 
-def scan_csv(path: Path, as_text: Collection[str]) -> pl.LazyFrame:
-    """Scan a CSV with types that hold for its every row, found in one streamed pass.
+def scan_csv(path: Path, as_text: Collection[str], missing: Collection[str] = MISSING) -> pl.LazyFrame:
+    """Scan a CSV with types that hold for its every row, found in one streamed pass; ``missing`` spells missing values.
 
     Names lose surrounding blanks, and lines without any value are left out. Polars' own inference over all rows would
     load the whole file, and over the first rows it fails at a later one.
@@ -33,7 +33,7 @@ def scan_csv(path: Path, as_text: Collection[str]) -> pl.LazyFrame:
     separator, _ = csv_header(path)
     options: dict[str, Any] = {
         "separator": separator,
-        "null_values": list(MISSING),
+        "null_values": list(missing),
         "infer_schema": False,
         "glob": False,
     }

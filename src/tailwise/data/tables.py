@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tailwise.data.broken import reading
+from tailwise.data.labels import MISSING_LABELS
 from tailwise.data.paths import existing, require_columns, table_format
-from tailwise.data.separated import scan_csv
+from tailwise.data.separated import csv_header, scan_csv
 from tailwise.errors import TailwiseError
 
 if TYPE_CHECKING:
@@ -54,6 +55,17 @@ def scan(path: str | Path, *, as_text: Collection[str] = ()) -> pl.LazyFrame:
         if not frame.collect_schema().len():
             raise TailwiseError(f"{path} has no columns.")
     return frame
+
+
+def missing_names(path: Path, column: str) -> list[str]:
+    """Return the words, such as "NA", that a table's column has and that are taken as no label."""
+    import polars as pl
+
+    is_csv = table_format(path) == "csv"
+    frame = scan_csv(path, as_text=csv_header(path)[1], missing=()) if is_csv else scan(path)
+    name = pl.col(column).cast(pl.String).str.strip_chars()
+    is_missing = name.str.to_lowercase().is_in(MISSING_LABELS - {""})
+    return sorted(frame.select(name.filter(is_missing).unique()).collect(engine="streaming")[column])
 
 
 def batches(
