@@ -89,13 +89,15 @@ def test_types_that_changed_are_put_right():
     changed = pl.DataFrame({"b": ["True", "FALSE"], "n": ["1", "2.0"], "k": [1.0, 2.0], "more": [0, 0]})
     np.testing.assert_array_equal(encoder.transform(changed), expected)
     assert encoder.check(changed) == ("columns that training did not have are ignored: more.",)
+    (note,) = encoder.check(pl.DataFrame({"n": [None, None], "k": ["1", "2"], "b": [True, False]}))
+    assert note == "column 'n' has no values here: taken as missing."
     (note,) = encoder.check(pl.DataFrame({"n": [1], "k": ["new"], "b": [True]}))
     assert "'k': 1 values that training did not have, such as 'new'" in note
 
 
 def test_columns_that_are_missing_or_have_changed_meaning_are_named():
     encoder = TableEncoder().fit(pl.DataFrame({"age": [1, 2], "city": ["a", "b"], "zip": [1, 2]}))
-    with pytest.raises(TailwiseError, match=r"no column 'age'\. Did you mean 'Age'"):
+    with pytest.raises(TailwiseError, match=r"the table has no column 'age', which the model was trained on\. Did you mean 'Age'"):
         encoder.transform(pl.DataFrame({"Age": [1], "city": ["a"], "zip": [3]}))
     with pytest.raises(TailwiseError, match="no columns 'age', 'zip'"):
         encoder.transform(pl.DataFrame({"city": ["a"]}))

@@ -88,3 +88,8 @@ def test_labels_must_be_as_many_as_rows():
     relabelled = as_dataset(as_dataset(np.zeros((2, 1)), [0, 1]), ["b", "a"])
     assert isinstance(relabelled, Dataset)
     assert relabelled.labels.tolist() == [1, 0]
+
+
+def test_one_text_is_not_a_list_of_texts():
+    with pytest.raises(TailwiseError, match=r"give a list of texts, not one text: \['good day'\]"):
+        as_dataset("good day", kind="text")

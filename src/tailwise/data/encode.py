@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from tailwise.data.coders import Number, OneHot, Ordinal, Parts, Scaled
 from tailwise.data.columns import Reading, lost_values, read_as, undecided_dates
 from tailwise.data.frames import to_frame
-from tailwise.data.paths import require_columns
+from tailwise.data.paths import LEARNED_FROM, require_columns
 from tailwise.errors import TailwiseError
 
 if TYPE_CHECKING:
@@ -131,7 +131,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             if not coder:
                 continue
             values = reading(column)
-            notes += _notes(column, values, reading)
+            lost = _notes(column, values, reading)
+            if not lost and values.null_count() == len(values):
+                lost = [f"column {column.name!r} has no values here: taken as missing."]
+            notes += lost
             new = coder.new(values) if isinstance(coder, Ordinal) else values.head(0)
             if len(new):
                 notes.append(
@@ -143,7 +146,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     def _columns(self, frame: pl.DataFrame) -> pl.DataFrame:
         check_is_fitted(self)
         wanted = self.feature_names_in_.tolist()
-        require_columns(frame.columns, wanted, "the table")
+        require_columns(frame.columns, wanted, "the table", LEARNED_FROM)
         return frame.select(wanted)
 
     def _coder(self, values: pl.Series, reading: Reading) -> Any:

@@ -109,6 +109,8 @@ def _inputs(X: Any, kind: Kind | None) -> tuple[Kind, Any]:
     import polars as pl
     from scipy import sparse
 
+    if isinstance(X, str):
+        raise TailwiseError(f"give a list of texts, not one text: [{X[:40]!r}]. Files are read by tailwise.data.load.")
     if sparse.issparse(X):  # first, since one sparse format is a dict
         return "array", _numbers(X)
     if isinstance(X, pl.DataFrame | pl.LazyFrame | dict) or (hasattr(X, "iloc") and hasattr(X, "columns")):

@@ -232,9 +232,10 @@ def _report(failed: dict[int, str], names: Sequence[str], broken: Broken) -> Non
     if failed and (broken == "error" or len(failed) == len(names)):
         first = min(failed)
         others = f" (and {len(failed) - 1} more of {len(names)})" if len(failed) > 1 else ""
+        or_skip = ", or leave it out with --skip-broken (in Python: broken='skip')" if broken == "error" else ""
         raise TailwiseError(
-            f"{names[first]}{others} cannot be read as an image: {failed[first]}. Repair or remove what is "
-            "broken, or leave it out with --skip-broken (in Python: broken='skip')."
+            f"{names[first]}{others} cannot be read as an image: {failed[first]}. Repair or remove what is broken"
+            f"{or_skip}."
         )
 
 

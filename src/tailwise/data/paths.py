@@ -20,6 +20,8 @@ _FORMATS = {
     ".feather": "arrow",
     ".ipc": "arrow",
 }
+#: Why a model needs the columns of its training data.
+LEARNED_FROM = ", which the model was trained on"
 
 
 def table_format(path: Path) -> str | None:
@@ -48,8 +50,8 @@ def existing(path: str | Path) -> Path:
     raise TailwiseError(f"there is no {path}.{nearest(path.name, (p.name for p in path.parent.iterdir()))}")
 
 
-def require_columns(present: Collection[str], wanted: Collection[str], where: str) -> None:
-    """Check that all wanted columns are present.
+def require_columns(present: Collection[str], wanted: Collection[str], where: str, why: str = "") -> None:
+    """Check that all wanted columns are present; ``why`` they must be goes into the message.
 
     Raises
     ------
@@ -60,8 +62,8 @@ def require_columns(present: Collection[str], wanted: Collection[str], where: st
     if not absent:
         return
     if len(absent) == 1:
-        raise TailwiseError(f"{where} has no column {absent[0]!r}.{nearest(absent[0], present) or _list(present)}")
-    raise TailwiseError(f"{where} has no columns {', '.join(map(repr, absent[:8]))}.{_list(present)}")
+        raise TailwiseError(f"{where} has no column {absent[0]!r}{why}.{nearest(absent[0], present) or _list(present)}")
+    raise TailwiseError(f"{where} has no columns {', '.join(map(repr, absent[:8]))}{why}.{_list(present)}")
 
 
 def _list(names: Collection[str]) -> str:
