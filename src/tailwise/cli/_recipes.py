@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tailwise.errors import TailwiseError, nearest
@@ -48,13 +49,15 @@ def run(name: str | None, *, recipe_files: Sequence[Path], json: bool) -> None:
             table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
             for row in rows:
                 if tuple(row["for"]) == learners:
-                    table.add_row(f"[bold cyan]{row['name']}[/]", f"{row['summary']}\n[dim]{row['paper']}[/]")
+                    paper = f"[dim]{escape(row['paper'])}[/]"
+                    table.add_row(f"[bold cyan]{escape(row['name'])}[/]", f"{escape(row['summary'])}\n{paper}")
             console.print(f"[bold]For {_TRAINS[learners]}[/]\n", table, "")
         console.print("[dim]tailwise recipes NAME shows the settings of one.[/]")
         return
     row = rows[0]
     console.print(
-        f"[bold cyan]{row['name']}[/]  [dim]{row['paper']}[/]\n{row['summary']}\nTrains {_TRAINS[tuple(row['for'])]}."
+        f"[bold cyan]{escape(row['name'])}[/]  [dim]{escape(row['paper'])}[/]\n{escape(row['summary'])}\n"
+        f"Trains {_TRAINS[tuple(row['for'])]}."
     )
     for setting, default in row["settings"].items():
-        console.print(f"  --set {setting}={default}")
+        console.print(escape(f"  --set {setting}={default}"))
