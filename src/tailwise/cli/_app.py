@@ -27,6 +27,8 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal may lack a character
     try:
         app()
     except TailwiseError as error:
@@ -80,6 +82,9 @@ ImageColumn = Annotated[str | None, typer.Option("--image", help="Column with im
 IdColumn = Annotated[
     str | None, typer.Option("--id", help="Column that identifies a row; it is carried, not learned from.")
 ]
+SkipBroken = Annotated[
+    bool, typer.Option("--skip-broken", help="Leave out images that cannot be read, and say how many.")
+]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A folder written by tailwise fit.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what stands at the output.")]
@@ -97,12 +102,18 @@ UserRecipes = Annotated[
 
 @app.command(epilog="Example: [bold]tailwise diagnose orders.csv --target category[/]")
 def diagnose(
-    data: Data, target: Target = None, text: TextColumn = None, image: ImageColumn = None, json: Json = False
+    data: Data,
+    target: Target = None,
+    text: TextColumn = None,
+    image: ImageColumn = None,
+    skip_broken: SkipBroken = False,
+    json: Json = False,
 ) -> None:
     """Say how long the tail is, what is wrong with the labels and columns, and what to do next."""
     from tailwise.cli import _diagnose
+    from tailwise.cli._source import Source
 
-    _diagnose.run(data, target=target, text=text, image=image, json=json)
+    _diagnose.run(Source(data, target, text, image, skip_broken=skip_broken), json=json)
 
 
 @app.command(epilog="Example: [bold]tailwise fit orders.csv --target category --output model --time 10m[/]")
@@ -130,9 +141,7 @@ def fit(
     image: ImageColumn = None,
     id: IdColumn = None,
     image_size: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
-    skip_broken: Annotated[
-        bool, typer.Option("--skip-broken", help="Leave out images that cannot be read, and say how many.")
-    ] = False,
+    skip_broken: SkipBroken = False,
     backbone: Annotated[str | None, typer.Option(help="Train a network: mlp, resnet32, or a timm name.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of a network.", min=1)] = None,
     augment: Annotated[
@@ -193,13 +202,18 @@ def predict(
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .csv or .parquet.")],
     prior: Prior = "train",
+    text: TextColumn = None,
+    image: ImageColumn = None,
     id: IdColumn = None,
+    skip_broken: SkipBroken = False,
     force: Force = False,
 ) -> None:
     """Write each input's id, label, probabilities and prediction set; in constant memory, however long the input."""
     from tailwise.cli import _predict
+    from tailwise.cli._source import Source
 
-    _predict.run(model, data, output=output, prior=prior, id=id, force=force)
+    new = Source(data, text=text, image=image, id=id, skip_broken=skip_broken)
+    _predict.run(model, new, output=output, prior=prior, force=force)
 
 
 @app.command(epilog="Example: [bold]tailwise evaluate model labelled.csv --target category[/]")
@@ -208,12 +222,16 @@ def evaluate(
     data: Data,
     target: Target = None,
     prior: Prior = "train",
+    text: TextColumn = None,
+    image: ImageColumn = None,
+    skip_broken: SkipBroken = False,
     json: Json = False,
 ) -> None:
     """Measure a model on labelled data: overall, for many-, medium- and few-shot classes, and for each class."""
     from tailwise.cli import _evaluate
+    from tailwise.cli._source import Source
 
-    _evaluate.run(model, data, target=target, prior=prior, json=json)
+    _evaluate.run(model, Source(data, target, text, image, skip_broken=skip_broken), prior=prior, json=json)
 
 
 @app.command(epilog="Example: [bold]tailwise recipes ldam-drw[/]")

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import json as json_module
+import shlex
 
 from rich.console import Console
+from rich.markup import escape
 
 from tailwise.cli import _show
+from tailwise.cli._source import Source
 from tailwise.diagnose import diagnose
 
 
-def run(data: str, *, target: str | None, text: str | None, image: str | None, json: bool) -> None:
+def run(source: Source, *, json: bool) -> None:
     """Print a diagnosis, as a table or as JSON."""
-    found = diagnose(data, target, text=text, image=image)
+    if source.skip_broken:
+        data = source.load()
+        found = diagnose(data)
+        for note in data.notes:
+            Console(stderr=True, highlight=False).print(f"[dim]· {escape(note)}[/]")
+    else:
+        found = diagnose(source.path, source.target, text=source.text, image=source.image)
     if json:
         print(json_module.dumps(found.to_dict(), indent=1))
         return
     console = Console()
     _show.diagnosis(console, found)
-    wanted = "" if target is None else f" --target {target}"
-    console.print(f"\nNext: [bold]tailwise fit {data}{wanted} --output model[/]", highlight=False)
+    if any(finding.severity == "problem" for finding in found.findings):
+        return
+    named = (("--target", source.target), ("--text", source.text), ("--image", source.image))
+    options = [part for option, column in named if column is not None for part in (option, column)]
+    options += ["--skip-broken"] * source.skip_broken
+    command = shlex.join(["tailwise", "fit", source.path, *options, "--output", "model"])
+    console.print(f"\nNext: [bold]{escape(command)}[/]", highlight=False, soft_wrap=True)

@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 import json as json_module
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from tailwise import storage
 from tailwise.cli import _show
 from tailwise.cli._predict import batches, noted, prior_for
+from tailwise.cli._source import Source
+from tailwise.data.labels import class_name
 from tailwise.errors import TailwiseError
 from tailwise.estimators import Model
 from tailwise.metrics import Accumulator, evaluate
 
 
-def run(model: Path, data: str, *, target: str | None, prior: str, json: bool) -> None:
+def run(model: Path, new: Source, *, prior: str, json: bool) -> None:
     """Print how good a model is on labelled data."""
-    fitted, source = Model.load(model), storage.read_folder(model).documents.get("source", {})
-    target = target if target is not None else source.get("target")
-    shares = prior_for(fitted, prior, batches(fitted, source, data))
+    fitted, trained = Model.load(model), storage.read_folder(model).documents.get("source", {})
+    new = replace(new, target=new.target or trained.get("target"))
+    shares = prior_for(fitted, prior, batches(fitted, trained, new))
     seen = Accumulator(fitted.n_classes)
-    for part in noted(fitted, batches(fitted, source, data, target), Console(stderr=True, highlight=False)):
+    for part in noted(fitted, batches(fitted, trained, new), Console(stderr=True, highlight=False)):
         if part.labels is None:
-            raise TailwiseError(f"{data} has no labels to measure against: name their column with --target.")
+            raise TailwiseError(f"{new.path} has no labels to measure against: name their column with --target.")
         answer = fitted.answer(part.inputs, shares)
         seen.update(part.labels, answer.codes, answer.proba, answer.sets)
-    names = [str(label) for label in fitted.classes]
+    names = [class_name(label) for label in fitted.classes]
     found = evaluate(seen, class_counts=fitted.class_counts, class_names=names)
     if json:
         print(json_module.dumps(found.to_dict(), indent=1))
         return
     console = Console(highlight=False)
-    console.print(f"[bold]{fitted.card['recipe']}[/] on {found.n_examples:,} labelled examples of {data}\n")
+    console.print(f"[bold]{fitted.card['recipe']}[/] on {found.n_examples:,} labelled examples of {escape(new.path)}\n")
     _show.evaluations(console, {fitted.card["recipe"]: found})
     console.print()
     _show.classes(console, found)

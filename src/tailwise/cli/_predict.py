@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from tailwise import storage
-from tailwise.cli._source import number_or_file
+from tailwise.cli._source import Source, number_or_file
 from tailwise.data import Dataset, stream
+from tailwise.data.labels import class_name
 from tailwise.errors import TailwiseError
 from tailwise.estimators import Answer, Model
 
@@ -22,43 +25,56 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def run(model: Path, data: str, *, output: Path, prior: str, id: str | None, force: bool) -> None:
+def run(model: Path, new: Source, *, output: Path, prior: str, force: bool) -> None:
     """Predict batch by batch; the file appears under its name when it is complete."""
     if output.suffix not in (".csv", ".parquet"):
         raise TailwiseError(f"predictions are written as .csv or .parquet; got {output.name!r}.")
     if output.exists() and not force:
         raise TailwiseError(f"{output} is there already; choose another name, or replace it with --force.")
-    fitted, source = Model.load(model), storage.read_folder(model).documents.get("source", {})
-    shares = prior_for(fitted, prior, batches(fitted, source, data))
+    fitted, trained = Model.load(model), storage.read_folder(model).documents.get("source", {})
+    new = replace(new, id=new.id or trained.get("id"))
+    shares = prior_for(fitted, prior, batches(fitted, trained, new))
     console = Console(stderr=True, highlight=False)
     columns = TextColumn("{task.completed:,.0f} rows"), TimeElapsedColumn()
     with storage.atomic_write(output, "wb") as file, Progress(*columns, console=console, transient=True) as bar:
         rows = bar.add_task("predict", total=None)
-        parts = noted(fitted, batches(fitted, source, data, id=id or source.get("id")), console)
+        parts = noted(fitted, batches(fitted, trained, new), console)
         frames = (_frame(fitted, part, fitted.answer(part.inputs, shares)) for part in parts)
         write = _write_csv if output.suffix == ".csv" else _write_parquet
         for height in write(file, frames):
             bar.advance(rows, height)
         total = int(bar.tasks[rows].completed)
-    console.print(f"{total:,} predictions in [bold]{output}[/]")
+    console.print(f"{total:,} predictions in [bold]{escape(str(output))}[/]")
 
 
-def batches(
-    model: Model, source: dict[str, Any], data: str, target: str | None = None, id: str | None = None
-) -> Iterator[Dataset]:
+def batches(model: Model, trained: dict[str, Any], new: Source) -> Iterator[Dataset]:
     """Yield new data in the form of the data that the model was trained on."""
-    classes = model.classes if target is not None else None
-    options = {"column": source.get("column"), "image_size": source.get("image_size")}
-    return stream(data, target, kind=model.kind, id=id, classes=classes, **options)  # type: ignore[arg-type]
+    for kind, column in (("text", new.text), ("image", new.image)):
+        if column is not None and kind != model.kind:
+            raise TailwiseError(f"--{kind} {column}: the model was not trained on {kind}s but on {model.kind} data.")
+    return stream(
+        new.path,
+        new.target,
+        kind=model.kind,  # type: ignore[arg-type]
+        column=new.text or new.image or trained.get("column"),
+        id=new.id,
+        image_size=trained.get("image_size"),
+        broken="skip" if new.skip_broken else "error",
+        classes=model.classes if new.target is not None else None,
+        features=getattr(model.encoder, "feature_names_in_", ()),
+    )
 
 
 def noted(model: Model, parts: Iterator[Dataset], console: Console) -> Iterator[Dataset]:
-    """Yield the batches, and print what of the first one the model ignores or takes as missing, once it is answered."""
+    """Yield the batches, and print what reading left out and what of the first one the model ignores, once answered."""
+    said: set[str] = set()
     for number, part in enumerate(parts):
         yield part
-        if number == 0 and hasattr(model.encoder, "check"):
-            for note in model.encoder.check(part.inputs):
-                console.print(f"[dim]· {note}[/]")
+        checked = model.encoder.check(part.inputs) if number == 0 and hasattr(model.encoder, "check") else ()
+        for note in (*part.notes, *checked):
+            if note not in said:
+                console.print(f"[dim]· {escape(note)}[/]")
+        said.update(part.notes)
 
 
 def prior_for(model: Model, prior: str, parts: Iterator[Dataset]) -> Any:
@@ -73,7 +89,7 @@ def _frame(model: Model, part: Dataset, answer: Answer) -> pl.DataFrame:
     """Return one row per input: id, label, probabilities, prediction set."""
     import polars as pl
 
-    names = [str(label) for label in model.classes]
+    names = [class_name(label) for label in model.classes]
     proba = {f"probability {name}": answer.proba[:, c].astype(np.float32) for c, name in enumerate(names)}
     sets = [[names[c] for c in np.flatnonzero(row)] for row in answer.sets]
     return pl.DataFrame({"id": part.ids, "label": model.classes[answer.codes], **proba, "prediction_set": sets})

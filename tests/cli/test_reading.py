@@ -1,0 +1,194 @@
+"""Commands on data whose names, columns or images are out of the ordinary."""
+
+import io
+import json
+import re
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tailwise.cli import _app
+from tailwise.data import load
+from tailwise.estimators import TailClassifier
+
+FAST = ["--recipe", "logit-adjustment", "--folds", "2"]
+WORDS = {"birds": "the bird number {} sings in a tree", "fish": "that fish number {} swims in the sea"}
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run a command in this process; return its exit code, what it printed, and its messages on one line."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["tailwise", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "300")
+        code = 0
+        try:
+            _app.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        out, err = capsys.readouterr()
+        return code, out, " ".join(err.split())
+
+    return run
+
+
+def table(path, rows=60, **columns):
+    x, z = np.random.default_rng(0).normal(size=(2, rows)).round(3)
+    frame = pl.DataFrame({"x": x, "z": z, "y": ["a", "b", "c"] * (rows // 3)})
+    frame.with_columns(**columns).write_csv(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("table")
+    data = load(table(folder / "t.csv"), "y")
+    TailClassifier("logit-adjustment", cv=2, random_state=0).fit(data).save(folder / "model")
+    return folder / "model"
+
+
+@pytest.fixture(scope="module")
+def text_model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("texts")
+    for name, words in WORDS.items():
+        (folder / "data" / name).mkdir(parents=True)
+        for i in range(8):
+            (folder / "data" / name / f"{i}.txt").write_text(words.format(i))
+    TailClassifier("logit-adjustment", cv=2, random_state=0).fit(load(folder / "data")).save(folder / "model")
+    return folder / "model"
+
+
+def test_names_in_square_brackets_are_no_markup(run, model, tmp_path):
+    folder = tmp_path / "out[" / "x]"
+    folder.mkdir(parents=True)
+    cell = pl.Series(["1", "oops[/b]"] + ["2"] * 58)
+    data = table(tmp_path / "t[1].csv", x=cell, **{"more[/x]": pl.lit(1)})
+    code, _, err = run("predict", model, data, "-o", folder / "p.csv")
+    assert code == 0, err
+    assert f"60 predictions in {folder / 'p.csv'}" in err
+    assert "ignored: y, more[/x]." in err
+    assert "such as 'oops[/b]'" in err
+    code, out, _ = run("evaluate", model, data, "-t", "y")
+    assert code == 0
+    assert f"60 labelled examples of {data}" in out
+    code, out, _ = run("diagnose", data, "-t", "y")
+    assert code == 0
+    assert "t[1].csv: 60 rows" in out
+
+
+def test_a_recipe_may_have_brackets_in_its_settings(run, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from tailwise.recipes import Recipe, register\n"
+        "@register('cli-bracket', paper='mine [/x]')\n"
+        "@dataclass(frozen=True)\n"
+        "class Mine(Recipe):\n"
+        "    '''Mine [/y].'''\n"
+        "    mark: str = '[/x]'\n"
+        "    def estimator(self, base, task):\n"
+        "        return base\n"
+    )
+    code, out, _ = run("recipes", "cli-bracket", "--recipe-file", tmp_path / "mine.py")
+    assert code == 0
+    assert "--set mark=[/x]" in out
+    assert "mine [/x]" in out
+    assert "Mine [/y]." in run("recipes")[1]
+
+
+def test_the_next_command_can_be_pasted(run, tmp_path):
+    data = table(tmp_path / "two words ü.csv", **{"my text": pl.lit("a")})
+    code, out, _ = run("diagnose", data, "-t", "y", "--text", "my text")
+    assert code == 0
+    wanted = ["tailwise", "fit", str(data), "--target", "y", "--text", "my text", "--output", "model"]
+    assert shlex.split(out.partition("Next: ")[2]) == wanted
+
+
+def test_no_next_command_after_a_problem(run, tmp_path):
+    code, out, _ = run("diagnose", table(tmp_path / "t.csv", y=pl.lit("a")), "-t", "y")
+    assert code == 0
+    assert "✗" in out
+    assert "Next:" not in out
+
+
+def test_a_column_that_is_missing_is_named_with_its_file(run, model, tmp_path):
+    pl.read_csv(table(tmp_path / "t.csv")).drop("x").write_csv(tmp_path / "less.csv")
+    code, _, err = run("predict", model, tmp_path / "less.csv", "-o", tmp_path / "p.csv")
+    assert code == _app.BAD_INPUT
+    assert "less.csv has no column 'x', which the model was trained on. It has z, y." in err
+
+
+def test_a_column_without_values_is_told(run, model, tmp_path):
+    code, _, err = run("predict", model, table(tmp_path / "t.csv", x=pl.lit(None)), "-o", tmp_path / "p.csv")
+    assert code == 0
+    assert "column 'x' has no values here: taken as missing." in err
+
+
+def test_texts_from_folders_teach_a_model_that_predicts_a_table(run, text_model, tmp_path):
+    lines = [{"words": words.format(i), "note": "any", "y": name} for name, words in WORDS.items() for i in range(3)]
+    pl.DataFrame(lines).write_csv(tmp_path / "t.csv")
+    code, _, err = run("predict", text_model, tmp_path / "t.csv", "-o", tmp_path / "p.csv")
+    assert code == _app.BAD_INPUT
+    assert "Name it with --text" in err
+    code, _, err = run("predict", text_model, tmp_path / "t.csv", "-o", tmp_path / "p.csv", "--text", "words")
+    assert code == 0, err
+    assert pl.read_csv(tmp_path / "p.csv")["label"].to_list() == ["birds"] * 3 + ["fish"] * 3
+    code, out, _ = run("evaluate", text_model, tmp_path / "t.csv", "-t", "y", "--text", "words", "--json")
+    assert code == 0
+    assert json.loads(out)["overall"]["accuracy"]["value"] == 1
+    code, _, err = run("evaluate", text_model, tmp_path / "t.csv", "-t", "y", "--image", "words")
+    assert code == _app.BAD_INPUT
+    assert "--image words: the model was not trained on images but on text data." in err
+
+
+@pytest.fixture(scope="module")
+def image_model(tmp_path_factory):
+    image = pytest.importorskip("PIL.Image")
+    from sklearn.linear_model import LogisticRegression
+
+    folder = tmp_path_factory.mktemp("images")
+    for name, level in (("dark", 10), ("light", 200)):
+        (folder / "data" / name).mkdir(parents=True)
+        for i in range(6):
+            image.new("RGB", (4, 4), (level + 5 * i,) * 3).save(folder / "data" / name / f"{i}.png")
+    TailClassifier("logit-adjustment", estimator=LogisticRegression(), cv=2, random_state=0).fit(
+        load(folder / "data")
+    ).save(folder / "model")
+    (folder / "data" / "dark" / "3.png").write_bytes(b"no image")
+    return folder / "model"
+
+
+def test_broken_images_are_left_out_and_counted_where_that_is_asked_for(run, image_model, tmp_path):
+    data, out = image_model.parent / "data", tmp_path / "p.csv"
+    for command in (["predict", image_model, data, "-o", out], ["evaluate", image_model, data], ["diagnose", data]):
+        code, _, err = run(*command)
+        assert code == _app.BAD_INPUT
+        assert "--skip-broken" in err
+        code, _, err = run(*command, "--skip-broken")
+        assert code == 0, err
+        assert "1 broken images were left out; the first is" in err
+    assert len(pl.read_csv(out)) == 11
+    assert "dark/3.png" not in pl.read_csv(out)["id"].to_list()
+
+
+def test_a_terminal_without_the_characters_gets_others(monkeypatch, tmp_path):
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, "argv", ["tailwise", "diagnose", str(table(tmp_path / "t.csv")), "-t", "y"])
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, encoding="cp1252", write_through=True))
+    with pytest.raises(SystemExit) as stop:
+        _app.main()
+    assert not stop.value.code
+    shown = printed.getvalue().decode("cp1252")
+    assert re.search(r"^a +20 +\?+ +medium-shot", shown, re.MULTILINE), shown
+
+
+def test_a_misspelt_recipe_is_completed():
+    ended = subprocess.run(
+        [sys.executable, "-m", "tailwise", "recipes", "logit"], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == _app.BAD_INPUT
+    assert "Did you mean 'logit-adjust" in ended.stderr
