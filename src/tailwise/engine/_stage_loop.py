@@ -70,6 +70,8 @@ def train_stage(
         with seeded(1 + epoch, fabric.global_rank) as generator:
             for together in zip(*(_batches(sampler, epoch, steps) for sampler in samplers), strict=True):
                 loss = loss_of(*(tensor for indices in together for tensor in batch(indices, generator)))
+                if stage.penalty is not None:
+                    loss = loss + stage.penalty(network)
                 stepper.zero_grad()
                 fabric.backward(loss)
                 stepper.step()

@@ -82,6 +82,7 @@ class Stage:
     companion : builds a second sampler likewise, whose epoch is divided into as many batches, one beside each. The loss
         is then called as ``loss(network, inputs, targets, companion_inputs, companion_targets)``, where
         ``network.module`` is the network without what shares its gradients among processes
+    penalty : ``penalty(network)`` is added to the loss of every batch
     parameters : picks the parameters that move; None is all. What does not move is frozen, its batch
         normalisation statistics included
     prepare : ``prepare(network, features)`` is called once before the stage and may change the network in place or
@@ -96,6 +97,7 @@ class Stage:
     share: float = 1.0
     sampler: Callable[..., Sampler[int]] | None = None
     companion: Callable[..., Sampler[int]] | None = None
+    penalty: Callable[[Any], Any] | None = None
     parameters: Callable[[Any], Iterable[Any]] | None = None
     prepare: Callable[..., nn.Module | None] | None = None
     optimizer: Callable[[Iterable[Any]], Optimizer] | None = None

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
 
 from tailwise.counts import Weighting, check_counts, class_weights
 from tailwise.errors import TailwiseError
-from tailwise.losses._fused import at_least_float32
 from tailwise.losses._mechanism import ClassificationLoss, as_rows, check_batch, kept_examples, reduce
+from tailwise.nn import ordered_log_softmax
 
 
 def smoothed_counts(class_counts: ArrayLike, sigma: float = 2.0) -> NDArray[np.float64]:
@@ -75,10 +73,7 @@ class CumulativeLoss(ClassificationLoss):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) cumulative logits for (batch,) codes or (batch, n_classes) rows."""
         check_batch(logits, targets, reduction=self.reduction)
-        z = at_least_float32(logits)[:, 1:]
-        # s(a) - s(b) = s(a) s(-b) (1 - e^(b - a)), which loses nothing where both are tiny
-        between = torch.log(-torch.expm1(-(z[:, :-1] - z[:, 1:]).clamp_min(1e-6)))
-        log_p = F.pad(F.logsigmoid(z), (1, 0)) + F.pad(F.logsigmoid(-z), (0, 1)) + F.pad(between, (1, 1))
+        log_p = ordered_log_softmax(logits)
         losses = -(as_rows(targets, log_p, self.ignore_index) * log_p).sum(1)
         return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
 

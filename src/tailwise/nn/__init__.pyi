@@ -3,8 +3,10 @@ from ._architecture import build_head as build_head
 from ._architecture import build_network as build_network
 from ._architecture import describe_head as describe_head
 from ._heads import NormedLinear as NormedLinear
+from ._heads import OrderedLinear as OrderedLinear
 from ._heads import ScaledLinear as ScaledLinear
 from ._heads import nearest_mean as nearest_mean
+from ._heads import ordered_log_softmax as ordered_log_softmax
 from ._heads import tau_normalise as tau_normalise
 from ._mlp import MLP as MLP
 from ._network import Identity as Identity

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from tailwise.errors import MissingExtraError, TailwiseError, nearest
-from tailwise.nn._heads import NormedLinear, ScaledLinear
+from tailwise.nn._heads import NormedLinear, OrderedLinear, ScaledLinear
 from tailwise.nn._mlp import MLP
 from tailwise.nn._network import Identity, Network
 from tailwise.nn._resnet import resnet32
@@ -51,7 +51,8 @@ def describe_head(head: nn.Module) -> dict[str, Any]:
     """
     if not isinstance(head, nn.Linear | NormedLinear | ScaledLinear):
         raise TailwiseError(
-            f"a head of type {type(head).__name__} cannot be saved: use Linear, NormedLinear or ScaledLinear."
+            f"a head of type {type(head).__name__} cannot be saved: use Linear, NormedLinear, OrderedLinear or "
+            "ScaledLinear."
         )
     return {
         "type": type(head).__name__,
@@ -68,7 +69,8 @@ def build_head(description: Mapping[str, Any]) -> nn.Module:
         return NormedLinear(*shape)
     if description["type"] == "ScaledLinear":
         return ScaledLinear(nn.Linear(*shape))
-    return nn.Linear(*shape, bias=description["bias"])
+    linear = OrderedLinear if description["type"] == "OrderedLinear" else nn.Linear
+    return linear(*shape, bias=description["bias"])
 
 
 def build_network(backbone: nn.Module, head: Mapping[str, Any], weights: Mapping[str, Any]) -> Network:

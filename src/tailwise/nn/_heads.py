@@ -62,6 +62,33 @@ class ScaledLinear(nn.Module):
         return F.linear(features, self.weight * self.scale[:, None], self.bias)
 
 
+class OrderedLinear(nn.Linear):
+    """Classifier of ordered classes: log-probabilities from cumulative logits; see :func:`ordered_log_softmax`.
+
+    Shapes: (batch, in_features) → (batch, n_classes). Row 0 of the weights and the bias is unused.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return log-probabilities."""
+        return ordered_log_softmax(super().forward(features))
+
+
+def ordered_log_softmax(logits: Tensor) -> Tensor:
+    """Return the log-probabilities of ordered classes, ``log(s(z_k) - s(z_{k+1}))``.
+
+    ``s(z_k)`` is the probability of reaching class ``k`` or beyond; it is 1 for class 0 and 0 past the last. Adjacent
+    cumulative logits count as at least 1e-6 apart, so that all is finite where they cross.
+
+    Parameters
+    ----------
+    logits : (batch, n_classes) with column 0 unused; half precision is computed and returned in float32
+    """
+    z = (logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits)[:, 1:]
+    # s(a) - s(b) = s(a) s(-b) (1 - e^(b - a)), which loses nothing where both are tiny
+    between = torch.log(-torch.expm1(-(z[:, :-1] - z[:, 1:]).clamp_min(1e-6)))
+    return F.pad(F.logsigmoid(z), (1, 0)) + F.pad(F.logsigmoid(-z), (0, 1)) + F.pad(between, (1, 1))
+
+
 @torch.no_grad()
 def tau_normalise(linear: nn.Linear, tau: float = 1.0) -> nn.Linear:
     """Return a copy of a linear classifier with each class's weights divided by their norm to the power ``tau``.

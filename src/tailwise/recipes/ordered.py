@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tailwise import losses
 from tailwise.counts import Weighting
 from tailwise.engine.stage import Stage, Task
 from tailwise.recipes._base import Recipe, register
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @register("label-distribution-smoothing", paper="Yang et al., ICML 2021, arXiv:2102.09554")
@@ -28,3 +34,39 @@ class LabelDistributionSmoothing(Recipe):
 
     def learned_prior(self, task: Task) -> None:
         """Return None: what the weights leave depends on the order of the classes, and is calibrated class by class."""
+
+
+@register("presto", paper="Faletto and Bien, ICML 2023, arXiv:2305.18700")
+@dataclass(frozen=True)
+class PRESTO(Recipe):
+    """For ordered labels: learn each step up the order from the step below, where examples are more.
+
+    Cumulative logits that begin at proportional odds; how far they part is penalised.
+    Deviates: the paper has no network under the linear model, and chooses the penalty by cross-validation.
+    """
+
+    penalty: float = 0.03
+
+    def network(self, task: Task) -> nn.Module:
+        """Build the backbone under cumulative logits, whose biases begin at the class counts."""
+        import torch
+
+        from tailwise.nn import Network, OrderedLinear
+
+        network = Network.linear(task.build_backbone(), task.n_classes)
+        head = OrderedLinear(network.head.in_features, task.n_classes)
+        counts = task.class_counts + 1.0
+        reached = np.cumsum(counts[::-1])[::-1] / counts.sum()
+        with torch.no_grad():
+            head.weight[1:] = head.weight[1]
+            head.bias[1:] = torch.logit(torch.from_numpy(reached[1:])).float()
+        network.head = head
+        return network
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything on log-probabilities, with the penalty."""
+
+        def apart(network: Any) -> Tensor:
+            return self.penalty * losses.presto_penalty(network.head.weight)
+
+        yield Stage("learn", loss=losses.CrossEntropyLoss(), penalty=apart)
