@@ -17,6 +17,7 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from estimators.cases import COUNTS, quick, table
@@ -238,6 +239,23 @@ def test_tells_what_it_fits() -> None:
     quick(["cross-entropy", "class-weighted"], verbose=lines.append).fit(x, y)
     assert sum("fold 1 of 3" in line for line in lines) == 2
     assert "on all 132 examples" in lines[-1]
+
+
+def test_infinity_at_prediction_is_found_in_its_row() -> None:
+    new = X.copy()
+    new[7, 1] = np.inf
+    with pytest.raises(TailwiseError, match="row 7"):
+        quick().fit(X, Y).predict(new)
+
+
+def test_auto_bags_few_classes_only() -> None:
+    def compared(n_classes: int) -> set[str]:
+        y = np.repeat(np.arange(n_classes), 3)
+        x = np.random.default_rng(0).normal(size=(len(y), 1)) + y[:, None]
+        fitted = quick("auto", estimator=DecisionTreeClassifier(max_depth=2), cv=0.3).fit(x, y)
+        return {row.recipe for row in fitted.comparison_}
+
+    assert compared(5) - compared(101) == {"balanced-bagging"}
 
 
 def test_the_baseline_is_fitted_once_and_is_the_plain_learner() -> None:

@@ -50,6 +50,7 @@ CANDIDATES = {
 }
 
 
+_BAGGED = 100  # classes up to which auto bags: boosting grows a tree for each, in every iteration of every bag
 _SCORED = 20_000  # held-out examples that are scored in any case
 
 _SMALL = 5000  # images up to which training on every fold is affordable, and one fold too few examples to choose by
@@ -167,7 +168,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         data = self._training_data(X, y)
         self.check_options(data)
         training = self._training(data)
-        candidates = self._candidates(training.learner.kind)
+        candidates = self._candidates(training.learner.kind, training.data.n_classes)
         plain = find_recipe("cross-entropy")
         comparison = compare(
             candidates,
@@ -208,7 +209,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             if not callable(value) and str(value) not in known:
                 raise TailwiseError(f"there is no {what} {value!r}.{nearest(value, known)} Use {', '.join(known)}.")
         kind = learner_kind(self.estimator, self.backbone, data.kind)
-        self._candidates(kind)
+        self._candidates(kind, data.n_classes)
         as_objective(self.objective, data.n_classes, self.coverage, data.classes)
         if kind == "network":
             self._network_learner(data.inputs if data.kind == "image" else np.empty((1, 1)))
@@ -256,11 +257,11 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
 
     def _inputs(self, X: Any) -> Any:
         """Return inputs in the form that the encoder was fitted on."""
-        if isinstance(X, Dataset):
-            X = X.inputs
-        if self.model_.kind == "array":
-            X = validate_data(self, X, reset=False, accept_sparse="csr", ensure_all_finite="allow-nan")
-        return as_dataset(X, kind=self.model_.kind).inputs  # type: ignore[arg-type]
+        kind = self.model_.kind
+        inputs = as_dataset(X.inputs if isinstance(X, Dataset) else X, kind=kind).inputs  # type: ignore[arg-type]
+        if kind == "array":
+            return validate_data(self, inputs, reset=False, accept_sparse="csr", ensure_all_finite="allow-nan")
+        return inputs
 
     def _network_learner(self, inputs: Any) -> NetworkLearner:
         return network_learner(
@@ -285,7 +286,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         labels = np.asarray(data.labels)
         kind = learner_kind(self.estimator, self.backbone, data.kind)
         base = self.estimator if self.estimator is not None else default_estimator(data)
-        candidates = self._candidates(kind)
+        candidates = self._candidates(kind, data.n_classes)
         objective = as_objective(self.objective, data.n_classes, self.coverage, data.classes)
         encoder, inputs = fit_encoder(data, kind, base)
         learner: EstimatorLearner | NetworkLearner
@@ -320,11 +321,13 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         """Return the options that a result depends on."""
         return {name: describe(value) for name, value in self.get_params().items() if name not in _NO_MATTER}
 
-    def _candidates(self, kind: str) -> list[Recipe]:
+    def _candidates(self, kind: str, n_classes: int) -> list[Recipe]:
         """Return the recipes to compare, the baseline first."""
         names = self.recipe
-        if isinstance(names, str) or not isinstance(names, Iterable):
-            names = CANDIDATES[kind] if names == "auto" else [names]
+        if isinstance(names, str) and names == "auto":
+            names = [name for name in CANDIDATES[kind] if name != "balanced-bagging" or n_classes <= _BAGGED]
+        elif isinstance(names, str) or not isinstance(names, Iterable):
+            names = [names]
         found = [find_recipe(name) for name in names]
         if not found:
             raise TailwiseError("the list of recipes is empty; name at least one, or auto.")
