@@ -104,9 +104,9 @@ def test_evaluation_that_lacks_something_is_named():
 @pytest.mark.parametrize(
     ("counts", "sentence"),
     [
-        ([500, 50, 5], "many-shot: more than 100 training examples; few-shot: fewer than 20"),
-        ([456, 144], "many-shot: more than 300 training examples; few-shot: fewer than 301"),
-        ([9000, 1000], "many-shot: more than 5,000 training examples; few-shot: fewer than 5,001"),
+        ([500, 50, 5], "many-shot: more than 100 examples; few-shot: fewer than 20"),
+        ([456, 144], "many-shot: more than 300 examples; few-shot: fewer than 301"),
+        ([9000, 1000], "many-shot: more than 5,000 examples; few-shot: fewer than 5,001"),
         ([7, 7, 7], "all classes have the same number of examples, so that all are medium-shot"),
     ],
 )

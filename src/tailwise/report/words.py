@@ -84,7 +84,7 @@ def borders(class_counts: Sequence[int]) -> str:
     many, few = shot_thresholds(class_counts)
     if list(shot_groups(class_counts, many, few)) == ["medium"]:
         return "all classes have the same number of examples, so that all are medium-shot"
-    return f"many-shot: more than {many:,.10g} training examples; few-shot: fewer than {few:,.10g}"
+    return f"many-shot: more than {many:,.10g} examples; few-shot: fewer than {few:,.10g}"
 
 
 def _against(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
