@@ -183,7 +183,7 @@ def test_a_terminal_without_the_characters_gets_others(monkeypatch, tmp_path):
         _app.main()
     assert not stop.value.code
     shown = printed.getvalue().decode("cp1252")
-    assert re.search(r"^a +20 +\?+ +medium-shot", shown, re.MULTILINE), shown
+    assert re.search(r"^a +20 +#+ +medium-shot", shown, re.MULTILINE), shown
 
 
 def test_a_misspelt_recipe_is_completed():

@@ -30,12 +30,13 @@ def diagnosis(console: Console, found: Diagnosis) -> None:
     table = _table("class", "examples", "", "")
     table.columns[1].justify = "right"
     longest = np.log1p(counts.max())
+    block = "█" if console.encoding.startswith("utf") else "#"
     shown = order if len(order) <= _MOST_CLASSES else [*order[:10], None, *order[-9:]]
     for code in shown:
         if code is None:
             table.add_row(f"[dim]… {len(order) - 19:,} more[/]", "", "", "")
             continue
-        bar = "█" * max(1, round(_BAR * np.log1p(counts[code]) / longest))
+        bar = block * max(1, round(_BAR * np.log1p(counts[code]) / longest))
         table.add_row(
             escape(found.classes[code]), f"{counts[code]:,}", f"[cyan]{bar}[/]", f"[dim]{group_of[int(code)]}[/]"
         )

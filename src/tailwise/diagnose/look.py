@@ -81,7 +81,7 @@ def _is_class_folder(path: Path) -> bool:
 def _diagnose(table: Table, name: str, kind: str, sample: int) -> Diagnosis:
     typed = table.frame.with_columns(cs.by_dtype(pl.Null).cast(pl.String))  # a column without a value has no type
     table = replace(table, frame=typed)
-    classes, counts, n_unlabelled = count_classes(table)
+    classes, counts, n_unlabelled = count_classes(table, name)
     n_rows = int(counts.sum()) + n_unlabelled
     columns, sampled = examine_columns(table, n_rows, classes, sample)
     identifiers = {column.name for column in columns if column.identifier}

@@ -54,17 +54,17 @@ class Table:
         return self.frame.collect_schema()
 
 
-def count_classes(table: Table) -> tuple[NDArray[np.generic], NDArray[np.int64], int]:
+def count_classes(table: Table, name: str) -> tuple[NDArray[np.generic], NDArray[np.int64], int]:
     """Return the classes in code order, their counts, and the number of rows without a label.
 
     Raises
     ------
     TailwiseError
-        If no row has a label.
+        If there is no row, or none has a label; ``name`` says of what.
     """
     counted = _stream(table.frame.group_by(table.target).len())
     if counted.is_empty():
-        raise TailwiseError("the table has no rows.")
+        raise TailwiseError(f"{name} has columns but no rows.")
     if counted[table.target].is_null().all():
         rows = counted["len"].sum()
         raise TailwiseError(f"column {table.target!r}: all {rows:,} labels are missing, so there is nothing to learn.")
