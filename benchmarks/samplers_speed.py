@@ -27,7 +27,12 @@ import numpy as np
 CASES = {
     "ShuffleSampler": {},
     "ClassBalancedSampler": {},
+    "SquareRootSampler": {},
+    "ProgressivelyBalancedSampler": {"epochs": 10},
+    "CooldownSampler": {"epochs": 10},
+    "LateUpsamplingSampler": {"epochs": 10, "last": 0.2, "late": np.arange(1000) // 100 == 5},
     "RepeatFactorSampler": {},
+    "FrequencySubsampler": {"threshold": 1e-3},
     "ClassBatchSampler": {"classes": 16, "examples": 4},
     "WeightedSampler": {},
     "torch WeightedRandomSampler": {},
@@ -58,7 +63,9 @@ def build(case: str, labels: np.ndarray, weights: np.ndarray | None):
         return WeightedRandomSampler(torch.from_numpy(weights), labels.size)
     from tailwise import samplers
 
-    settings = CASES[case] if weights is None else {"weights": weights}
+    settings = dict(CASES[case]) if weights is None else {"weights": weights}
+    if "late" in settings:
+        settings["late"] = settings["late"][: labels.max() + 1]
     return getattr(samplers, case)(labels, **settings)
 
 
