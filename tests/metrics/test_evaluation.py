@@ -193,6 +193,24 @@ def test_probabilities_come_always_or_never():
         seen.update(y, p)
 
 
+@pytest.mark.parametrize("each", [1, 2, 5, 40])
+def test_intervals_hold_with_few_examples_a_class(each):
+    """Of 20 classes with recalls about 0.6, balanced accuracy and coverage lie in their intervals as promised."""
+    rng, k, rounds, held = np.random.default_rng(0), 20, 200, 0
+    labels = np.repeat(np.arange(k), each)
+    for _ in range(rounds):
+        recalls = rng.uniform(0.4, 0.8, k)
+        hit = rng.random(labels.size) < recalls[labels]
+        predicted = np.where(hit, labels, (labels + rng.integers(1, k, labels.size)) % k)
+        sets = np.eye(k, dtype=bool)[predicted]
+        found = evaluate(labels, predicted, sets=sets, class_counts=np.full(k, 50), n_bootstrap=200, random_state=rng)
+        for name in ("balanced_accuracy", "coverage"):
+            value, low, high = found.overall[name]
+            assert low <= value <= high
+            held += low <= recalls.mean() <= high
+    assert held / (2 * rounds) > 0.9
+
+
 def test_relative_accuracy():
     assert relative_accuracy(0.3, 0.4, 0.5) == (0.6, 0.5)
     assert relative_accuracy(0.3, 0.6, 0.5) == (0.5, 0.6)

@@ -70,13 +70,12 @@ class Measuring:
 
     def _mean_of_rows(self, table: NDArray[np.int64]) -> Estimate:
         """Return the mean over rows of the mean of 0, 1, 2, ..., which the columns count."""
-        values = np.arange(table.shape[1])
-        resampled = np.zeros((self.n_bootstrap, len(table)))
+        values, n = np.arange(table.shape[1]), table.sum(axis=1)
+        total = table @ values
+        resampled = None
         if self.n_bootstrap:
-            for row, cells, draws in resampling.resampled_rows(table, self.n_bootstrap, self.rng):
-                resampled[:, row] = draws @ values[cells] / table[row].sum()
-        value = np.mean(table @ values / table.sum(axis=1))
-        return estimate(value, resampled.mean(axis=1) if self.n_bootstrap else None, table.shape[1] - 1)
+            resampled = resampling.resampled_means(n, total, table @ values**2, self.n_bootstrap, self.rng).mean(axis=1)
+        return estimate(np.mean(total / n), resampled, table.shape[1] - 1)
 
     def reliability(self) -> dict[str, NDArray[np.float64]]:
         """Return the confidence bins of each group's predictions and of all."""
@@ -137,13 +136,11 @@ class Measuring:
             yield float(bins.binned_roc_auc(p, q)[0].mean()), float(bins.binned_average_precision(p, q).mean())
 
     def _mean_loss(self, n: NDArray[Any], total: NDArray[Any], squares: NDArray[Any]) -> Estimate:
-        """Return a mean over examples from each class's moments; resampled means come from their normal limit."""
+        """Return a mean over examples from each class's moments."""
         resampled = None
         if self.n_bootstrap:
-            some = np.maximum(n, 1)
-            spread = np.sqrt(np.maximum(squares / some - (total / some) ** 2, 0) * n)
-            noise = self.rng.standard_normal((self.n_bootstrap, n.size))
-            resampled = (total + noise * spread).sum(axis=1) / n.sum()
+            means = resampling.resampled_means(n, total, squares, self.n_bootstrap, self.rng)
+            resampled = means @ n / n.sum()
         return estimate(total.sum() / n.sum(), resampled, at_most=np.inf)
 
     def _classwise_ece(self, every: NDArray[np.float64]) -> Estimate:
@@ -169,4 +166,4 @@ def estimate(value: Any, resampled: NDArray[np.float64] | None, at_most: float =
     if resampled is None or not resampled.size:
         return Estimate(float(value))
     low, high = np.clip(np.add(resampling.interval(resampled), value - resampled.mean()), 0, at_most)
-    return Estimate(float(value), float(low), float(high))
+    return Estimate(float(value), min(float(low), float(value)), max(float(high), float(value)))

@@ -16,6 +16,7 @@ from tailwise.metrics.confusion import Margins
 
 _WORK = 50_000_000  # multinomial cells that are drawn for one table
 _FEWEST = 100  # resamples that are drawn however large the table
+_BORROWED = 2  # examples' worth of what all strata show, added to each
 
 
 def resamples_for(table: NDArray[Any], n_bootstrap: int) -> int:
@@ -24,28 +25,45 @@ def resamples_for(table: NDArray[Any], n_bootstrap: int) -> int:
     return min(n_bootstrap, max(affordable, _FEWEST))
 
 
-def resampled_rows(
-    table: NDArray[Any], n_bootstrap: int, rng: np.random.Generator
-) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.int64]]]:
-    """Yield each row that is not empty with its cells that are not, resampled: (row, cells, (n_bootstrap, cells)).
-
-    Rows are strata: the total of each stays what it is, so that no class is lost in a resample.
-    """
-    for row, counts in enumerate(table):
-        cells = np.flatnonzero(counts)
-        if cells.size:
-            total = counts[cells].sum()
-            yield row, cells, rng.multinomial(total, counts[cells] / total, size=n_bootstrap)
-
-
 def resampled_margins(confusion: NDArray[np.int64], n_bootstrap: int, rng: np.random.Generator) -> Margins:
-    """Return the margins of resampled confusion matrices, (n_bootstrap, n_classes) each."""
+    """Return the margins of resampled confusion matrices, (n_bootstrap, n_classes) each.
+
+    Rows are strata: the total of each stays what it is, so that no class is lost in a resample. A few examples, which
+    are often all right or all wrong, would show too little spread or none. So hits are drawn as if each class had been
+    seen to have ``_BORROWED`` further examples, of which the mean recall of the classes is right: a parametric
+    bootstrap, which for many examples is the plain one.
+    """
     hits = np.zeros((n_bootstrap, len(confusion)), dtype=np.int64)
-    predicted = np.zeros_like(hits)
-    for row, cells, draws in resampled_rows(confusion, n_bootstrap, rng):
-        hits[:, row] = draws[:, cells == row].sum(axis=1)
-        predicted[:, cells] += draws
-    return Margins(hits, confusion.sum(axis=1), predicted)
+    predicted, support = np.zeros_like(hits), confusion.sum(axis=1)
+    seen = support > 0
+    right = np.diagonal(confusion)
+    usual = ((right[seen] / support[seen]).sum() + 0.5) / (seen.sum() + 1)
+    rates = (right + _BORROWED * usual) / (support + _BORROWED)
+    for row in np.flatnonzero(seen):
+        hits[:, row] = rng.binomial(support[row], rates[row], size=n_bootstrap)
+        predicted[:, row] += hits[:, row]
+        cells = np.flatnonzero(confusion[row])
+        cells = cells[cells != row]  # misses go where misses went
+        if cells.size:
+            shares = confusion[row, cells] / confusion[row, cells].sum()
+            predicted[:, cells] += rng.multinomial(support[row] - hits[:, row], shares)
+    return Margins(hits, support, predicted)
+
+
+def resampled_means(
+    n: NDArray[Any], total: NDArray[Any], squares: NDArray[Any], n_bootstrap: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return resampled means of strata from their moments, (n_bootstrap, strata), by their normal limit.
+
+    The variance of a stratum with few examples leans on that of all, as if it had ``_BORROWED`` further ones.
+    """
+    some = np.maximum(n, 1)
+    deviations = np.maximum(squares - total**2 / some, 0)
+    usual = deviations.sum() / max(np.maximum(n - 1, 0).sum(), 1)
+    if not usual:  # one example each: what is between the strata is all there is to see
+        usual = np.var((total / some)[n > 0])
+    variance = (deviations + _BORROWED * usual) / np.maximum(n - 1 + _BORROWED, 1)
+    return total / some + rng.standard_normal((n_bootstrap, n.size)) * np.sqrt(variance / some)
 
 
 def resampled_tables(table: NDArray[np.int64], n_bootstrap: int, rng: np.random.Generator) -> Iterator[NDArray[Any]]:
