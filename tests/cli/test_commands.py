@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -11,7 +12,8 @@ import polars as pl
 import pytest
 from sklearn.datasets import load_iris
 
-from tailwise.cli import _app
+from tailwise.cli import _app, _fit
+from tailwise.errors import TailwiseError
 
 FAST = ["--recipe", "logit-adjustment"]
 
@@ -267,6 +269,43 @@ def test_an_unfinished_fit_is_gone_on_with_or_begun_anew(table, tmp_path, capsys
     refused(capsys, "--resume, or begin anew with --force", *fit)
     assert run(*fit, "--force") == 0
     assert [file.name for file in tmp_path.iterdir()] == ["m"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--resume"], "no unfinished fit"),
+        ([], "holds files that are not a fit's: move them away"),
+        (["--force"], "holds files that are not a fit's: move them away"),
+    ],
+)
+def test_a_folder_that_no_fit_has_begun_is_left_alone(table, tmp_path, capsys, options, message):
+    (tmp_path / "m.unfinished").mkdir()
+    notes = write(tmp_path / "m.unfinished" / "notes.txt", "precious")
+    refused(capsys, message, "fit", table, "-t", "species", "-o", tmp_path / "m", *FAST, *options)
+    assert notes.read_text() == "precious"
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_setting_refused_in_training_can_be_corrected(table, tmp_path, capsys):
+    fit = ["fit", table, "-t", "species", "-o", tmp_path / "m", "-r", "effective-number"]
+    assert run(*fit, "--set", "beta=2") == _app.BAD_INPUT
+    assert list(tmp_path.iterdir()) == []
+    assert run(*fit, "--set", "beta=0.99") == 0
+
+
+@pytest.mark.parametrize("resume", [True, False])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TailwiseError])
+def test_only_a_refused_fit_that_was_begun_here_is_cleared_away(tmp_path, error, resume):
+    folder = tmp_path / "m.unfinished"
+    if resume:
+        folder.mkdir()
+        write(folder / "fit.json", "{}")
+    with pytest.raises(error), _fit._working_folder(tmp_path / "m", resume=resume, force=False) as work:
+        work.mkdir(exist_ok=True)
+        write(work / "scores.npy", "")
+        raise error
+    assert folder.exists() == (resume or error is KeyboardInterrupt)
 
 
 def test_brackets_in_names_and_cells_are_text(table, tmp_path, capsys):

@@ -216,14 +216,17 @@ def _long_tailed(data: Dataset, imbalance_factor: float) -> Dataset:
 def _working_folder(output: Path, *, resume: bool, force: bool) -> Iterator[Path]:
     """Yield the folder beside the output where a fit keeps what it has finished; it goes when the fit is done.
 
-    It goes as well when the fit is refused before it has finished anything, so that it can be corrected and called
-    again.
+    It goes as well when a fit that was begun here is refused, so that it can be corrected and called again. A fit that
+    was stopped leaves it, and so does one that went on from it.
     """
     work = output.parent / f"{output.name}.unfinished"
-    if resume and not work.exists():
-        raise TailwiseError(f"there is no unfinished fit of {output} to resume; leave --resume out.")
+    begun = (work / "fit.json").exists()
+    if resume and not begun:
+        raise TailwiseError(f"there is no unfinished fit in {work}: leave --resume out.")
     if work.exists() and not resume:
-        if not force or not (work / "fit.json").exists():
+        if not begun:
+            raise TailwiseError(f"{work} holds files that are not a fit's: move them away.")
+        if not force:
             raise TailwiseError(
                 f"{work} holds a fit that was stopped: go on with --resume, or begin anew with --force."
             )
@@ -231,7 +234,7 @@ def _working_folder(output: Path, *, resume: bool, force: bool) -> Iterator[Path
     try:
         yield work
     except TailwiseError:
-        if not resume and work.exists() and all(file.suffix == ".json" for file in work.iterdir()):
+        if not resume and work.exists():
             shutil.rmtree(work)
         raise
     shutil.rmtree(work)
