@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -301,10 +300,15 @@ def test_only_a_refused_fit_that_was_begun_here_is_cleared_away(tmp_path, error,
     if resume:
         folder.mkdir()
         write(folder / "fit.json", "{}")
-    with pytest.raises(error), _fit._working_folder(tmp_path / "m", resume=resume, force=False) as work:
-        work.mkdir(exist_ok=True)
-        write(work / "scores.npy", "")
-        raise error
+
+    def refuse():
+        with _fit._working_folder(tmp_path / "m", resume=resume, force=False) as work:
+            work.mkdir(exist_ok=True)
+            write(work / "scores.npy", "")
+            raise error
+
+    with pytest.raises(error):
+        refuse()
     assert folder.exists() == (resume or error is KeyboardInterrupt)
 
 

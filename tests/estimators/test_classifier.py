@@ -350,5 +350,18 @@ def test_one_line_for_networks_that_cannot_be(case: str) -> None:
     assert "\n" not in str(raised.value)
 
 
+@needs_torch
+@pytest.mark.parametrize(
+    ("backbone", "x", "message"),
+    [
+        (None, np.zeros((len(Y), 8, 8, 3), np.uint8), "recipe 'smote' is for tables and texts, not for images"),
+        ("mlp", X, "recipe 'smote' needs a scikit-learn estimator: leave the backbone out"),
+    ],
+)
+def test_a_recipe_that_trains_no_networks_says_what_to_do(backbone: Any, x: Any, message: str) -> None:
+    with pytest.raises(TailwiseError, match=message):
+        TailClassifier("smote", backbone=backbone).fit(x, Y)
+
+
 def test_the_counts_of_the_cases() -> None:
     np.testing.assert_array_equal(np.bincount(Y), COUNTS)

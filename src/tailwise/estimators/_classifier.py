@@ -168,7 +168,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         data = self._training_data(X, y)
         self.check_options(data)
         training = self._training(data)
-        candidates = self._candidates(training.learner.kind, training.data.n_classes)
+        candidates = self._candidates(training.learner.kind, training.data)
         plain = find_recipe("cross-entropy")
         comparison = compare(
             candidates,
@@ -209,7 +209,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             if not callable(value) and str(value) not in known:
                 raise TailwiseError(f"there is no {what} {value!r}.{nearest(value, known)} Use {', '.join(known)}.")
         kind = learner_kind(self.estimator, self.backbone, data.kind)
-        self._candidates(kind, data.n_classes)
+        self._candidates(kind, data)
         as_objective(self.objective, data.n_classes, self.coverage, data.classes)
         if kind == "network":
             self._network_learner(data.inputs if data.kind == "image" else np.empty((1, 1)))
@@ -286,7 +286,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         labels = np.asarray(data.labels)
         kind = learner_kind(self.estimator, self.backbone, data.kind)
         base = self.estimator if self.estimator is not None else default_estimator(data)
-        candidates = self._candidates(kind, data.n_classes)
+        candidates = self._candidates(kind, data)
         objective = as_objective(self.objective, data.n_classes, self.coverage, data.classes)
         encoder, inputs = fit_encoder(data, kind, base)
         learner: EstimatorLearner | NetworkLearner
@@ -321,11 +321,11 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         """Return the options that a result depends on."""
         return {name: describe(value) for name, value in self.get_params().items() if name not in _NO_MATTER}
 
-    def _candidates(self, kind: str, n_classes: int) -> list[Recipe]:
+    def _candidates(self, kind: str, data: Dataset) -> list[Recipe]:
         """Return the recipes to compare, the baseline first."""
         names = self.recipe
         if isinstance(names, str) and names == "auto":
-            names = [name for name in CANDIDATES[kind] if name != "balanced-bagging" or n_classes <= _BAGGED]
+            names = [name for name in CANDIDATES[kind] if name != "balanced-bagging" or data.n_classes <= _BAGGED]
         elif isinstance(names, str) or not isinstance(names, Iterable):
             names = [names]
         found = [find_recipe(name) for name in names]
@@ -333,12 +333,13 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             raise TailwiseError("the list of recipes is empty; name at least one, or auto.")
         for candidate in found:
             if kind not in candidate.learners():
-                other = (
-                    "a network: give a backbone"
-                    if kind == "estimator"
-                    else "a scikit-learn estimator: leave the backbone out"
-                )
-                raise TailwiseError(f"recipe {candidate.name!r} needs {other}.")
+                if kind == "estimator":
+                    wrong = "needs a network: give a backbone"
+                elif data.kind == "image":
+                    wrong = "is for tables and texts, not for images"
+                else:
+                    wrong = "needs a scikit-learn estimator: leave the backbone out"
+                raise TailwiseError(f"recipe {candidate.name!r} {wrong}.")
         return found
 
     def _folds(self, labels: NDArray[np.int64], data_kind: str, seed: int) -> list[Fold]:
