@@ -219,3 +219,15 @@ def test_compiles_whole(name):
     compiled(z, codes).backward()
     loss(twin, codes).backward()
     torch.testing.assert_close(z.grad, twin.grad)
+
+
+TAKES_NO_COUNTS = """
+    FocalLoss NormalisedSoftmaxLoss TSimilarityLoss ZLoss TverskyLoss DiceLoss AsymmetricLoss DFTLoss
+    InstanceWeightedLoss
+""".split()
+
+
+@pytest.mark.parametrize("loss", TAKES_NO_COUNTS)
+def test_class_counts_given_to_a_loss_that_takes_none_are_refused(loss):
+    with pytest.raises(TailwiseError, match=r"takes no class counts|unknown strategy"):
+        getattr(losses, loss)(np.array([100, 10, 1]))

@@ -20,6 +20,7 @@ from tailwise.losses._mechanism import (
     floored_counts,
     is_hard,
     kept_examples,
+    number,
     per_class,
     reduce,
 )
@@ -94,7 +95,7 @@ class InstanceWeightedLoss(ClassificationLoss):
 
     def __init__(self, strategy: Strategy = "linear", temperature: float = 1.0, **options: Any) -> None:
         super().__init__(**options)
-        if strategy not in ("linear", "quadratic", "extremes"):
+        if not isinstance(strategy, str) or strategy not in ("linear", "quadratic", "extremes"):
             raise TailwiseError(f"unknown strategy {strategy!r}: use linear, quadratic or extremes.")
         self.strategy, self.temperature = strategy, temperature
 
@@ -134,7 +135,7 @@ class DFTLoss(ClassificationLoss):
 
     def __init__(self, anchor: float = 0.1, *, weight: ArrayLike | Tensor | None = None, **options: Any) -> None:
         super().__init__(weight=weight, **options)
-        self.anchor = anchor
+        self.anchor = number("anchor", anchor)
 
     def forward(self, logits: Tensor, targets: Tensor, base_logits: Tensor | None = None) -> Tensor:
         """Return the loss of (batch, n_classes) logits, anchored to (batch, n_classes) base logits if given."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -173,6 +173,13 @@ def per_class(values: ArrayLike | Tensor) -> Tensor:
     if isinstance(values, Tensor):
         return values.detach().to(torch.get_default_dtype())
     return torch.as_tensor(np.asarray(values, dtype=np.float64), dtype=torch.get_default_dtype())
+
+
+def number(name: str, value: Any) -> float:
+    """Return a hyper-parameter that is one number; class counts, which other losses take first, are refused."""
+    if np.ndim(value):
+        raise TailwiseError(f"{name} must be a number; this loss takes no class counts.")
+    return float(value)
 
 
 def floored_counts(class_counts: ArrayLike) -> NDArray[np.float64]:

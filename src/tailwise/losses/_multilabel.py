@@ -18,6 +18,7 @@ from tailwise.losses._mechanism import (
     check_batch,
     floored_counts,
     kept_examples,
+    number,
     per_class,
     reduce,
 )
@@ -48,7 +49,8 @@ class AsymmetricLoss(ClassificationLoss):
         self, gamma_positive: float = 0.0, gamma_negative: float = 4.0, clip: float = 0.05, **options: Any
     ) -> None:
         super().__init__(**options)
-        self.gamma_positive, self.gamma_negative, self.clip = gamma_positive, gamma_negative, clip
+        self.gamma_positive, self.gamma_negative = number("gamma_positive", gamma_positive), gamma_negative
+        self.clip = clip
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tailwise.losses._fused import at_least_float32
-from tailwise.losses._mechanism import ClassificationLoss, as_rows, check_batch, kept_examples, reduce
+from tailwise.losses._mechanism import ClassificationLoss, as_rows, check_batch, kept_examples, number, reduce
 
 
 class TverskyLoss(ClassificationLoss):
@@ -34,7 +34,7 @@ class TverskyLoss(ClassificationLoss):
         self, alpha: float = 0.5, beta: float = 0.5, smooth: float = 1.0, focus: float = 0.0, **options: Any
     ) -> None:
         super().__init__(**options)
-        self.alpha, self.beta, self.smooth, self.focus = alpha, beta, smooth, focus
+        self.alpha, self.beta, self.smooth, self.focus = number("alpha", alpha), beta, smooth, number("focus", focus)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from tailwise.losses._fused import at_least_float32
-from tailwise.losses._mechanism import ClassificationLoss, as_rows, check_batch, kept_examples, reduce
+from tailwise.losses._mechanism import ClassificationLoss, as_rows, check_batch, kept_examples, number, reduce
 
 
 class NormalisedSoftmaxLoss(ClassificationLoss):
@@ -27,7 +27,7 @@ class NormalisedSoftmaxLoss(ClassificationLoss):
     """
 
     def __init__(self, temperature: float = 0.05, **options: Any) -> None:
-        super().__init__(scale=1 / temperature, **options)
+        super().__init__(scale=1 / number("temperature", temperature), **options)
 
 
 class TSimilarityLoss(ClassificationLoss):
@@ -49,7 +49,7 @@ class TSimilarityLoss(ClassificationLoss):
 
     def __init__(self, kappa: float = 16.0, temperature: float = 0.05, **options: Any) -> None:
         super().__init__(scale=2 / temperature, **options)
-        self.kappa = kappa
+        self.kappa = number("kappa", kappa)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) cosines for (batch,) codes or (batch, n_classes) rows."""
@@ -78,7 +78,7 @@ class ZLoss(ClassificationLoss):
 
     def __init__(self, a: float = 1.0, b: float = 3.0, **options: Any) -> None:
         super().__init__(**options)
-        self.a, self.b = a, b
+        self.a, self.b = number("a", a), b
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""

@@ -18,6 +18,7 @@ from tailwise.losses._mechanism import (
     check_batch,
     example_weight,
     is_hard,
+    number,
     reduce,
 )
 
@@ -84,7 +85,7 @@ class FocalLoss(ClassificationLoss):
 
     def __init__(self, gamma: float = 2.0, *, weight: ArrayLike | Tensor | None = None, **options: Any) -> None:
         super().__init__(weight=weight, **options)
-        self.gamma = gamma
+        self.gamma = number("gamma", gamma)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
