@@ -47,7 +47,10 @@ def _uniform(task: Task) -> NDArray[np.float64]:
 @register("crt", paper=_PAPER)
 @dataclass(frozen=True)
 class ClassifierRetraining(Recipe):
-    """cRT: train a new classifier on class-balanced batches over the frozen representation."""
+    """cRT: train a new classifier on class-balanced batches over the frozen representation.
+
+    Measured: +0.019 on digits, +0.089 on CIFAR-10-LT.
+    """
 
     retrain: float = 0.1  # share of the epochs for the second stage (10 after 90 in the paper)
 
@@ -68,7 +71,10 @@ class ClassifierRetraining(Recipe):
 @register("lws", paper=_PAPER)
 @dataclass(frozen=True)
 class LearnableWeightScaling(Recipe):
-    """LWS: learn one scale per class of the frozen classifier on class-balanced batches."""
+    """LWS: learn one scale per class of the frozen classifier on class-balanced batches.
+
+    Measured: -0.002 on digits, +0.017 on CIFAR-10-LT.
+    """
 
     retrain: float = 0.1
 
@@ -95,6 +101,7 @@ class TauNormalisation(Recipe):
 
     Verified: rescales and drops the bias as the authors' tau_norm.py. Deviates: they select tau on held-out data.
     SGD is the paper's; under AdamW norms do not follow the counts (rank correlation -0.5 on CIFAR-10-LT, not 0.96).
+    Measured: +0.010 on digits, +0.038 on CIFAR-10-LT.
     """
 
     tau: float = 1.0
@@ -128,7 +135,10 @@ class TauNormalisation(Recipe):
 @register("ncm", paper=_PAPER)
 @dataclass(frozen=True)
 class NearestClassMean(Recipe):
-    """Classify by the nearest class mean of the features, after plain training."""
+    """Classify by the nearest class mean of the features, after plain training.
+
+    Measured: +0.019 on digits, +0.101 on CIFAR-10-LT.
+    """
 
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything plainly, then set the classifier from the class means."""

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 @register("ldam", paper="Cao et al., NeurIPS 2019, arXiv:1906.07413")
 @dataclass(frozen=True)
 class LDAM(Recipe):
-    """Give rarer classes a larger margin, on cosine logits."""
+    """Give rarer classes a larger margin, on cosine logits.
+
+    Measured: +0.038 on digits, -0.010 on CIFAR-10-LT.
+    """
 
     max_margin: float = 0.5
     scale: float = 30.0
@@ -44,6 +47,7 @@ class LDAMDRW(LDAM):
 
     Deviates: the paper divides its learning rate by 100 where re-weighting begins and by 100 again later, in 40 epochs;
     here it begins at a tenth and falls along a cosine, which suits short trainings too.
+    Measured: +0.041 on digits, +0.091 on CIFAR-10-LT, +0.043 on package sizes.
     """
 
     defer: float = 0.8  # share of the epochs before re-weighting begins (160 of 200 in the paper)

