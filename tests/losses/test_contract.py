@@ -221,10 +221,17 @@ def test_compiles_whole(name):
     torch.testing.assert_close(z.grad, twin.grad)
 
 
-TAKES_NO_COUNTS = """
-    FocalLoss NormalisedSoftmaxLoss TSimilarityLoss ZLoss TverskyLoss DiceLoss AsymmetricLoss DFTLoss
-    InstanceWeightedLoss
-""".split()
+TAKES_NO_COUNTS = [
+    "FocalLoss",
+    "NormalisedSoftmaxLoss",
+    "TSimilarityLoss",
+    "ZLoss",
+    "TverskyLoss",
+    "DiceLoss",
+    "AsymmetricLoss",
+    "DFTLoss",
+    "InstanceWeightedLoss",
+]
 
 
 @pytest.mark.parametrize("loss", TAKES_NO_COUNTS)
