@@ -20,6 +20,7 @@ from tailwise.data import Dataset, stream
 from tailwise.data.labels import class_name
 from tailwise.errors import TailwiseError
 from tailwise.estimators import Answer, Model
+from tailwise.report.words import plural
 
 if TYPE_CHECKING:
     import polars as pl
@@ -44,7 +45,7 @@ def run(model: Path, new: Source, *, output: Path, prior: str, force: bool) -> N
         for height in write(file, frames):
             bar.advance(rows, height)
         total = int(bar.tasks[rows].completed)
-    console.print(f"{total:,} predictions in [bold]{escape(str(output))}[/]")
+    console.print(f"{plural(total, 'prediction')} in [bold]{escape(str(output))}[/]")
 
 
 def batches(model: Model, trained: dict[str, Any], new: Source) -> Iterator[Dataset]:
