@@ -13,6 +13,7 @@ from sklearn.datasets import load_iris
 
 from tailwise.cli import _app, _fit
 from tailwise.errors import TailwiseError
+from tailwise.recipes import _base, recipes
 
 FAST = ["--recipe", "logit-adjustment"]
 
@@ -175,6 +176,37 @@ def test_a_recipe_of_the_users_own(table, tmp_path):
     arguments = ["--recipe-file", tmp_path / "mine.py", "-r", "cli-mine", "--set", "strength=3"]
     assert run("fit", table, "-t", "species", "--id", "flower", "-o", tmp_path / "m", *arguments) == 0
     assert json.loads((tmp_path / "m" / "model.json").read_text())["card"]["settings"] == {"strength": 3}
+
+
+def test_a_recipe_without_a_docstring_has_no_summary(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(_base, "_REGISTRY", dict(recipes()))
+    mine = write(
+        tmp_path / "mine.py",
+        "from dataclasses import dataclass\n"
+        "from tailwise.recipes import Recipe, register\n"
+        "@register('undocumented', paper='a paper')\n"
+        "@dataclass(frozen=True)\n"
+        "class Mine(Recipe):\n"
+        "    strength: int = 1\n"
+        "    def estimator(self, base, task):\n"
+        "        return base\n",
+    )
+    capsys.readouterr()
+    assert run("recipes", "undocumented", "--recipe-file", mine) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "undocumented  a paper",
+        "Trains scikit-learn estimators.",
+        "  --set strength=1",
+    ]
+    assert run("recipes", "--recipe-file", mine) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("undocumented"))
+    assert line.split(maxsplit=1)[1].strip() == "a paper"
+
+
+def test_one_prediction_is_one(model, table, tmp_path, capsys):
+    pl.read_csv(table).head(1).write_csv(tmp_path / "one.csv")
+    assert run("predict", model, tmp_path / "one.csv", "-o", tmp_path / "p.csv") == 0
+    assert "1 prediction in" in capsys.readouterr().err
 
 
 def test_fit_never_overwrites(model, table, tmp_path, capsys):

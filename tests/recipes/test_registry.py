@@ -2,13 +2,14 @@ import dataclasses
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
-from tailwise.recipes import Recipe, load_recipes_from, recipe, recipes, register
+from tailwise.recipes import Recipe, _base, load_recipes_from, recipe, recipes, register
 
 COUNTS = np.array([500, 100, 20, 3])
 
@@ -95,6 +96,37 @@ def test_a_taken_name_is_refused():
         @register("focal", paper="mine")
         class Mine(Recipe):
             """Mine."""
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [
+        type("Mine", (Recipe,), {}),
+        dataclasses.dataclass(type("Mine", (Recipe,), {})),
+        type("Mine", (type(recipe("focal")),), {}),
+    ],
+)
+def test_a_class_that_is_no_frozen_dataclass_is_refused(cls):
+    with pytest.raises(TailwiseError, match="recipe 'mine': make its class a frozen dataclass"):
+        register("mine", paper="none")(cls)
+    assert "mine" not in recipes()
+
+
+def test_the_recipe_in_the_readme_is_that_of_the_package(tmp_path, monkeypatch):
+    readme = Path(__file__).parents[2] / "README.md"
+    if not readme.exists():
+        pytest.skip("README.md is not beside the tests")
+    torch = pytest.importorskip("torch")
+    section = readme.read_text(encoding="utf-8").split("## A recipe of your own")[1].split("\n## ")[0]
+    (tmp_path / "mine.py").write_text(section.split("```python\n")[1].split("```")[0])
+    monkeypatch.setattr(_base, "_REGISTRY", dict(recipes()))
+    load_recipes_from(tmp_path / "mine.py")
+    own, packaged = recipe("my-ldam-drw"), recipe("ldam-drw")
+    assert dataclasses.asdict(own) == dataclasses.asdict(packaged)
+    logits, labels = torch.linspace(-1, 1, 16).reshape(4, 4), torch.arange(4)
+    for mine, theirs in zip(own.stages(Task(COUNTS)), packaged.stages(Task(COUNTS)), strict=True):
+        assert dataclasses.replace(mine, loss=None) == dataclasses.replace(theirs, loss=None)
+        assert mine.loss(logits, labels) == theirs.loss(logits, labels)
 
 
 def test_a_user_file_registers_its_recipe(tmp_path):

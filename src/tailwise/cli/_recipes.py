@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tailwise.errors import TailwiseError, nearest
-from tailwise.recipes import load_recipes_from, recipes
+from tailwise.recipes import Recipe, load_recipes_from, recipes
 
 _TRAINS = {
     ("estimator",): "scikit-learn estimators",
@@ -34,7 +34,7 @@ def run(name: str | None, *, recipe_files: Sequence[Path], json: bool) -> None:
             "name": key,
             "for": sorted(cls.learners()),
             "paper": cls.paper,
-            "summary": (cls.__doc__ or "").strip().splitlines()[0],
+            "summary": _summary(cls),
             "settings": {f.name: f.default for f in dataclasses.fields(cls)},  # type: ignore[arg-type]
         }
         for key, cls in known.items()
@@ -49,15 +49,21 @@ def run(name: str | None, *, recipe_files: Sequence[Path], json: bool) -> None:
             table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
             for row in rows:
                 if tuple(row["for"]) == learners:
-                    paper = f"[dim]{escape(row['paper'])}[/]"
-                    table.add_row(f"[bold cyan]{escape(row['name'])}[/]", f"{escape(row['summary'])}\n{paper}")
+                    lines = escape(row["summary"]), f"[dim]{escape(row['paper'])}[/]"
+                    table.add_row(f"[bold cyan]{escape(row['name'])}[/]", "\n".join(filter(None, lines)))
             console.print(f"[bold]For {_TRAINS[learners]}[/]\n", table, "")
         console.print("[dim]tailwise recipes NAME shows the settings of one.[/]")
         return
     row = rows[0]
-    console.print(
-        f"[bold cyan]{escape(row['name'])}[/]  [dim]{escape(row['paper'])}[/]\n{escape(row['summary'])}\n"
-        f"Trains {_TRAINS[tuple(row['for'])]}."
-    )
+    console.print(f"[bold cyan]{escape(row['name'])}[/]  [dim]{escape(row['paper'])}[/]")
+    if row["summary"]:
+        console.print(escape(row["summary"]))
+    console.print(f"Trains {_TRAINS[tuple(row['for'])]}.")
     for setting, default in row["settings"].items():
         console.print(escape(f"  --set {setting}={default}"))
+
+
+def _summary(cls: type[Recipe]) -> str:
+    """Return the first line of a recipe's docstring; a class without one has its signature there, from dataclass."""
+    text = (cls.__doc__ or "").strip()
+    return "" if text.startswith(f"{cls.__name__}(") else text.partition("\n")[0]

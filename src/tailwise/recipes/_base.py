@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args, get
 import numpy as np
 from numpy.typing import NDArray
 
-from tailwise.engine.stage import Stage, Task
+from tailwise.engine.stage import Stage as Stage
+from tailwise.engine.stage import Task as Task
 from tailwise.errors import TailwiseError, nearest
 
 if TYPE_CHECKING:
@@ -85,12 +86,23 @@ _REGISTRY: dict[str, type[Recipe]] = {}
 
 
 def register(name: str, *, paper: str) -> Callable[[R], R]:
-    """Register a recipe class under ``name`` with the paper it comes from."""
+    """Register a recipe class, a frozen dataclass, under ``name`` with the paper it comes from.
+
+    Raises
+    ------
+    TailwiseError
+        If the name is taken, or the class itself is no frozen dataclass.
+    """
 
     def add(cls: R) -> R:
         known = _REGISTRY.get(name)
         if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
             raise TailwiseError(f"recipe name {name!r} is taken by {known.__module__}.{known.__qualname__}.")
+        params = vars(cls).get("__dataclass_params__")  # not a base's: its fields would stand for those of this class
+        if params is None or not params.frozen:
+            raise TailwiseError(
+                f"recipe {name!r}: make its class a frozen dataclass, by @dataclass(frozen=True) under @register."
+            )
         cls.name, cls.paper = name, paper
         _REGISTRY[name] = cls
         return cls
