@@ -177,3 +177,19 @@ def test_cifar_as_it_is_shipped(shared_data):
     assert data.inputs.shape == (10_000, 32, 32, 3)
     assert data.class_counts.tolist() == [1000] * 10
     assert data.classes[0] == "airplane"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_blanks_around_labels_are_taken_off_and_said(tmp_path, suffix):
+    frame = pl.DataFrame({"x": range(6), "y": ["Cat", "cat", "cat ", " cat", " ", "Cat"]})
+    path = tmp_path / f"t.{suffix}"
+    getattr(frame, f"write_{suffix}")(path)
+    data = load(path, "y")
+    assert data.classes == ("Cat", "cat")
+    assert data.class_counts.tolist() == [2, 3]
+    assert data.notes[0] == "column 'y': 2 labels have blanks around them: ' cat' is read as 'cat'."
+    once = frame.filter(pl.col("y") != " cat").with_columns(pl.col("y").cast(pl.Categorical))
+    once.write_parquet(tmp_path / "once.parquet")
+    once = load(tmp_path / "once.parquet", "y")
+    assert once.classes == ("Cat", "cat")
+    assert once.notes[0] == "column 'y': 1 label has blanks around it: 'cat ' is read as 'cat'."

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from tailwise.counts import capped_counts
-from tailwise.data import sample, scan
+from tailwise.data import load, sample, scan
 from tailwise.errors import TailwiseError
 
 COUNTS = {"007": 5000, "b": 300, "c": 40, "d": 1}
@@ -61,3 +61,13 @@ def test_bad_input_is_one_line(path, tmp_path):
     pl.DataFrame({"y": ["a", "b"]}).write_csv(tmp_path / "only.csv")
     with pytest.raises(TailwiseError, match="no columns beside y"):
         sample(tmp_path / "only.csv", "y", 2)
+
+
+def test_labels_are_read_as_load_reads_them(tmp_path):
+    pl.DataFrame({"x": range(6), "y": ["Cat", "cat", "cat ", " cat", None, "Cat"]}).write_csv(tmp_path / "t.csv")
+    pl.DataFrame({"x": range(4), "y": ["2", " 10", "10", "2"]}).write_csv(tmp_path / "n.csv")
+    for name in ("t.csv", "n.csv"):
+        data, counts = sample(tmp_path / name, "y", 10)
+        whole = load(tmp_path / name, "y")
+        assert data.class_labels.tolist() == whole.class_labels.tolist()
+        assert counts.tolist() == whole.class_counts.tolist()

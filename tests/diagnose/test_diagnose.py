@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 import scipy.sparse
 
-from tailwise.data import Dataset
+from tailwise.data import Dataset, load
 from tailwise.diagnose import diagnose
 from tailwise.diagnose import table as table_module
 from tailwise.errors import TailwiseError
@@ -240,6 +240,27 @@ def test_bad_input_is_one_line(frame, call, message):
     with pytest.raises(TailwiseError, match=message) as error:
         call(frame)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_file_has_the_classes_that_a_model_would_learn(tmp_path, suffix):
+    rows = {"x": [1.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5], "y": ["cat", "cat ", "Cat", " Cat", "Cat", "NA", None]}
+    path = tmp_path / f"t.{suffix}"
+    getattr(pl.DataFrame(rows), f"write_{suffix}")(path)
+    found, data = diagnose(path, "y"), load(path, "y")
+    assert found.classes == data.classes == ("Cat", "cat")
+    assert found.class_counts.tolist() == data.class_counts.tolist() == [3, 2]
+    assert found.duplicates.conflicting == 0
+    assert sentences(found, "blanks around") == ["note: 2 labels have blanks around them: ' Cat' is read as 'Cat'."]
+    assert sentences(found, "2 rows (29 %) have no label ('NA' counts as none): left out")
+    in_memory = diagnose(pl.DataFrame(rows), "y")
+    assert in_memory.classes == (" Cat", "Cat", "cat", "cat ")
+    assert not sentences(in_memory, "blanks around")
+
+
+def test_numbers_as_labels_of_a_csv_are_in_their_order(tmp_path):
+    pl.DataFrame({"x": range(6), "y": ["2", "10", " 10", "2", "1", "1"]}).write_csv(tmp_path / "n.csv")
+    assert diagnose(tmp_path / "n.csv", "y").classes == load(tmp_path / "n.csv", "y").classes == ("1", "2", "10")
 
 
 @pytest.mark.slow

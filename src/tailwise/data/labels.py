@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tailwise.errors import TailwiseError, nearest
+
+if TYPE_CHECKING:
+    import polars as pl
 
 #: Spellings of "no label". "None" is not among them: it is a fair name for a class.
 MISSING_LABELS = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null"})
@@ -18,6 +21,50 @@ def class_name(label: Any) -> str:
     if isinstance(label, float | np.floating) and float(label).is_integer():
         return str(int(label))
     return str(label)
+
+
+def trimmed(column: pl.Series) -> pl.Series:
+    """Return a file's labels or ids as they are meant: without blanks around them, and as integers if all are.
+
+    An integer is written as integers are; ``007`` is a name. Case is kept.
+    """
+    import polars as pl
+
+    if not _is_text(column):
+        return column
+    text = column.cast(pl.String).str.strip_chars()
+    if (text.str.contains(r"^(0|-?[1-9]\d{0,17})$") | text.is_null() | (text == "")).all():
+        return text.cast(pl.Int64, strict=False)
+    return text
+
+
+def padding(column: pl.Series, times: pl.Series | None = None) -> str | None:
+    """Say how many labels have blanks around them, which :func:`trimmed` takes off; None if there are none.
+
+    Parameters
+    ----------
+    column : labels as they are in the file
+    times : how often each occurs; once by default
+    """
+    import polars as pl
+
+    if not _is_text(column):
+        return None
+    text = column.cast(pl.String)
+    padded = pl.DataFrame({"text": text, "bare": text.str.strip_chars(), "times": 1 if times is None else times})
+    padded = padded.filter(pl.col("text") != pl.col("bare"), ~pl.col("bare").str.to_lowercase().is_in(MISSING_LABELS))
+    if padded.is_empty():
+        return None
+    label, bare, _ = padded.row(int(padded["text"].arg_min() or 0))
+    n = padded["times"].sum()
+    what = "1 label has blanks around it" if n == 1 else f"{n:,} labels have blanks around them"
+    return f"{what}: {label!r} is read as {bare!r}."
+
+
+def _is_text(column: pl.Series) -> bool:
+    import polars as pl
+
+    return column.dtype in (pl.String, pl.Categorical, pl.Enum)
 
 
 def encode_labels(
@@ -68,7 +115,7 @@ def _factorise(values: Any, where: str) -> tuple[NDArray[np.int64], NDArray[Any]
     import pandas as pd
     import polars as pl
 
-    if isinstance(values, pl.Series) and values.dtype in (pl.String, pl.Categorical, pl.Enum):
+    if isinstance(values, pl.Series) and _is_text(values):
         text = values.cast(pl.String)  # without an object per row
         distinct = text.drop_nulls().unique(maintain_order=True)
         places = text.cast(pl.Enum(distinct)).to_physical().cast(pl.Int64).fill_null(-1)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from tailwise.data.broken import reading
 from tailwise.data.dataset import Dataset, Kind
 from tailwise.data.frames import text_column, texts
-from tailwise.data.labels import encode_labels
+from tailwise.data.labels import encode_labels, padding, trimmed
 from tailwise.data.paths import LEARNED_FROM, existing, require_columns, table_format
-from tailwise.data.tables import batches, missing_names, scan
+from tailwise.data.tables import batches, missing_words, scan
 from tailwise.errors import TailwiseError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def load(
     broken: Broken = "error",
     classes: Dataset | Sequence[Any] | NDArray[Any] | None = None,
 ) -> Dataset:
-    """Read a table, images or texts, with their labels if there are any.
+    """Read a table, images or texts, with their labels if there are any; those of a table lose blanks around them.
 
     Parameters
     ----------
@@ -71,8 +71,7 @@ def load(
         )
     unlabelled = int((data.labels < 0).sum())
     if unlabelled:
-        names = [] if target is None else missing_names(path, target)
-        spelt = f" ({' and '.join(map(repr, names))} count as none)" if names else ""
+        spelt = "" if target is None else missing_words(path, target)
         note = (
             f"{unlabelled} of {len(data)} rows have no label{spelt}; they are kept apart, neither learned from nor "
             "measured."
@@ -172,8 +171,10 @@ def _rows(
     labels, class_labels = None, np.array([], dtype=str)
     notes: tuple[str, ...] = ()
     if target is not None:
-        labels, class_labels = encode_labels(_integers(frame[target]), known, f"{path}, column {target!r}")
-    ids = np.arange(frame.height) if id is None else _integers(frame[id]).to_numpy()
+        labels, class_labels = encode_labels(trimmed(frame[target]), known, f"{path}, column {target!r}")
+        padded = padding(frame[target])
+        notes = () if padded is None else (f"column {target!r}: {padded}",)
+    ids = np.arange(frame.height) if id is None else trimmed(frame[id]).to_numpy()
     features = frame.drop([column for column in (target, id) if column is not None])
     if not features.width:
         raise TailwiseError(f"{path} has no columns beside {', '.join(wanted)}: there is nothing to learn from.")
@@ -182,7 +183,8 @@ def _rows(
     if kind == "text" and column is not None:
         inputs = texts(features[column])
     elif kind == "image" and column is not None:
-        inputs, kept, notes = _images(path, features[column], image_size, broken)
+        inputs, kept, left_out = _images(path, features[column], image_size, broken)
+        notes = (*notes, *left_out)
         labels, ids = None if labels is None else labels[kept], ids[kept]
     if column is not None and features.width > 1:
         others = [name for name in features.columns if name != column]
@@ -254,18 +256,6 @@ def _images(
         folder = path if path.is_dir() else path.parent
         read = read_paths(column.to_list(), folder, image_size, broken=broken)
     return read.pixels, read.kept, read.notes
-
-
-def _integers(column: pl.Series) -> pl.Series:
-    """Return a CSV's strings as integers if that is how integers are written; ``007`` is not."""
-    import polars as pl
-
-    if column.dtype != pl.String:
-        return column
-    trimmed = column.str.strip_chars()
-    if (trimmed.str.contains(r"^(0|-?[1-9]\d{0,17})$") | trimmed.is_null() | (trimmed == "")).all():
-        return trimmed.cast(pl.Int64, strict=False)
-    return trimmed
 
 
 def _folder(

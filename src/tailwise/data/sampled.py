@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tailwise.counts import capped_counts, class_counts
 from tailwise.data.dataset import Dataset
 from tailwise.data.frames import as_dataset
-from tailwise.data.labels import encode_labels
+from tailwise.data.labels import encode_labels, trimmed
 from tailwise.data.paths import require_columns
 from tailwise.data.splits import RandomState, place_in_class
 from tailwise.data.tables import batches, scan
@@ -55,22 +55,22 @@ def sample(
     table = scan(path, as_text=[target])
     require_columns(table.collect_schema().names(), [target], str(path))
     distinct = table.select(target).unique().collect(engine="streaming")[target]
-    classes = encode_labels(distinct, None, where)[1]
+    classes = encode_labels(trimmed(distinct), None, where)[1]
     left = np.zeros(len(classes), dtype=np.int64)
     for batch in batches(path, columns=[target], as_text=[target]):
-        left += class_counts(encode_labels(batch[target], classes, where)[0], len(classes))
+        left += class_counts(encode_labels(trimmed(batch[target]), classes, where)[0], len(classes))
     counts = left.copy()
     wanted = capped_counts(counts, rows)
     rng = np.random.default_rng(random_state)
     kept: list[pl.DataFrame] = []
     for batch in batches(path, as_text=[target]):
-        codes = encode_labels(batch[target], classes, where)[0]
+        codes = encode_labels(trimmed(batch[target]), classes, where)[0]
         here = class_counts(codes, len(classes))
         taken = rng.hypergeometric(here, left - here, wanted)
         kept.append(batch.filter((codes >= 0) & (place_in_class(codes, rng) < taken[codes])))
         left, wanted = left - here, wanted - taken
     frame = pl.concat(kept)
-    labels, _ = encode_labels(frame[target], classes, where)
+    labels, _ = encode_labels(trimmed(frame[target]), classes, where)
     if frame.width == 1:
         raise TailwiseError(f"{path} has no columns beside {target}: there is nothing to learn from.")
     return as_dataset(frame.drop(target), classes[labels], name=Path(path).name), counts

@@ -57,15 +57,18 @@ def scan(path: str | Path, *, as_text: Collection[str] = ()) -> pl.LazyFrame:
     return frame
 
 
-def missing_names(path: Path, column: str) -> list[str]:
-    """Return the words, such as "NA", that a table's column has and that are taken as no label."""
+def missing_words(path: Path, column: str) -> str:
+    """Say in brackets which words, such as "NA", a table's column has that are taken as no label; "" if it has none."""
     import polars as pl
 
     is_csv = table_format(path) == "csv"
     frame = scan_csv(path, as_text=csv_header(path)[1], missing=()) if is_csv else scan(path)
     name = pl.col(column).cast(pl.String).str.strip_chars()
     is_missing = name.str.to_lowercase().is_in(MISSING_LABELS - {""})
-    return sorted(frame.select(name.filter(is_missing).unique()).collect(engine="streaming")[column])
+    words = sorted(frame.select(name.filter(is_missing).unique()).collect(engine="streaming")[column])
+    if not words:
+        return ""
+    return f" ({' and '.join(map(repr, words))} count{'s' * (len(words) == 1)} as none)"
 
 
 def batches(

@@ -18,15 +18,21 @@ NEAR_CONSTANT = 0.995
 IMBALANCED = 10
 
 
-def find(diagnosis: Diagnosis, similar: Sequence[tuple[str, ...]] = ()) -> tuple[Finding, ...]:
+def find(
+    diagnosis: Diagnosis, similar: Sequence[tuple[str, ...]] = (), padded: str | None = None, words: str = ""
+) -> tuple[Finding, ...]:
     """Return the findings, most severe first.
 
     Parameters
     ----------
     diagnosis : the measures
     similar : groups of class names that differ in case or blanks only
+    padded : sentence on labels with blanks around them, if there are any
+    words : words that count as no label, in brackets
     """
-    found = [*_classes(diagnosis, similar), *_rows(diagnosis), *_columns(diagnosis)]
+    found = [*_classes(diagnosis, similar), *_rows(diagnosis, words), *_columns(diagnosis)]
+    if padded is not None:
+        found.append(Finding("note", padded))
     return tuple(sorted(found, key=lambda finding: _ORDER[finding.severity]))
 
 
@@ -81,13 +87,13 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
         )
 
 
-def _rows(d: Diagnosis) -> Iterator[Finding]:
+def _rows(d: Diagnosis, words: str) -> Iterator[Finding]:
     if d.n_unlabelled:
         share = d.n_unlabelled / d.n_rows
         yield Finding(
             "warning" if share >= 0.05 else "note",
-            f"{_count(d.n_unlabelled, 'row')} ({_share(d.n_unlabelled, d.n_rows)}) {_have(d.n_unlabelled)} no label: "
-            "left out of training and proof; label what is not missing at random.",
+            f"{_count(d.n_unlabelled, 'row')} ({_share(d.n_unlabelled, d.n_rows)}) {_have(d.n_unlabelled)} no label"
+            f"{words}: left out of training and proof; label what is not missing at random.",
         )
     twins = d.duplicates
     if twins is None:

@@ -12,8 +12,8 @@ import polars as pl
 import polars.selectors as cs
 
 from tailwise.data import Dataset, load
-from tailwise.data.labels import class_name
-from tailwise.data.tables import existing, reading, require_columns, scan, table_format
+from tailwise.data.labels import class_name, padding, trimmed
+from tailwise.data.tables import existing, missing_words, reading, require_columns, scan, table_format
 from tailwise.diagnose.findings import find
 from tailwise.diagnose.result import Diagnosis
 from tailwise.diagnose.table import Table, count_classes, examine_columns, find_duplicates, similar_names
@@ -65,7 +65,7 @@ def diagnose(
         path = existing(data)
         with reading(path):
             frame = scan(path, as_text=() if target is None else (target,))
-            found = _diagnose(_columns(frame, target, text, image, id, str(path)), path.name, "table", sample)
+            found = _diagnose(_columns(frame, target, text, image, id, str(path)), path.name, "table", sample, path)
     elif isinstance(data, Dataset):
         found = _diagnose(_dataset(data), data.name, data.kind, sample)
     else:
@@ -78,9 +78,12 @@ def _is_class_folder(path: Path) -> bool:
     return path.is_dir() and table_format(path) is None
 
 
-def _diagnose(table: Table, name: str, kind: str, sample: int) -> Diagnosis:
+def _diagnose(table: Table, name: str, kind: str, sample: int, path: Path | None = None) -> Diagnosis:
     typed = table.frame.with_columns(cs.by_dtype(pl.Null).cast(pl.String))  # a column without a value has no type
     table = replace(table, frame=typed)
+    padded = None
+    if path is not None:
+        table, padded = _trimmed(table)
     classes, counts, n_unlabelled = count_classes(table, name)
     n_rows = int(counts.sum()) + n_unlabelled
     columns, sampled = examine_columns(table, n_rows, classes, sample)
@@ -96,7 +99,19 @@ def _diagnose(table: Table, name: str, kind: str, sample: int) -> Diagnosis:
         columns=columns,
         sampled=sampled,
     )
-    return replace(diagnosis, findings=find(diagnosis, similar_names(classes)))
+    words = missing_words(path, table.target) if path is not None and n_unlabelled else ""
+    return replace(diagnosis, findings=find(diagnosis, similar_names(classes), padded, words))
+
+
+def _trimmed(table: Table) -> tuple[Table, str | None]:
+    """Return a table on disk with its labels as :func:`trimmed` reads them, and a sentence on blanks around them."""
+    counted = table.frame.group_by(table.target).len().collect(engine="streaming")
+    labels = counted[table.target]
+    read = trimmed(labels)
+    if read is labels:
+        return table, None
+    expression = pl.col(table.target).cast(pl.String).str.strip_chars().cast(read.dtype, strict=False)
+    return replace(table, frame=table.frame.with_columns(expression)), padding(labels, counted["len"])
 
 
 def _columns(
