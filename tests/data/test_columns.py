@@ -1,11 +1,13 @@
-from datetime import datetime
+from datetime import datetime, timedelta
 
+import pandas as pd
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tailwise.data.columns import read_as
+from tailwise.data import TableEncoder
+from tailwise.data.columns import Reading, lost_values, read_as
 from tailwise.errors import TailwiseError
 
 CASES = {
@@ -76,3 +78,31 @@ def test_a_column_that_changed_its_meaning_is_an_error():
     assert reading(pl.Series("age", ["1,000", "x", "3"])).to_list() == [1000, None, 3]
     with pytest.raises(TailwiseError, match=r"'age' held numbers in training, but now 2 of 3 .* such as 'x'"):
         reading(pl.Series("age", ["x", "y", "3"]))
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_durations_are_seconds(unit):
+    column = pl.Series("c", [timedelta(seconds=1.5), None, timedelta(days=-1)], dtype=pl.Duration(unit))
+    reading = read_as(column, 40)
+    read = reading(column)
+    assert reading.kind == "number"
+    assert read.to_list() == [1.5, None, -86400]
+    assert lost_values(column, read).is_empty()
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pl.Series("c", [{"a": 1}, {"a": 2}]),
+        pl.Series("c", [b"\xff", b"a"]),
+        pl.Series("c", [object(), object()], dtype=pl.Object),
+        pl.from_pandas(pd.Series(pd.period_range("2024-01", periods=2, freq="M"))).rename("c"),
+    ],
+)
+def test_what_cannot_be_spelt_is_no_feature(column):
+    assert read_as(column, 40).kind == "empty"
+    for kind in ("number", "date", "category", "text", "empty"):
+        assert Reading(kind, "." if kind == "number" else "month")(column).null_count() == 2
+    notes = TableEncoder().fit(pl.DataFrame([column, pl.Series("x", [1, 2])])).notes_
+    assert len(notes) == 1
+    assert "which is no feature, and is left out" in notes[0]

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 from scipy import sparse
 
-from tailwise.data import Dataset, as_dataset, take
+from tailwise.data import Dataset, TableEncoder, as_dataset, take
 from tailwise.data.frames import to_frame
 from tailwise.errors import TailwiseError
 
@@ -27,6 +27,19 @@ def test_pandas_columns_of_mixed_types_become_strings():
     assert to_frame(frame)["when"].dtype == pl.Datetime("ns") or to_frame(frame)["when"].dtype.is_temporal()
     with pytest.raises(TailwiseError, match="2 columns named 'a'"):
         to_frame(pd.DataFrame([[1, 2]], columns=["a", "a"]))
+
+
+def test_pandas_periods_and_intervals_become_strings():
+    bins = pd.cut(pd.Series([1.0, 5, np.nan]), [0, 2, 6])
+    months = pd.Series(pd.PeriodIndex(["2024-01", "2024-02", None], freq="M"))
+    frame = pd.DataFrame({"bin": bins, "month": months, "cat": months.astype("category")})
+    table = to_frame(frame)
+    assert table["bin"].to_list() == ["(0, 2]", "(2, 6]", None]
+    assert to_frame(frame.head(2))["bin"].to_list() == ["(0, 2]", "(2, 6]"]
+    assert to_frame(pd.DataFrame({"bin": pd.interval_range(0, 2)}))["bin"].to_list() == ["(0, 1]", "(1, 2]"]
+    assert table["month"].to_list() == table["cat"].to_list() == ["2024-01", "2024-02", None]
+    durations = pd.DataFrame({"took": pd.to_timedelta(["1s", None, "2s"])})
+    np.testing.assert_array_equal(TableEncoder().fit_transform(durations)[:, 0], np.float32([1, np.nan, 2]))
 
 
 @pytest.mark.parametrize(

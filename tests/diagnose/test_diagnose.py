@@ -258,6 +258,12 @@ def test_a_file_has_the_classes_that_a_model_would_learn(tmp_path, suffix):
     assert not sentences(in_memory, "blanks around")
 
 
+def test_pandas_columns_are_converted_as_for_training():
+    months = pd.period_range("2024-01", periods=4, freq="M")
+    frame = pd.DataFrame({"month": months, "mixed": [1, "a", None, 2.5], "y": ["a", "a", "b", "b"]})
+    assert [column.dtype for column in diagnose(frame, "y").columns] == ["String", "String"]
+
+
 def test_numbers_as_labels_of_a_csv_are_in_their_order(tmp_path):
     pl.DataFrame({"x": range(6), "y": ["2", "10", " 10", "2", "1", "1"]}).write_csv(tmp_path / "n.csv")
     assert diagnose(tmp_path / "n.csv", "y").classes == load(tmp_path / "n.csv", "y").classes == ("1", "2", "10")

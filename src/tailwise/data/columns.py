@@ -59,6 +59,7 @@ class Reading:
         """
         import polars as pl
 
+        column = _plain(column)
         if self.kind == "empty":
             return pl.Series(column.name, [None] * len(column), dtype=pl.Float64)
         if self.kind in ("category", "text"):
@@ -78,14 +79,15 @@ def read_as(column: pl.Series, max_categories: int) -> Reading:
 
     Numbers and dates may be strings: with a thousands separator, a currency, a percent sign, a decimal comma, brackets
     for negative; dates in any of the common ways to write them, mixed. Booleans and strings of few kinds are
-    categories, other strings text; what has no values, or holds lists or bytes, is empty.
+    categories, other strings text; what has no values, or holds lists, bytes or the like, is empty.
     """
     import polars as pl
 
+    column = _plain(column)
     dtype = column.dtype
-    if column.null_count() == len(column) or dtype.is_nested() or dtype == pl.Binary:
+    if column.null_count() == len(column):
         return Reading("empty")
-    if dtype.is_numeric() or dtype == pl.Duration:
+    if dtype.is_numeric():
         return Reading("number", ".")
     if dtype in (pl.Date, pl.Datetime, pl.Time):
         return Reading("date" if dtype != pl.Time else "number", "month" if dtype != pl.Time else ".")
@@ -111,6 +113,7 @@ def names(column: pl.Series) -> pl.Series:
     """Return a column as strings without surrounding blanks; spellings of "missing" become null."""
     import polars as pl
 
+    column = _plain(column)
     if column.dtype.is_float():  # integers that met a missing value: "3", not "3.0"
         whole = (column == column.round()).all() and column.is_finite().all()
         column = column.cast(pl.Int64, strict=False) if whole else column
@@ -122,6 +125,7 @@ def names(column: pl.Series) -> pl.Series:
 
 def lost_values(before: pl.Series, after: pl.Series) -> pl.Series:
     """Return the values that were there before and are missing after."""
+    before = _plain(before)
     if before.dtype.is_numeric() and after.dtype.is_numeric():
         return before.head(0)
     values = names(before)
@@ -133,6 +137,20 @@ def undecided_dates(column: pl.Series) -> pl.Series:
     first, second = (_dates(column, style) for style in ("month", "day"))
     values = column.filter((first != second).fill_null(False))
     return values if _share(first) == _share(second) else values.head(0)
+
+
+def _plain(column: pl.Series) -> pl.Series:
+    """Return durations as seconds, and what is no feature, such as lists and bytes, as missing."""
+    import polars as pl
+
+    dtype = column.dtype
+    if isinstance(dtype, pl.Duration):
+        return column.to_physical() / {"ms": 1e3, "us": 1e6, "ns": 1e9}[dtype.time_unit]
+    try:
+        spelt = not (dtype.is_nested() or dtype == pl.Binary) and column.head(1).cast(pl.String) is not None
+    except pl.exceptions.PolarsError:
+        spelt = False
+    return column if spelt else pl.Series(column.name, [None] * len(column), dtype=pl.String)
 
 
 def _share(parsed: pl.Series) -> float:

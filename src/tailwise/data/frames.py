@@ -94,14 +94,21 @@ def _from_pandas(frame: Any) -> pl.DataFrame:
 
 
 def _series(name: str, column: Any) -> pl.Series:
-    """Return one pandas column; where it holds values of several types they become strings."""
+    """Return one pandas column; periods, intervals and values of several types become strings."""
+    import pandas as pd
     import polars as pl
     from pyarrow import ArrowException
 
-    try:
-        return pl.from_pandas(column, nan_to_null=True).rename(name)
-    except (ArrowException, pl.exceptions.PolarsError, TypeError, ValueError, OverflowError):
-        return pl.Series(name, [None if v is None or v != v else str(v) for v in column.tolist()], dtype=pl.String)
+    unknown = (pd.PeriodDtype, pd.IntervalDtype)  # to polars
+    if isinstance(column.dtype, pd.CategoricalDtype) and isinstance(column.dtype.categories.dtype, unknown):
+        column = column.cat.rename_categories(str)
+    if not isinstance(column.dtype, unknown):
+        try:
+            return pl.from_pandas(column, nan_to_null=True).rename(name)
+        except (ArrowException, pl.exceptions.PolarsError, TypeError, ValueError, OverflowError):
+            pass
+    spelt = [None if gone else str(value) for value, gone in zip(column.tolist(), column.isna(), strict=True)]
+    return pl.Series(name, spelt, dtype=pl.String)
 
 
 def _inputs(X: Any, kind: Kind | None) -> tuple[Kind, Any]:

@@ -12,6 +12,7 @@ import polars as pl
 import polars.selectors as cs
 
 from tailwise.data import Dataset, load
+from tailwise.data.frames import to_frame
 from tailwise.data.labels import class_name, padding, trimmed
 from tailwise.data.tables import existing, missing_words, reading, require_columns, scan, table_format
 from tailwise.diagnose.findings import find
@@ -69,7 +70,7 @@ def diagnose(
     elif isinstance(data, Dataset):
         found = _diagnose(_dataset(data), data.name, data.kind, sample)
     else:
-        frame = data.lazy() if isinstance(data, pl.DataFrame | pl.LazyFrame) else pl.LazyFrame(data)
+        frame = data if isinstance(data, pl.LazyFrame) else to_frame(data).lazy()
         found = _diagnose(_columns(frame, target, text, image, id, "the frame"), "frame", "table", sample)
     return found
 
