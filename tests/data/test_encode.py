@@ -92,7 +92,7 @@ def test_types_that_changed_are_put_right():
     (note,) = encoder.check(pl.DataFrame({"n": [None, None], "k": ["1", "2"], "b": [True, False]}))
     assert note == "column 'n' has no values here: taken as missing."
     (note,) = encoder.check(pl.DataFrame({"n": [1], "k": ["new"], "b": [True]}))
-    assert "'k': 1 values that training did not have, such as 'new'" in note
+    assert "'k': 1 value that training did not have, such as 'new', is taken as missing." in note
 
 
 def test_columns_that_are_missing_or_have_changed_meaning_are_named():
@@ -119,7 +119,10 @@ def test_infinity_in_a_table_is_missing_and_said_so():
     encoder = TableEncoder()
     out = encoder.fit_transform(pl.DataFrame({"a": [1.0, np.inf, 3.0]}))
     assert np.isnan(out[1, 0])
-    assert "1 infinite values are taken as missing" in encoder.notes_[0]
+    first = "column 'a': 1 infinite value, first in row 1 of those encoded, is taken as missing."
+    assert encoder.notes_ == (first,)
+    (note,) = encoder.check(pl.DataFrame({"a": [1.0, None, -np.inf, np.inf]}))
+    assert note == "column 'a': 2 infinite values, first in row 2 of those encoded, are taken as missing."
 
 
 @pytest.mark.parametrize("scale", [False, True])
@@ -170,3 +173,24 @@ def test_dates_that_could_begin_with_the_day_are_told():
     assert note.startswith("column 'when': dates such as '03/04/2024' are read with the month first")
     for decided in (["03/04/2024", "25/06/2024"], ["03/04/2024", "06/25/2024"], ["2024-03-04", "2024-06-05"]):
         assert TableEncoder().fit(pl.DataFrame({"when": decided})).notes_ == ()
+
+
+@pytest.mark.parametrize(
+    ("strays", "note"),
+    [
+        (["tbd"], "column 'n': 1 value is not a number, such as 'tbd'; taken as missing."),
+        (["tbd", "x"], "column 'n': 2 values are not numbers, such as 'tbd'; taken as missing."),
+    ],
+)
+def test_what_is_not_a_number_is_counted_in_plain_english(strays, note):
+    assert TableEncoder().fit(pl.DataFrame({"n": [*map(str, range(40)), *strays]})).notes_ == (note,)
+
+
+def test_dates_before_the_year_1000_are_missing_and_said_so():
+    encoder = TableEncoder().fit(pl.DataFrame({"when": ["2024-01-01", "2024-05-02"]}))
+    new = pl.DataFrame({"when": ["0001-01-01T00:00:00", "2024-03-01", "0001-01-01", "2024-02-01"]})
+    assert np.isnan(encoder.transform(new)[[0, 2]]).all()
+    (note,) = encoder.check(new)
+    assert note.startswith("column 'when': 2 values are not dates from the year 1000 on, such as '0001-01-01T00:00:00'")
+    with pytest.raises(TailwiseError, match="2 of 3 values are not dates from the year 1000 on, such as '0001"):
+        encoder.transform(new.head(3))

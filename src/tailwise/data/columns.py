@@ -69,9 +69,14 @@ class Reading:
         if len(lost) and 2 * len(lost) > len(column) - names(column).null_count():
             raise TailwiseError(
                 f"column {column.name!r} held {self.kind}s in training, but now {len(lost)} of {len(column)} values "
-                f"are not {self.kind}s, such as {lost[0]!r}."
+                f"{self.unlike(len(lost))}, such as {lost[0]!r}."
             )
         return read
+
+    def unlike(self, n: int) -> str:
+        """Say of n values that they are not of this kind."""
+        since = " from the year 1000 on" if self.kind == "date" else ""
+        return f"is not a {self.kind}{since}" if n == 1 else f"are not {self.kind}s{since}"
 
 
 def read_as(column: pl.Series, max_categories: int) -> Reading:

@@ -138,8 +138,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             new = coder.new(values) if isinstance(coder, Ordinal) else values.head(0)
             if len(new):
                 notes.append(
-                    f"column {column.name!r}: {len(new)} values that training did not have, such as {new[0]!r}, are "
-                    "taken as missing."
+                    f"column {column.name!r}: {_values(len(new))} that training did not have, such as {new[0]!r}, "
+                    f"{_are(len(new))} taken as missing."
                 )
         return tuple(notes)
 
@@ -185,11 +185,22 @@ def _notes(column: pl.Series, values: pl.Series, reading: Reading) -> list[str]:
     if reading.kind == "empty":
         what = f"holds {column.dtype}, which is no feature," if column.null_count() < len(column) else "has no values"
         return [f"column {column.name!r} {what} and is left out."]
-    if column.dtype.is_float() and (infinite := int(column.is_infinite().sum())):
-        return [f"column {column.name!r}: {infinite} infinite values are taken as missing."]
+    if column.dtype.is_float() and (infinite := column.is_infinite()).any():
+        n = int(infinite.sum())
+        return [
+            f"column {column.name!r}: {_values(n, 'infinite ')}, first in row {infinite.arg_max()} of those encoded, "
+            f"{_are(n)} taken as missing."
+        ]
     lost = lost_values(column, values)
     if not len(lost):
         return []
-    return [
-        f"column {column.name!r}: {len(lost)} values are not {reading.kind}s, such as {lost[0]!r}; taken as missing."
-    ]
+    what = f"{_values(len(lost))} {reading.unlike(len(lost))}"
+    return [f"column {column.name!r}: {what}, such as {lost[0]!r}; taken as missing."]
+
+
+def _values(n: int, of: str = "") -> str:
+    return f"{n} {of}value{'s' * (n != 1)}"
+
+
+def _are(n: int) -> str:
+    return "is" if n == 1 else "are"

@@ -30,8 +30,9 @@ def as_dataset(X: Any, y: ArrayLike | None = None, *, kind: Kind | None = None, 
     Raises
     ------
     TailwiseError
-        If X is of none of these forms, holds infinity, has no rows, or not as many as ``y``; or as
-        :func:`encode_labels`. NaN stands for a missing value.
+        If X is of none of these forms, is an array that holds infinity, has no rows, or not as many as ``y``; or as
+        :func:`encode_labels`. NaN stands for a missing value; infinity in a frame does, too, once it is encoded (see
+        :class:`TableEncoder`), with a note.
     """
     notes: tuple[str, ...] = ()
     if isinstance(X, Dataset):
