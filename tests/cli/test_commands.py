@@ -325,9 +325,10 @@ def test_a_setting_refused_in_training_can_be_corrected(table, tmp_path, capsys)
     assert run(*fit, "--set", "beta=0.99") == 0
 
 
+@pytest.mark.parametrize("finished", ["", "fold1.npy"])
 @pytest.mark.parametrize("resume", [True, False])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, TailwiseError])
-def test_only_a_refused_fit_that_was_begun_here_is_cleared_away(tmp_path, error, resume):
+def test_only_a_refused_fit_that_was_begun_here_is_cleared_away(tmp_path, error, resume, finished):
     folder = tmp_path / "m.unfinished"
     if resume:
         folder.mkdir()
@@ -336,12 +337,12 @@ def test_only_a_refused_fit_that_was_begun_here_is_cleared_away(tmp_path, error,
     def refuse():
         with _fit._working_folder(tmp_path / "m", resume=resume, force=False) as work:
             work.mkdir(exist_ok=True)
-            write(work / "scores.npy", "")
+            write(work / (finished or "seed.json"), "")
             raise error
 
     with pytest.raises(error):
         refuse()
-    assert folder.exists() == (resume or error is KeyboardInterrupt)
+    assert folder.exists() == (resume or error is KeyboardInterrupt or bool(finished))
 
 
 def test_brackets_in_names_and_cells_are_text(table, tmp_path, capsys):

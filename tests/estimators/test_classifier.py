@@ -26,6 +26,7 @@ from tailwise.errors import TailwiseError
 from tailwise.estimators import TailClassifier
 from tailwise.estimators._defaults import _augmentation
 from tailwise.estimators._learners import AUGMENTATIONS, PRECISIONS
+from tailwise.recipes import recipe
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp`:DeprecationWarning"),  # of scikit-learn before 1.7
@@ -246,6 +247,14 @@ def test_infinity_at_prediction_is_found_in_its_row() -> None:
     new[7, 1] = np.inf
     with pytest.raises(TailwiseError, match="row 7"):
         quick().fit(X, Y).predict(new)
+
+
+def test_a_setting_out_of_range_is_refused_before_anything_is_trained() -> None:
+    def never(status: str) -> None:
+        raise AssertionError(status)
+
+    with pytest.raises(TailwiseError, match="beta"):
+        quick(["cross-entropy", recipe("effective-number", beta=2.0)], verbose=never).fit(X, Y)
 
 
 def test_auto_bags_few_classes_only() -> None:

@@ -216,8 +216,8 @@ def _long_tailed(data: Dataset, imbalance_factor: float) -> Dataset:
 def _working_folder(output: Path, *, resume: bool, force: bool) -> Iterator[Path]:
     """Yield the folder beside the output where a fit keeps what it has finished; it goes when the fit is done.
 
-    It goes as well when a fit that was begun here is refused, so that it can be corrected and called again. A fit that
-    was stopped leaves it, and so does one that went on from it.
+    It goes as well when a fit that was begun here is refused before it finished anything, so that it can be corrected
+    and called again. A fit that was stopped leaves it, and so does one that went on from it.
     """
     work = output.parent / f"{output.name}.unfinished"
     begun = (work / "fit.json").exists()
@@ -234,7 +234,12 @@ def _working_folder(output: Path, *, resume: bool, force: bool) -> Iterator[Path
     try:
         yield work
     except TailwiseError:
-        if not resume and work.exists():
+        if not resume and work.exists() and not _anything_finished(work):
             shutil.rmtree(work)
         raise
     shutil.rmtree(work)
+
+
+def _anything_finished(work: Path) -> bool:
+    """Say whether a fit has scores of a fold or a checkpoint there."""
+    return any(entry.is_dir() or entry.suffix == ".npy" for entry in work.iterdir())

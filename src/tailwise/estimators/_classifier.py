@@ -169,6 +169,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         self.check_options(data)
         training = self._training(data)
         candidates = self._candidates(training.learner.kind, training.data)
+        for candidate in candidates:
+            training.learner.check(candidate.training, training.task)
         plain = find_recipe("cross-entropy")
         comparison = compare(
             candidates,

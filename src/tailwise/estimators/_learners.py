@@ -65,6 +65,11 @@ class EstimatorLearner:
         """Return what a recipe may know."""
         return Task(class_counts, objective=objective, nominal=self.nominal)
 
+    def check(self, recipe: Recipe, task: Task) -> None:
+        """Let a recipe refuse its settings or the task before anything is trained."""
+        recipe.learned_prior(task)
+        recipe.estimator(clone(self.base), task)
+
     def fit(
         self, recipe: Recipe, task: Task, inputs: Any, labels: NDArray[np.int64], seed: int, folder: Path | None = None
     ) -> FittedEstimator:
@@ -170,6 +175,11 @@ class NetworkLearner:
             augment=self.augment,
             objective=objective,
         )
+
+    def check(self, recipe: Recipe, task: Task) -> None:
+        """Let a recipe refuse its settings or the task before anything is trained."""
+        recipe.learned_prior(task)
+        list(recipe.stages(task))
 
     def fit(
         self, recipe: Recipe, task: Task, inputs: Any, labels: NDArray[np.int64], seed: int, folder: Path | None = None
