@@ -66,6 +66,11 @@ class Task:
         """Class counts over their sum."""
         return class_prior(self.class_counts)
 
+    @property
+    def uniform_prior(self) -> NDArray[np.float64]:
+        """One over the number of classes, for each."""
+        return np.full(self.n_classes, 1 / self.n_classes)
+
 
 @dataclass(frozen=True)
 class Stage:

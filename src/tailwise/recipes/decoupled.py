@@ -40,10 +40,6 @@ def balanced_classifier(
     )
 
 
-def _uniform(task: Task) -> NDArray[np.float64]:
-    return np.full(task.n_classes, 1 / task.n_classes)
-
-
 @register("crt", paper=_PAPER)
 @dataclass(frozen=True)
 class ClassifierRetraining(Recipe):
@@ -65,7 +61,7 @@ class ClassifierRetraining(Recipe):
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
         """Return the uniform prior of class-balanced batches."""
-        return _uniform(task)
+        return task.uniform_prior
 
 
 @register("lws", paper=_PAPER)
@@ -91,7 +87,7 @@ class LearnableWeightScaling(Recipe):
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
         """Return the uniform prior of class-balanced batches."""
-        return _uniform(task)
+        return task.uniform_prior
 
 
 @register("tau-norm", paper=_PAPER)
@@ -154,4 +150,4 @@ class NearestClassMean(Recipe):
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
         """Return the uniform prior: distances do not know how many examples a class had."""
-        return _uniform(task)
+        return task.uniform_prior

@@ -42,7 +42,7 @@ class _OverSampled(Recipe):
         resampler.set_params(sampling_strategy=changed(task, _raised(task)))
         return resample.ResampledClassifier(base, resampler)
 
-    def learned_prior(self, task: Task) -> NDArray[np.float64]:
+    def learned_prior(self, task: Task) -> NDArray[np.float64] | None:
         """Return the raised class counts over their sum."""
         return class_prior(_raised(task))
 
@@ -105,7 +105,7 @@ class GaussianOverSampling(_Numeric):
 
 @dataclass(frozen=True)
 class _Reshaped(_Numeric):
-    def learned_prior(self, task: Task) -> None:  # type: ignore[override]
+    def learned_prior(self, task: Task) -> None:
         """Return None: which rows are added and left out follows the other classes, so that densities change too."""
 
 

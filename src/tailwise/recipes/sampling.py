@@ -29,7 +29,7 @@ class ClassBalancedSampling(Recipe):
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
         """Return the uniform prior."""
-        return np.full(task.n_classes, 1 / task.n_classes)
+        return task.uniform_prior
 
 
 @register("square-root-sampling", paper="Mahajan et al., ECCV 2018, arXiv:1805.00932")
@@ -84,7 +84,7 @@ class ProgressivelyBalancedSampling(Recipe):
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
         """Return the uniform prior of the last epochs."""
-        return np.full(task.n_classes, 1 / task.n_classes)
+        return task.uniform_prior
 
 
 @register("cooldown", paper="Li et al., NAACL 2025, arXiv:2410.04579")
@@ -123,7 +123,7 @@ class LateUpsampling(Recipe):
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
         """Return the uniform prior of the last epochs."""
-        return np.full(task.n_classes, 1 / task.n_classes)
+        return task.uniform_prior
 
 
 @register("repeat-factor-sampling", paper="Gupta, Dollár and Girshick, CVPR 2019, arXiv:1908.03195")

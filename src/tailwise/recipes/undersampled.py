@@ -47,7 +47,7 @@ class _Chosen(Recipe):
         check_numbers(self, task, "random-under-sampling")
         return changed(task, _lowered(task))
 
-    def learned_prior(self, task: Task) -> None:  # type: ignore[override]
+    def learned_prior(self, task: Task) -> None:
         """Return None: which rows are left out follows where they lie, so that densities change too."""
 
 
