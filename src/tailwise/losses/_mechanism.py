@@ -55,46 +55,32 @@ def adjusted_cross_entropy(
     """
     check_batch(logits, targets, weight, bias, margin, scale, ignore_index=ignore_index, reduction=reduction)
     try:
-        return _cross_entropy(logits, targets, scale, margin, bias, weight, ignore_index, reduction, label_smoothing)
+        is_adjusted = scale is not None or margin is not None or bias is not None
+        if is_adjusted and label_smoothing == 0 and is_hard(targets) and _pays_to_fuse(logits, scale, margin, bias):
+            nll, _ = AdjustedNLL.apply(logits, targets, scale, margin, bias, ignore_index)
+            return reduce(nll, reduction, example_weight(nll, weight, targets, ignore_index))
+        adjusted = adjust(logits, targets, scale, margin, bias, ignore_index)
+        if weight is None or label_smoothing == 0:
+            return F.cross_entropy(
+                adjusted,
+                targets if is_hard(targets) else targets.to(adjusted.dtype),
+                weight=None if weight is None else weight.to(adjusted.dtype),
+                ignore_index=ignore_index,
+                reduction=reduction,
+                label_smoothing=label_smoothing,
+            )
+        if is_hard(targets):
+            smoothed = F.cross_entropy(
+                adjusted, targets, ignore_index=ignore_index, reduction="none", label_smoothing=label_smoothing
+            )
+            return reduce(smoothed, reduction, example_weight(smoothed, weight, targets, ignore_index))
+        log_p = F.log_softmax(adjusted, dim=1)
+        weighted = targets * weight
+        sharp = (weighted * log_p).sum(1)
+        return reduce(-(1 - label_smoothing) * sharp - label_smoothing * weighted.sum(1) * log_p.mean(1), reduction)
     except (IndexError, RuntimeError):  # torch met a code out of range: find out which
         check_range(targets, logits.shape[1], ignore_index)
         raise
-
-
-def _cross_entropy(
-    logits: Tensor,
-    targets: Tensor,
-    scale: Tensor | float | None,
-    margin: Tensor | None,
-    bias: Tensor | None,
-    weight: Tensor | None,
-    ignore_index: int,
-    reduction: Reduction,
-    label_smoothing: float,
-) -> Tensor:
-    is_adjusted = scale is not None or margin is not None or bias is not None
-    if is_adjusted and label_smoothing == 0 and is_hard(targets) and _pays_to_fuse(logits, scale, margin, bias):
-        nll, _ = AdjustedNLL.apply(logits, targets, scale, margin, bias, ignore_index)
-        return reduce(nll, reduction, example_weight(nll, weight, targets, ignore_index))
-    adjusted = adjust(logits, targets, scale, margin, bias, ignore_index)
-    if weight is None or label_smoothing == 0:
-        return F.cross_entropy(
-            adjusted,
-            targets if is_hard(targets) else targets.to(adjusted.dtype),
-            weight=None if weight is None else weight.to(adjusted.dtype),
-            ignore_index=ignore_index,
-            reduction=reduction,
-            label_smoothing=label_smoothing,
-        )
-    if is_hard(targets):
-        smoothed = F.cross_entropy(
-            adjusted, targets, ignore_index=ignore_index, reduction="none", label_smoothing=label_smoothing
-        )
-        return reduce(smoothed, reduction, example_weight(smoothed, weight, targets, ignore_index))
-    log_p = F.log_softmax(adjusted, dim=1)
-    weighted = targets * weight
-    sharp = (weighted * log_p).sum(1)
-    return reduce(-(1 - label_smoothing) * sharp - label_smoothing * weighted.sum(1) * log_p.mean(1), reduction)
 
 
 def _pays_to_fuse(logits: Tensor, *adjustments: Tensor | float | None) -> bool:
@@ -208,12 +194,11 @@ class ClassificationLoss(nn.Module):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
-        if isinstance(scale, float | int) or scale is None:
-            self.scale = scale
-        else:
-            self.register_buffer("scale", per_class(scale))
-        for name, values in {"margin": margin, "bias": bias, "weight": weight}.items():
-            self.register_buffer(name, None if values is None else per_class(values))
+        for name, values in {"scale": scale, "margin": margin, "bias": bias, "weight": weight}.items():
+            if values is None or (name == "scale" and isinstance(values, float | int)):
+                setattr(self, name, values)  # found faster than a buffer, which counts in a small batch
+            else:
+                self.register_buffer(name, per_class(values))
         self.ignore_index = ignore_index
         self.reduction: Reduction = reduction
         self.label_smoothing = label_smoothing
