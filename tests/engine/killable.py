@@ -1,6 +1,8 @@
 """A small training, run as a script by the tests that kill it or share it among processes."""
 
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from tailwise.counts import class_counts
 from tailwise.engine import train
 from tailwise.engine.stage import Stage, Task
 from tailwise.nn import MLP, Network, tau_normalise
-from tailwise.samplers import ClassBalancedSampler
+from tailwise.samplers import ClassBalancedSampler, HardAwareSampler
 
 
 def data(n: int = 192) -> tuple[np.ndarray, np.ndarray]:
@@ -41,8 +43,20 @@ def both(network: nn.Module, x: torch.Tensor, y: torch.Tensor, *companion: torch
     return loss(network(x), y) + 0.5 * loss(network(companion[0]), companion[1]) + 0 * own.sum()
 
 
+def tell(sampler: HardAwareSampler, network: Network, features: Callable) -> None:
+    """Tell the sampler the mean loss of each class, and let no process tell its own another."""
+    inputs, targets = features()
+    losses = nn.functional.cross_entropy(network.head(inputs), targets, reduction="none")
+    difficulty = torch.zeros(3).index_add_(0, targets, losses.detach()) / targets.bincount()
+    if torch.distributed.is_initialized():
+        everyone = [torch.empty_like(difficulty) for _ in range(torch.distributed.get_world_size())]
+        torch.distributed.all_gather(everyone, difficulty)
+        assert all(torch.equal(difficulty, other) for other in everyone)
+    sampler.set_difficulty(difficulty)
+
+
 class FourStages:
-    """Everything, then with a companion, then a new head on the frozen backbone, then a closed form."""
+    """Everything, hard classes most, then with a companion, then a new head on the frozen backbone, then a formula."""
 
     def network(self, task: Task) -> nn.Module:
         return Network.linear(task.build_backbone(), task.n_classes)
@@ -50,11 +64,18 @@ class FourStages:
     def stages(self, task: Task) -> list[Stage]:
         loss = nn.CrossEntropyLoss()
         return [
-            Stage("learn", share=0.5, loss=loss),
+            Stage("learn", share=0.5, loss=loss, sampler=partial(HardAwareSampler, temperature=1.0), before_epoch=tell),
             Stage("both", share=0.2, loss=both, companion=ClassBalancedSampler),
             Stage("head", share=0.3, loss=loss, prepare=new_head, parameters=lambda net: net.head.parameters()),
             Stage("normalise", share=0, prepare=normalise),
         ]
+
+
+def normalised() -> nn.Module:
+    """Return an MLP after batch normalisation, whose running statistics differ among processes."""
+    network = nn.Sequential(nn.BatchNorm1d(6), MLP(6, (16, 8)))
+    network.out_features = 8
+    return network
 
 
 def task(labels: np.ndarray, epochs: int = 40, *, dropout: float = 0.2, augment: object = jitter) -> Task:
@@ -74,6 +95,8 @@ if __name__ == "__main__":
     x, y = data()
     if mode == "shared":  # nothing random per process, so that any number of processes gives one result
         settings = {"task": task(y, 4, dropout=0.0, augment=None)}
+    elif mode == "told":
+        settings = {"task": replace(task(y, 4), backbone=normalised)}
     else:
         settings = {"task": task(y), "checkpoint_dir": folder, "resume": True}
     network = train(FourStages(), inputs=x, labels=y, progress=False, **settings)

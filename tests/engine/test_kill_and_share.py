@@ -53,11 +53,19 @@ def test_killed_at_random_moments_and_resumed_is_bit_identical(tmp_path: Path) -
         assert torch.equal(value, resumed[name]), name
 
 
+def two_processes() -> tuple[str, ...]:
+    port = 20000 + os.getpid() % 20000
+    return "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)
+
+
 @pytest.mark.slow
 def test_two_processes_give_the_result_of_one(tmp_path: Path) -> None:
     one = finish(start(tmp_path, tmp_path / "one", "shared"), tmp_path / "one")
-    port = 20000 + os.getpid() % 20000
-    launcher = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port))
-    two = finish(start(tmp_path, tmp_path / "two", "shared", launcher), tmp_path / "two")
+    two = finish(start(tmp_path, tmp_path / "two", "shared", two_processes()), tmp_path / "two")
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_tell_their_samplers_the_same(tmp_path: Path) -> None:
+    assert finish(start(tmp_path, tmp_path / "two", "told", two_processes()), tmp_path / "two")

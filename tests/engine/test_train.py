@@ -1,5 +1,6 @@
 """What a training does within one process."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tailwise.engine._schedule import learning_rate, share_epochs
 from tailwise.engine.stage import Stage, Task
 from tailwise.errors import TailwiseError
 from tailwise.nn import MLP, CIFARResNet, Network, nearest_mean
+from tailwise.samplers import HardAwareSampler
 
 X = np.concatenate([np.random.default_rng(c).normal(c * 2, 1, (n, 4)) for c, n in enumerate((40, 20, 6))])
 Y = np.repeat([0, 1, 2], (40, 20, 6))
@@ -96,6 +98,29 @@ def test_a_stage_without_epochs_prepares_from_the_features() -> None:
 
     network = fit(Stage("learn", loss=LOSS), Stage("means", share=0, prepare=means))
     assert (predict(network, X).argmax(1) == Y).mean() > 0.8
+
+
+def test_the_sampler_can_be_told_before_every_epoch() -> None:
+    told: list[np.ndarray] = []
+
+    def tell(sampler: HardAwareSampler, network: Network, features: Callable) -> None:
+        inputs, targets = features()
+        assert inputs.shape == (66, 8)
+        assert network.head(inputs).shape == (66, 3)
+        np.testing.assert_array_equal(targets, Y)
+        told.append(np.eye(3)[len(told)])
+        sampler.set_difficulty(told[-1])
+
+    seen: list[torch.Tensor] = []
+
+    def watch(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        seen.append(targets)
+        return LOSS(logits, targets)
+
+    fit(Stage("learn", loss=watch, sampler=HardAwareSampler, before_epoch=tell))
+    assert len(told) == 3
+    for c, epoch in enumerate(torch.cat(seen).split(66)):
+        assert (epoch == c).float().mean() > 0.99
 
 
 def test_every_example_once_per_epoch_and_no_tiny_batch() -> None:

@@ -48,7 +48,7 @@ def class_weight(loss):
 
 def test_every_public_loss_has_a_case():
     modules = {n for n in losses.__all__ if isinstance(getattr(losses, n), type)}
-    assert modules == set(CASES) | HEADS | {"MetaWeightNet"}
+    assert modules == set(CASES) | HEADS | {"MetaWeightNet", "MetaWeightedLoss"}
 
 
 @every_loss

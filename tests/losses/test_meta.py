@@ -113,3 +113,26 @@ def test_a_weight_network_learns_to_distrust_large_losses():
         optimiser.step()
     weights = weigh(loss(network(x), flipped))
     assert weights[:10].mean() < 0.3 * weights[10:].mean()
+
+
+def test_the_weighted_loss_steps_as_adam_does_and_only_in_training():
+    x, y, flipped = half_flipped()
+    network = nn.Module()
+    network.module = nn.Linear(2, 2)
+    network.forward = network.module.forward
+    weighted = losses.MetaWeightedLoss(0.01, 0.3, width=6)
+    weigh = copy.deepcopy(weighted.weigh)
+    optimiser = torch.optim.Adam(weigh.parameters(), lr=0.01)
+    loss = losses.CrossEntropyLoss(reduction="none")
+    for _ in range(5):
+        value = weighted(network, x, flipped, x[10:], y[10:])
+        optimiser.zero_grad()
+        losses.meta_loss(network.module, loss, weigh, x, flipped, x[10:], y[10:], 0.3).backward()
+        optimiser.step()
+        for mine, theirs in zip(weighted.weigh.parameters(), weigh.parameters(), strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
+    each = loss(network(x), flipped)
+    torch.testing.assert_close(value, (each * weigh(each)).sum())
+    before = copy.deepcopy(weighted.eval().state_dict())
+    weighted(network, x, flipped, x[10:], y[10:])
+    torch.testing.assert_close(weighted.state_dict(), before, rtol=0, atol=0)

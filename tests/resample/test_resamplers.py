@@ -18,7 +18,8 @@ from scipy.stats import ks_2samp
 from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
-from sklearn.naive_bayes import GaussianNB
+from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 from tailwise import resample
 from tailwise.errors import MissingExtraError, TailwiseError
@@ -47,7 +48,7 @@ def made(method, **settings):
     if method is resample.KMeansSMOTE:
         settings.setdefault("threshold", 0.01)
     if method is resample.InstanceHardnessThreshold:
-        settings.setdefault("estimator", GaussianNB())
+        settings.setdefault("estimator", DecisionTreeClassifier(max_depth=3, random_state=0))
     return method(**settings)
 
 
@@ -248,6 +249,41 @@ def test_identical_choices_where_nothing_is_drawn(ours, theirs, dtype):
         warnings.simplefilter("ignore")  # NearMiss 3 warns where it has fewer
         theirs.fit_resample(X.astype(dtype), y)
     np.testing.assert_array_equal(ours.sample_indices_, np.sort(theirs.sample_indices_))
+
+
+class Slope(LogisticRegression):
+    """A classifier that learns nothing: its probabilities are the same whatever it was fitted to."""
+
+    def fit(self, X, y):
+        self.classes_, self.intercept_ = np.unique(y), np.zeros(3)
+        self.coef_ = np.random.default_rng(0).normal(size=(3, X.shape[1]))
+        return self
+
+
+def test_instance_hardness_keeps_what_imbalanced_learn_keeps():
+    X, y = table()
+    ours, theirs = (kind.InstanceHardnessThreshold(estimator=Slope()) for kind in (resample, under))
+    ours.fit_resample(X, y)
+    theirs.fit_resample(X, y)
+    np.testing.assert_array_equal(ours.sample_indices_, np.sort(theirs.sample_indices_))
+
+
+def test_instance_hardness_leaves_out_wrong_labels_and_says_what_it_cannot_do():
+    X, y = make_classification(600, 6, n_informative=4, weights=[0.8], class_sep=2.0, flip_y=0, random_state=0)
+    wrong = np.flatnonzero(y == 1)[:20]
+    y[wrong] = 0
+    resampler = resample.InstanceHardnessThreshold({0: int((y == 0).sum()) - 20}, random_state=0)
+    resampler.fit_resample(X, y)
+    assert np.isin(wrong, resampler.sample_indices_).mean() < 0.2
+    X[0, 0] = np.nan
+    for estimator, message in {
+        LinearSVC(): "LinearSVC gives no probabilities",
+        LogisticRegression(): "LogisticRegression cannot be fitted to this table: .*NaN",
+    }.items():
+        with pytest.raises(TailwiseError, match=message):
+            resample.InstanceHardnessThreshold(estimator=estimator).fit_resample(X, y)
+    with pytest.raises(TailwiseError, match="cv must be 2 or more"):
+        resample.InstanceHardnessThreshold(cv=1).fit_resample(X, y)
 
 
 def _projections(X, seed=0):

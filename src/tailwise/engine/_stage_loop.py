@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from tailwise.engine._moving import select_moving, set_modes
 from tailwise.engine._progress import EpochProgress
 from tailwise.engine._schedule import learning_rate
-from tailwise.engine._tensors import take
+from tailwise.engine._tensors import take, training_features
 from tailwise.engine.stage import Stage, Task
 from tailwise.errors import TailwiseError
 
@@ -65,7 +65,12 @@ def train_stage(
         x, y = take(data, chosen), targets[chosen]
         return (x, y) if augment is None else augment(x, y, generator)
 
+    features = partial(training_features, network, data, targets, task.batch_size)
+
     for epoch in epochs:
+        if stage.before_epoch is not None:
+            _share_buffers(fabric, network)
+            stage.before_epoch(samplers[0], network, features)
         total = torch.zeros((), device=fabric.device)
         with seeded(1 + epoch, fabric.global_rank) as generator:
             for together in zip(*(_batches(sampler, epoch, steps) for sampler in samplers), strict=True):
@@ -138,6 +143,13 @@ def _batches(sampler: Any, epoch: int, steps: int) -> Iterator[NDArray[np.int64]
 def _sum(fabric: Fabric, number: Tensor) -> Tensor:
     """Return the sum of every process's number."""
     return cast(Tensor, fabric.all_reduce(number, reduce_op="sum"))
+
+
+def _share_buffers(fabric: Fabric, network: nn.Module) -> None:
+    """Give every process the first one's running statistics, so that all make the same of the same examples."""
+    if fabric.world_size > 1:
+        for buffer in network.buffers():
+            torch.distributed.broadcast(buffer, 0)
 
 
 def _sgd(parameters: Iterable[nn.Parameter]) -> Optimizer:

@@ -91,3 +91,9 @@ def outputs(
     finally:
         for part, training in modes.items():
             part.training = training
+
+
+def training_features(network: Any, data: Tensor, targets: Tensor, batch_size: int) -> tuple[Tensor, Tensor]:
+    """Return the (n, out_features) features of the training set as the backbone is now, and its (n,) class codes."""
+    parts = outputs(network, network.features, data, batch_size, data.device)
+    return torch.cat(list(parts)).clone(), targets

@@ -18,7 +18,7 @@ from tailwise.engine._devices import launch, seeded_by
 from tailwise.engine._progress import EpochProgress
 from tailwise.engine._schedule import share_epochs
 from tailwise.engine._stage_loop import augment_of, optimizer_of, train_stage
-from tailwise.engine._tensors import as_labels, as_tensor, outputs
+from tailwise.engine._tensors import as_labels, as_tensor, training_features
 from tailwise.engine.stage import Stage, Task
 from tailwise.errors import TailwiseError
 from tailwise.nn import Standardise
@@ -78,7 +78,8 @@ def train(
     fabric = launch(devices, precision)
     device = fabric.device
     seeded = partial(seeded_by, device, random_state)
-    stages = list(recipe.stages(task))
+    with seeded():  # some losses have weights of their own
+        stages = list(recipe.stages(task))
     epochs = share_epochs([stage.share for stage in stages], task.epochs)
     with seeded():
         network = recipe.network(task).to(device)
@@ -165,8 +166,5 @@ def _save(
 
 
 def _prepare(stage: Stage, network: nn.Module, data: Tensor, targets: Tensor, batch_size: int) -> nn.Module:
-    def features() -> tuple[Tensor, Tensor]:
-        parts = outputs(network, network.features, data, batch_size, data.device)
-        return torch.cat(list(parts)).clone(), targets
-
+    features = partial(training_features, network, data, targets, batch_size)
     return (stage.prepare and stage.prepare(network, features)) or network

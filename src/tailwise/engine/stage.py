@@ -92,6 +92,8 @@ class Stage:
         normalisation statistics included
     prepare : ``prepare(network, features)`` is called once before the stage and may change the network in place or
         return another; ``features()`` gives the training set's (features, labels) under the current backbone
+    before_epoch : ``before_epoch(sampler, network, features)`` is called before every epoch and may tell the sampler
+        what the network has learned; ``features`` is as for ``prepare``, the network's ``head`` makes logits of them
     optimizer : overrides the task's
     peak : where the stage's learning rate begins, as a share of the optimiser's
     augment : overrides the task's; ``False`` switches it off
@@ -105,6 +107,7 @@ class Stage:
     penalty: Callable[[Any], Any] | None = None
     parameters: Callable[[Any], Iterable[Any]] | None = None
     prepare: Callable[..., nn.Module | None] | None = None
+    before_epoch: Callable[..., None] | None = None
     optimizer: Callable[[Iterable[Any]], Optimizer] | None = None
     peak: float = 1.0
     augment: Any = None

@@ -14,6 +14,7 @@ from ._margin import BLVLoss as BLVLoss
 from ._margin import GCLLoss as GCLLoss
 from ._margin import LDAMLoss as LDAMLoss
 from ._mechanism import adjusted_cross_entropy as adjusted_cross_entropy
+from ._meta import MetaWeightedLoss as MetaWeightedLoss
 from ._meta import MetaWeightNet as MetaWeightNet
 from ._meta import meta_loss as meta_loss
 from ._meta import meta_weights as meta_weights

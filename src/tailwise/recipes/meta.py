@@ -39,3 +39,21 @@ class LearningToReweight(Recipe):
 
     def learned_prior(self, task: Task) -> None:
         """Return None: the weights move the prior by no formula."""
+
+
+@register("meta-weight-net", paper="Shu et al., NeurIPS 2019, arXiv:1902.07379")
+@dataclass(frozen=True)
+class MetaWeighting(Recipe):
+    """Weight the examples of a batch by a small network of their losses, which learns from a class-balanced batch.
+
+    Deviates: the paper's balanced batch comes from a small clean set apart; here it is drawn from the training set.
+    """
+
+    learning_rate: float = 1e-3  # of the small network
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything with weights."""
+        yield Stage("learn", loss=losses.MetaWeightedLoss(self.learning_rate), companion=samplers.ClassBalancedSampler)
+
+    def learned_prior(self, task: Task) -> None:
+        """Return None: the weights move the prior by no formula."""

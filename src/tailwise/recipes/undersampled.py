@@ -82,6 +82,23 @@ class EditedNearestNeighbours(_Chosen):
         return resample.ResampledClassifier(base, resampler)
 
 
+@register("instance-hardness", paper="Smith, Martinez and Giraud-Carrier, Machine Learning 2014")
+@dataclass(frozen=True)
+class InstanceHardness(Recipe):
+    """Leave out rows of classes above the median count that the learner itself, cross-validated, finds least probable.
+
+    Deviates: the paper asks a committee of nine learners.
+    """
+
+    def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
+        """Fit on the smaller table."""
+        fewer = changed(task, _lowered(task))
+        return resample.ResampledClassifier(base, resample.InstanceHardnessThreshold(fewer, estimator=base))
+
+    def learned_prior(self, task: Task) -> None:
+        """Return None: which rows are left out follows where they lie, so that densities change too."""
+
+
 @register("near-miss", paper="Mani and Zhang, ICML Workshop on Learning from Imbalanced Data Sets 2003")
 @dataclass(frozen=True)
 class NearMiss(_Chosen):

@@ -2,11 +2,11 @@ from ._base import Resampler as Resampler
 from ._boosting import RUSBoostClassifier as RUSBoostClassifier
 from ._borrowed import SVMSMOTE as SVMSMOTE
 from ._borrowed import ClusterCentroids as ClusterCentroids
-from ._borrowed import InstanceHardnessThreshold as InstanceHardnessThreshold
 from ._borrowed import KMeansSMOTE as KMeansSMOTE
 from ._case_control import CaseControlClassifier as CaseControlClassifier
 from ._case_control import affordable_rows as affordable_rows
 from ._clean import EditedNearestNeighbours as EditedNearestNeighbours
+from ._clean import InstanceHardnessThreshold as InstanceHardnessThreshold
 from ._clean import NearMiss as NearMiss
 from ._clean import TomekLinks as TomekLinks
 from ._combined import SMOTEENN as SMOTEENN

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.base import BaseEstimator
 
 from tailwise._optional import require
 from tailwise.errors import TailwiseError
@@ -40,8 +39,6 @@ class Borrowed(Resampler):
             made, classes = sampler.fit_resample(points, codes)
         except (ValueError, RuntimeError) as error:
             raise TailwiseError(f"{name} cannot resample this: {' '.join(str(error).split())}") from error
-        if hasattr(sampler, "sample_indices_"):
-            return Change(np.sort(sampler.sample_indices_))
         if self._kind == "over":
             kept, new = every, np.arange(len(codes), len(classes))
         else:  # classes with too many examples are all new
@@ -159,38 +156,4 @@ class ClusterCentroids(Borrowed):
 
         return require("imblearn.under_sampling", "resample").ClusterCentroids(
             sampling_strategy=strategy, random_state=seed, estimator=MiniBatchKMeans(n_init=1, random_state=seed)
-        )
-
-
-class InstanceHardnessThreshold(Borrowed):
-    """Leaves out the larger classes' examples to which a classifier gives the least probability, cross-validated.
-
-    Classes end near the count asked for, as their probabilities can be equal.
-
-    Parameters
-    ----------
-    sampling_strategy, random_state : see :class:`NearMiss`
-    estimator : a scikit-learn classifier with probabilities; by default a random forest
-    cv : folds
-
-    Source: Smith, Martinez and Giraud-Carrier, An Instance Level Analysis of Data Complexity, Machine Learning 2014.
-    """
-
-    _kind: ClassVar[Kind] = "under"
-
-    def __init__(
-        self,
-        sampling_strategy: Strategy = "auto",
-        estimator: BaseEstimator | None = None,
-        cv: int = 5,
-        random_state: RandomState = None,
-    ) -> None:
-        self.sampling_strategy = sampling_strategy
-        self.estimator = estimator
-        self.cv = cv
-        self.random_state = random_state
-
-    def _theirs(self, strategy: dict[int, int], seed: int) -> Any:
-        return require("imblearn.under_sampling", "resample").InstanceHardnessThreshold(
-            sampling_strategy=strategy, random_state=seed, estimator=self.estimator, cv=self.cv
         )

@@ -1,15 +1,17 @@
-"""Under-sampling by neighbours: examples that neighbours contradict, or that are near the smallest class."""
+"""Under-sampling by choice: examples that neighbours or a classifier contradict, or far from the smallest class."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, clone
 
 from tailwise.errors import TailwiseError
 from tailwise.resample._base import Change, Resampler
-from tailwise.resample._containers import rows_by_class
+from tailwise.resample._containers import RandomState, rows_by_class, seeds
 from tailwise.resample._goals import Kind, Strategy
 from tailwise.resample._neighbours import distances_to, nearest, spans
 from tailwise.resample._tables import numbers
@@ -133,11 +135,7 @@ class NearMiss(Resampler):
         larger = [rows for rows, count in zip(by_class, wanted, strict=True) if count < len(rows)]
         if not larger:
             return Change(np.arange(len(codes)))
-        candidates, score = self._scored(points, larger, rare)
-        best = candidates[np.lexsort((candidates, score))]
-        by_score = rows_by_class(codes[best], len(wanted))
-        kept = [best[by_score[c]][: wanted[c]] if wanted[c] < len(rows) else rows for c, rows in enumerate(by_class)]
-        return Change(np.sort(np.concatenate(kept)))
+        return _least(*self._scored(points, larger, rare), codes, wanted)
 
     def _scored(
         self, points: Any, larger: list[NDArray[np.intp]], rare: NDArray[np.intp]
@@ -151,6 +149,70 @@ class NearMiss(Resampler):
             rows = np.unique(np.concatenate(near))
         distances = nearest(points, self.n_neighbors, of=rows, among=rare).distances.sum(axis=1)
         return rows, distances if self.version == 1 else -distances
+
+
+class InstanceHardnessThreshold(Resampler):
+    """Leaves out the larger classes' examples to which a classifier gives the least probability, cross-validated.
+
+    Missing values are allowed where the classifier takes them.
+
+    Parameters
+    ----------
+    sampling_strategy, random_state : see :class:`SMOTE`; classes are brought to the count of the smallest
+    estimator : a scikit-learn classifier with probabilities; by default a random forest
+    cv : folds
+
+    Verified: chooses what imbalanced-learn chooses where no two probabilities are equal; where some are, it keeps as
+    many as were asked for.
+    Source: Smith, Martinez and Giraud-Carrier, An Instance Level Analysis of Data Complexity, Machine Learning 2014.
+    """
+
+    _kind: ClassVar[Kind] = "under"
+
+    def __init__(
+        self,
+        sampling_strategy: Strategy = "auto",
+        estimator: BaseEstimator | None = None,
+        cv: int = 5,
+        random_state: RandomState = None,
+    ) -> None:
+        self.sampling_strategy = sampling_strategy
+        self.estimator = estimator
+        self.cv = cv
+        self.random_state = random_state
+
+    def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
+        from sklearn.ensemble import RandomForestClassifier
+        from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+        points, largest = numbers(X, type(self).__name__), int(np.bincount(codes).max())
+        seed = seeds(self.random_state, 1)[0]
+        learner = RandomForestClassifier(random_state=seed) if self.estimator is None else clone(self.estimator)
+        if not hasattr(learner, "predict_proba"):
+            raise TailwiseError(f"{type(learner).__name__} gives no probabilities: choose an estimator that does.")
+        if not 2 <= self.cv <= largest:
+            raise TailwiseError(f"cv must be 2 or more, and at most the largest class's {largest}; got {self.cv}.")
+        with warnings.catch_warnings():  # only the larger classes' probabilities are asked for
+            warnings.filterwarnings("ignore", "The least populated class|Number of classes in training fold")
+            folds = StratifiedKFold(self.cv, shuffle=True, random_state=seed)
+            try:
+                proba = cross_val_predict(learner, points, codes, cv=folds, method="predict_proba")
+            except (TypeError, ValueError) as error:
+                said = str(error).strip().splitlines()[-1]
+                raise TailwiseError(f"{type(learner).__name__} cannot be fitted to this table: {said}") from error
+        every = np.arange(len(codes))
+        return _least(every, -proba[every, codes], codes, wanted)
+
+
+def _least(
+    candidates: NDArray[np.intp], score: NDArray[np.float64], codes: NDArray[np.intp], wanted: NDArray[np.int64]
+) -> Change:
+    """Keep, of each class that is to shrink, the candidates with the least score; of the others everything."""
+    best = candidates[np.lexsort((candidates, score))]
+    by_score = rows_by_class(codes[best], len(wanted))
+    every = enumerate(rows_by_class(codes, len(wanted)))
+    kept = [best[by_score[c]][: wanted[c]] if wanted[c] < len(rows) else rows for c, rows in every]
+    return Change(np.sort(np.concatenate(kept)))
 
 
 def _farthest(points: Any, of: NDArray[np.intp], among: NDArray[np.intp], k: int) -> NDArray[np.float64]:
