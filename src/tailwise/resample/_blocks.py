@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 _SAMPLE = 1 << 12  # points that say which axes lead, and how many of them are enough
 _AXES = 8  # of which cost as much as another look at each neighbour
 _CELLS = 1 << 18  # numbers in a temporary array
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()  # finding the libraries takes longer than many a search
+
+
+def one_thread() -> Any:
+    """Return a context in which matrix products use one thread: small ones gain nothing from more."""
+    return _blas().limit(limits=1, user_api="blas")
 
 
 def spans(n: int, width: int) -> Iterator[slice]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
+import joblib
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 
 from tailwise.errors import TailwiseError
 from tailwise.resample._base import Change, Resampler
 from tailwise.resample._containers import RandomState, rows_by_class, seeds
 from tailwise.resample._goals import Kind, Strategy
-from tailwise.resample._neighbours import distances_to, nearest, spans
+from tailwise.resample._neighbours import distances_to, nearest, one_thread, spans
 from tailwise.resample._tables import numbers
 
 
@@ -132,21 +136,24 @@ class NearMiss(Resampler):
         points = numbers(X, type(self).__name__)
         by_class = rows_by_class(codes, len(wanted))
         rare = min(by_class, key=len)
-        larger = [rows for rows, count in zip(by_class, wanted, strict=True) if count < len(rows)]
+        larger = [(rows, int(count)) for rows, count in zip(by_class, wanted, strict=True) if count < len(rows)]
         if not larger:
             return Change(np.arange(len(codes)))
         return _least(*self._scored(points, larger, rare), codes, wanted)
 
     def _scored(
-        self, points: Any, larger: list[NDArray[np.intp]], rare: NDArray[np.intp]
+        self, points: Any, larger: list[tuple[NDArray[np.intp], int]], rare: NDArray[np.intp]
     ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Return candidates among the rows of the larger classes, sorted, and by what the least are kept."""
-        rows = np.sort(np.concatenate(larger))
+        if self.version == 1:
+            near = [_near_enough(points, rows, rare, self.n_neighbors, count) for rows, count in larger]
+        elif self.version == 2:
+            near = [rows for rows, _ in larger]
+        else:
+            near = [nearest(points, self.n_candidates, of=rare, among=rows).rows for rows, _ in larger]
+        rows = np.unique(np.concatenate(near, axis=None))
         if self.version == 2:
             return rows, _farthest(points, rows, rare, self.n_neighbors)
-        if self.version == 3:
-            near = [nearest(points, self.n_candidates, of=rare, among=own).rows for own in larger]
-            rows = np.unique(np.concatenate(near))
         distances = nearest(points, self.n_neighbors, of=rows, among=rare).distances.sum(axis=1)
         return rows, distances if self.version == 1 else -distances
 
@@ -213,6 +220,41 @@ def _least(
     every = enumerate(rows_by_class(codes, len(wanted)))
     kept = [best[by_score[c]][: wanted[c]] if wanted[c] < len(rows) else rows for c, rows in every]
     return Change(np.sort(np.concatenate(kept)))
+
+
+def _near_enough(points: Any, rows: NDArray[np.intp], rare: NDArray[np.intp], k: int, count: int) -> NDArray[np.intp]:
+    """Return those rows that can be among the ``count`` with the least sum of distances to their k nearest rare ones.
+
+    The sum is at least k times the distance to the nearest, so for most rows that one, from a product in float32, is
+    enough to leave them out.
+    """
+    if sparse.issparse(points) or np.isnan(points.min()) or len(rare) < k:
+        return rows
+    centre = points[rare].mean(axis=0, dtype=np.float64)
+    others = (points[rare] - centre).astype(np.float32)
+    right = np.vstack([others.T, np.einsum("ij,ij->i", others, others)])
+    far = np.sqrt(right[-1].max())
+    at_least = np.full(len(rows), np.inf)
+    best, lock = np.full(count, np.inf), threading.Lock()  # of the sums that are known, at most
+
+    def look(at: slice) -> None:
+        nonlocal best
+        ones = (points[rows[at]] - centre).astype(np.float32)
+        own = np.einsum("ij,ij->i", ones, ones)
+        squared = np.column_stack([-2 * ones, np.ones_like(own)]) @ right
+        wrong = (points.shape[1] + 16) * 2.0**-24 * (np.sqrt(own, dtype=np.float64) + far) ** 2  # by rounding, at most
+        some = np.flatnonzero(k * np.sqrt(np.maximum(squared.min(axis=1) + own - wrong, 0)) <= best.max())
+        near = np.partition(squared[some], k - 1, axis=1)[:, :k] + own[some, None].astype(np.float64)
+        wrong = wrong[some, None]
+        at_least[at][some] = np.sqrt(np.maximum(near - wrong, 0)).sum(axis=1)
+        with lock:
+            known = np.concatenate([best, np.sqrt(np.maximum(near, 0) + wrong).sum(axis=1)])
+            best = np.partition(known, count - 1)[:count]
+
+    with one_thread(), ThreadPoolExecutor(joblib.cpu_count()) as pool:
+        for _ in pool.map(look, spans(len(rows), len(rare) // 4 + points.shape[1])):
+            pass
+    return rows[at_least <= best.max()]
 
 
 def _farthest(points: Any, of: NDArray[np.intp], among: NDArray[np.intp], k: int) -> NDArray[np.float64]:

@@ -21,10 +21,10 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from threadpoolctl import threadpool_limits
 
 from tailwise.errors import TailwiseError
 from tailwise.resample._blocks import Best, Blocks, Shadow
+from tailwise.resample._blocks import one_thread as one_thread
 from tailwise.resample._blocks import spans as spans
 
 _SPARE = 2  # neighbours kept beyond those asked for, so that rounding seldom matters
@@ -91,12 +91,12 @@ def nearest(
         raise TailwiseError(f"{k} neighbours were asked for, but there are only {others} other examples.")
     small = max(_SMALL, _TURNS * points.shape[1] ** 2)
     if sparse.issparse(points) or np.isnan(points.min()) or len(of) * len(among) <= small:
-        rows, squared = _one_by_one(points, k, of, among)
+        with one_thread():
+            rows, squared = _one_by_one(points, k, of, among)
         return Neighbours(rows, np.sqrt(squared), 1.0)
     wide = min(k + _SPARE, others)
     by_place = min(len(of), len(among)) > _FEW
-    # products of this size gain nothing from several threads each, and much from a thread for each
-    with threadpool_limits(1, "blas"):
+    with one_thread():  # for each product, and a product for each thread
         shadow = Shadow(points, among, wide)
         there = Blocks(points, among, shadow, _BLOCK, by_place=by_place)
         # if most ask, let all of them ask: then a product serves both sides
