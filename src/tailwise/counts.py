@@ -24,7 +24,13 @@ def check_counts(class_counts: ArrayLike) -> NDArray[np.float64]:
     TailwiseError
         If they are not 1-D, are empty, hold a negative or non-finite number, or are all zero.
     """
-    counts = np.asarray(class_counts, dtype=np.float64)
+    if hasattr(class_counts, "detach"):  # a tensor, of any type and on any device
+        class_counts = class_counts.detach().cpu().tolist()
+    try:
+        counts = np.asarray(class_counts, dtype=np.float64)
+    except (TypeError, ValueError):
+        kind = type(class_counts).__name__
+        raise TailwiseError(f"class counts must be numbers in the order of the classes; got {kind}.") from None
     if counts.ndim != 1 or counts.size == 0:
         raise TailwiseError(f"class counts must be one row of numbers, one per class; got shape {counts.shape}.")
     bad = np.flatnonzero(~np.isfinite(counts) | (counts < 0))
@@ -53,8 +59,8 @@ def class_counts(labels: ArrayLike, n_classes: int | None = None) -> NDArray[np.
         If a label is not an integer or is ``n_classes`` or more.
     """
     codes = np.asarray(labels)
-    if codes.dtype.kind not in "iub":
-        raise TailwiseError(f"labels must be integer class codes; got {codes.dtype}.")
+    if codes.dtype.kind not in "iub" or codes.ndim != 1:
+        raise TailwiseError(f"labels must be one row of integer class codes; got {codes.dtype} {codes.shape}.")
     codes = codes[codes >= 0] if codes.dtype.kind == "i" else codes
     if n_classes is not None and codes.size and int(codes.max()) >= n_classes:
         raise TailwiseError(f"label {int(codes.max())} is out of range for {n_classes} classes.")

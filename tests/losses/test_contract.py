@@ -1,5 +1,7 @@
 """What every public loss must do, found by discovery: nothing is public without a case, and every case is swept."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -114,8 +116,7 @@ def test_reductions_agree(name):
     each = build(name, reduction="none")(logits, codes)
     loss = build(name, reduction="sum")
     weights = class_weight(loss)[codes] if CASES[name].weighted else torch.ones(len(codes))
-    if name != "LADELoss":  # adds a term of the whole batch after reduction
-        torch.testing.assert_close(loss(logits, codes), each.sum())
+    torch.testing.assert_close(loss(logits, codes), each.sum())
     torch.testing.assert_close(build(name)(logits, codes), each.sum() / weights.sum())
 
 
@@ -131,6 +132,34 @@ def test_ignored_examples_count_nothing(name, ignore_index):
     torch.testing.assert_close(value, loss(logits, codes))
     value.backward()
     assert not both.grad[len(codes) :].any()
+
+
+@every_loss
+def test_a_batch_of_which_all_is_ignored_sums_to_nothing(name):
+    logits, codes, _ = batch()
+    logits = logits.requires_grad_()
+    for value in (
+        build(name, reduction="sum")(logits, codes.fill_(-100)),
+        build(name, reduction="none")(logits, codes).sum(),
+    ):
+        assert value == 0
+        assert not torch.autograd.grad(value, logits)[0].any()
+
+
+@every_loss
+@pytest.mark.parametrize("option", [{"weight": np.ones(K)}, {"label_smoothing": 0.3}])
+def test_an_option_is_documented_and_heeded_or_refused(name, option):
+    logits, codes, _ = batch()
+    documented = re.search(r"``{0}``|{0}(, \w+)* :".format(*option), getattr(losses, name).__doc__)
+    if "weight" in option:
+        option["weight"][codes[0]] = 9.0
+    try:
+        changed = build(name, **option)(logits, codes)
+    except (TypeError, TailwiseError):
+        assert not documented
+    else:
+        assert documented
+        assert changed != build(name)(logits, codes)
 
 
 @every_loss
@@ -191,6 +220,8 @@ def test_bad_batches_are_one_clear_line(name):
     for bad_logits, bad_targets in [
         (logits, codes[:-1]),
         (logits, codes + 0.5),
+        (logits, codes.int()),
+        (logits, codes.byte()),
         (logits, torch.eye(K + 1)[codes]),
         (logits[0], codes),
         (logits.long(), codes),
@@ -221,6 +252,19 @@ def test_compiles_whole(name):
     torch.testing.assert_close(z.grad, twin.grad)
 
 
+def test_what_a_loss_gathers_while_it_is_compiled_does_not_reach_this_batch():
+    torch.compiler.reset()
+    logits, codes, _ = batch()
+    gathering, twin = losses.EqualizationLossV2(K), losses.EqualizationLossV2(K)
+    compiled = torch.compile(gathering, backend="aot_eager", fullgraph=True)
+    for _ in range(3):
+        z, same = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+        compiled(z, codes).backward()
+        twin(same, codes).backward()
+        torch.testing.assert_close(z.grad, same.grad)
+        torch.testing.assert_close(gathering.state_dict(), twin.state_dict())
+
+
 TAKES_NO_COUNTS = [
     "FocalLoss",
     "NormalisedSoftmaxLoss",
@@ -231,6 +275,7 @@ TAKES_NO_COUNTS = [
     "AsymmetricLoss",
     "DFTLoss",
     "InstanceWeightedLoss",
+    "EqualizationLossV2",
 ]
 
 
@@ -238,3 +283,21 @@ TAKES_NO_COUNTS = [
 def test_class_counts_given_to_a_loss_that_takes_none_are_refused(loss):
     with pytest.raises(TailwiseError, match=r"takes no class counts|unknown strategy"):
         getattr(losses, loss)(np.array([100, 10, 1]))
+
+
+@pytest.mark.parametrize("loss", ["NormalisedSoftmaxLoss", "TSimilarityLoss", "InstanceWeightedLoss"])
+def test_a_temperature_of_nothing_is_refused(loss):
+    with pytest.raises(TailwiseError, match="temperature must be above 0"):
+        getattr(losses, loss)(temperature=0)
+
+
+def test_counts_that_are_no_numbers_are_refused():
+    for counts in (["a", "b"], {"a": 1, "b": 2}):
+        with pytest.raises(TailwiseError, match="class counts must be numbers in the order of the classes"):
+            losses.LDAMLoss(counts)
+
+
+def test_counts_may_be_a_tensor_of_any_type():
+    counts = torch.tensor([100.0, 10, 1], dtype=torch.bfloat16, requires_grad=True)
+    expected = losses.BalancedSoftmaxLoss([100, 10, 1]).bias
+    torch.testing.assert_close(losses.BalancedSoftmaxLoss(counts).bias, expected)

@@ -12,7 +12,15 @@ from torch import Tensor
 
 from tailwise.counts import class_prior
 from tailwise.losses._fused import at_least_float32
-from tailwise.losses._mechanism import ClassificationLoss, as_rows, floored_counts, is_hard, per_class
+from tailwise.losses._mechanism import (
+    ClassificationLoss,
+    as_rows,
+    example_weight,
+    floored_counts,
+    is_hard,
+    per_class,
+    reduce,
+)
 
 
 def _log_prior(class_counts: ArrayLike) -> NDArray[np.float64]:
@@ -104,7 +112,7 @@ class CDTLoss(ClassificationLoss):
 class LADELoss(BalancedSoftmaxLoss):
     """Balanced softmax plus a regulariser that pulls the logits towards the log of density ratios.
 
-    To the balanced softmax of each example is added ``alpha`` times, for the batch,
+    To the balanced softmax of each example is added ``alpha`` times that of the batch,
     ``sum_c pi_c (-mean_{y_i = c} z_ic + L_c + lambda L_c^2)`` with
     ``L_c = log mean_i(e^z_ic / (n_classes pi_c))``.
 
@@ -113,7 +121,7 @@ class LADELoss(BalancedSoftmaxLoss):
     class_counts : (n_classes,)
     alpha : 0 is balanced softmax
     lam : lambda, the weight of the square that keeps the estimate from drifting
-    **options : as for :class:`BalancedSoftmaxLoss`
+    **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
 
     Source: Hong et al., Disentangling Label Distribution for Long-tailed Visual Recognition, CVPR 2021 (LADER
     and LADE).
@@ -137,8 +145,14 @@ class LADELoss(BalancedSoftmaxLoss):
         rows = as_rows(targets, logits, self.ignore_index)
         seen = rows.sum(0)
         mean_of_own = (rows * logits).sum(0) / seen.clamp_min(torch.finfo(logits.dtype).tiny)
+        weights = torch.ones_like(logits[:, 0])
         if is_hard(targets):
-            logits = logits.masked_fill((targets == self.ignore_index)[:, None], -torch.inf)
+            weights = example_weight(weights, self.weight, targets, self.ignore_index)
+            ignored = targets == self.ignore_index
+            logits = logits.masked_fill((ignored & ~ignored.all())[:, None], -torch.inf)
         n_kept = rows.sum().clamp_min(1)
         log_ratio = logits.logsumexp(0) - n_kept.log() - self.bias - math.log(logits.shape[1])
-        return loss + self.alpha * (self.prior * (log_ratio + self.lam * log_ratio**2 - mean_of_own)).sum()
+        drift = self.alpha * (self.prior * (log_ratio + self.lam * log_ratio**2 - mean_of_own)).sum()
+        if self.reduction == "mean":
+            return loss + drift
+        return loss + reduce(drift.expand(len(weights)), self.reduction, weights)

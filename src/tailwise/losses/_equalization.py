@@ -11,8 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from tailwise.counts import class_prior
+from tailwise.errors import TailwiseError
 from tailwise.losses._fused import SigmoidNLL, at_least_float32
 from tailwise.losses._mechanism import (
+    BatchLoss,
     ClassificationLoss,
     adjusted_cross_entropy,
     as_rows,
@@ -21,6 +23,7 @@ from tailwise.losses._mechanism import (
     floored_counts,
     is_hard,
     kept_examples,
+    number,
     per_class,
     reduce,
 )
@@ -60,6 +63,8 @@ class SoftmaxEqualizationLoss(ClassificationLoss):
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        if self.label_smoothing:
+            raise TailwiseError("softmax equalization takes no label smoothing: a class that is left out has no share.")
         self.register_buffer("tail", torch.as_tensor(class_prior(class_counts) < threshold))
         self.gamma, self.generator = gamma, generator
 
@@ -131,7 +136,7 @@ class SeesawLoss(ClassificationLoss):
         return factors.add_((self.log_counts - own_count).clamp_(max=0), alpha=self.p)
 
 
-class EqualizationLoss(ClassificationLoss):
+class EqualizationLoss(BatchLoss):
     """Sigmoid cross-entropy that spares tail classes the examples of other classes.
 
     ``-sum_j y_j log p_j + (1 - T(f_j)) (1 - y_j) log(1 - p_j)``, where ``T(f)`` is 1 for classes whose share of the
@@ -164,7 +169,7 @@ class EqualizationLoss(ClassificationLoss):
         return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
 
 
-class EqualizationLossV2(ClassificationLoss):
+class EqualizationLossV2(BatchLoss):
     """Sigmoid cross-entropy that balances, class by class, the gradients from examples with and without it.
 
     ``-sum_j q_j y_j log p_j + r_j (1 - y_j) log(1 - p_j)`` with ``r_j = f(g_j)``, ``q_j = 1 + alpha (1 - f(g_j))``,
@@ -193,6 +198,7 @@ class EqualizationLossV2(ClassificationLoss):
         self, n_classes: int, gamma: float = 12.0, mu: float = 0.8, alpha: float = 4.0, **options: Any
     ) -> None:
         super().__init__(**options)
+        number("n_classes", n_classes)
         self.register_buffer("positive", torch.zeros(n_classes))
         self.register_buffer("negative", torch.zeros(n_classes))
         self.gamma, self.mu, self.alpha = gamma, mu, alpha
@@ -216,7 +222,7 @@ class EqualizationLossV2(ClassificationLoss):
             kept = (targets != self.ignore_index).to(p.dtype)
             index = targets.masked_fill(kept == 0, 0)
             own = p.gather(1, index[:, None]).squeeze(1)
-            nothing = torch.zeros_like(p[0])
+            nothing = p.new_zeros(p.shape[1])
             with_class = nothing.scatter_add(0, index, kept * (1 - own))
             without_class = (kept @ p).sub_(nothing.scatter_add(0, index, kept * own)).clamp_(min=0)
         else:
@@ -224,8 +230,9 @@ class EqualizationLossV2(ClassificationLoss):
         sums = torch.stack([turned_up * with_class, turned_down * without_class]).to(self.positive.dtype)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(sums)
-        self.positive += sums[0]
-        self.negative += sums[1]
+        # not in place: what was compiled would take the new sums for its gradient
+        self.positive = self.positive + sums[0]
+        self.negative = self.negative + sums[1]
 
 
 def sigmoid_nll(logits: Tensor, targets: Tensor, positive: Tensor, negative: Tensor, ignore_index: int) -> Tensor:

@@ -12,10 +12,11 @@ from torch.nn import functional as F  # noqa: N812
 from tailwise.errors import TailwiseError
 from tailwise.losses._fused import at_least_float32
 from tailwise.losses._mechanism import (
-    ClassificationLoss,
+    BatchLoss,
     adjusted_cross_entropy,
     as_rows,
     check_batch,
+    divisor,
     example_weight,
     floored_counts,
     is_hard,
@@ -28,7 +29,7 @@ from tailwise.losses._mechanism import (
 Strategy = Literal["linear", "quadratic", "extremes"]
 
 
-class InfluenceBalancedLoss(ClassificationLoss):
+class InfluenceBalancedLoss(BatchLoss):
     """Cross-entropy divided by the influence of the example on the decision boundary, for a last stage of training.
 
     ``lambda_y CE / (|p - y|_1 |h|_1 + eps)`` with ``h`` the features under the linear classifier and
@@ -59,7 +60,7 @@ class InfluenceBalancedLoss(ClassificationLoss):
         self.register_buffer("lambdas", per_class(alpha * inverse / inverse.sum()))
         self.eps = eps
 
-    def forward(self, logits: Tensor, targets: Tensor, features: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, logits: Tensor, targets: Tensor, features: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits on (batch, width) features."""
         check_batch(logits, targets, self.lambdas, reduction=self.reduction)
         if features.ndim != 2 or len(features) != len(logits):
@@ -73,7 +74,7 @@ class InfluenceBalancedLoss(ClassificationLoss):
         return reduce(balanced, self.reduction, kept_examples(targets, balanced, self.ignore_index))
 
 
-class InstanceWeightedLoss(ClassificationLoss):
+class InstanceWeightedLoss(BatchLoss):
     """Cross-entropy in which an example weighs what its own loss, compared with the batch's, says.
 
     With ``h`` the losses stretched linearly to [-1, 1] over the batch, the weights are the softmax over the batch of
@@ -97,7 +98,7 @@ class InstanceWeightedLoss(ClassificationLoss):
         super().__init__(**options)
         if not isinstance(strategy, str) or strategy not in ("linear", "quadratic", "extremes"):
             raise TailwiseError(f"unknown strategy {strategy!r}: use linear, quadratic or extremes.")
-        self.strategy, self.temperature = strategy, temperature
+        self.strategy, self.temperature = strategy, divisor("temperature", temperature)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
@@ -107,7 +108,9 @@ class InstanceWeightedLoss(ClassificationLoss):
         return reduce(losses * self._weights(losses.detach(), kept), self.reduction, kept)
 
     def _weights(self, losses: Tensor, kept: Tensor) -> Tensor:
-        ignored = kept == 0
+        if not len(losses):
+            return losses
+        ignored = (kept == 0) & kept.any()
         low = losses.masked_fill(ignored, torch.inf).amin()
         high = losses.masked_fill(ignored, -torch.inf).amax()
         h = (2 * losses - low - high) / (high - low).clamp_min(torch.finfo(losses.dtype).tiny)
@@ -115,7 +118,7 @@ class InstanceWeightedLoss(ClassificationLoss):
         return torch.softmax((score / self.temperature).masked_fill(ignored, -torch.inf), 0) * kept.sum()
 
 
-class DFTLoss(ClassificationLoss):
+class DFTLoss(BatchLoss):
     """Cross-entropy times the probability of the label, held constant: doubtful examples count less.
 
     ``-sg(p_y) log p_y + anchor KL(p_base || p)``, where the second term needs the logits of the model before
@@ -133,8 +136,11 @@ class DFTLoss(ClassificationLoss):
     Verified: value and gradient equal that code, modes dft and asft, to 1e-15.
     """
 
+    weight: Tensor | None
+
     def __init__(self, anchor: float = 0.1, *, weight: ArrayLike | Tensor | None = None, **options: Any) -> None:
-        super().__init__(weight=weight, **options)
+        super().__init__(**options)
+        self.keep("weight", weight)
         self.anchor = number("anchor", anchor)
 
     def forward(self, logits: Tensor, targets: Tensor, base_logits: Tensor | None = None) -> Tensor:

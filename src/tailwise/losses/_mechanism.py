@@ -125,9 +125,9 @@ def check_batch(
         )
     batch, n_classes = logits.shape
     if targets.ndim == 1:
-        if targets.is_floating_point() or targets.dtype == torch.bool or targets.shape[0] != batch:
+        if targets.dtype != torch.int64 or targets.shape[0] != batch:
             raise TailwiseError(
-                f"class codes must be {batch} integers, one per row of logits; "
+                f"class codes must be {batch} of type torch.int64, one per row of logits; "
                 f"got {tuple(targets.shape)} {targets.dtype}."
             )
     elif targets.shape != logits.shape or not targets.is_floating_point():
@@ -168,13 +168,40 @@ def number(name: str, value: Any) -> float:
     return float(value)
 
 
+def divisor(name: str, value: Any) -> float:
+    """Return a hyper-parameter that is one number above 0."""
+    if number(name, value) <= 0:
+        raise TailwiseError(f"{name} must be above 0; got {value}.")
+    return float(value)
+
+
 def floored_counts(class_counts: ArrayLike) -> NDArray[np.float64]:
     """Return class counts with zeros raised to one example, or to the smallest share if they are shares."""
     counts = check_counts(class_counts)
     return np.maximum(counts, min(1.0, counts[counts > 0].min()))
 
 
-class ClassificationLoss(nn.Module):
+class BatchLoss(nn.Module):
+    """A loss of a batch: which examples it ignores, and how it is reduced."""
+
+    def __init__(self, *, ignore_index: int = -100, reduction: Reduction = "mean") -> None:
+        super().__init__()
+        self.ignore_index = ignore_index
+        self.reduction: Reduction = reduction
+
+    def keep(self, name: str, values: ArrayLike | Tensor | None) -> None:
+        """Keep numbers per class as a buffer, and None as a plain attribute, which is found faster."""
+        if values is None:
+            setattr(self, name, None)
+        else:
+            self.register_buffer(name, per_class(values))
+
+    def extra_repr(self) -> str:
+        """Show how the loss is reduced."""
+        return f"reduction={self.reduction!r}"
+
+
+class ClassificationLoss(BatchLoss):
     """A loss that is a setting of :func:`adjusted_cross_entropy`; its numbers per class are buffers."""
 
     scale: Tensor | float | None
@@ -193,14 +220,14 @@ class ClassificationLoss(nn.Module):
         reduction: Reduction = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__()
-        for name, values in {"scale": scale, "margin": margin, "bias": bias, "weight": weight}.items():
-            if values is None or (name == "scale" and isinstance(values, float | int)):
-                setattr(self, name, values)  # found faster than a buffer, which counts in a small batch
-            else:
-                self.register_buffer(name, per_class(values))
-        self.ignore_index = ignore_index
-        self.reduction: Reduction = reduction
+        super().__init__(ignore_index=ignore_index, reduction=reduction)
+        if isinstance(scale, float | int):
+            self.scale = scale
+        else:
+            self.keep("scale", scale)
+        self.keep("margin", margin)
+        self.keep("bias", bias)
+        self.keep("weight", weight)
         self.label_smoothing = label_smoothing
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -216,10 +243,6 @@ class ClassificationLoss(nn.Module):
             reduction=self.reduction,
             label_smoothing=self.label_smoothing,
         )
-
-    def extra_repr(self) -> str:
-        """Show how the loss is reduced."""
-        return f"reduction={self.reduction!r}"
 
 
 def as_rows(targets: Tensor, logits: Tensor, ignore_index: int) -> Tensor:

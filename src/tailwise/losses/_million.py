@@ -48,6 +48,8 @@ class ChunkedSoftmaxLoss(nn.Module):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
+        if chunk_size < 1:
+            raise TailwiseError(f"chunk_size must be 1 or more classes; got {chunk_size}.")
         self.weight = nn.Parameter(torch.empty(n_classes, in_features))
         nn.init.normal_(self.weight, std=in_features**-0.5)
         bias = None

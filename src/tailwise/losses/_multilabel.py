@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 from tailwise.errors import TailwiseError
 from tailwise.losses._fused import at_least_float32
 from tailwise.losses._mechanism import (
-    ClassificationLoss,
+    BatchLoss,
     as_rows,
     check_batch,
     floored_counts,
@@ -24,7 +24,7 @@ from tailwise.losses._mechanism import (
 )
 
 
-class AsymmetricLoss(ClassificationLoss):
+class AsymmetricLoss(BatchLoss):
     """Sigmoid focal loss with one focus for the classes an example has and another for those it has not.
 
     ``-sum_j y_j (1 - p_j)^g+ log p_j + (1 - y_j) m_j^g- log(1 - m_j)`` with the shifted probability
@@ -71,7 +71,7 @@ def _power(base: Tensor, exponent: float) -> Tensor:
     return torch.ones_like(base) if exponent == 0 else base.clamp_min(torch.finfo(base.dtype).tiny) ** exponent
 
 
-class DistributionBalancedLoss(ClassificationLoss):
+class DistributionBalancedLoss(BatchLoss):
     """Sigmoid focal loss, weighted for labels that occur together and tolerant of the many absent ones.
 
     ``mean_j r_j [y_j F(z_j - v_j) + (1 - y_j) F(-lam (z_j - v_j)) / lam]`` with
@@ -126,10 +126,11 @@ class DistributionBalancedLoss(ClassificationLoss):
         check_batch(logits, targets, self.inverse, reduction=self.reduction)
         logits = at_least_float32(logits)
         rows = as_rows(targets, logits, self.ignore_index)
-        repeats = (rows * self.inverse).sum(1, keepdim=True)
-        ratio = torch.where(repeats > 0, self.inverse / repeats.clamp_min(torch.finfo(logits.dtype).tiny), 1.0)
+        inverse, shift = self.inverse.to(logits.dtype), self.shift.to(logits.dtype)
+        repeats = (rows * inverse).sum(1, keepdim=True)
+        ratio = torch.where(repeats > 0, inverse / repeats.clamp_min(torch.finfo(logits.dtype).tiny), 1.0)
         weights = self.alpha + torch.sigmoid(self.beta * (ratio - self.mu))
-        shifted = logits - self.shift
+        shifted = logits - shift
         absent = self._focal(-self.lam * shifted) / self.lam
         losses = (weights * torch.lerp(absent, self._focal(shifted), rows)).mean(1)
         return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tailwise.counts import Weighting, check_counts, class_weights
 from tailwise.errors import TailwiseError
-from tailwise.losses._mechanism import ClassificationLoss, as_rows, check_batch, kept_examples, reduce
+from tailwise.losses._mechanism import BatchLoss, ClassificationLoss, as_rows, check_batch, kept_examples, reduce
 from tailwise.nn import ordered_log_softmax
 
 
@@ -51,7 +51,7 @@ class SmoothedDensityLoss(ClassificationLoss):
         super().__init__(weight=class_weights(smoothed_counts(class_counts, sigma), scheme), **options)
 
 
-class CumulativeLoss(ClassificationLoss):
+class CumulativeLoss(BatchLoss):
     """Negative log-likelihood of an ordered outcome under cumulative logits.
 
     ``-log(s(z_y) - s(z_{y+1}))`` where ``s(z_k)`` is the probability of reaching class ``k`` or beyond; it is 1 for

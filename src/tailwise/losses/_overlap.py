@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from tailwise.losses._fused import at_least_float32
-from tailwise.losses._mechanism import ClassificationLoss, as_rows, check_batch, kept_examples, number, reduce
+from tailwise.losses._mechanism import BatchLoss, as_rows, check_batch, kept_examples, number, reduce
 
 
-class TverskyLoss(ClassificationLoss):
+class TverskyLoss(BatchLoss):
     """Overlap in which false positives and false negatives cost differently, with the weight of easy examples.
 
     ``sum_j 1 - (d_j y_j + smooth) / (d_j y_j + alpha d_j (1 - y_j) + beta (1 - d_j) y_j + smooth)`` with

@@ -8,7 +8,16 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from tailwise.losses._fused import at_least_float32
-from tailwise.losses._mechanism import ClassificationLoss, as_rows, check_batch, kept_examples, number, reduce
+from tailwise.losses._mechanism import (
+    BatchLoss,
+    ClassificationLoss,
+    as_rows,
+    check_batch,
+    divisor,
+    kept_examples,
+    number,
+    reduce,
+)
 
 
 class NormalisedSoftmaxLoss(ClassificationLoss):
@@ -27,7 +36,7 @@ class NormalisedSoftmaxLoss(ClassificationLoss):
     """
 
     def __init__(self, temperature: float = 0.05, **options: Any) -> None:
-        super().__init__(scale=1 / number("temperature", temperature), **options)
+        super().__init__(scale=1 / divisor("temperature", temperature), **options)
 
 
 class TSimilarityLoss(ClassificationLoss):
@@ -48,7 +57,7 @@ class TSimilarityLoss(ClassificationLoss):
     """
 
     def __init__(self, kappa: float = 16.0, temperature: float = 0.05, **options: Any) -> None:
-        super().__init__(scale=2 / temperature, **options)
+        super().__init__(scale=2 / divisor("temperature", temperature), **options)
         self.kappa = number("kappa", kappa)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -59,7 +68,7 @@ class TSimilarityLoss(ClassificationLoss):
         return super().forward(1 / (1 + self.kappa * distance), targets)
 
 
-class ZLoss(ClassificationLoss):
+class ZLoss(BatchLoss):
     """Softplus of the target's standardised logit, ``softplus(a (b - (z_y - mean z) / std z)) / a``.
 
     Neither a shift nor a positive scale of the logits changes it.

@@ -12,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812
 from tailwise.counts import Weighting, class_weights
 from tailwise.losses._fused import at_least_float32
 from tailwise.losses._mechanism import (
+    BatchLoss,
     ClassificationLoss,
     Reduction,
     adjusted_cross_entropy,
@@ -68,7 +69,7 @@ class ClassBalancedLoss(ClassificationLoss):
         super().__init__(weight=class_weights(class_counts, scheme, beta), **options)
 
 
-class FocalLoss(ClassificationLoss):
+class FocalLoss(BatchLoss):
     """Cross-entropy turned down where the example is already classified well, ``-w_y (1 - p_y)^gamma log p_y``.
 
     Parameters
@@ -83,8 +84,11 @@ class FocalLoss(ClassificationLoss):
     Deviates: the mean is over the weights of the batch, as in torch, not over the number of positive anchors.
     """
 
+    weight: Tensor | None
+
     def __init__(self, gamma: float = 2.0, *, weight: ArrayLike | Tensor | None = None, **options: Any) -> None:
-        super().__init__(weight=weight, **options)
+        super().__init__(**options)
+        self.keep("weight", weight)
         self.gamma = number("gamma", gamma)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
