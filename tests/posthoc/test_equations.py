@@ -248,7 +248,20 @@ def test_steps_and_sets_survive_json():
         (lambda: posthoc.estimate_prior_bbse([0], [0], [2], 2), "between 0 and 1"),
         (lambda: posthoc.ConformalSets.fit([[1.0]], [0], 1.0), "coverage must lie"),
         (lambda: posthoc.ConformalSets.fit(np.zeros((0, 2)), [], 0.9), "n labels"),
-        (lambda: posthoc.tune_bias(np.zeros((2, 3)), [0, 1], OBJECTIVES["accuracy"], [1, 1]), "tuning needs"),
+        (lambda: posthoc.tune_bias(np.zeros((2, 3)), [0, 1], OBJECTIVES["accuracy"], [1, 1]), "as many class counts"),
+        (
+            lambda: posthoc.tune_bias(np.zeros((2, 2)), [0, 5], OBJECTIVES["accuracy"], [1, 1]),
+            "class codes from 0 to 1",
+        ),
+        (lambda: posthoc.ConformalSets.fit([[0.5, np.nan]], [0]), "finite scores"),
+        (lambda: posthoc.ConformalSets.fit([[0.5, 0.5]], [0.0]), "whole class codes"),
+        (lambda: posthoc.fit_temperature([[0.0, 1.0]], ["a"]), "whole class codes"),
+        (lambda: posthoc.fit_temperature([[0.0, 1.0]], [0], [0]), "sample_weight must be 1 numbers"),
+        (lambda: posthoc.fit_class_wise([[0.0, 1.0]], [0], [1, 2]), "sample_weight must be 1 numbers"),
+        (lambda: posthoc.fit_class_wise([[0.0, 1.0]], [0], strength=-10), "strength must be 0 or more"),
+        (lambda: posthoc.estimate_prior_em([[3.0, -1.0]], [1, 1]), "must be probabilities"),
+        (lambda: posthoc.prior_shift([3, 2], "uniform"), "must be numbers"),
+        (lambda: posthoc.prior_shift([3, 2], [1, 1, 1]), "the source has 2, the target 3"),
     ],
 )
 def test_bad_input_is_one_line(call, message):

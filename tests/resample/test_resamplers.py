@@ -193,7 +193,7 @@ def test_one_line_for_what_cannot_be(method):
     with pytest.raises(TailwiseError, match=r"unknown sampling_strategy 'minorty'\. Did you mean 'minority'"):
         made(method, sampling_strategy="minorty").fit_resample(X, y)
     if not method.__name__.startswith("Random"):
-        with pytest.raises(TailwiseError, match=r"column 'b' is .*: use SMOTENC, or encode it"):
+        with pytest.raises(TailwiseError, match=r"column 'b' is .*: encode it, or over-sample with SMOTENC"):
             made(method).fit_resample(pd.DataFrame({"a": X[:, 0], "b": y.astype(str)}), y)
         X[3, 1] = np.inf
         with pytest.raises(TailwiseError, match="finite numbers"):
@@ -419,7 +419,7 @@ def test_nominal_methods_say_what_they_need():
         resample.SMOTENC().fit_resample(frame[["size", "weight"]], y)
     with pytest.raises(TailwiseError, match="there are only categories: use SMOTEN"):
         resample.SMOTENC().fit_resample(frame[["city", "level"]], y)
-    with pytest.raises(TailwiseError, match="'auto' for a frame only"):
+    with pytest.raises(TailwiseError, match="does not say which columns are categories"):
         resample.SMOTENC().fit_resample(frame.to_numpy(), y)
     with pytest.raises(TailwiseError, match="names column 'town', which is not there"):
         resample.SMOTENC(["town"]).fit_resample(frame, y)
@@ -459,3 +459,29 @@ def test_what_is_missing_is_named(monkeypatch):
     with pytest.raises(MissingExtraError, match=r"pip install 'tailwise\[resample\]'"):
         resample.SVMSMOTE().fit_resample(X, y)
     resample.SMOTE().fit_resample(X, y)  # ours needs nothing
+
+
+@pytest.mark.parametrize("library", ["pandas", "pyarrow", "polars"])
+def test_real_numbers_of_any_kind_are_not_rounded(library):
+    X, y = table()
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    if library == "pyarrow":
+        frame = frame.astype("double[pyarrow]")
+    elif library == "polars":
+        frame = pl.DataFrame(X, schema=list("abcd")).with_columns(pl.col("a").cast(pl.Decimal(10, 4)))
+    new, _ = resample.SMOTE(random_state=0).fit_resample(frame, y)
+    made = np.asarray(new["a"][len(X) :], dtype=float)
+    assert (made != np.rint(made)).mean() > 0.9
+
+
+def test_a_mask_names_the_columns_with_categories():
+    X, y = table()
+    X[:, 0] = np.rint(X[:, 0])
+    by_mask = resample.SMOTENC([True, False, False, False], random_state=0).fit_resample(X, y)[0]
+    np.testing.assert_array_equal(by_mask, resample.SMOTENC([0], random_state=0).fit_resample(X, y)[0])
+
+
+def test_sample_weights_must_be_those_of_the_rows():
+    X, y = table()
+    with pytest.raises(TailwiseError, match="one number for each of 175 rows"):
+        resample.SMOTE().fit_resample(X, y, sample_weight=np.ones(999))

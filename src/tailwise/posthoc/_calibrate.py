@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize, minimize_scalar
 
 from tailwise.errors import TailwiseError
-from tailwise.posthoc._steps import Step, log_softmax
+from tailwise.posthoc._steps import Step, held_out, log_softmax
 
 _LOG_RANGE = float(np.log(100.0))  # temperatures between 1/100 and 100
 
@@ -29,11 +29,10 @@ def fit_temperature(scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLi
     Raises
     ------
     TailwiseError
-        If there is no example, or lengths differ.
+        If scores, labels or weights do not fit together, as for all that is fitted on held-out examples.
     """
-    z, y = _checked(scores, labels)
+    z, y, weights = held_out(scores, labels, sample_weight)
     rows = np.arange(len(y))
-    weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
 
     def loss(log_scale: float) -> float:
         return -float(np.average(log_softmax(z * np.exp(log_scale))[rows, y], weights=weights))
@@ -59,9 +58,11 @@ def fit_class_wise(
     Source: vector scaling, Guo et al., ICML 2017, section 4.2, with one common scale and the off-diagonal and intercept
     regularisation (ODIR) idea of Kull et al., Beyond Temperature Scaling, NeurIPS 2019, for the biases.
     """
-    z, y = _checked(scores, labels)
+    if not strength >= 0:
+        raise TailwiseError(f"strength must be 0 or more; got {strength}.")
+    z, y, w = held_out(scores, labels, sample_weight)
     n, k = z.shape
-    rows, w = np.arange(n), np.ones(n) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    rows = np.arange(n)
     counts, total = np.bincount(y, w, minlength=k), w.sum()
 
     def loss(parameters: NDArray[Any]) -> tuple[float, NDArray[Any]]:
@@ -76,16 +77,3 @@ def fit_class_wise(
     start = np.zeros(k + 1)
     fitted = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-_LOG_RANGE, _LOG_RANGE)] + [(None, None)] * k)
     return Step.of("class-wise calibration", fitted.x[1:], float(np.exp(fitted.x[0])))
-
-
-def _checked(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    z, y = np.asarray(scores, dtype=np.float64), np.asarray(labels)
-    if z.ndim != 2 or y.shape != z.shape[:1] or not len(y):
-        raise TailwiseError(
-            f"calibration needs (n, n_classes) scores and n labels, n at least 1; got {z.shape}, {y.shape}."
-        )
-    if not np.isfinite(z).all():
-        raise TailwiseError("calibration needs finite scores.")
-    if y.min() < 0 or y.max() >= z.shape[1]:
-        raise TailwiseError(f"labels must be class codes from 0 to {z.shape[1] - 1}.")
-    return z, y

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tailwise.errors import TailwiseError
+from tailwise.posthoc._steps import held_out
 
 
 @dataclass(frozen=True)
@@ -56,20 +57,16 @@ class ConformalSets:
         Raises
         ------
         TailwiseError
-            If the coverage is not between 0 and 1, or there is no example.
+            If the coverage is not between 0 and 1, or probabilities, labels or weights do not fit together.
         """
-        p, y = np.asarray(proba, dtype=np.float64), np.asarray(labels)
         if not 0 < coverage < 1:
             raise TailwiseError(f"coverage must lie between 0 and 1; got {coverage}.")
-        if p.ndim != 2 or y.shape != p.shape[:1] or not len(y):
-            raise TailwiseError(
-                f"prediction sets need (n, n_classes) probabilities and n labels; got {p.shape}, {y.shape}."
-            )
+        p, y, weights = held_out(proba, labels, sample_weight)
         scores = 1 - p[np.arange(len(y)), y]
         n_classes = p.shape[1]
         counts = np.bincount(y, minlength=n_classes)
         rare = _rank(counts, coverage) > counts
-        marginal = _quantile(scores, coverage, sample_weight)
+        marginal = _quantile(scores, coverage, None if sample_weight is None else weights)
         shared = _quantile(scores[rare[y]], coverage)
         shared = marginal if np.isinf(shared) else shared
         thresholds = [shared if rare[c] else _quantile(scores[y == c], coverage) for c in range(n_classes)]

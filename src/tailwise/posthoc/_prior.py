@@ -45,8 +45,18 @@ def prior_shift(source: ArrayLike, target: ArrayLike) -> Step:
         or to a thousandth of it (target), so that scores stay finite
 
     Source: Saerens, Latinne and Decaestecker, Neural Computation 2002, equation 2.4; Elkan, IJCAI 2001, theorem 2.
+
+    Raises
+    ------
+    TailwiseError
+        If a prior cannot be used, or they are of different lengths.
     """
-    shift = _log_prior(target, floor=1e-3) - _log_prior(source)
+    after, before = _log_prior(target, floor=1e-3), _log_prior(source)
+    if after.shape != before.shape:
+        raise TailwiseError(
+            f"the priors must be of as many classes; the source has {before.size}, the target {after.size}."
+        )
+    shift = after - before
     return Step.of("prior shift", shift)
 
 
@@ -78,12 +88,14 @@ def estimate_prior_em(
     Raises
     ------
     TailwiseError
-        If there is no row, or the shapes do not fit.
+        If there is no row, the shapes do not fit, or the rows are no probabilities.
     """
     source = class_prior(source_prior)
     p = np.asarray(proba, dtype=np.float64)
     if p.ndim != 2 or not len(p) or p.shape[1] != source.size:
         raise TailwiseError(f"probabilities must be (n, {source.size}) with at least a row; got {p.shape}.")
+    if not (np.isfinite(p).all() and p.min() >= 0 and np.allclose(p.sum(axis=1), 1, atol=1e-2)):
+        raise TailwiseError("the rows must be probabilities, which sum to 1; softmax turns scores into them.")
     ratio = np.divide(p, source, out=np.zeros_like(p), where=source > 0)
     prior = source.copy()
     for _ in range(max_iterations):

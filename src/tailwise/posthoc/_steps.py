@@ -75,6 +75,30 @@ def apply(chain: Iterable[Step], scores: ArrayLike) -> NDArray[np.float64]:
     return result
 
 
+def held_out(
+    scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLike | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return (n, n_classes) scores, (n,) labels and (n,) weights, 1 by default, if something can be fitted on them.
+
+    Raises
+    ------
+    TailwiseError
+        If there is no example, lengths differ, a score is not finite, a label is no class code, or weights are negative
+        or all zero.
+    """
+    z, y = np.asarray(scores, dtype=np.float64), np.asarray(labels)
+    if z.ndim != 2 or y.shape != z.shape[:1] or not len(y):
+        raise TailwiseError(f"(n, n_classes) scores and n labels are needed, n at least 1; got {z.shape}, {y.shape}.")
+    if not np.isfinite(z).all():
+        raise TailwiseError("finite scores are needed; some are NaN or infinite.")
+    if y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= z.shape[1]:
+        raise TailwiseError(f"labels must be whole class codes from 0 to {z.shape[1] - 1}.")
+    w = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    if w.shape != y.shape or not np.isfinite(w).all() or w.min() < 0 or not w.any():
+        raise TailwiseError(f"sample_weight must be {len(y)} numbers, none negative and not all zero.")
+    return z, y, w
+
+
 def log_softmax(scores: ArrayLike) -> NDArray[np.float64]:
     """Return the logarithm of the probabilities that (n, n_classes) scores stand for."""
     array = np.asarray(scores, dtype=np.float64)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tailwise.counts import class_prior
 from tailwise.errors import TailwiseError
-from tailwise.posthoc._steps import Step
+from tailwise.posthoc._steps import Step, held_out
 
 Objective = Callable[[NDArray[Any], NDArray[Any]], float]
 
@@ -41,13 +41,11 @@ def tune_bias(scores: ArrayLike, labels: ArrayLike, objective: Objective, class_
     Raises
     ------
     TailwiseError
-        If there is no example or the shapes do not fit.
+        If scores, labels or class counts do not fit together.
     """
-    z, y, counts = np.asarray(scores, dtype=np.float64), np.asarray(labels), np.asarray(class_counts)
-    if z.ndim != 2 or z.shape[1] != counts.size or y.shape != z.shape[:1] or not len(y):
-        raise TailwiseError(
-            f"tuning needs (n, {counts.size}) scores and n labels, n at least 1; got {z.shape}, {y.shape}."
-        )
+    (z, y, _), counts = held_out(scores, labels), np.asarray(class_counts)
+    if counts.shape != z.shape[1:]:
+        raise TailwiseError(f"scores of {z.shape[1]} classes need as many class counts; got {counts.shape}.")
     tuner = _Tuner(objective, counts)
     bias = tuner.analytic(z, y)
     if counts.size <= _MOST_CLASSES and tuner.own_thresholds_help(z, y):

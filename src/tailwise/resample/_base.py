@@ -76,6 +76,9 @@ class Resampler(BaseEstimator):
             If the table or the strategy does not suit the method, or there is only one class.
         """
         rows, codes, wanted = self._checked(X, y)
+        weights = None if sample_weight is None else np.asarray(sample_weight)
+        if weights is not None and weights.shape != codes.shape:
+            raise TailwiseError(f"sample_weight must be one number for each of {len(codes)} rows; got {weights.shape}.")
         change = self._resample(rows, codes, wanted)
         n_new = len(change.parents)
         self.sample_indices_ = np.concatenate([change.kept, change.parents])
@@ -87,9 +90,9 @@ class Resampler(BaseEstimator):
         if hasattr(resampled, "asformat"):
             resampled = resampled.asformat(X.format)
         labels = take(y, self.sample_indices_)
-        if sample_weight is None:
+        if weights is None:
             return resampled, labels
-        return resampled, labels, np.asarray(sample_weight)[self.sample_indices_]
+        return resampled, labels, weights[self.sample_indices_]
 
     def _checked(self, X: Any, y: ArrayLike) -> tuple[Any, NDArray[np.intp], NDArray[np.int64]]:
         rows, _, classes, codes = labelled(X, y)

@@ -30,8 +30,8 @@ class SMOTENC(SMOTE):
 
     Parameters
     ----------
-    categorical_features : names or positions of the columns with categories; ``"auto"`` is the columns of a frame that
-        are not numbers
+    categorical_features : names, positions or a mask of the columns with categories; ``"auto"`` is the columns of a
+        frame that are not numbers
     sampling_strategy, k_neighbors, random_state : see :class:`SMOTE`
 
     Verified: against imbalanced-learn's distribution of new examples, by two-sample tests.
@@ -153,13 +153,17 @@ def _positions(X: Any, features: str | Sequence[str | int]) -> NDArray[np.intp]:
         raise TailwiseError("SMOTENC takes a frame or an array, not a sparse matrix.")
     names = list(X.columns) if hasattr(X, "columns") else []
     if isinstance(features, str):
-        if features != "auto" or not names:
+        if features != "auto":
+            raise TailwiseError(f"categorical_features must be a list of columns or 'auto', not {features!r}.")
+        if not names:
             raise TailwiseError(
-                f"categorical_features={features!r} is 'auto' for a frame only: name the columns in a list."
+                "an array does not say which columns are categories: list them in categorical_features."
             )
         return np.array([j for j, name in enumerate(names) if not is_number(X[name].dtype)], np.intp)
-    found = [names.index(feature) if feature in names else feature for feature in features]
     width = len(names) or np.shape(X)[1]
+    if len(features) == width and all(isinstance(feature, bool | np.bool_) for feature in features):  # a mask
+        return np.flatnonzero(features)
+    found = [names.index(feature) if feature in names else feature for feature in features]
     for feature in found:
         if isinstance(feature, str) or not 0 <= feature < width:
             raise TailwiseError(f"categorical_features names column {feature!r}, which is not there.")

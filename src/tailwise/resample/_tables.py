@@ -40,7 +40,7 @@ def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any
         for name in names:
             if not is_number(X[name].dtype):
                 wrong = f"column {name!r} is {X[name].dtype}"
-                raise TailwiseError(f"{method} needs numbers, but {wrong}: use SMOTENC, or encode it.")
+                raise TailwiseError(f"{method} needs numbers, but {wrong}: encode it, or over-sample with SMOTENC.")
         kinds = {str(X[name].dtype).lower() for name in names}
         dtype = np.float32 if kinds == {"float32"} else np.float64
         values = points = np.empty((len(X), len(names)), dtype)
@@ -56,7 +56,7 @@ def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any
                 points = points.astype(np.float64)
             except (TypeError, ValueError):
                 raise TailwiseError(
-                    f"{method} needs numbers, but the array has others: use SMOTENC, or encode them."
+                    f"{method} needs numbers, but the array has others: encode them, or over-sample with SMOTENC."
                 ) from None
         values = points
     width = 1 if values.ndim == 1 else values.shape[1]
@@ -69,6 +69,13 @@ def is_number(dtype: Any) -> bool:
     if hasattr(dtype, "is_numeric"):  # polars
         return bool(dtype.is_numeric() or str(dtype) == "Boolean")
     return getattr(dtype, "kind", "O") in "iufb"
+
+
+def is_whole(dtype: Any) -> bool:
+    """Say whether a column has whole numbers or booleans only."""
+    if hasattr(dtype, "is_integer"):  # polars
+        return bool(dtype.is_integer() or str(dtype) == "Boolean")
+    return dtype.kind in "iub"
 
 
 def with_rows(
@@ -116,8 +123,7 @@ def _slices(n: int, width: int) -> list[slice]:
 
 def _like(column: Any, values: NDArray[np.float64]) -> Any:
     """Return numbers as a column of the same type and name."""
-    whole = "float" not in str(column.dtype).lower()
-    values = np.rint(values) if whole else values
+    values = np.rint(values) if is_whole(column.dtype) else values
     if hasattr(column, "iloc"):
         import pandas as pd
 
