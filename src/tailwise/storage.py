@@ -55,6 +55,7 @@ TRUSTED = frozenset(
         "tailwise.resample._borrowed.SVMSMOTE",
         "tailwise.resample._case_control.CaseControlClassifier",
         "tailwise.resample._clean.EditedNearestNeighbours",
+        "tailwise.resample._clean.InstanceHardnessThreshold",
         "tailwise.resample._clean.NearMiss",
         "tailwise.resample._clean.TomekLinks",
         "tailwise.resample._combined.SMOTEENN",
