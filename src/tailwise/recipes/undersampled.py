@@ -87,6 +87,7 @@ class EditedNearestNeighbours(_Chosen):
 class InstanceHardness(Recipe):
     """Leave out rows of classes above the median count that the learner itself, cross-validated, finds least probable.
 
+    What is left can be separated, so that scores grow with the table; use five folds or more for honest probabilities.
     Deviates: the paper asks a committee of nine learners.
     """
 
