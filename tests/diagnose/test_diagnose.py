@@ -1,3 +1,4 @@
+import datetime as dt
 import json
 
 import numpy as np
@@ -82,7 +83,7 @@ def test_duplicates_and_conflicts_are_counted():
     assert found.duplicates.rows == 5
     assert found.duplicates.conflicting == 5
     assert found.duplicates.one_in == 1
-    assert sentences(found, "equal others in every feature but have another label")
+    assert sentences(found, "equal others in every feature but 'id', and have another label")
     assert diagnose(data.with_columns(pl.col("x") + 0.5 * (pl.col("id") > 24)), "y").duplicates.rows == 1
 
 
@@ -275,3 +276,17 @@ def test_real_cifar10_is_balanced(shared_data):
     assert found.class_counts.tolist() == [5000] * 10
     assert found.imbalance_factor == 1
     assert found.duplicates.one_in == 1
+
+
+def test_times_that_never_repeat_are_no_identifiers_and_what_is_left_aside_is_named():
+    rng = np.random.default_rng(0)
+    seconds = pl.Series(rng.choice(10**7, 400, replace=False))
+    frame = pl.DataFrame({"shop": rng.choice(list("abc"), 400), "y": rng.choice(list("xyz"), 400)})
+    start = pl.lit(dt.datetime(2024, 1, 1)) + pl.duration(seconds=seconds)
+    for form in ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"):
+        found = diagnose(frame.with_columns(start=start.dt.strftime(form)), "y")
+        assert not sentences(found, "identifier")
+        assert found.duplicates.conflicting < 10
+    found = diagnose(frame.with_columns(key=seconds), "y")
+    assert sentences(found, "equal others in every feature but 'key', and have another label")
+    assert sentences(found, "repeat another in all but 'key': copies")

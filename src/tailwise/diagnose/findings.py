@@ -99,12 +99,14 @@ def _rows(d: Diagnosis, words: str) -> Iterator[Finding]:
     if twins is None:
         return
     about = "About " if twins.one_in > 1 else ""
+    aside = [column for column in d.columns if column.identifier]
+    but = f" but {_these(aside)}" if aside else ""
     how = f" (estimated from one content in {twins.one_in})" if twins.one_in > 1 else ""
     if twins.conflicting:
         yield Finding(
             "warning",
             f"{about}{_n(twins.conflicting)} rows ({_share(twins.conflicting, d.n_rows)}) equal others in every "
-            f"feature but have another label{how}: no model can get them all right; correct the labels or add a "
+            f"feature{but}, and have another label{how}: no model can get them all right; correct the labels or add a "
             "feature that tells them apart.",
         )
     if twins.rows:
@@ -112,7 +114,7 @@ def _rows(d: Diagnosis, words: str) -> Iterator[Finding]:
         yield Finding(
             "warning" if share >= 0.01 else "note",
             f"{about}{_count(twins.rows, 'row')} ({_share(twins.rows, d.n_rows)}) repeat{'s' * (twins.rows == 1)} "
-            f"another{how}: copies that fall on "
+            f"another{' in all' + but if but else ''}{how}: copies that fall on "
             "both sides of a split flatter the proof; remove them, unless they are independent observations.",
         )
 
@@ -137,8 +139,12 @@ def _columns(d: Diagnosis) -> Iterator[Finding]:
 
 
 def _named(columns: Sequence[Column]) -> str:
-    names = ", ".join(repr(column.name) for column in columns[:5]) + (", ..." if len(columns) > 5 else "")
+    names = _these(columns)
     return f"Column {names} has" if len(columns) == 1 else f"{_n(len(columns))} columns ({names}) have"
+
+
+def _these(columns: Sequence[Column]) -> str:
+    return ", ".join(repr(column.name) for column in columns[:5]) + (", ..." if len(columns) > 5 else "")
 
 
 def _them(columns: Sequence[Column]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tailwise.data.columns import read_as
 from tailwise.data.labels import class_name, encode_labels
 from tailwise.diagnose.leaks import held_out_lambda
 from tailwise.diagnose.result import Column, Duplicates
@@ -160,12 +161,14 @@ def _content(table: Table, name: str) -> pl.Expr:
 
 
 def _names_rows(values: pl.Series, distinct: int, n_rows: int) -> bool:
-    """Return whether a column looks like a name for the row: whole numbers or single words that never occur twice."""
+    """Return whether a column looks like a name for the row: whole numbers or words, no dates, that never repeat."""
     if not (values.dtype.is_integer() or values.dtype == pl.String) or len(values) < _ENOUGH_TO_TELL:
         return False
     if values.null_count() or values.n_unique() < len(values) or distinct < _NEARLY * n_rows:
         return False
-    return values.dtype != pl.String or not values.str.strip_chars().str.contains(r"\s").any()
+    if values.dtype != pl.String:
+        return True
+    return not values.str.strip_chars().str.contains(r"\s").any() and read_as(values, 0).kind != "date"
 
 
 def _stream(query: pl.LazyFrame) -> pl.DataFrame:
