@@ -403,6 +403,59 @@ def test_a_broken_image_is_one_line(tmp_path, capsys):
     assert "1 broken images were left out" in capsys.readouterr().out
 
 
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory):
+    """A folder, a table in which a whole batch of three images is broken, one where all are, and a model."""
+    pytest.importorskip("torch")
+    image = pytest.importorskip("PIL.Image")
+    root = tmp_path_factory.mktemp("pets")
+    for label in ("cat", "dog"):
+        (root / "pets" / label).mkdir(parents=True)
+        for i in range(4):
+            image.new("RGB", (8, 8), (60 * i, 9, 9)).save(root / "pets" / label / f"{i}.png")
+    good = [(root / "pets" / label / "1.png").read_bytes() for label in ("cat", "dog", "dog")]
+    labels = ["cat", *["dog"] * 5]
+    pl.DataFrame({"image": [good[0], b"x", b"x", b"x", *good[1:]], "y": labels}).write_parquet(root / "some.parquet")
+    pl.DataFrame({"image": [b"x"] * 6, "y": labels}).write_parquet(root / "none.parquet")
+    options = ["--recipe", "cross-entropy", "--epochs", "1", "--folds", "2", "--test-share", "0.4"]
+    assert run("fit", root / "pets", "-o", root / "model", *options) == 0
+    return root
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("prior", ["train", "estimate"])
+def test_a_batch_of_broken_images_is_left_out(pets, tmp_path, capsys, monkeypatch, suffix, prior):
+    import functools
+
+    from tailwise.cli import _predict
+
+    monkeypatch.setattr(_predict, "stream", functools.partial(_predict.stream, rows=1))
+    out = tmp_path / f"p{suffix}"
+    new = [pets / "model", pets / "some.parquet", "--image", "image", "--skip-broken"]
+    capsys.readouterr()
+    assert run("predict", *new, "-o", out, "--prior", prior) == 0
+    assert (pl.read_csv(out) if suffix == ".csv" else pl.read_parquet(out))["id"].to_list() == [0, 4, 5]
+    said = " ".join(capsys.readouterr().err.split())
+    assert "the first is row 3 of 'image'" in said
+    assert run("evaluate", *new, "-t", "y", "--prior", prior) == 0
+    assert "3 labelled examples" in capsys.readouterr().out
+
+
+def test_where_no_image_can_be_read_nothing_is_written(pets, tmp_path, capsys):
+    new = [pets / "model", pets / "none.parquet", "--image", "image", "--skip-broken"]
+    for command in (
+        ["predict", *new, "-o", tmp_path / "p.csv"],
+        ["predict", *new, "-o", tmp_path / "p.parquet"],
+        ["predict", *new, "-o", tmp_path / "p.csv", "--prior", "estimate"],
+        ["evaluate", *new, "-t", "y"],
+    ):
+        capsys.readouterr()
+        assert run(*command) == _app.BAD_INPUT
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert "none.parquet has no image that can be read: 6 broken images were left out; the first is row 0" in last
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_new_data_has_too_much_or_unreadable_is_told(model, table, tmp_path, capsys):
     frame = pl.read_csv(table).head(3).with_columns(extra=1, site=pl.lit("west")).drop("species")
     frame.write_csv(tmp_path / "new.csv")
