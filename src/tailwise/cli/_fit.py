@@ -242,4 +242,4 @@ def _working_folder(output: Path, *, resume: bool, force: bool) -> Iterator[Path
 
 def _anything_finished(work: Path) -> bool:
     """Say whether a fit has scores of a fold or a checkpoint there."""
-    return any(entry.is_dir() or entry.suffix == ".npy" for entry in work.iterdir())
+    return any(entry.is_dir() or entry.suffix == ".npz" for entry in work.iterdir())
