@@ -13,6 +13,7 @@ from sklearn.datasets import load_iris
 
 from tailwise.cli import _app, _fit
 from tailwise.errors import TailwiseError
+from tailwise.estimators import Model, TailClassifier
 from tailwise.recipes import _base, recipes
 
 FAST = ["--recipe", "logit-adjustment"]
@@ -502,6 +503,79 @@ def test_starting_is_quick_and_loads_no_torch():
     assert cpu_seconds("-c", code)[1].split() == ["False", "False"]
     assert min(cpu_seconds("-c", "import tailwise")[0] for _ in range(5)) < 0.3
     assert min(cpu_seconds("-m", "tailwise", "--help")[0] for _ in range(5)) < 0.5
+
+
+SLOW = """
+import os, time
+from dataclasses import dataclass
+from pathlib import Path
+from tailwise.recipes import Recipe, register
+
+@register("slow", paper="none")
+@dataclass(frozen=True)
+class Slow(Recipe):
+    work: str = ""
+    def estimator(self, base, task):
+        while os.environ.get("WAIT") and list(Path(self.work).glob("slow*fold1*")):
+            time.sleep(0.01)
+        return base
+"""
+
+
+def test_two_fits_with_one_output_are_kept_apart_and_a_killed_one_resumes(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(_base, "_REGISTRY", dict(recipes()))
+    output, work, table = tmp_path / "m", tmp_path / "m.unfinished", tmp_path / "t.csv"
+    pl.DataFrame({"says": ["miaow purr", "woof bark", "moo"] * 10, "y": ["cat", "dog", "cow"] * 10}).write_csv(table)
+    recipe = ["--recipe-file", write(tmp_path / "slow.py", SLOW), "-r", "slow", "--set", f"work={work}"]
+    fit = ["fit", table, "-t", "y", "--text", "says", "-o", output, *recipe]
+    assert run(*fit) == 0
+    before = sorted(path.name for path in tmp_path.iterdir())
+    command = [sys.executable, "-m", "tailwise", *map(str, fit), "--force"]
+    with open(os.devnull, "w") as nowhere:
+        first = subprocess.Popen(command, env={**os.environ, "WAIT": "1"}, stdout=nowhere, stderr=nowhere)
+    try:
+        while not list(work.glob("cross-entropy*fold2*")):  # after which only the slow one is left in its round
+            assert first.poll() is None
+            time.sleep(0.01)
+        kept = {file: file.stat().st_mtime_ns for file in work.iterdir()}
+        for options in ([], ["--force"], ["--resume"]):
+            refused(capsys, f"process {first.pid} on host", *fit, *options)
+        with pytest.raises(TailwiseError, match=f"process {first.pid} "):
+            Model.load(output).save(output, force=True)
+        with pytest.raises(TailwiseError, match=f"process {first.pid} .* is writing to .*m.unfinished"):
+            TailClassifier(work_dir=work).fit([[0.0], [1.0]] * 6, [0, 1] * 6)
+        assert kept.items() <= {file: file.stat().st_mtime_ns for file in work.iterdir()}.items()
+        assert run("predict", output, table, "-o", tmp_path / "p.csv") == 0, "what only reads is not kept out"
+        assert run("evaluate", output, table) == 0
+        assert run("report", output, "-o", tmp_path / "again.html") == 0
+    finally:
+        first.kill()
+        first.wait()
+    assert run(*fit, "--resume") == 0
+    for name in ("p.csv", "again.html"):
+        (tmp_path / name).unlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("left", [".lock", ".fit.json.a1b2"])
+def test_a_fit_that_was_killed_at_once_is_begun_anew(table, tmp_path, left):
+    (tmp_path / "m.unfinished").mkdir()
+    write(tmp_path / "m.unfinished" / left, "")
+    assert run("fit", table, "-t", "species", "-o", tmp_path / "m", *FAST) == 0
+    assert [file.name for file in tmp_path.iterdir()] == ["m"]
+
+
+@pytest.mark.slow
+def test_processes_of_one_fit_share_its_output(table, tmp_path):
+    pytest.importorskip("torch")
+    port = 20000 + os.getpid() % 20000
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
+    fit = ["-m", "tailwise", "fit", table, "-t", "species", "-o", tmp_path / "m", "--backbone", "mlp", "--epochs", "3"]
+    for options in ([], ["--force"]):
+        subprocess.run([sys.executable, *launcher, *map(str, fit), *options], check=True, timeout=120)
+        assert [file.name for file in tmp_path.iterdir()] == ["m"]
+        assert run("predict", tmp_path / "m", table, "-o", tmp_path / "p.csv") == 0
+        (tmp_path / "p.csv").unlink()
 
 
 @pytest.mark.slow
