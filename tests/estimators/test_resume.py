@@ -33,7 +33,7 @@ def finish(process: subprocess.Popen, out: Path) -> np.ndarray:
 def kept(folder: Path) -> set[tuple[str, int]]:
     """What the work folder holds, and of which moment."""
     found = set()
-    for path in folder.rglob("*") if folder.exists() else ():
+    for path in folder.rglob("[!.]*") if folder.exists() else ():
         try:
             found.add((str(path), path.stat().st_mtime_ns))
         except FileNotFoundError:
