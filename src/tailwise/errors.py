@@ -1,4 +1,4 @@
-"""The two errors that Tailwise raises on purpose. Their message is one line: what is wrong, where, what to do."""
+"""The errors that Tailwise raises on purpose. Their message is one line: what is wrong, where, what to do."""
 
 from __future__ import annotations
 
@@ -15,6 +15,15 @@ class TailwiseError(ValueError):
 
 class MissingExtraError(TailwiseError, ImportError):
     """A part needs a package that is not installed; the message has the command that installs it."""
+
+
+class AbsentError(TailwiseError, KeyError):
+    """What was asked for by name is not there.
+
+    A ``KeyError`` too, whose text would else be shown in quotation marks.
+    """
+
+    __str__ = Exception.__str__
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

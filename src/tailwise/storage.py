@@ -24,6 +24,7 @@ from typing import IO, Any
 import numpy as np
 
 from tailwise.errors import TailwiseError
+from tailwise.processes import is_first, writing
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
@@ -117,7 +118,7 @@ def write_folder(
     kind: str = "model",
     force: bool = False,
 ) -> None:
-    """Write a folder, complete or not at all.
+    """Write a folder, complete or not at all; of the processes that share a training, the first writes it.
 
     Parameters
     ----------
@@ -131,15 +132,16 @@ def write_folder(
     Raises
     ------
     TailwiseError
-        If the folder is in use, the disk is full, or an estimator holds a type that could not be read again.
+        If the folder is not free, another process is writing there, the disk is full, or an estimator holds a type
+        that could not be read again.
     """
     target = Path(path)
-    check_free(target, force=force)
-    with _said(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+    if not is_first():
+        return
+    with _said(target), writing(target):
+        check_free(target, force=force)
         part = Path(tempfile.mkdtemp(dir=target.parent, prefix=_part_of(target)))
-    try:
-        with _said(target):
+        try:
             part.chmod(0o755)
             for name, document in documents.items():
                 (part / f"{name}.json").write_text(json.dumps(document, indent=1, allow_nan=False), encoding="utf-8")
@@ -149,11 +151,11 @@ def write_folder(
                 _save_estimator(part / f"{name}.skops", estimator)
             _write_manifest(part, kind)
             _swap(part, target)
-            for left in target.parent.iterdir():  # by writers that were killed
+            for left in target.parent.iterdir():  # by writers that were killed: none is at work beside this one
                 if left.name.startswith(_part_of(target)):
                     shutil.rmtree(left, ignore_errors=True)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def check_free(path: str | Path, *, force: bool = False) -> None:

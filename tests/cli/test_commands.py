@@ -13,6 +13,7 @@ from sklearn.datasets import load_iris
 
 from tailwise.cli import _app, _fit
 from tailwise.errors import TailwiseError
+from tailwise.estimators import Model, TailClassifier
 from tailwise.recipes import _base, recipes
 
 FAST = ["--recipe", "logit-adjustment"]
@@ -325,7 +326,7 @@ def test_a_setting_refused_in_training_can_be_corrected(table, tmp_path, capsys)
     assert run(*fit, "--set", "beta=0.99") == 0
 
 
-@pytest.mark.parametrize("finished", ["", "fold1.npy"])
+@pytest.mark.parametrize("finished", ["", "fold1.npz"])
 @pytest.mark.parametrize("resume", [True, False])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, TailwiseError])
 def test_only_a_refused_fit_that_was_begun_here_is_cleared_away(tmp_path, error, resume, finished):
@@ -403,6 +404,59 @@ def test_a_broken_image_is_one_line(tmp_path, capsys):
     assert "1 broken images were left out" in capsys.readouterr().out
 
 
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory):
+    """A folder, a table in which a whole batch of three images is broken, one where all are, and a model."""
+    pytest.importorskip("torch")
+    image = pytest.importorskip("PIL.Image")
+    root = tmp_path_factory.mktemp("pets")
+    for label in ("cat", "dog"):
+        (root / "pets" / label).mkdir(parents=True)
+        for i in range(4):
+            image.new("RGB", (8, 8), (60 * i, 9, 9)).save(root / "pets" / label / f"{i}.png")
+    good = [(root / "pets" / label / "1.png").read_bytes() for label in ("cat", "dog", "dog")]
+    labels = ["cat", *["dog"] * 5]
+    pl.DataFrame({"image": [good[0], b"x", b"x", b"x", *good[1:]], "y": labels}).write_parquet(root / "some.parquet")
+    pl.DataFrame({"image": [b"x"] * 6, "y": labels}).write_parquet(root / "none.parquet")
+    options = ["--recipe", "cross-entropy", "--epochs", "1", "--folds", "2", "--test-share", "0.4"]
+    assert run("fit", root / "pets", "-o", root / "model", *options) == 0
+    return root
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("prior", ["train", "estimate"])
+def test_a_batch_of_broken_images_is_left_out(pets, tmp_path, capsys, monkeypatch, suffix, prior):
+    import functools
+
+    from tailwise.cli import _predict
+
+    monkeypatch.setattr(_predict, "stream", functools.partial(_predict.stream, rows=1))
+    out = tmp_path / f"p{suffix}"
+    new = [pets / "model", pets / "some.parquet", "--image", "image", "--skip-broken"]
+    capsys.readouterr()
+    assert run("predict", *new, "-o", out, "--prior", prior) == 0
+    assert (pl.read_csv(out) if suffix == ".csv" else pl.read_parquet(out))["id"].to_list() == [0, 4, 5]
+    said = " ".join(capsys.readouterr().err.split())
+    assert "the first is row 3 of 'image'" in said
+    assert run("evaluate", *new, "-t", "y", "--prior", prior) == 0
+    assert "3 labelled examples" in capsys.readouterr().out
+
+
+def test_where_no_image_can_be_read_nothing_is_written(pets, tmp_path, capsys):
+    new = [pets / "model", pets / "none.parquet", "--image", "image", "--skip-broken"]
+    for command in (
+        ["predict", *new, "-o", tmp_path / "p.csv"],
+        ["predict", *new, "-o", tmp_path / "p.parquet"],
+        ["predict", *new, "-o", tmp_path / "p.csv", "--prior", "estimate"],
+        ["evaluate", *new, "-t", "y"],
+    ):
+        capsys.readouterr()
+        assert run(*command) == _app.BAD_INPUT
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert "none.parquet has no image that can be read: 6 broken images were left out; the first is row 0" in last
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_new_data_has_too_much_or_unreadable_is_told(model, table, tmp_path, capsys):
     frame = pl.read_csv(table).head(3).with_columns(extra=1, site=pl.lit("west")).drop("species")
     frame.write_csv(tmp_path / "new.csv")
@@ -449,6 +503,79 @@ def test_starting_is_quick_and_loads_no_torch():
     assert cpu_seconds("-c", code)[1].split() == ["False", "False"]
     assert min(cpu_seconds("-c", "import tailwise")[0] for _ in range(5)) < 0.3
     assert min(cpu_seconds("-m", "tailwise", "--help")[0] for _ in range(5)) < 0.5
+
+
+SLOW = """
+import os, time
+from dataclasses import dataclass
+from pathlib import Path
+from tailwise.recipes import Recipe, register
+
+@register("slow", paper="none")
+@dataclass(frozen=True)
+class Slow(Recipe):
+    work: str = ""
+    def estimator(self, base, task):
+        while os.environ.get("WAIT") and list(Path(self.work).glob("slow*fold1*")):
+            time.sleep(0.01)
+        return base
+"""
+
+
+def test_two_fits_with_one_output_are_kept_apart_and_a_killed_one_resumes(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(_base, "_REGISTRY", dict(recipes()))
+    output, work, table = tmp_path / "m", tmp_path / "m.unfinished", tmp_path / "t.csv"
+    pl.DataFrame({"says": ["miaow purr", "woof bark", "moo"] * 10, "y": ["cat", "dog", "cow"] * 10}).write_csv(table)
+    recipe = ["--recipe-file", write(tmp_path / "slow.py", SLOW), "-r", "slow", "--set", f"work={work}"]
+    fit = ["fit", table, "-t", "y", "--text", "says", "-o", output, *recipe]
+    assert run(*fit) == 0
+    before = sorted(path.name for path in tmp_path.iterdir())
+    command = [sys.executable, "-m", "tailwise", *map(str, fit), "--force"]
+    with open(os.devnull, "w") as nowhere:
+        first = subprocess.Popen(command, env={**os.environ, "WAIT": "1"}, stdout=nowhere, stderr=nowhere)
+    try:
+        while not list(work.glob("cross-entropy*fold2*")):  # after which only the slow one is left in its round
+            assert first.poll() is None
+            time.sleep(0.01)
+        kept = {file: file.stat().st_mtime_ns for file in work.iterdir()}
+        for options in ([], ["--force"], ["--resume"]):
+            refused(capsys, f"process {first.pid} on host", *fit, *options)
+        with pytest.raises(TailwiseError, match=f"process {first.pid} "):
+            Model.load(output).save(output, force=True)
+        with pytest.raises(TailwiseError, match=f"process {first.pid} .* is writing to .*m.unfinished"):
+            TailClassifier(work_dir=work).fit([[0.0], [1.0]] * 6, [0, 1] * 6)
+        assert kept.items() <= {file: file.stat().st_mtime_ns for file in work.iterdir()}.items()
+        assert run("predict", output, table, "-o", tmp_path / "p.csv") == 0, "what only reads is not kept out"
+        assert run("evaluate", output, table) == 0
+        assert run("report", output, "-o", tmp_path / "again.html") == 0
+    finally:
+        first.kill()
+        first.wait()
+    assert run(*fit, "--resume") == 0
+    for name in ("p.csv", "again.html"):
+        (tmp_path / name).unlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("left", [".lock", ".fit.json.a1b2"])
+def test_a_fit_that_was_killed_at_once_is_begun_anew(table, tmp_path, left):
+    (tmp_path / "m.unfinished").mkdir()
+    write(tmp_path / "m.unfinished" / left, "")
+    assert run("fit", table, "-t", "species", "-o", tmp_path / "m", *FAST) == 0
+    assert [file.name for file in tmp_path.iterdir()] == ["m"]
+
+
+@pytest.mark.slow
+def test_processes_of_one_fit_share_its_output(table, tmp_path):
+    pytest.importorskip("torch")
+    port = 20000 + os.getpid() % 20000
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
+    fit = ["-m", "tailwise", "fit", table, "-t", "species", "-o", tmp_path / "m", "--backbone", "mlp", "--epochs", "3"]
+    for options in ([], ["--force"]):
+        subprocess.run([sys.executable, *launcher, *map(str, fit), *options], check=True, timeout=120)
+        assert [file.name for file in tmp_path.iterdir()] == ["m"]
+        assert run("predict", tmp_path / "m", table, "-o", tmp_path / "p.csv") == 0
+        (tmp_path / "p.csv").unlink()
 
 
 @pytest.mark.slow

@@ -160,8 +160,15 @@ def test_broken_bytes_are_named_by_row():
     kept = read_bytes(column(None, good, b"x"), broken="skip")
     assert kept.kept.tolist() == [1]
     assert len(kept.pixels) == 1
-    with pytest.raises(TailwiseError, match="cannot be read"):
-        read_bytes(column(b"x"), broken="skip")
+
+
+def test_where_all_are_broken_none_is_left():
+    read = read_bytes(column(b"x", None), image_size=8, broken="skip", first_row=5)
+    assert read.pixels.shape[:3] == (0, 8, 8)
+    assert read.kept.tolist() == []
+    assert read.notes == (
+        "2 broken images were left out; the first is row 5 of 'image' (it is not in a known image format).",
+    )
 
 
 def test_hugging_face_structs():

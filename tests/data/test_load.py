@@ -2,7 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tailwise.data import Dataset, load
+from tailwise.data import Dataset, load, stream
 from tailwise.errors import TailwiseError
 
 LONG = "the quick brown fox number {} jumps"
@@ -152,6 +152,39 @@ def test_what_cannot_be_learned_from_is_told_in_one_line(tmp_path, content, opti
     with pytest.raises(TailwiseError, match=message) as error:
         load(tmp_path / "t.csv", **options)
     assert "\n" not in str(error.value)
+
+
+def test_a_batch_of_broken_images_is_left_out_and_the_rest_is_read(pictures, tmp_path_factory):
+    good = [(pictures / path).read_bytes() for path in ("cat/0.png", "dog/1.png", "dog/2.png")]
+    path = tmp_path_factory.mktemp("tables") / "t.parquet"
+    images = [good[0], b"x", b"x", b"x", None, b"x", *good[1:]]
+    pl.DataFrame({"image": images}, schema={"image": pl.Binary}).write_parquet(path)
+    options = {"kind": "image", "column": "image", "image_size": 8, "rows": 2}
+    parts = list(stream(path, broken="skip", **options))
+    assert np.concatenate([part.ids for part in parts]).tolist() == [0, 6, 7]
+    assert [len(part) for part in parts] == [1, 0, 0, 2]
+    assert "2 broken images were left out; the first is row 2 of 'image'" in parts[1].notes[0]
+    with pytest.raises(TailwiseError, match="row 1 of 'image'"):
+        list(stream(path, **options))
+
+
+def test_where_no_image_can_be_read_it_is_said(tmp_path):
+    pytest.importorskip("PIL")
+    pl.DataFrame({"image": [b"x"] * 5, "y": list("ababa")}).write_parquet(tmp_path / "t.parquet")
+    for name in "ab":
+        (tmp_path / "folder" / name).mkdir(parents=True)
+        (tmp_path / "folder" / name / "1.png").write_bytes(b"x")
+    options = {"kind": "image", "column": "image", "image_size": 8, "broken": "skip"}
+    for path, read in (
+        (tmp_path / "t.parquet", lambda path: load(path, "y", image="image", broken="skip")),
+        (tmp_path / "folder", lambda path: load(path, broken="skip")),
+        (tmp_path / "t.parquet", lambda path: list(stream(path, rows=2, **options))),
+        (tmp_path / "folder", lambda path: list(stream(path, **options))),
+    ):
+        with pytest.raises(TailwiseError, match=r"has no image that can be read: .*known image format") as error:
+            read(path)
+        assert "\n" not in str(error.value)
+        assert str(error.value).startswith(str(path))
 
 
 def test_a_folder_has_no_target(pictures):

@@ -64,7 +64,8 @@ class Fitter:
     pause: float = 0.0
     calls: list[tuple[Recipe, int]] = field(default_factory=list)
 
-    def __call__(self, trained: Recipe, number: int) -> np.ndarray:
+    def __call__(self, trained: Recipe, number: int) -> tuple[np.ndarray, float]:
+        start = time.monotonic()
         self.calls.append((trained, number))
         time.sleep(self.pause)
         held_out = self.folds[number][1]
@@ -72,7 +73,8 @@ class Fitter:
         k = self.labels.max() + 1
         right = rng.random(len(held_out)) < getattr(trained, "skill", 0.5)
         answer = np.where(right, self.labels[held_out], rng.integers(k, size=len(held_out)))
-        return (3 * np.eye(k)[answer] + 0.1 * rng.normal(size=(len(held_out), k))).astype(np.float32)
+        scores = 3 * np.eye(k)[answer] + 0.1 * rng.normal(size=(len(held_out), k))
+        return scores.astype(np.float32), time.monotonic() - start
 
 
 def race(*recipes: Recipe, n_folds: int = 3, pause: float = 0.0, budget: float | None = None, **settings: Any) -> Any:
@@ -220,12 +222,12 @@ def test_a_class_with_two_held_out_examples_drops_nobody() -> None:
     labels = np.repeat([0, 1], [400, 6])
     folds = stratified_folds(labels, 3, 0)
 
-    def fit_fold(trained: Recipe, number: int) -> np.ndarray:
+    def fit_fold(trained: Recipe, number: int) -> tuple[np.ndarray, float]:
         held_out = folds[number][1]
         answer = labels[held_out].copy()
         if trained == Skilled(0.1):
             answer[labels[held_out] == 1] = 0  # misses both rare examples of the fold
-        return np.eye(2, dtype=np.float32)[answer]
+        return np.eye(2, dtype=np.float32)[answer], 0.0
 
     objective = as_objective("balanced_accuracy", 2)
     recipes = [recipe("cross-entropy"), Skilled(0.1)]

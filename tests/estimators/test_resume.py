@@ -33,7 +33,7 @@ def finish(process: subprocess.Popen, out: Path) -> np.ndarray:
 def kept(folder: Path) -> set[tuple[str, int]]:
     """What the work folder holds, and of which moment."""
     found = set()
-    for path in folder.rglob("*") if folder.exists() else ():
+    for path in folder.rglob("[!.]*") if folder.exists() else ():
         try:
             found.add((str(path), path.stat().st_mtime_ns))
         except FileNotFoundError:
@@ -69,6 +69,9 @@ def test_what_is_finished_is_not_fitted_again(tmp_path: Path) -> None:
     again = quick(["cross-entropy", "class-weighted"], **settings).fit(x, y)
     assert not any("fold" in line for line in lines)
     np.testing.assert_array_equal(again.predict_proba(x), first.predict_proba(x))
+    took = [[row.seconds for row in fit.comparison_] for fit in (first, again)]
+    assert took[0] == took[1], "what was finished took as long as it took"
+    assert min(took[0]) > 0
     more = quick(["cross-entropy", "class-weighted", "class-weighted-sqrt"], **settings).fit(x, y)
     assert sum("fold" in line for line in lines) == 3, "more recipes may be added"
     assert len(more.comparison_) == 3

@@ -218,3 +218,26 @@ def test_relative_accuracy():
         assert 100 * relative_accuracy(accuracy / 100, reference / 100, 0.5)[0] == pytest.approx(relative, abs=0.051)
     with pytest.raises(TailwiseError, match="between 0 and 1"):
         relative_accuracy(30, 0.4, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("counts", "absent", "measure", "reason"),
+    [
+        ([500, 120, 60, 40, 30, 20], (), "few_shot_accuracy", "no class has fewer than 20 training examples."),
+        ([90, 80, 60, 40, 12, 3], (), "many_shot_accuracy", "no class has more than 100 training examples."),
+        ([500, 120, 110, 104, 12, 3], (), "medium_shot_accuracy", "more than 100 or fewer than 20 training examples."),
+        (COUNTS, (4, 5), "few_shot_accuracy", "no example of the few-shot classes was measured."),
+        (COUNTS, (), "acuracy", "Did you mean 'accuracy'?"),
+    ],
+)
+def test_an_absent_measure_says_why(counts, absent, measure, reason):
+    y, p, _ = make(absent=absent)
+    found = evaluate(y, p, class_counts=counts, n_bootstrap=0)
+    assert "accuracy" in found
+    assert measure not in found
+    with pytest.raises(KeyError) as caught:
+        found[measure]
+    assert isinstance(caught.value, TailwiseError)
+    assert str(caught.value).startswith(f"there is no {measure} here: ")
+    assert str(caught.value).endswith(reason)
+    assert "\n" not in str(caught.value)

@@ -24,9 +24,13 @@ from tailwise.errors import TailwiseError
 from tailwise.estimators import Answer, Model, TailClassifier
 from tailwise.metrics import Evaluation
 from tailwise.metrics import evaluate as measure
+from tailwise.processes import is_first, together, writing
 from tailwise.recipes import Recipe, load_recipes_from, recipe
 from tailwise.report import Report, write_report
 from tailwise.report.words import plural
+
+#: What a fit that is killed at once leaves: the lock, and the part of ``fit.json`` that was written.
+_FIRST_FILES = (".lock", ".fit.json.")
 
 
 def run(
@@ -50,16 +54,17 @@ def run(
         load_recipes_from(file)
     chosen = _recipes(recipes, recipe_settings)
     options |= {"recipe": chosen, "objective": number_or_file(objective, "cost matrix")}
-    storage.check_free(output, force=force or resume)
-    train = source.load()
-    if train.labels is None:
-        raise TailwiseError(f"{train.name} has no labels to learn from: name their column with --target.")
-    proof = None if test is None else replace(source, path=test).load(train)
-    if long_tailed is not None:
-        train = _long_tailed(train, long_tailed)
-    main_job(
-        train, proof, source, output, test_share=test_share, options=options, resume=resume, force=force, json=json
-    )
+    with writing(output):  # from here on, so that a second fit is refused before it reads its data
+        storage.check_free(output, force=force or resume)
+        train = source.load()
+        if train.labels is None:
+            raise TailwiseError(f"{train.name} has no labels to learn from: name their column with --target.")
+        proof = None if test is None else replace(source, path=test).load(train)
+        if long_tailed is not None:
+            train = _long_tailed(train, long_tailed)
+        main_job(
+            train, proof, source, output, test_share=test_share, options=options, resume=resume, force=force, json=json
+        )
 
 
 def demo(output: Path, *, force: bool, json: bool) -> None:
@@ -98,9 +103,9 @@ def main_job(
     if proof is not None:
         _check_proof(proof, train)
     storage.check_free(output, force=force or resume)  # a resumed fit was itself about to write what it finds there
-    console = Console(stderr=json, highlight=False)
+    console = Console(stderr=json, highlight=False, quiet=not is_first())
     status = console.status("preparing", spinner="line")
-    with _working_folder(output, resume=resume, force=force) as work:
+    with writing(output), _working_folder(output, resume=resume, force=force) as work:
         classifier = TailClassifier(
             **options, baseline=True, work_dir=work, verbose=lambda line: status.update(escape(line))
         )
@@ -121,6 +126,9 @@ def main_job(
         console.print()
         with status:
             classifier.fit(train)
+            _meet()  # none of the others needs the folder any more
+            if not is_first():
+                return
             status.update("measuring")
             model, baseline = classifier.model_, classifier.baseline_
             plain = _evaluate(baseline, proof, baseline.answer(proof.inputs))
@@ -217,29 +225,46 @@ def _working_folder(output: Path, *, resume: bool, force: bool) -> Iterator[Path
     """Yield the folder beside the output where a fit keeps what it has finished; it goes when the fit is done.
 
     It goes as well when a fit that was begun here is refused before it finished anything, so that it can be corrected
-    and called again. A fit that was stopped leaves it, and so does one that went on from it.
+    and called again. A fit that was stopped leaves it, and so does one that went on from it. Of the processes that
+    share a fit, the first sees to it.
     """
     work = output.parent / f"{output.name}.unfinished"
+    if is_first():
+        _prepare(work, resume=resume, force=force)
+    _meet()  # none of the others looks into the folder before
+    try:
+        yield work
+    except TailwiseError:
+        if is_first() and not resume and work.exists() and not _anything_finished(work):
+            shutil.rmtree(work)
+        raise
+    if is_first():
+        shutil.rmtree(work)
+
+
+def _meet() -> None:
+    """Wait for the other processes that share the fit, if there are any."""
+    if together() > 1:
+        from tailwise.engine import meet
+
+        meet()
+
+
+def _prepare(work: Path, *, resume: bool, force: bool) -> None:
+    """Clear away the work of a fit that was stopped, if it may go; raise TailwiseError if the folder cannot be used."""
     begun = (work / "fit.json").exists()
     if resume and not begun:
         raise TailwiseError(f"there is no unfinished fit in {work}: leave --resume out.")
     if work.exists() and not resume:
-        if not begun:
+        if not begun and not all(entry.name.startswith(_FIRST_FILES) for entry in work.iterdir()):
             raise TailwiseError(f"{work} holds files that are not a fit's: move them away.")
-        if not force:
+        if begun and not force:
             raise TailwiseError(
                 f"{work} holds a fit that was stopped: go on with --resume, or begin anew with --force."
             )
         shutil.rmtree(work)
-    try:
-        yield work
-    except TailwiseError:
-        if not resume and work.exists() and not _anything_finished(work):
-            shutil.rmtree(work)
-        raise
-    shutil.rmtree(work)
 
 
 def _anything_finished(work: Path) -> bool:
     """Say whether a fit has scores of a fold or a checkpoint there."""
-    return any(entry.is_dir() or entry.suffix == ".npy" for entry in work.iterdir())
+    return any(entry.is_dir() or entry.suffix == ".npz" for entry in work.iterdir())

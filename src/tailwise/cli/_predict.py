@@ -67,10 +67,14 @@ def batches(model: Model, trained: dict[str, Any], new: Source) -> Iterator[Data
 
 
 def noted(model: Model, parts: Iterator[Dataset], console: Console) -> Iterator[Dataset]:
-    """Yield the batches, and print what reading left out and what of the first one the model ignores, once answered."""
+    """Yield the batches, and print what reading left out and what of the first one the model ignores, once answered.
+
+    A batch of which everything was left out is not yielded.
+    """
     said: set[str] = set()
     for number, part in enumerate(parts):
-        yield part
+        if len(part):
+            yield part
         checked = model.encoder.check(part.inputs) if number == 0 and hasattr(model.encoder, "check") else ()
         for note in (*part.notes, *checked):
             if note not in said:
@@ -82,7 +86,7 @@ def prior_for(model: Model, prior: str, parts: Iterator[Dataset]) -> Any:
     """Return the class prior that ``--prior`` asks for, estimated from the data where it says so."""
     shares = number_or_file(prior, "class shares")
     if isinstance(shares, str) and shares == "estimate":
-        return model.estimate_prior(part.inputs for part in parts)
+        return model.estimate_prior(part.inputs for part in parts if len(part))
     return shares
 
 

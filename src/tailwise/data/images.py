@@ -118,7 +118,8 @@ def read_paths(
     image_size : side in pixels of the square that every image is brought to: its shorter side is resized, then the
         centre is cut out. By default images that are all of one size keep it, and others are brought to their median
         shorter side, at most 64
-    broken : ``"error"`` stops when images cannot be read, ``"skip"`` leaves them out and says so in the notes
+    broken : ``"error"`` stops when images cannot be read, ``"skip"`` leaves them out, all of them if need be, and says
+        so in the notes
     progress : show a bar on stderr
 
     Raises
@@ -133,7 +134,12 @@ def read_paths(
 
 
 def read_bytes(
-    column: pl.Series, image_size: int | None = None, *, broken: Broken = "error", progress: bool = False
+    column: pl.Series,
+    image_size: int | None = None,
+    *,
+    broken: Broken = "error",
+    progress: bool = False,
+    first_row: int = 0,
 ) -> Images:
     """Read encoded images (JPEG, PNG, ...) from a binary column, or one of struct{bytes, path} as Hugging Face writes.
 
@@ -141,6 +147,7 @@ def read_bytes(
     ----------
     column : (n,) polars series
     image_size, broken, progress : as for :func:`read_paths`; a broken image is named by its row
+    first_row : number of the first one, where the column is a batch of a longer one
 
     Raises
     ------
@@ -156,7 +163,8 @@ def read_bytes(
         raise TailwiseError(
             f"column {column.name!r} holds {column.dtype}, not images: bytes or struct{{bytes, path}} are expected."
         )
-    return _read(encoded, [f"row {i} of {column.name!r}" for i in range(len(encoded))], image_size, broken, progress)
+    names = [f"row {first_row + i} of {column.name!r}" for i in range(len(encoded))]
+    return _read(encoded, names, image_size, broken, progress)
 
 
 def _walk(root: Path) -> Iterable[tuple[str, str]]:
@@ -188,7 +196,7 @@ def _read(
     good = np.flatnonzero(shapes[:, 2])
     _report(failed, names, broken)
     height, width, notes = _common_size(shapes[good, :2], image_size)
-    channels = int(shapes[good, 2].max())
+    channels = int(shapes[good, 2].max(initial=1))
     pixels = np.empty((good.size, height, width, channels), dtype=np.uint8)
 
     def decode(row: int) -> None:
@@ -220,7 +228,7 @@ def _in_threads(work: Any, items: NDArray[np.int64], failed: dict[int, str], tit
             except Exception as error:  # decoders raise nearly anything on a broken file
                 failed[i] = str(error).split("\n")[0].split(" <_io")[0] or type(error).__name__
 
-    chunks = np.array_split(items, -(-items.size // _CHUNK))
+    chunks = np.array_split(items, -(-items.size // _CHUNK) or 1)
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         done = pool.map(run, chunks)
         console = Console(stderr=True)
@@ -229,13 +237,12 @@ def _in_threads(work: Any, items: NDArray[np.int64], failed: dict[int, str], tit
 
 
 def _report(failed: dict[int, str], names: Sequence[str], broken: Broken) -> None:
-    if failed and (broken == "error" or len(failed) == len(names)):
+    if failed and broken == "error":
         first = min(failed)
         others = f" (and {len(failed) - 1} more of {len(names)})" if len(failed) > 1 else ""
-        or_skip = ", or leave it out with --skip-broken (in Python: broken='skip')" if broken == "error" else ""
         raise TailwiseError(
-            f"{names[first]}{others} cannot be read as an image: {failed[first]}. Repair or remove what is broken"
-            f"{or_skip}."
+            f"{names[first]}{others} cannot be read as an image: {failed[first]}. Repair or remove what is broken, or "
+            "leave it out with --skip-broken (in Python: broken='skip')."
         )
 
 
@@ -258,6 +265,8 @@ def _is_grey(image: Image.Image) -> bool:
 
 def _common_size(shapes: NDArray[np.int64], image_size: int | None) -> tuple[int, int, tuple[str, ...]]:
     """Return the height and width that images of these shapes are brought to, and what to say about it."""
+    if not len(shapes):
+        return image_size or 0, image_size or 0, ()
     if image_size is None and (shapes == shapes[0]).all():
         return int(shapes[0, 0]), int(shapes[0, 1]), ()
     size = image_size or min(DEFAULT_SIZE, int(np.median(shapes.min(axis=1))))

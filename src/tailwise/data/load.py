@@ -63,6 +63,8 @@ def load(
         data = _folder(path, target, kind, image_size, broken, known)
     else:
         data = _table(path, target, kind, text, image, id, image_size, broken, known)
+    if not len(data):
+        raise _no_image(path, data)
     if data.labels is None:
         return data
     if known is None and data.n_classes < 2:
@@ -95,6 +97,8 @@ def stream(
 ) -> Iterator[Dataset]:
     """Read new data for a model in batches, in memory that does not grow with the table. Class folders come whole.
 
+    A batch of images that are all broken, and to be skipped, has no rows.
+
     Parameters
     ----------
     path, target, id, image_size, broken, classes : as for :func:`load`
@@ -118,13 +122,20 @@ def stream(
     present = scan(path, as_text=as_text).collect_schema().names()
     require_columns(present, wanted, str(path))
     require_columns(present, features, str(path), LEARNED_FROM)
-    seen = 0
+    seen = read = 0
     for frame in batches(path, rows, as_text=as_text):
-        part = _rows(path, frame, target, kind, text, image, id, image_size, broken, known)
-        yield replace(part, ids=part.ids + seen) if id is None else part
-        seen += frame.height
+        part = _rows(path, frame, target, kind, text, image, id, image_size, broken, known, seen)
+        yield part
+        seen, read = seen + frame.height, read + len(part)
     if not seen:
         raise TailwiseError(f"{path} has columns but no rows.")
+    if not read:
+        raise _no_image(path, part)
+
+
+def _no_image(path: Path, data: Dataset) -> TailwiseError:
+    """Return what is raised where all images were broken, and to be skipped."""
+    return TailwiseError(f"{path} has no image that can be read: {' '.join(data.notes)}")
 
 
 def _column(target: str | None) -> str:
@@ -166,6 +177,7 @@ def _rows(
     image_size: int | None,
     broken: Broken,
     known: NDArray[Any] | None,
+    first_row: int = 0,
 ) -> Dataset:
     wanted = [column for column in (target, text, image, id) if column is not None]
     labels, class_labels = None, np.array([], dtype=str)
@@ -174,7 +186,7 @@ def _rows(
         labels, class_labels = encode_labels(trimmed(frame[target]), known, f"{path}, column {target!r}")
         padded = padding(frame[target])
         notes = () if padded is None else (f"column {target!r}: {padded}",)
-    ids = np.arange(frame.height) if id is None else trimmed(frame[id]).to_numpy()
+    ids = first_row + np.arange(frame.height) if id is None else trimmed(frame[id]).to_numpy()
     features = frame.drop([column for column in (target, id) if column is not None])
     if not features.width:
         raise TailwiseError(f"{path} has no columns beside {', '.join(wanted)}: there is nothing to learn from.")
@@ -183,7 +195,7 @@ def _rows(
     if kind == "text" and column is not None:
         inputs = texts(features[column])
     elif kind == "image" and column is not None:
-        inputs, kept, left_out = _images(path, features[column], image_size, broken)
+        inputs, kept, left_out = _images(path, features[column], image_size, broken, first_row)
         notes = (*notes, *left_out)
         labels, ids = None if labels is None else labels[kept], ids[kept]
     if column is not None and features.width > 1:
@@ -241,18 +253,18 @@ def _holds_images(column: pl.Series) -> bool:
 
 
 def _images(
-    path: Path, column: pl.Series, image_size: int | None, broken: Broken
+    path: Path, column: pl.Series, image_size: int | None, broken: Broken, first_row: int
 ) -> tuple[Any, NDArray[np.int64], tuple[str, ...]]:
     import polars as pl
 
     from tailwise.data.images import read_bytes, read_paths
 
     if column.dtype != pl.String:
-        read = read_bytes(column, image_size, broken=broken)
+        read = read_bytes(column, image_size, broken=broken, first_row=first_row)
     else:
         if column.null_count():
             row = int(column.is_null().arg_max() or 0)
-            raise TailwiseError(f"{path}, row {row + 1}: column {column.name!r} names no image.")
+            raise TailwiseError(f"{path}, row {first_row + row + 1}: column {column.name!r} names no image.")
         folder = path if path.is_dir() else path.parent
         read = read_paths(column.to_list(), folder, image_size, broken=broken)
     return read.pixels, read.kept, read.notes

@@ -1,2 +1,3 @@
+from ._devices import meet as meet
 from ._predict import predict as predict
 from ._train import train as train

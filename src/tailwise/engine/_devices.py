@@ -13,11 +13,12 @@ import torch
 from lightning_fabric import Fabric
 
 from tailwise.errors import TailwiseError
+from tailwise.processes import together
 
 
 def launch(devices: int | str, precision: Any) -> Fabric:
     """Return Fabric launched: one device, or under torchrun this process's share of all."""
-    world = int(os.environ.get("WORLD_SIZE", 1)) if "TORCHELASTIC_RUN_ID" in os.environ else 1
+    world = together()
     local = int(os.environ.get("LOCAL_WORLD_SIZE", world)) if world > 1 else 1
     if devices not in ("auto", local):
         raise TailwiseError(f"devices={devices!r} needs as many processes: torchrun --nproc-per-node {devices} ...")
@@ -34,6 +35,11 @@ def launch(devices: int | str, precision: Any) -> Fabric:
         log.setLevel(level)
     fabric.launch()
     return fabric
+
+
+def meet() -> None:
+    """Wait until all processes of this training are here."""
+    launch("auto", "32-true").barrier()
 
 
 @contextmanager

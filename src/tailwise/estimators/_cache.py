@@ -55,17 +55,18 @@ class Cache:
                 json.dump(decide(), stream)
         return int(json.loads(file.read_text(encoding="utf-8")))
 
-    def scores(self, key: str) -> NDArray[np.float32] | None:
-        """Return the scores kept under ``key``, or None."""
-        if self.folder is None or not (self.folder / f"{key}.npy").exists():
+    def scores(self, key: str) -> tuple[NDArray[np.float32], float] | None:
+        """Return the scores kept under ``key`` and the seconds they took, or None."""
+        if self.folder is None or not (self.folder / f"{key}.npz").exists():
             return None
-        return np.load(self.folder / f"{key}.npy", allow_pickle=False)
+        with np.load(self.folder / f"{key}.npz", allow_pickle=False) as kept:
+            return kept["scores"], float(kept["seconds"])
 
-    def keep(self, key: str, scores: NDArray[np.float32]) -> None:
-        """Keep scores under ``key``."""
+    def keep(self, key: str, scores: NDArray[np.float32], seconds: float) -> None:
+        """Keep scores, and the seconds they took, under ``key``."""
         if self.folder is not None:
-            with atomic_write(self.folder / f"{key}.npy", "wb") as file:
-                np.save(file, scores, allow_pickle=False)
+            with atomic_write(self.folder / f"{key}.npz", "wb") as file:
+                np.savez(file, scores=scores, seconds=seconds)
 
     def checkpoints(self, key: str) -> Path | None:
         """Return the folder for the checkpoints of the training ``key``."""

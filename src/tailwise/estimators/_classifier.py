@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from tailwise.estimators._learners import AUGMENTATIONS, PRECISIONS, EstimatorLe
 from tailwise.estimators._model import Model, Prior
 from tailwise.estimators._objective import as_objective
 from tailwise.estimators._training import Training
+from tailwise.processes import working_in
 from tailwise.recipes import Recipe
 from tailwise.recipes import recipe as find_recipe
 from tailwise.resample import affordable_rows
@@ -88,7 +89,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
     augment : of images that networks train on: ``"flip-crop"``, ``"crop"`` (where mirrored is something else, as in
         writing), ``"none"``, or ``augment(inputs, targets, generator) -> (inputs, targets)``
     precision, devices : of networks, as in Lightning Fabric
-    work_dir : folder for checkpoints and held-out scores; a fit that was killed goes on from there
+    work_dir : folder for checkpoints and held-out scores, of one fit at a time; one that was killed goes on from there
     baseline : also train the plain learner on everything, as ``baseline_``, to measure what the choice gains
     random_state : seed
     verbose : 1 tells what is being fitted, or a function of one line that is told
@@ -167,32 +168,33 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         clock = Clock(seconds(self.time_budget))
         data = self._training_data(X, y)
         self.check_options(data)
-        training = self._training(data)
-        candidates = self._candidates(training.learner.kind, training.data)
-        for candidate in candidates:
-            training.learner.check(candidate.training, training.task)
-        plain = find_recipe("cross-entropy")
-        comparison = compare(
-            candidates,
-            training.held_out_scores,
-            training.task,
-            training.labels,
-            training.folds,
-            training.objective,
-            reference=plain if self.baseline else None,
-            seed=training.seed,
-            clock=clock,
-        )
-        chosen = comparison.winner
-        fitted = training.on_everything(chosen.training)
-        self.classes_ = training.data.class_labels
-        self.class_counts_ = training.data.class_counts
-        self.comparison_ = comparison.rows
-        self.recipe_ = chosen
-        self.model_ = training.model(chosen, fitted, comparison)
-        if self.baseline:
-            plainly = fitted if chosen.training == plain else training.on_everything(plain)
-            self.baseline_ = training.model(plain, plainly, comparison)
+        with nullcontext() if self.work_dir is None else working_in(self.work_dir):
+            training = self._training(data)
+            candidates = self._candidates(training.learner.kind, training.data)
+            for candidate in candidates:
+                training.learner.check(candidate.training, training.task)
+            plain = find_recipe("cross-entropy")
+            comparison = compare(
+                candidates,
+                training.held_out_scores,
+                training.task,
+                training.labels,
+                training.folds,
+                training.objective,
+                reference=plain if self.baseline else None,
+                seed=training.seed,
+                clock=clock,
+            )
+            chosen = comparison.winner
+            fitted = training.on_everything(chosen.training)
+            self.classes_ = training.data.class_labels
+            self.class_counts_ = training.data.class_counts
+            self.comparison_ = comparison.rows
+            self.recipe_ = chosen
+            self.model_ = training.model(chosen, fitted, comparison)
+            if self.baseline:
+                plainly = fitted if chosen.training == plain else training.on_everything(plain)
+                self.baseline_ = training.model(plain, plainly, comparison)
         return self
 
     def check_options(self, data: Dataset) -> None:
@@ -279,7 +281,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         )
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
-        """Write the model folder; :meth:`tailwise.Model.load` reads it."""
+        """Write the model folder; :meth:`tailwise.Model.load` reads it. Under ``torchrun`` the first process writes."""
         check_is_fitted(self)
         self.model_.save(path, force=force)
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from dataclasses import field as dataclass_field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from tailwise.estimators._objective import Objective
 from tailwise.recipes import Recipe
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
-FitFold = Callable[[Recipe, int], NDArray[np.float32]]
+FitFold = Callable[[Recipe, int], tuple[NDArray[np.float32], float]]
 
 _BOOTSTRAP_WORK = 20_000_000  # resampled examples per interval: 200 resamples of 100,000 examples
 
@@ -94,13 +93,9 @@ class Clock:
         self._end = None if budget is None else time.monotonic() + budget
         self._longest = 0.0
 
-    def timed(self, fit: Callable[[], Any]) -> tuple[Any, float]:
-        """Call ``fit`` and return its result and its seconds."""
-        start = time.monotonic()
-        result = fit()
-        seconds = time.monotonic() - start
+    def took(self, seconds: float) -> None:
+        """Learn how long a fit took."""
         self._longest = max(self._longest, seconds)
-        return result, seconds
 
     def has_room(self, fits: float) -> bool:
         """Say whether that many more fits, each as long as the longest so far, end in time."""
@@ -127,7 +122,8 @@ def compare(
     Parameters
     ----------
     recipes : to choose from
-    fit_fold : trains a recipe on a fold's training part and returns its scores for the fold's held-out part
+    fit_fold : trains a recipe on a fold's training part and returns its scores for the fold's held-out part, and the
+        seconds it took
     reference : a recipe to compare with; it is chosen only if it is among the recipes
     """
     field = [recipe for recipe in recipes if recipe != reference]
@@ -145,8 +141,9 @@ def compare(
                 if (number or entrant not in sure) and not clock.has_room(1 + finals):
                     entrant.row.status = f"no time left after fold {number}" if number else "not started: no time left"
                     continue
-                answer, seconds = clock.timed(partial(fit_fold, training, number))
+                answer, seconds = fit_fold(training, number)
                 known.append(answer)
+                clock.took(seconds)
                 entrant.row.seconds += seconds
             entrant.add_fold(held_out, np.concatenate(known))
         if number + 1 < len(folds):

@@ -158,7 +158,7 @@ class Model:
         return class_prior(given)
 
     def save(self, path: str | Path, *, force: bool = False, **documents: Mapping[str, Any]) -> None:
-        """Write the model folder: JSON, safetensors and skops; no pickle.
+        """Write the model folder: JSON, safetensors and skops; no pickle. Under ``torchrun`` the first process writes.
 
         Parameters
         ----------
@@ -169,7 +169,8 @@ class Model:
         Raises
         ------
         TailwiseError
-            If the folder is not empty, the disk is full, or the network cannot be rebuilt from a description.
+            If the folder is not empty, another process is writing there, the disk is full, or the network cannot be
+            rebuilt from a description.
         """
         model = {
             "classes": self.classes.tolist(),

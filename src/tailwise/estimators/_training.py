@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -57,19 +58,25 @@ class Training:
         """What a recipe may know of the whole."""
         return self.learner.task(self.data.class_counts, self.objective.confusion)
 
-    def held_out_scores(self, recipe: Recipe, number: int) -> NDArray[np.float32]:
-        """Train a recipe without a fold's held-out part and return its scores for that part."""
+    def held_out_scores(self, recipe: Recipe, number: int) -> tuple[NDArray[np.float32], float]:
+        """Train a recipe without a fold's held-out part and return its scores for that part, and the seconds it took.
+
+        What was finished before the fit was stopped is not trained again, and took the seconds that it took then.
+        """
         train, held_out = self.folds[number]
         key = f"{_key(recipe)}-fold{number + 1}"
-        scores = self.cache.scores(key)
-        if scores is None:
-            self.tell(f"{recipe.name}, fold {number + 1} of {len(self.folds)}")
-            task = self.learner.task(class_counts(self.labels[train], self.data.n_classes), self.objective.confusion)
-            folder = self.cache.checkpoints(key)
-            fitted = self.learner.fit(recipe, task, self.inputs[train], self.labels[train], self.seed, folder)
-            scores = fitted.scores(self.inputs[held_out])
-            self.cache.keep(key, scores)
-        return scores
+        finished = self.cache.scores(key)
+        if finished is not None:
+            return finished
+        self.tell(f"{recipe.name}, fold {number + 1} of {len(self.folds)}")
+        start = time.monotonic()
+        task = self.learner.task(class_counts(self.labels[train], self.data.n_classes), self.objective.confusion)
+        folder = self.cache.checkpoints(key)
+        fitted = self.learner.fit(recipe, task, self.inputs[train], self.labels[train], self.seed, folder)
+        scores = fitted.scores(self.inputs[held_out])
+        seconds = time.monotonic() - start
+        self.cache.keep(key, scores, seconds)
+        return scores, seconds
 
     def on_everything(self, recipe: Recipe) -> FittedEstimator | FittedNetwork:
         """Train a recipe on all rows."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tailwise.counts import check_counts, shot_groups, shot_thresholds
-from tailwise.errors import TailwiseError
+from tailwise.errors import AbsentError, TailwiseError, nearest
 from tailwise.metrics import confusion
 from tailwise.metrics.accumulate import Accumulator
 from tailwise.metrics.estimates import Estimate, Measuring
@@ -46,8 +46,34 @@ class Evaluation:
     reliability: dict[str, NDArray[np.float64]]
 
     def __getitem__(self, measure: str) -> float:
-        """Return the value of an overall measure."""
+        """Return the value of an overall measure.
+
+        Raises
+        ------
+        AbsentError
+            A TailwiseError and a KeyError: if there is no such measure, or its group of classes is absent.
+        """
+        if measure not in self.overall:
+            raise AbsentError(f"there is no {measure} here: {self._why_absent(measure)}")
         return self.overall[measure].value
+
+    def __contains__(self, measure: object) -> bool:
+        """Say whether there is such an overall measure."""
+        return measure in self.overall
+
+    def _why_absent(self, measure: str) -> str:
+        group = str(measure).removesuffix("_shot_accuracy")
+        if group in self.groups:
+            return f"no example of the {group}-shot classes was measured."
+        many, few = (f"{threshold:,.10g}" for threshold in self.thresholds)
+        without = {
+            "many": f"no class has more than {many} training examples.",
+            "medium": f"every class has more than {many} or fewer than {few} training examples.",
+            "few": f"no class has fewer than {few} training examples.",
+        }
+        if group in without:
+            return without[group]
+        return f"the measures are {', '.join(self.overall)}.{nearest(measure, self.overall)}"
 
     @property
     def thresholds(self) -> tuple[float, float]:

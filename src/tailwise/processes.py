@@ -1,0 +1,140 @@
+"""Who may write where: one process at a time and, of those that ``torchrun`` starts for one training, the first.
+
+A lock is one on a file that the operating system releases when its holder ends, however it ends, so that a killed
+process blocks nobody. The file names the holder, and goes with it unless it is killed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+
+from tailwise.errors import TailwiseError
+
+_HELD: dict[tuple[Path, int], int] = {}  # lock file and thread -> open descriptor
+
+
+def together() -> int:
+    """Return how many processes ``torchrun`` started for one training; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", 1)) if "TORCHELASTIC_RUN_ID" in os.environ else 1
+
+
+def is_first() -> bool:
+    """Say whether this is the first of the processes of one training, which locks and writes for all of them."""
+    return together() == 1 or os.environ.get("RANK") == "0"
+
+
+def writing(output: str | Path) -> AbstractContextManager[None]:
+    """Return a context in which no other process writes to ``output``; the same thread may enter it again inside.
+
+    Raises
+    ------
+    TailwiseError
+        At once, if another process or another thread is in it.
+    OSError
+        If nothing can be written beside ``output``.
+    """
+    target = Path(os.path.abspath(output))
+    return _locked(target.with_name(f".{target.name}.lock"), output)
+
+
+def working_in(folder: str | Path) -> AbstractContextManager[None]:
+    """Return a context as :func:`writing` does, with the lock in the folder: what is beside it may not be ours."""
+    return _locked(Path(os.path.abspath(folder), ".lock"), folder)
+
+
+@contextmanager
+def _locked(file: Path, where: str | Path) -> Iterator[None]:
+    mine = file, threading.get_ident()
+    if mine in _HELD or not is_first():
+        yield
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _HELD[mine] = _take(file, where)
+    try:
+        yield
+    finally:
+        if mine in _HELD:  # not in a child that was forked inside
+            _release(_HELD.pop(mine), file)
+
+
+def _take(file: Path, where: str | Path) -> int:
+    """Return the descriptor of the lock file, locked and with the name of this process in it."""
+    while True:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        if not _lock(descriptor):
+            holder = os.read(descriptor, 1000).decode(errors="replace") or "another process"
+            os.close(descriptor)
+            raise TailwiseError(
+                f"{holder} is writing to {where} already: wait until it has ended, or choose another output."
+            )
+        if _is_named(descriptor, file):
+            break
+        os.close(descriptor)  # its holder removed the file between our opening and locking it
+    with suppress(OSError):  # a full disk: the lock holds without a name in it
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()} on host {platform.node()}".encode())
+    return descriptor
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> bool:
+        """Say whether the file was locked."""
+        try:
+            os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # what is locked nobody else can read, so no byte that is there
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        finally:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        return True
+
+    def _is_named(descriptor: int, file: Path) -> bool:
+        """Say that a file that is open has its name: it cannot be removed."""
+        return True
+
+    def _release(descriptor: int, file: Path) -> None:
+        """Unlock the file and remove it, unless another process has just opened it."""
+        os.close(descriptor)
+        with suppress(OSError):
+            file.unlink()
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> bool:
+        """Say whether the file was locked, or cannot be: a file system without locks keeps nobody apart."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+        return True
+
+    def _is_named(descriptor: int, file: Path) -> bool:
+        """Say whether the open file is still the one of this name."""
+        try:
+            return os.path.samestat(os.fstat(descriptor), file.stat())
+        except FileNotFoundError:
+            return False
+
+    def _release(descriptor: int, file: Path) -> None:
+        """Remove the file while it is locked, so that nobody else's is removed, and unlock it."""
+        with suppress(OSError):
+            file.unlink()
+        os.close(descriptor)
+
+    def _forget() -> None:
+        """Let go of the parent's locks in a forked child, which would hold them on when the parent is killed."""
+        for descriptor in _HELD.values():
+            os.close(descriptor)
+        _HELD.clear()
+
+    os.register_at_fork(after_in_child=_forget)
