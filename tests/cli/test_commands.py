@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -555,6 +556,32 @@ def test_two_fits_with_one_output_are_kept_apart_and_a_killed_one_resumes(tmp_pa
     for name in ("p.csv", "again.html"):
         (tmp_path / name).unlink()
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_an_interrupted_fit_says_how_to_go_on(tmp_path):
+    output, work, table = tmp_path / "m", tmp_path / "m.unfinished", tmp_path / "t.csv"
+    pl.DataFrame({"says": ["miaow purr", "woof bark", "moo"] * 10, "y": ["cat", "dog", "cow"] * 10}).write_csv(table)
+    recipe = ["--recipe-file", write(tmp_path / "slow.py", SLOW), "-r", "slow", "--set", f"work={work}"]
+    fit = ["fit", table, "-t", "y", "--text", "says", "-o", output, *recipe]
+    command = [sys.executable, "-m", "tailwise", *map(str, fit)]
+    process = subprocess.Popen(command, env={**os.environ, "WAIT": "1"}, stdout=-3, stderr=subprocess.PIPE, text=True)
+    while not list(work.glob("cross-entropy*fold2*")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate()[1]
+    assert process.returncode == 130
+    assert "the same command with --resume goes on" in said
+    assert "Traceback" not in said
+    command = [sys.executable, "-m", "tailwise", *map(str, fit), "--resume"]
+    assert subprocess.run(command, capture_output=True).returncode == 0
+
+
+def test_predictions_never_replace_their_input(model, table, tmp_path, capsys):
+    data = tmp_path / "data.csv"
+    data.write_bytes(table.read_bytes())
+    refused(capsys, "is the data to predict on", "predict", model, data, "-o", data, "--force")
+    assert data.read_bytes() == table.read_bytes()
 
 
 @pytest.mark.parametrize("left", [".lock", ".fit.json.a1b2"])

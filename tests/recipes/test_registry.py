@@ -91,7 +91,7 @@ def test_auto_stands_alone():
 
 
 def test_a_taken_name_is_refused():
-    with pytest.raises(TailwiseError, match="'focal' is taken by"):
+    with pytest.raises(TailwiseError, match="'focal' is taken twice"):
 
         @register("focal", paper="mine")
         class Mine(Recipe):

@@ -33,8 +33,11 @@ def main() -> None:
         app()
     except TailwiseError as error:
         _fail(str(error), BAD_INPUT)
-    except KeyboardInterrupt:
-        _fail("interrupted; `tailwise fit --resume` goes on from the last checkpoint.", INTERRUPTED)
+    except SystemExit as ended:
+        if ended.code != INTERRUPTED:
+            raise
+        how = "; the same command with --resume goes on from what it finished." if sys.argv[1:2] == ["fit"] else "."
+        _fail(f"interrupted{how}", INTERRUPTED)
     except OSError as error:
         _fail(f"{error.filename or 'file system'}: {error.strerror or error}", BAD_INPUT)
 
@@ -161,7 +164,7 @@ def fit(
             help="First make the training data long-tailed, exponentially, with this imbalance factor.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0, max=2**32 - 1)] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a fit that was stopped.")] = False,
     recipe_file: UserRecipes = None,
     force: Force = False,

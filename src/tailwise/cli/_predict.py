@@ -30,6 +30,8 @@ def run(model: Path, new: Source, *, output: Path, prior: str, force: bool) -> N
     """Predict batch by batch; the file appears under its name when it is complete."""
     if output.suffix not in (".csv", ".parquet"):
         raise TailwiseError(f"predictions are written as .csv or .parquet; got {output.name!r}.")
+    if output.exists() and Path(new.path).exists() and output.samefile(new.path):
+        raise TailwiseError(f"{output} is the data to predict on; choose another name for the predictions.")
     if output.exists() and not force:
         raise TailwiseError(f"{output} is there already; choose another name, or replace it with --force.")
     fitted, trained = Model.load(model), storage.read_folder(model).documents.get("source", {})

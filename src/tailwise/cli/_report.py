@@ -48,8 +48,8 @@ def _guessing(evaluation: Evaluation) -> list[str]:
     if found.low is None or found.low > chance:
         return []
     return [
-        f"Its balanced accuracy, {found.value:.3f}, is not above that of guessing, {chance:.3f}: it has learned "
-        "nothing yet. Give it more examples, more time or, if it is a network, more epochs."
+        f"Its balanced accuracy, {found.value:.3f} ({found.low:.3f} to {found.high:.3f}), is not surely above that of "
+        f"guessing, {chance:.3f}. Give it more examples, more time or, if it is a network, more epochs."
     ]
 
 

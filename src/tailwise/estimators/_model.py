@@ -155,6 +155,8 @@ class Model:
                 f"a prior for {self.n_classes} classes has {self.n_classes} numbers, in the order {order}; "
                 f"got shape {given.shape}."
             )
+        if not np.isfinite(given).all() or given.min() < 0 or not given.any():
+            raise TailwiseError("the numbers of a prior must be finite, none negative, and one above 0.")
         return class_prior(given)
 
     def save(self, path: str | Path, *, force: bool = False, **documents: Mapping[str, Any]) -> None:

@@ -97,7 +97,8 @@ def register(name: str, *, paper: str) -> Callable[[R], R]:
     def add(cls: R) -> R:
         known = _REGISTRY.get(name)
         if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
-            raise TailwiseError(f"recipe name {name!r} is taken by {known.__module__}.{known.__qualname__}.")
+            both = " and ".join(f"{of.__module__}.{of.__qualname__}" for of in (known, cls))
+            raise TailwiseError(f"recipe name {name!r} is taken twice, by {both}: choose another.")
         params = vars(cls).get("__dataclass_params__")  # not a base's: its fields would stand for those of this class
         if params is None or not params.frozen:
             raise TailwiseError(
