@@ -290,3 +290,8 @@ def test_times_that_never_repeat_are_no_identifiers_and_what_is_left_aside_is_na
     found = diagnose(frame.with_columns(key=seconds), "y")
     assert sentences(found, "equal others in every feature but 'key', and have another label")
     assert sentences(found, "repeat another in all but 'key': copies")
+
+
+def test_what_cannot_be_fitted_is_a_problem():
+    assert sentences(diagnose(pl.DataFrame({"y": list("aab")}), "y"), "There is nothing but labels")
+    assert sentences(diagnose(pl.DataFrame({"x": [1, 2, 3], "y": list("abc")}), "y"), "No class has two examples")

@@ -54,7 +54,11 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
             "problem", f"{_some(names[~present], 'class', 'classes')} no example: collect some or drop the name."
         )
     single = names[counts == 1]
-    if single.size:
+    if single.size == present.sum():
+        yield Finding(
+            "problem", "No class has two examples, so nothing can be held out to prove a model: collect more."
+        )
+    elif single.size:
         yield Finding(
             "warning",
             f"{_some(single, 'class', 'classes')} one example, which stays in training, so nothing can be proved "
@@ -97,6 +101,7 @@ def _rows(d: Diagnosis, words: str) -> Iterator[Finding]:
         )
     twins = d.duplicates
     if twins is None:
+        yield Finding("problem", "There is nothing but labels: add columns to learn from.")
         return
     about = "About " if twins.one_in > 1 else ""
     aside = [column for column in d.columns if column.identifier]
