@@ -13,8 +13,8 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score, make_scorer
-from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.metrics import f1_score, get_scorer, make_scorer
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_validate
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -27,6 +27,7 @@ from tailwise.errors import TailwiseError
 from tailwise.estimators import TailClassifier
 from tailwise.estimators._defaults import _augmentation
 from tailwise.estimators._learners import AUGMENTATIONS, PRECISIONS
+from tailwise.estimators._objective import as_objective
 from tailwise.recipes import recipe
 
 pytestmark = [
@@ -312,12 +313,18 @@ BAD: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
     "time": ({"time_budget": "soon"}, X, Y, "90s"),
     "no sample weights": ({"recipe": "class-weighted", "estimator": KNeighborsClassifier()}, X, Y, "sample_weight"),
     "all classes of one": ({}, X[:3], np.arange(3), "two examples"),
+    "epochs of no network": ({"epochs": 3}, X, Y, "epochs is of networks, and this trains none"),
+    "folds as scikit-learn makes them": ({"cv": StratifiedKFold(3)}, X, Y, "a number of folds, or the share"),
+    "negative seed": ({"random_state": -1}, X, Y, "random_state cannot be -1"),
+    "a scorer of nothing": ({"objective": make_scorer(lambda y, p: np.nan)}, X, Y, "its score is NaN"),
     "a regressor as estimator": ({"estimator": "boosting"}, X, Y, "estimator"),
 }
 NETWORK = {
     "backbone for images": ({"backbone": "resnet32"}, "not for rows of numbers: use mlp"),
     "unknown backbone": ({"backbone": "mpl"}, "'mpl' is not for rows of numbers: use mlp"),
     "zero epochs": ({"backbone": "mlp", "epochs": 0}, "epochs"),
+    "no batch": ({"backbone": "mlp", "batch_size": 0}, "batch_size must be above 0"),
+    "backwards": ({"backbone": "mlp", "learning_rate": -1.0}, "learning_rate must be above 0"),
     "no epochs": ({"backbone": "mlp", "epochs": -1}, "epochs"),
 }
 
@@ -352,6 +359,24 @@ def test_one_line_for_what_cannot_be_used(case: str) -> None:
     with pytest.raises(TailwiseError, match=message) as raised:
         quick(**settings).fit(x, y)
     assert "\n" not in str(raised.value)
+
+
+@needs_torch
+def test_one_network_for_all_fits_is_refused() -> None:
+    from torch import nn
+
+    with pytest.raises(TailwiseError, match="a function that returns a network"):
+        quick("cross-entropy", backbone=nn.Linear(4, 3)).fit(X, Y)
+
+
+def test_names_that_scikit_learn_gives_the_same_scores_tune_thresholds_too() -> None:
+    ours, theirs = (quick("tuned-thresholds", objective=name).fit(X, Y) for name in ("macro_f1", "f1_macro"))
+    assert ours.model_.chains.decision == theirs.model_.chains.decision
+    rng = np.random.default_rng(0)
+    y, predicted = rng.integers(5, size=(2, 300))
+    for name in ("f1_macro", "recall_macro"):
+        score = as_objective(name, 5).score(y, predicted, None, np.bincount(y))
+        assert score == pytest.approx(get_scorer(name)._score_func(y, predicted, average="macro"))
 
 
 @needs_torch

@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,10 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             In one line, for the first that cannot.
         """
         seconds(self.time_budget)
+        try:
+            check_random_state(self.random_state)
+        except ValueError as error:
+            raise TailwiseError(f"random_state cannot be {self.random_state!r}: {error}.") from None
         for what, value, known in (
             ("augmentation", self.augment, AUGMENTATIONS),
             ("precision", self.precision, PRECISIONS),
@@ -215,6 +220,9 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         kind = learner_kind(self.estimator, self.backbone, data.kind)
         self._candidates(kind, data)
         as_objective(self.objective, data.n_classes, self.coverage, data.classes)
+        for name in ("epochs", "batch_size", "learning_rate"):
+            if kind == "estimator" and getattr(self, name) is not None:
+                raise TailwiseError(f"{name} is of networks, and this trains none: name a backbone, or leave it out.")
         if kind == "network":
             self._network_learner(data.inputs if data.kind == "image" else np.empty((1, 1)))
 
@@ -355,6 +363,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         cv = self.cv
         if cv is None:
             cv = 0.2 if data_kind == "image" and len(labels) > _SMALL else min(3, testable)
+        if not isinstance(cv, Real):
+            raise TailwiseError(f"cv must be a number of folds, or the share to hold out once; got {cv!r}.")
         if isinstance(cv, float):
             return [stratified_split(labels, cv, seed)]
         return stratified_folds(labels, cv, seed)

@@ -197,15 +197,23 @@ def network_learner(
     Raises
     ------
     TailwiseError
-        If there is no augmentation of that name, or the backbone is not for such inputs.
+        If there is no augmentation of that name, a number is not above 0, or the backbone is not for such inputs.
     """
+    from torch import nn
     from torch.optim import SGD, AdamW
 
     from tailwise.nn import build_backbone
 
+    for name, value in (("epochs", epochs), ("batch_size", batch_size), ("learning_rate", learning_rate)):
+        if value is not None and not value > 0:
+            raise TailwiseError(f"{name} must be above 0; got {value}.")
+    if isinstance(backbone, nn.Module):
+        raise TailwiseError("backbone must be a function that returns a network, as every fit starts from a fresh one.")
     is_image = inputs.ndim == 4
     # an epoch of a small set has to have steps enough to learn from: about 32, in batches of 16 to 128
-    batch = batch_size or int(np.clip(2 ** round(np.log2(max(len(inputs), 1) / 32)), 16, 128))
+    batch = (
+        batch_size if batch_size is not None else int(np.clip(2 ** round(np.log2(max(len(inputs), 1) / 32)), 16, 128))
+    )
     default_rate = _SGD_RATE * batch / 128 if is_image else _ADAMW_RATE
     rate = default_rate if learning_rate is None else learning_rate
     backbone = backbone if backbone is not None else "resnet32"

@@ -19,6 +19,9 @@ from tailwise.metrics import OBJECTIVES
 #: Where scikit-learn keeps scores of numbers and of clusters, whose scorers take class codes for what they are not.
 _NOT_OF_CLASSES = ("sklearn.metrics._regression", "sklearn.metrics.cluster")
 
+#: Scikit-learn's names of scores that thresholds can be tuned for here.
+_TWINS = {"f1_macro": "macro_f1", "recall_macro": "balanced_accuracy"}
+
 _TRIED = 200  # classes that a scorer is tried on
 
 ConfusionScore = Callable[[NDArray[Any], NDArray[np.int64]], float]
@@ -111,6 +114,7 @@ def as_objective(
         name = getattr(getattr(objective, "_score_func", objective), "__name__", "scorer")
         return _of_scorer(objective, name, n_classes, coverage)
     if isinstance(objective, str):
+        objective = _TWINS.get(objective, objective)
         if objective in OBJECTIVES:
             return Objective(objective, OBJECTIVES[objective], coverage=coverage)
         known = get_scorer_names()
@@ -169,7 +173,10 @@ def _ask(
     proba: NDArray[Any],
 ) -> float:
     try:
-        return float(scorer(_Predicted(predicted, proba), np.arange(len(labels)).reshape(-1, 1), labels))
+        score = float(scorer(_Predicted(predicted, proba), np.arange(len(labels)).reshape(-1, 1), labels))
+        if np.isnan(score):
+            raise ValueError("its score is NaN")
+        return score
     except (TypeError, ValueError) as error:
         known = get_scorer_names()
         kin = name.removesuffix("_score")
