@@ -14,12 +14,14 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+from zipfile import ZipFile
 
 import numpy as np
 
@@ -310,9 +312,20 @@ def _save_tensors(file: Path, arrays: Mapping[str, Any]) -> None:
         save_arrays({name: np.ascontiguousarray(array) for name, array in arrays.items()}, file)
 
 
+class _Archive(ZipFile):
+    """A zip archive that looks names up: skops asks for each array whether its name is among those there already."""
+
+    def namelist(self) -> Any:
+        """Return the names, in a form whose time to find one does not grow with them."""
+        return self.NameToInfo
+
+
 def _save_estimator(file: Path, estimator: Any) -> None:
     import skops.io
 
+    inside = sys.modules.get("skops.io._persist")
+    if inside is not None:  # else a later version, that may not list all names for each
+        inside.ZipFile = _Archive  # type: ignore[attr-defined]
     skops.io.dump(estimator, file)
     foreign = sorted(set(skops.io.get_untrusted_types(file=file)) - TRUSTED)
     if foreign:

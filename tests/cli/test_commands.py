@@ -13,6 +13,7 @@ import pytest
 from sklearn.datasets import load_iris
 
 from tailwise.cli import _app, _fit
+from tailwise.data import load
 from tailwise.errors import TailwiseError
 from tailwise.estimators import Model, TailClassifier
 from tailwise.recipes import _base, recipes
@@ -389,6 +390,24 @@ def test_costs_by_class_name(table, tmp_path, capsys):
     assert json.loads((tmp_path / "m" / "model.json").read_text())["chains"]["cost"] == (1 - np.eye(3)).tolist()
     (tmp_path / "cost.json").write_text('{"setosa": {"virginica": 1}}')
     refused(capsys, "in the order setosa, versicolor, virginica", *fit, "--force")
+
+
+def test_images_that_are_no_squares_are_predicted_on_whole(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    for label, side in (("cat", 0), ("dog", 12)):  # what tells them apart lies outside the square in the middle
+        (tmp_path / "pets" / label).mkdir(parents=True)
+        for i in range(12):
+            pixels = rng.integers(0, 60, (8, 20, 3), dtype=np.uint8)
+            pixels[:, side : side + 5] += 190
+            image.fromarray(pixels).save(tmp_path / "pets" / label / f"{i}.png")
+    fit = ["fit", tmp_path / "pets", "-o", tmp_path / "m", "--epochs", "12", "--recipe", "cross-entropy"]
+    assert run(*fit, "--augment", "none", "--folds", "2") == 0
+    assert run("predict", tmp_path / "m", tmp_path / "pets", "-o", tmp_path / "p.csv") == 0
+    model = Model.load(tmp_path / "m")
+    whole = model.predict_proba(load(tmp_path / "pets").inputs)
+    np.testing.assert_allclose(pl.read_csv(tmp_path / "p.csv")["probability cat"], whole[:, 0], atol=1e-5)
 
 
 def test_a_broken_image_is_one_line(tmp_path, capsys):

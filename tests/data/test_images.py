@@ -138,6 +138,9 @@ def test_large_images_of_many_sizes_become_64():
 
 def test_image_size_is_kept_to():
     assert read_bytes(column(encoded(halves(40, 20))), image_size=12).pixels.shape == (1, 12, 12, 3)
+    assert read_bytes(column(encoded(halves(40, 20))), image_size=(10, 20)).pixels.shape == (1, 10, 20, 3)
+    with pytest.raises(TailwiseError, match="at least 1 pixel"):
+        read_bytes(column(encoded(halves(40, 20))), image_size=(10, 0))
 
 
 def test_broken_images_are_one_line_or_left_out(folder):

@@ -41,7 +41,7 @@ class Source:
 
     def to_dict(self, data: Dataset) -> dict[str, Any]:
         """Return what must be known to read new data like it, as plain data."""
-        size = int(data.inputs.shape[1]) if data.kind == "image" else None
+        size = data.inputs.shape[1:3] if data.kind == "image" else None
         return {"target": self.target, "column": data.column, "id": self.id, "image_size": size}
 
 

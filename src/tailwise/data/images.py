@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Broken = Literal["error", "skip"]
+ImageSize = int | tuple[int, int]
 
 SUFFIXES = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".pgm", ".png", ".ppm", ".tga", ".tif", ".tiff", ".webp", ".avif"}
@@ -49,7 +50,11 @@ class Images:
 
 
 def read_folder(
-    root: str | os.PathLike[str], image_size: int | None = None, *, broken: Broken = "error", progress: bool = False
+    root: str | os.PathLike[str],
+    image_size: ImageSize | None = None,
+    *,
+    broken: Broken = "error",
+    progress: bool = False,
 ) -> Dataset:
     """Read images from one sub-folder per class, named after it; folders within those belong to the class.
 
@@ -104,7 +109,7 @@ def read_folder(
 def read_paths(
     paths: Iterable[str | os.PathLike[str]],
     root: str | os.PathLike[str] = ".",
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     *,
     broken: Broken = "error",
     progress: bool = False,
@@ -115,9 +120,9 @@ def read_paths(
     ----------
     paths : of the files, absolute or below ``root``
     root : folder that they are relative to
-    image_size : side in pixels of the square that every image is brought to: its shorter side is resized, then the
-        centre is cut out. By default images that are all of one size keep it, and others are brought to their median
-        shorter side, at most 64
+    image_size : side in pixels of the square that every image is brought to, or (height, width): it is resized to
+        cover that, then the centre is cut out. By default images that are all of one size keep it, and others are
+        brought to their median shorter side, at most 64
     broken : ``"error"`` stops when images cannot be read, ``"skip"`` leaves them out, all of them if need be, and says
         so in the notes
     progress : show a bar on stderr
@@ -135,7 +140,7 @@ def read_paths(
 
 def read_bytes(
     column: pl.Series,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     *,
     broken: Broken = "error",
     progress: bool = False,
@@ -175,10 +180,15 @@ def _walk(root: Path) -> Iterable[tuple[str, str]]:
 
 
 def _read(
-    sources: Sequence[Any] | pl.Series, names: Sequence[str], image_size: int | None, broken: Broken, progress: bool
+    sources: Sequence[Any] | pl.Series,
+    names: Sequence[str],
+    image_size: ImageSize | None,
+    broken: Broken,
+    progress: bool,
 ) -> Images:
     require("PIL", "image")
-    if image_size is not None and image_size < 1:
+    wanted = None if image_size is None else np.broadcast_to(image_size, 2).tolist()
+    if wanted is not None and min(wanted) < 1:
         raise TailwiseError(f"image_size must be at least 1 pixel; got {image_size}.")
     if broken not in ("error", "skip"):
         raise TailwiseError(f"broken must be 'error' or 'skip'; got {broken!r}.")
@@ -195,7 +205,7 @@ def _read(
     _in_threads(look, np.arange(len(names)), failed, "Looking at images", progress)
     good = np.flatnonzero(shapes[:, 2])
     _report(failed, names, broken)
-    height, width, notes = _common_size(shapes[good, :2], image_size)
+    height, width, notes = _common_size(shapes[good, :2], wanted)
     channels = int(shapes[good, 2].max(initial=1))
     pixels = np.empty((good.size, height, width, channels), dtype=np.uint8)
 
@@ -263,17 +273,17 @@ def _is_grey(image: Image.Image) -> bool:
     return image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
 
 
-def _common_size(shapes: NDArray[np.int64], image_size: int | None) -> tuple[int, int, tuple[str, ...]]:
+def _common_size(shapes: NDArray[np.int64], wanted: list[int] | None) -> tuple[int, int, tuple[str, ...]]:
     """Return the height and width that images of these shapes are brought to, and what to say about it."""
     if not len(shapes):
-        return image_size or 0, image_size or 0, ()
-    if image_size is None and (shapes == shapes[0]).all():
+        return *(wanted or (0, 0)), ()
+    if wanted is None and (shapes == shapes[0]).all():
         return int(shapes[0, 0]), int(shapes[0, 1]), ()
-    size = image_size or min(DEFAULT_SIZE, int(np.median(shapes.min(axis=1))))
-    changed = int((shapes != size).any(axis=1).sum())
-    note = f"{changed} of {len(shapes)} images were resized and cut to {size} × {size} pixels"
-    hint = "" if image_size else "; set image_size for another size"
-    return size, size, (f"{note}{hint}.",) if changed else ()
+    height, width = wanted or [min(DEFAULT_SIZE, int(np.median(shapes.min(axis=1))))] * 2
+    changed = int((shapes != (height, width)).any(axis=1).sum())
+    note = f"{changed} of {len(shapes)} images were resized and cut to {width} × {height} pixels"
+    hint = "" if wanted else "; set image_size for another size"
+    return height, width, (f"{note}{hint}.",) if changed else ()
 
 
 def _pixels(image: Image.Image, size: tuple[int, int], mode: str) -> NDArray[np.uint8]:

@@ -21,7 +21,7 @@ from tailwise.errors import TailwiseError
 if TYPE_CHECKING:
     import polars as pl
 
-    from tailwise.data.images import Broken
+    from tailwise.data.images import Broken, ImageSize
 
 
 def load(
@@ -32,7 +32,7 @@ def load(
     text: str | None = None,
     image: str | None = None,
     id: str | None = None,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     broken: Broken = "error",
     classes: Dataset | Sequence[Any] | NDArray[Any] | None = None,
 ) -> Dataset:
@@ -47,8 +47,8 @@ def load(
         everything else is a table
     text, image : column with the texts, or with images (bytes or paths, relative to the table's folder)
     id : column that identifies a row; it is not a feature
-    image_size, broken : side of the images in pixels, and what to do with those that cannot be read; see
-        :func:`read_paths`
+    image_size, broken : side of the images in pixels, or (height, width), and what to do with those that cannot be
+        read; see :func:`read_paths`
     classes : the classes in code order, or a data set that has them (the training set, when reading the test set)
 
     Raises
@@ -89,7 +89,7 @@ def stream(
     kind: Kind,
     column: str | None = None,
     id: str | None = None,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     broken: Broken = "error",
     classes: Sequence[Any] | NDArray[Any] | None = None,
     features: Sequence[str] = (),
@@ -149,7 +149,7 @@ def _table(
     text: str | None,
     image: str | None,
     id: str | None,
-    image_size: int | None,
+    image_size: ImageSize | None,
     broken: Broken,
     known: NDArray[Any] | None,
 ) -> Dataset:
@@ -174,7 +174,7 @@ def _rows(
     text: str | None,
     image: str | None,
     id: str | None,
-    image_size: int | None,
+    image_size: ImageSize | None,
     broken: Broken,
     known: NDArray[Any] | None,
     first_row: int = 0,
@@ -253,7 +253,7 @@ def _holds_images(column: pl.Series) -> bool:
 
 
 def _images(
-    path: Path, column: pl.Series, image_size: int | None, broken: Broken, first_row: int
+    path: Path, column: pl.Series, image_size: ImageSize | None, broken: Broken, first_row: int
 ) -> tuple[Any, NDArray[np.int64], tuple[str, ...]]:
     import polars as pl
 
@@ -274,7 +274,7 @@ def _folder(
     path: Path,
     target: str | None,
     kind: Kind | None,
-    image_size: int | None,
+    image_size: ImageSize | None,
     broken: Broken,
     known: NDArray[Any] | None,
 ) -> Dataset:
