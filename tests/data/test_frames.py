@@ -106,3 +106,10 @@ def test_labels_must_be_as_many_as_rows():
 def test_one_text_is_not_a_list_of_texts():
     with pytest.raises(TailwiseError, match=r"give a list of texts, not one text: \['good day'\]"):
         as_dataset("good day", kind="text")
+
+
+def test_an_arrow_table_keeps_its_names():
+    arrow = pytest.importorskip("pyarrow").table({"size": [1.5, 2.5], "colour": ["red", "blue"]})
+    data = as_dataset(arrow, [0, 1])
+    assert data.kind == "table"
+    assert data.inputs.equals(pl.DataFrame({"size": [1.5, 2.5], "colour": ["red", "blue"]}))

@@ -20,8 +20,8 @@ def as_dataset(X: Any, y: ArrayLike | None = None, *, kind: Kind | None = None, 
 
     Parameters
     ----------
-    X : a polars or pandas frame (a table, or texts where one column of long text is all there is); (n,) strings;
-        (n, height, width[, channels]) uint8 images, NumPy or torch (channels first is fine there);
+    X : a polars or pandas frame or an Arrow table (a table, or texts where one column of long text is all there is);
+        (n,) strings; (n, height, width[, channels]) uint8 images, NumPy or torch (channels first is fine there);
         (n, n_features) numbers, dense or sparse; or a Dataset, which is returned as it is if there is no ``y``
     y : (n,) labels; see :func:`encode_labels`
     kind : ``"table"``, ``"text"``, ``"image"`` or ``"array"``, where guessing would be wrong
@@ -56,7 +56,8 @@ def to_frame(X: Any) -> pl.DataFrame:
 
     Parameters
     ----------
-    X : polars or pandas frame, mapping of columns, or (n, n_columns) array, whose columns are then called x0, x1, ...
+    X : polars or pandas frame, Arrow table, mapping of columns, or (n, n_columns) array, whose columns are then called
+        x0, x1, ...
 
     Raises
     ------
@@ -73,7 +74,7 @@ def to_frame(X: Any) -> pl.DataFrame:
         return X
     if hasattr(X, "iloc") and hasattr(X, "columns"):
         return _from_pandas(X)
-    if isinstance(X, dict):
+    if isinstance(X, dict) or _is_arrow(X):
         return pl.DataFrame(X, strict=False)
     array = np.asarray(X)
     if array.ndim != 2:
@@ -82,6 +83,11 @@ def to_frame(X: Any) -> pl.DataFrame:
         {f"x{i}": array[:, i].tolist() if array.dtype == object else array[:, i] for i in range(array.shape[1])},
         strict=False,
     )
+
+
+def _is_arrow(X: Any) -> bool:
+    """Say whether it is an Arrow table."""
+    return hasattr(X, "__arrow_c_stream__") and hasattr(X, "column_names")
 
 
 def _from_pandas(frame: Any) -> pl.DataFrame:
@@ -121,7 +127,8 @@ def _inputs(X: Any, kind: Kind | None) -> tuple[Kind, Any]:
         raise TailwiseError(f"give a list of texts, not one text: [{X[:40]!r}]. Files are read by tailwise.data.load.")
     if sparse.issparse(X):  # first, since one sparse format is a dict
         return "array", _numbers(X)
-    if isinstance(X, pl.DataFrame | pl.LazyFrame | dict) or (hasattr(X, "iloc") and hasattr(X, "columns")):
+    pandas_like = hasattr(X, "iloc") and hasattr(X, "columns")
+    if isinstance(X, pl.DataFrame | pl.LazyFrame | dict) or pandas_like or _is_arrow(X):
         frame = to_frame(X)
         if frame.height == 0:
             raise TailwiseError("the table has no rows.")
