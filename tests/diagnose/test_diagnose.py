@@ -131,7 +131,7 @@ def test_one_is_one():
     few = pl.DataFrame({"a": [1.5, 1.5, 2, *range(3, 30)], "y": ["x"] * 15 + ["z"] * 13 + ["w", None]})
     found = diagnose(few, "y")
     assert sentences(found, "1 row (3.3 %) has no label")
-    assert sentences(found, "1 of 3 classes has fewer than 13 examples")
+    assert sentences(found, "1 of 3 classes has at most 1 example, together")
     assert found.to_dict()["thresholds"] == {"many": 13, "few": 13}
 
 

@@ -336,6 +336,49 @@ def test_an_objective_of_probabilities() -> None:
     assert score == pytest.approx(-log_loss(LABELS, proba))
 
 
+@pytest.mark.parametrize("held_out", [[200, 100, 50, *[n] * 7] for n in (1, 2, 3)] + [[400, 1], [400, 3]], ids=str)
+def test_intervals_hold_where_classes_have_few_held_out_examples(held_out: list[int]) -> None:
+    """Of resampled examples, 0 to 87 % of the intervals held the true score."""
+    rng, k, rounds, held = np.random.default_rng(0), len(held_out), 150, 0
+    counts, labels = 4 * np.array(held_out), np.repeat(np.arange(k), held_out)
+    objective = as_objective("balanced_accuracy", k)
+    for _ in range(rounds):
+        recalls = np.where(counts > 100, rng.uniform(0.85, 0.95, k), rng.uniform(0.2, 0.8, k))
+        hit = rng.random(labels.size) < recalls[labels]
+        predicted = np.where(hit, labels, (labels + rng.integers(1, k, labels.size)) % k)
+        value, low, high = objective.estimate(labels, predicted, None, counts, rng)
+        assert low <= value <= high
+        held += low <= recalls.mean() <= high
+    assert held / rounds > 0.86
+
+
+def test_a_comparison_does_not_take_one_right_answer_for_certainty() -> None:
+    comparison, _ = race(Skilled(0.9), counts=[200, 100, 2], n_folds=2)
+    row = comparison.rows[0]
+    assert row.high - row.low > 0.1, "two examples decide about a third of the score"
+
+
+def test_a_scorer_of_decisions_has_the_interval_of_the_objective_it_is() -> None:
+    predicted, proba = answers()
+    counts, estimates = np.array([500, 100, 10]), []
+    for name in ("macro_f1", "f1_macro"):
+        rng = np.random.default_rng(0)
+        estimates.append(as_objective(name, 3).estimate(LABELS, predicted, proba, counts, rng))
+    assert estimates[0] == pytest.approx(estimates[1])
+
+
+@pytest.mark.parametrize("objective", [1.0 - np.eye(3), "f1_macro", "balanced_accuracy", "neg_log_loss", "roc_auc_ovr"])
+def test_intervals_of_any_objective_hold_its_value_and_end_at_perfection(objective: Any) -> None:
+    found, rng = as_objective(objective, 3), np.random.default_rng(0)
+    predicted, proba = answers()
+    value, low, high = found.estimate(LABELS, predicted, proba, np.bincount(LABELS), rng)
+    assert low < value < high
+    perfect = np.eye(3)[LABELS]
+    value, low, high = found.estimate(LABELS, LABELS, perfect, np.bincount(LABELS), rng)
+    assert low <= value == high
+    assert (low < value) != found.of_proba, "only decisions can be drawn that nobody has seen"
+
+
 @pytest.mark.parametrize("objective", ["f1_macro", make_scorer(balanced_accuracy_score), "neg_log_loss", "macro_f1"])
 def test_objectives_choose_in_a_fit(objective: Any) -> None:
     x, y = table(spread=2.0)

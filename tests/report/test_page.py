@@ -105,8 +105,8 @@ def test_evaluation_that_lacks_something_is_named():
     ("counts", "sentence"),
     [
         ([500, 50, 5], "many-shot: more than 100 examples; few-shot: fewer than 20"),
-        ([456, 144], "many-shot: more than 300 examples; few-shot: fewer than 301"),
-        ([9000, 1000], "many-shot: more than 5,000 examples; few-shot: fewer than 5,001"),
+        ([9000, 1000, 1000], "many-shot: more than 5,000 examples; few-shot: fewer than 5,001"),
+        ([950, 50], "of two classes the larger is many-shot and the smaller few-shot"),
         ([7, 7, 7], "all classes have the same number of examples, so that all are medium-shot"),
     ],
 )
@@ -118,7 +118,11 @@ def _evaluation(many, few, spread=0.01):
     def estimate(value):
         return {"accuracy": {"value": value, "low": value - spread, "high": value + spread}}
 
-    return {"by_group": {"many": estimate(many), "few": estimate(few)}}
+    return {
+        "classes": list("abcd"),
+        "groups": {"many": [0, 1], "few": [2, 3]},
+        "by_group": {"many": estimate(many), "few": estimate(few)},
+    }
 
 
 def test_verdict_says_what_is_gained_lost_and_unsure():
@@ -130,6 +134,14 @@ def test_verdict_says_what_is_gained_lost_and_unsure():
     assert "intervals overlap" in verdict(_evaluation(0.9, 0.25, 0.05), plain)
     assert "intervals overlap" not in verdict(_evaluation(0.9, 0.6), plain)
     assert "as plain training does" in verdict(plain, plain)
+
+
+def test_a_group_of_one_class_is_called_by_its_name():
+    two = {**_evaluation(0.9, 0.2), "classes": ["fine", "fraud"], "groups": {"many": [0], "few": [1]}}
+    assert verdict(two).replace("\N{NON-BREAKING HYPHEN}", "-").replace("\N{NARROW NO-BREAK SPACE}", " ") == (
+        "In the few-shot class, fraud, the model finds 20 % of the examples; "
+        "in the many-shot class, fine, it finds 90 %."
+    )
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (20, 30, 1), (300, 200, 3)])

@@ -70,7 +70,7 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
             f"The labels {', '.join(map(repr, group))} differ in case or blanks only: if they mean one class, "
             "write them one way.",
         )
-    factor, few = d.imbalance_factor, d.thresholds[1]
+    factor = d.imbalance_factor
     if factor >= IMBALANCED:
         largest, smallest = counts.argmax(), np.where(present, counts, counts.max()).argmin()
         yield Finding(
@@ -85,9 +85,9 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
     if rare.size and factor >= IMBALANCED:
         yield Finding(
             "note",
-            f"{_n(rare.size)} of {_n(counts.size)} classes {_have(rare.size)} fewer than {few:,.10g} examples, "
-            f"together {_share(counts[rare].sum(), counts.sum())} of the labelled rows: mind the intervals of their "
-            "results.",
+            f"{_n(rare.size)} of {_n(counts.size)} classes {_have(rare.size)} at most "
+            f"{_count(int(counts[rare].max()), 'example')}, together {_share(counts[rare].sum(), counts.sum())} of the "
+            "labelled rows: mind the intervals of their results.",
         )
 
 

@@ -99,7 +99,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
     ----------
     classes_ : (n_classes,) labels
     class_counts_ : (n_classes,) training examples of each
-    comparison_ : list of rows, one a recipe, with the held-out objective and its interval
+    comparison_ : list of rows, one a recipe, with the held-out objective and its 95 % interval
     recipe_ : the recipe that was chosen
     model_ : the :class:`tailwise.estimators.Model`, which saves and loads
     baseline_ : the plain learner as a Model, where ``baseline`` asked for it
@@ -110,6 +110,10 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
     Decisions and probabilities are two things. ``predict`` decides for the objective; ``predict_proba`` gives honest
     probabilities under the training prior, corrected for whatever re-balancing the recipe did and calibrated on
     held-out scores. On a balanced objective the predicted class need not be the likeliest one.
+
+    The intervals of ``comparison_`` hold where classes have one to three held-out examples too, as those of
+    :func:`tailwise.metrics.evaluate` do; only for scikit-learn scorers of probabilities, such as ``"roc_auc_ovr"``,
+    they are too narrow there.
 
     Raises
     ------

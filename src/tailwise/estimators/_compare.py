@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from dataclasses import field as dataclass_field
 from typing import Any
@@ -22,8 +22,6 @@ from tailwise.recipes import Recipe
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 FitFold = Callable[[Recipe, int], tuple[NDArray[np.float32], float]]
-
-_BOOTSTRAP_WORK = 20_000_000  # resampled examples per interval: 200 resamples of 100,000 examples
 
 
 @dataclass
@@ -205,7 +203,7 @@ class _Entrant:
         fold = np.repeat(np.arange(len(self._parts)), [len(part) for part in self._parts])
         groups = fold if fold.any() else halves(self.labels)
         self.predicted, proba = cross_fit(self.recipe, self._task, scores, self.labels, groups, self._objective)
-        self.proba = None if self._objective.scorer is None else proba  # nothing else looks at them again
+        self.proba = proba if self._objective.of_proba else None  # nothing else looks at them again
         self.hits = self.predicted == self.labels
         self.row.folds = [self.score(np.flatnonzero(fold == f)) for f in range(len(self._parts))]
 
@@ -217,9 +215,9 @@ class _Entrant:
     def summarise(self, rng: np.random.Generator) -> None:
         """Write the score and its interval into the row."""
         if self.row.folds:
-            self.row.score = self.score()
-            resampled = [self.score(rows) for rows in _resamples(self.labels, rng)]
-            self.row.low, self.row.high = (float(q) for q in np.quantile(resampled, [0.025, 0.975]))
+            self.row.score, self.row.low, self.row.high = self._objective.estimate(
+                self.labels, self.predicted, self.proba, self._task.class_counts, rng
+            )
 
 
 def _drop_losers(running: Sequence[_Entrant]) -> None:
@@ -247,13 +245,3 @@ def _beaten(hits: NDArray[np.bool_], best: NDArray[np.bool_], labels: NDArray[np
     squares = np.bincount(labels, difference**2)[present]
     variance = (squares - n * mean**2 + 1) / n**2
     return mean.mean() > 2 * np.sqrt(variance.sum()) / len(n)
-
-
-def _resamples(labels: NDArray[np.int64], rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:
-    """Yield bootstrap resamples of examples, drawn inside each class so that no rare class is lost."""
-    by_class = np.argsort(labels, kind="stable")
-    counts = np.bincount(labels)
-    start = np.repeat(np.cumsum(counts) - counts, counts)
-    size = np.repeat(counts, counts)
-    for _ in range(int(np.clip(_BOOTSTRAP_WORK // max(len(labels), 1), 50, 200))):
-        yield by_class[start + (rng.random(len(labels)) * size).astype(np.intp)]

@@ -15,6 +15,8 @@ from sklearn.metrics import get_scorer, get_scorer_names
 from tailwise.data.labels import class_name
 from tailwise.errors import TailwiseError, nearest
 from tailwise.metrics import OBJECTIVES
+from tailwise.metrics.estimates import Estimate, estimate
+from tailwise.metrics.resampling import resampled_confusions, resampled_rows
 
 #: Where scikit-learn keeps scores of numbers and of clusters, whose scorers take class codes for what they are not.
 _NOT_OF_CLASSES = ("sklearn.metrics._regression", "sklearn.metrics.cluster")
@@ -23,6 +25,8 @@ _NOT_OF_CLASSES = ("sklearn.metrics._regression", "sklearn.metrics.cluster")
 _TWINS = {"f1_macro": "macro_f1", "recall_macro": "balanced_accuracy"}
 
 _TRIED = 200  # classes that a scorer is tried on
+_RESAMPLES = 200  # for an interval
+_SCORER_WORK = 20_000_000  # resampled examples that a scorer is asked about for an interval
 
 ConfusionScore = Callable[[NDArray[Any], NDArray[np.int64]], float]
 
@@ -38,6 +42,8 @@ class Objective:
         scikit-learn scorer is the objective they are tuned for balanced accuracy, since a scorer cannot be
     cost : (n_classes, n_classes) cost of predicting column j when row i is true, or None
     scorer : a scikit-learn scorer, or None
+    of_proba : whether the scorer looks at probabilities
+    least : the score of the worst decisions, where it is known
     coverage : share of examples whose true class a prediction set shall hold
     class_weight : (n_classes,) how many held-out examples of each class one that is scored stands for; None is one
     """
@@ -46,6 +52,8 @@ class Objective:
     confusion: ConfusionScore
     cost: NDArray[np.float64] | None = None
     scorer: Callable[..., float] | None = None
+    of_proba: bool = False
+    least: float = -np.inf
     coverage: float = 0.9
     class_weight: NDArray[np.float64] | None = None
 
@@ -70,27 +78,69 @@ class Objective:
     ) -> float:
         """Return the score of decisions; labels and predictions are class codes.
 
-        A scikit-learn scorer also needs the probabilities, (n, n_classes).
+        A scorer of probabilities needs these too, (n, n_classes).
         """
-        if self.scorer is not None and proba is not None:
-            return _ask(self.scorer, self.name, labels, predicted, proba)
-        k = len(class_counts)
-        confusion = np.bincount(labels * k + predicted, minlength=k * k).reshape(k, k)
-        return float(self.confusion(confusion, class_counts))
+        if self.scorer is not None:
+            return _ask(self.scorer, self.name, labels, _Predicted(predicted, proba, len(class_counts)))
+        return float(self.confusion(_confusion(labels, predicted, len(class_counts)), class_counts))
+
+    def estimate(
+        self,
+        labels: NDArray[np.int64],
+        predicted: NDArray[np.int64],
+        proba: NDArray[Any] | None,
+        class_counts: NDArray[np.int64],
+        rng: np.random.Generator,
+    ) -> Estimate:
+        """Return the score with its 95 % bootstrap interval.
+
+        Decisions are drawn as in :func:`tailwise.metrics.evaluate`, where a class with a few examples leans on all
+        classes. In simulated long tails with 1 to 3 held-out examples a tail class, the interval held the true balanced
+        accuracy 93 % of the time with 10 classes or more and 88 to 97 % with two, where that of resampled examples had
+        held it 6 to 87 % and 0 to 67 %. The worst class and the geometric mean are themselves too low where a class
+        has so few examples, and their intervals with them. Probabilities cannot be drawn: of a scorer that looks at
+        them, examples are resampled inside their classes, and the interval is too narrow where tail classes weigh much.
+        """
+        n = _RESAMPLES if self.scorer is None else int(np.clip(_SCORER_WORK // len(labels), 50, _RESAMPLES))
+        value = self.score(labels, predicted, proba, class_counts)
+        if proba is not None and self.of_proba:
+            rows = resampled_rows(labels, n, rng)
+            resampled = [self.score(labels[r], predicted[r], proba[r], class_counts) for r in rows]
+            return estimate(value, np.array(resampled), at_most=np.inf, at_least=self.least)
+        drawn = resampled_confusions(_confusion(labels, predicted, len(class_counts)), n, rng)
+        if self.scorer is None:
+            resampled = [float(self.confusion(confusion, class_counts)) for confusion in drawn]
+        else:
+            resampled = [self.score(*_decisions(confusion), None, class_counts) for confusion in drawn]
+        perfect = self.score(labels, labels, None, class_counts)
+        return estimate(value, np.array(resampled), at_most=perfect, at_least=self.least)
+
+
+def _confusion(labels: NDArray[np.int64], predicted: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+    return np.bincount(labels * k + predicted, minlength=k * k).reshape(k, k)
+
+
+def _decisions(confusion: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return labels and predictions that a confusion matrix counts."""
+    cells = np.nonzero(confusion)
+    labels, predicted = (np.repeat(codes, confusion[cells]) for codes in cells)
+    return labels, predicted
 
 
 class _Predicted(ClassifierMixin, BaseEstimator):
     """Predictions that are already there, as the fitted classifier that a scikit-learn scorer asks for."""
 
-    def __init__(self, predicted: NDArray[np.int64], proba: NDArray[Any]) -> None:
+    def __init__(self, predicted: NDArray[np.int64], proba: Any, n_classes: int) -> None:
         self.predicted = predicted
         self.proba = proba
-        self.classes_ = np.arange(proba.shape[1])
+        self.classes_ = np.arange(n_classes)
+        self.asked_for_proba = False
 
     def predict(self, X: NDArray[np.intp]) -> NDArray[np.int64]:
         return self.predicted[X[:, 0]]
 
     def predict_proba(self, X: NDArray[np.intp]) -> NDArray[Any]:
+        self.asked_for_proba = True
         return self.proba[X[:, 0]]
 
 
@@ -116,7 +166,7 @@ def as_objective(
     if isinstance(objective, str):
         objective = _TWINS.get(objective, objective)
         if objective in OBJECTIVES:
-            return Objective(objective, OBJECTIVES[objective], coverage=coverage)
+            return Objective(objective, OBJECTIVES[objective], least=0.0, coverage=coverage)
         known = get_scorer_names()
         if objective in known:
             return _of_scorer(get_scorer(objective), objective, n_classes, coverage)
@@ -160,20 +210,16 @@ def _of_scorer(scorer: Callable[..., float], name: str, n_classes: int, coverage
         raise TailwiseError(f"the scorer {name!r} is not for classes: use {', '.join(OBJECTIVES)}, or one that is.")
     k = min(n_classes, _TRIED)
     codes = np.repeat(np.arange(k), 3)
+    answer = _Predicted(codes, np.full((len(codes), k), 1 / k), k)
     with warnings.catch_warnings(action="ignore"):
-        _ask(scorer, name, codes, codes, np.full((len(codes), k), 1 / k))
-    return Objective(name, OBJECTIVES["balanced_accuracy"], scorer=scorer, coverage=coverage)
+        _ask(scorer, name, codes, answer)
+    tuned_for = OBJECTIVES["balanced_accuracy"]
+    return Objective(name, tuned_for, scorer=scorer, of_proba=answer.asked_for_proba, coverage=coverage)
 
 
-def _ask(
-    scorer: Callable[..., float],
-    name: str,
-    labels: NDArray[np.int64],
-    predicted: NDArray[np.int64],
-    proba: NDArray[Any],
-) -> float:
+def _ask(scorer: Callable[..., float], name: str, labels: NDArray[np.int64], answer: _Predicted) -> float:
     try:
-        score = float(scorer(_Predicted(predicted, proba), np.arange(len(labels)).reshape(-1, 1), labels))
+        score = float(scorer(answer, np.arange(len(labels)).reshape(-1, 1), labels))
         if np.isnan(score):
             raise ValueError("its score is NaN")
         return score

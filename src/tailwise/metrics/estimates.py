@@ -157,7 +157,9 @@ class Measuring:
         return estimate(value, np.array(resampled) if resampled else None)
 
 
-def estimate(value: Any, resampled: NDArray[np.float64] | None, at_most: float = 1.0) -> Estimate:
+def estimate(
+    value: Any, resampled: NDArray[np.float64] | None, at_most: float = 1.0, at_least: float = 0.0
+) -> Estimate:
     """Return a value with the percentiles of its resamples, moved so that their mean lies on the value.
 
     Resampling adds noise, which lowers a minimum and raises an absolute error; the move takes that shift out. Where
@@ -165,5 +167,5 @@ def estimate(value: Any, resampled: NDArray[np.float64] | None, at_most: float =
     """
     if resampled is None or not resampled.size:
         return Estimate(float(value))
-    low, high = np.clip(np.add(resampling.interval(resampled), value - resampled.mean()), 0, at_most)
+    low, high = np.clip(np.add(resampling.interval(resampled), value - resampled.mean()), at_least, at_most)
     return Estimate(float(value), min(float(low), float(value)), max(float(high), float(value)))

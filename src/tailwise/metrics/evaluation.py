@@ -166,7 +166,8 @@ def evaluate(
     Notes
     -----
     *Intervals.* Examples are resampled inside each true class, so that no rare class is lost, and by their counts: one
-    multinomial draw per row of the confusion matrix has exactly the distribution of resampled examples. Measures of
+    multinomial draw per row of the confusion matrix has exactly the distribution of resampled examples. A class with a
+    few examples, which often shows no spread at all, leans on what all classes show. Measures of
     probabilities are resampled in the same way in their bins, class-wise calibration (and, from an accumulator, AUROC
     and AUPRC) class by class as if classes were independent, which makes those of a few classes up to a quarter too
     narrow; log loss and Brier score by the normal limit of their resampled means.

@@ -28,26 +28,58 @@ def resamples_for(table: NDArray[Any], n_bootstrap: int) -> int:
 def resampled_margins(confusion: NDArray[np.int64], n_bootstrap: int, rng: np.random.Generator) -> Margins:
     """Return the margins of resampled confusion matrices, (n_bootstrap, n_classes) each.
 
-    Rows are strata: the total of each stays what it is, so that no class is lost in a resample. A few examples, which
-    are often all right or all wrong, would show too little spread or none. So hits are drawn as if each class had been
-    seen to have ``_BORROWED`` further examples, of which the mean recall of the classes is right: a parametric
-    bootstrap, which for many examples is the plain one.
+    Rows are strata: the total of each stays what it is, so that no class is lost in a resample. Hits are drawn at the
+    rates of :func:`_hit_rates`, and misses go where misses went.
     """
     hits = np.zeros((n_bootstrap, len(confusion)), dtype=np.int64)
-    predicted, support = np.zeros_like(hits), confusion.sum(axis=1)
-    seen = support > 0
-    right = np.diagonal(confusion)
-    usual = ((right[seen] / support[seen]).sum() + 0.5) / (seen.sum() + 1)
-    rates = (right + _BORROWED * usual) / (support + _BORROWED)
-    for row in np.flatnonzero(seen):
+    predicted, support, rates = np.zeros_like(hits), confusion.sum(axis=1), _hit_rates(confusion)
+    for row in np.flatnonzero(support):
         hits[:, row] = rng.binomial(support[row], rates[row], size=n_bootstrap)
         predicted[:, row] += hits[:, row]
         cells = np.flatnonzero(confusion[row])
-        cells = cells[cells != row]  # misses go where misses went
+        cells = cells[cells != row]
         if cells.size:
             shares = confusion[row, cells] / confusion[row, cells].sum()
             predicted[:, cells] += rng.multinomial(support[row] - hits[:, row], shares)
     return Margins(hits, support, predicted)
+
+
+def resampled_confusions(
+    confusion: NDArray[np.int64], n_bootstrap: int, rng: np.random.Generator
+) -> Iterator[NDArray[np.int64]]:
+    """Yield resampled confusion matrices one by one, drawn as :func:`resampled_margins` draws their margins.
+
+    Misses of a class that showed none go where those of all classes went, or else to any class.
+    """
+    misses = np.where(np.eye(len(confusion), dtype=bool), 0, confusion.astype(np.float64))
+    misses[~misses.any(axis=1)] = misses.sum(axis=0) + 1e-9
+    np.fill_diagonal(misses, 0)
+    rates = _hit_rates(confusion)
+    shares = misses * ((1 - rates) / misses.sum(axis=1))[:, None] + np.diag(rates)
+    for _ in range(n_bootstrap):
+        yield rng.multinomial(confusion.sum(axis=1), shares)
+
+
+def _hit_rates(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return how likely an example of each class is to be predicted right in a resample, (n_classes,).
+
+    A few examples, which are often all right or all wrong, show too little spread or none. So each class counts as if
+    it had been seen to have ``_BORROWED`` further examples, of which the mean recall of the classes is right: a
+    parametric bootstrap, which for many examples is the plain one.
+    """
+    support, right = confusion.sum(axis=1), np.diagonal(confusion)
+    seen = support > 0
+    usual = ((right[seen] / support[seen]).sum() + 0.5) / (seen.sum() + 1)
+    return (right + _BORROWED * usual) / (support + _BORROWED)
+
+
+def resampled_rows(labels: NDArray[np.int64], n_bootstrap: int, rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:
+    """Yield resamples of examples, (n,) indices each, drawn inside each class so that no rare class is lost."""
+    by_class = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels)
+    start, size = (np.repeat(values, counts) for values in (np.cumsum(counts) - counts, counts))
+    for _ in range(n_bootstrap):
+        yield by_class[start + (rng.random(len(labels)) * size).astype(np.intp)]
 
 
 def resampled_means(

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tailwise.counts import class_prior
 from tailwise.errors import TailwiseError
+from tailwise.metrics.resampling import resampled_rows
 from tailwise.posthoc._steps import Step, held_out
 
 Objective = Callable[[NDArray[Any], NDArray[Any]], float]
@@ -75,9 +76,8 @@ class _Tuner:
         They must in 95 % of resamples of those examples, drawn inside each class.
         """
         by_class, counts = np.argsort(y, kind="stable"), np.bincount(y)
-        start, size = (np.repeat(values, counts) for values in (np.cumsum(counts) - counts, counts))
         half = np.empty(len(y), dtype=bool)
-        half[by_class] = (np.arange(len(y)) - start) % 2 == 0
+        half[by_class] = (np.arange(len(y)) - np.repeat(np.cumsum(counts) - counts, counts)) % 2 == 0
         plain, moved = np.empty(len(y), dtype=np.int64), np.empty(len(y), dtype=np.int64)
         for tune, check in ((half, ~half), (~half, half)):
             if not tune.any():
@@ -85,10 +85,8 @@ class _Tuner:
             bias = self.analytic(z[tune], y[tune])
             plain[check] = (z[check] + bias).argmax(axis=1)
             moved[check] = (z[check] + self.ascend(z[tune], y[tune], bias)).argmax(axis=1)
-        rng = np.random.default_rng(0)
         gains = []
-        for _ in range(_RESAMPLES):
-            rows = by_class[start + (rng.random(len(y)) * size).astype(np.intp)]
+        for rows in resampled_rows(y, _RESAMPLES, np.random.default_rng(0)):
             better, worse = (self._confusion(y[rows], predicted[rows]) for predicted in (moved, plain))
             gains.append(self._objective(better, self._counts) - self._objective(worse, self._counts))
         return float(np.quantile(gains, 0.05)) > 0

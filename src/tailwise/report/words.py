@@ -62,7 +62,7 @@ def _ends(evaluation: Mapping[str, Any]) -> tuple[tuple[str, Mapping[str, Any]],
     groups = evaluation["by_group"]
     if len(groups) > 1:
         ends = (rarest(evaluation), next(iter(groups)))
-        tail, head = ((f"average {GROUPS[g]} class", groups[g]["accuracy"]) for g in ends)
+        tail, head = ((_average_class(evaluation, group), groups[group]["accuracy"]) for group in ends)
         return tail, head
     rows = sorted((r for r in evaluation["per_class"] if r["recall"] is not None), key=lambda row: row["train"])
     estimates = [{"value": row["recall"], "low": row["recall_low"], "high": row["recall_high"]} for row in rows]
@@ -70,6 +70,13 @@ def _ends(evaluation: Mapping[str, Any]) -> tuple[tuple[str, Mapping[str, Any]],
         (f"rarest class, {rows[0]['class']},", estimates[0]),
         (f"largest class, {rows[-1]['class']},", estimates[-1]),
     )
+
+
+def _average_class(evaluation: Mapping[str, Any], group: str) -> str:
+    codes = evaluation["groups"][group]
+    if len(codes) == 1:
+        return f"{GROUPS[group]} class, {short(evaluation['classes'][codes[0]])},"
+    return f"average {GROUPS[group]} class"
 
 
 def extent(evaluation: Mapping[str, Any], group: str) -> str:
@@ -84,6 +91,8 @@ def borders(class_counts: Sequence[int]) -> str:
     many, few = shot_thresholds(class_counts)
     if list(shot_groups(class_counts, many, few)) == ["medium"]:
         return "all classes have the same number of examples, so that all are medium-shot"
+    if len(class_counts) == 2:
+        return "of two classes the larger is many-shot and the smaller few-shot"
     return f"many-shot: more than {many:,.10g} examples; few-shot: fewer than {few:,.10g}"
 
 
