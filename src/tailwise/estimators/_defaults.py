@@ -22,7 +22,7 @@ from tailwise.counts import capped_counts, class_counts
 from tailwise.data import Dataset
 from tailwise.errors import TailwiseError, nearest
 from tailwise.estimators._cache import Cache
-from tailwise.estimators._learners import NetworkLearner
+from tailwise.estimators._learners import NetworkLearner, threads_for
 from tailwise.recipes import recipe
 from tailwise.resample import CaseControlClassifier
 
@@ -109,7 +109,8 @@ def in_time(
     def microseconds() -> int:
         pilot = clone(bare).set_params(max_iter=tried) if iterations > 1 else bare
         start = time.monotonic()
-        CaseControlClassifier(pilot, sample, random_state=seed).fit(inputs, labels)
+        with threads_for(sample * inputs.shape[1]):
+            CaseControlClassifier(pilot, sample, random_state=seed).fit(inputs, labels)
         return int(1e6 * (time.monotonic() - start))
 
     allowed = _MARGIN * budget

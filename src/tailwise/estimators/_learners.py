@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
+from threadpoolctl import threadpool_limits
 
 from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
@@ -24,6 +26,20 @@ PRECISIONS = (
 
 _LOG_FLOOR = float(np.log(np.finfo(np.float32).tiny))
 
+_FEW = 1 << 19  # numbers: up to so many, several threads are hardly faster than one
+_TOUCHED = 8  # times that a small network touches each number of a batch, at least
+
+
+@contextmanager
+def threads_for(numbers: int) -> Iterator[None]:
+    """Let what is parallel inside learners use one thread where they work on few numbers.
+
+    Several would wait for each other thousands of times a second: as long as another process keeps a core busy, trees
+    of a small table then take hundreds of times as long.
+    """
+    with threadpool_limits(1, "openmp") if numbers <= _FEW else nullcontext():
+        yield
+
 
 @dataclass(frozen=True)
 class FittedEstimator:
@@ -35,16 +51,19 @@ class FittedEstimator:
 
     def scores(self, inputs: Any) -> NDArray[np.float32]:
         """Return (n, n_classes) log-probabilities, or decision values where there are no probabilities."""
-        if hasattr(self.estimator, "predict_proba"):
-            with np.errstate(divide="ignore"):
-                known = np.maximum(np.log(self.estimator.predict_proba(inputs)), _LOG_FLOOR)
-        else:
-            known = self.estimator.decision_function(inputs)
-            if known.ndim == 1:
-                known = np.stack([-known / 2, known / 2], axis=1)
+        with threads_for(inputs.size):
+            known = self._known(inputs)
         scores = np.full((known.shape[0], self.n_classes), _LOG_FLOOR, dtype=np.float32)
         scores[:, self.estimator.classes_] = known
         return scores
+
+    def _known(self, inputs: Any) -> NDArray[Any]:
+        """Return the scores of the classes that the estimator knows, a column each."""
+        if hasattr(self.estimator, "predict_proba"):
+            with np.errstate(divide="ignore"):
+                return np.maximum(np.log(self.estimator.predict_proba(inputs)), _LOG_FLOOR)
+        values = self.estimator.decision_function(inputs)
+        return np.stack([-values / 2, values / 2], axis=1) if values.ndim == 1 else values
 
 
 @dataclass(frozen=True)
@@ -78,7 +97,8 @@ class EstimatorLearner:
         _seed(base, seed)
         estimator = recipe.estimator(base, task)
         _seed(estimator, seed)
-        return FittedEstimator(estimator.fit(inputs, labels), task.n_classes)
+        with threads_for(inputs.size):
+            return FittedEstimator(estimator.fit(inputs, labels), task.n_classes)
 
     def describe(self, fitted: Any) -> dict[str, Any]:
         """Return what a model card says of the learner."""
@@ -178,8 +198,11 @@ class NetworkLearner:
 
     def check(self, recipe: Recipe, task: Task) -> None:
         """Let a recipe refuse its settings or the task before anything is trained."""
+        import torch
+
         recipe.learned_prior(task)
-        list(recipe.stages(task))
+        with torch.random.fork_rng(devices=[]):  # some losses have weights of their own
+            list(recipe.stages(task))
 
     def fit(
         self, recipe: Recipe, task: Task, inputs: Any, labels: NDArray[np.int64], seed: int, folder: Path | None = None
@@ -187,18 +210,20 @@ class NetworkLearner:
         """Train a new network by the recipe's stages, or go on from the checkpoint in ``folder``."""
         from tailwise.engine import train
 
-        network = train(
-            recipe,
-            task,
-            inputs,
-            labels,
-            random_state=seed,
-            checkpoint_dir=folder,
-            resume=True,
-            devices=self.devices,
-            precision=self.precision,
-            progress=self.progress,
-        )
+        is_small = self.architecture is not None and inputs.ndim == 2  # what is done to a number is known to be little
+        with threads_for(_TOUCHED * self.batch_size * inputs.shape[1]) if is_small else nullcontext():
+            network = train(
+                recipe,
+                task,
+                inputs,
+                labels,
+                random_state=seed,
+                checkpoint_dir=folder,
+                resume=True,
+                devices=self.devices,
+                precision=self.precision,
+                progress=self.progress,
+            )
         return FittedNetwork(network, self.architecture)
 
     def describe(self, fitted: Any) -> dict[str, Any]:
