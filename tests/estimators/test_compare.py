@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from tailwise import posthoc
 from tailwise.data import stratified_folds
 from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
+from tailwise.estimators import _compare
 from tailwise.estimators._chains import cross_fit, fit_chains, halves
 from tailwise.estimators._compare import Clock, Comparison, _beaten, compare, held_out_sample, seconds
 from tailwise.estimators._objective import as_objective
@@ -34,6 +36,19 @@ class Skilled(Recipe):
     number: int = 0
     name: ClassVar[str] = "skilled"
     paper: ClassVar[str] = "none"
+
+
+@dataclass(frozen=True)
+class Slow(Skilled):
+    """As skilled as it says, and several times as long in training."""
+
+    times: float = 10.0
+    said: bool = True
+    name: ClassVar[str] = "slow"
+
+    @property
+    def plain_fits(self) -> float:
+        return self.times if self.said else 1.0
 
 
 @dataclass(frozen=True)
@@ -62,19 +77,20 @@ class Fitter:
     labels: np.ndarray
     folds: list[Any]
     pause: float = 0.0
+    sleep: ClassVar[Any] = time.sleep
     calls: list[tuple[Recipe, int]] = field(default_factory=list)
 
     def __call__(self, trained: Recipe, number: int) -> tuple[np.ndarray, float]:
-        start = time.monotonic()
+        start = _compare.time.monotonic()
         self.calls.append((trained, number))
-        time.sleep(self.pause)
+        self.sleep(self.pause * getattr(trained, "times", 1))
         held_out = self.folds[number][1]
         rng = np.random.default_rng([number, getattr(trained, "number", 0)])
         k = self.labels.max() + 1
         right = rng.random(len(held_out)) < getattr(trained, "skill", 0.5)
         answer = np.where(right, self.labels[held_out], rng.integers(k, size=len(held_out)))
         scores = 3 * np.eye(k)[answer] + 0.1 * rng.normal(size=(len(held_out), k))
-        return scores.astype(np.float32), time.monotonic() - start
+        return scores.astype(np.float32), _compare.time.monotonic() - start
 
 
 def race(*recipes: Recipe, n_folds: int = 3, pause: float = 0.0, budget: float | None = None, **settings: Any) -> Any:
@@ -84,7 +100,17 @@ def race(*recipes: Recipe, n_folds: int = 3, pause: float = 0.0, budget: float |
     objective = as_objective(settings.pop("objective", "balanced_accuracy"), 3)
     task = Task(np.bincount(labels), objective=objective.confusion)
     clock = Clock(budget)
-    return compare(recipes, fitter, task, labels, folds, objective, clock=clock, **settings), fitter
+    return compare(
+        recipes, fitter, task, labels, folds, objective, clock=clock, whole=n_folds / (n_folds - 1), **settings
+    ), fitter
+
+
+@pytest.fixture
+def only_fits_take_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no real time pass, so that what a budget allows does not depend on the machine."""
+    now = [0.0]
+    monkeypatch.setattr(_compare, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(Fitter, "sleep", lambda self, seconds: now.append(now.pop() + seconds))
 
 
 def statuses(comparison: Comparison) -> list[str]:
@@ -204,7 +230,7 @@ def test_the_reference_is_chosen_only_if_it_is_a_candidate() -> None:
 
 def test_the_beaten_are_dropped_and_the_first_never() -> None:
     comparison, fitter = race(Skilled(0.2), Skilled(0.9, 1), Skilled(0.2, 2))
-    assert statuses(comparison) == ["compared", "selected", "dropped after fold 1"]
+    assert statuses(comparison)[1:] == ["selected", "dropped after fold 1"]
     assert fitter.calls.count((Skilled(0.2, 2), 1)) == 0
     assert len(comparison.rows[2].folds) == 1
     assert len(comparison.rows[0].folds) == 3
@@ -244,6 +270,30 @@ def test_the_time_budget_is_kept_and_told() -> None:
     assert late
     assert set(late) <= {"not started: no time left", "no time left after fold 1", "no time left after fold 2"}
     assert comparison.winner in (Skilled(0.5), Skilled(0.6, 1), Skilled(0.6, 2))
+
+
+@pytest.mark.usefixtures("only_fits_take_time")
+def test_a_slow_recipe_that_would_end_too_late_is_not_begun_and_stops_no_other() -> None:
+    comparison, fitter = race(Skilled(0.5), Slow(0.9), Skilled(0.6, 1), pause=1, budget=24)
+    assert statuses(comparison) == ["compared", "not started: no time left", "selected"], "25 s for a fold and all"
+    assert len(fitter.calls) == 6
+    comparison, fitter = race(Skilled(0.5), Slow(0.9), Skilled(0.6, 1), pause=1, budget=32)
+    assert statuses(comparison)[1:] == ["selected", "dropped after fold 1"]
+
+
+@pytest.mark.usefixtures("only_fits_take_time")
+def test_a_recipe_that_proved_too_slow_to_train_on_everything_is_not_chosen() -> None:
+    comparison, _ = race(Skilled(0.5), Slow(0.95, said=False), Skilled(0.8, 1), pause=1, budget=18)
+    assert comparison.rows[1].score > comparison.rows[2].score
+    assert statuses(comparison)[1:] == ["dropped: no time left to train on everything", "selected"]
+
+
+@pytest.mark.usefixtures("only_fits_take_time")
+def test_a_recipe_with_fewer_folds_is_chosen_if_it_wins_beyond_chance() -> None:
+    """On its one fold it beats plain training, which is never dropped and has time for all of them."""
+    comparison, _ = race(Skilled(0.5), Slow(0.95), pause=1, budget=32)
+    assert [len(row.folds) for row in comparison.rows] == [3, 1]
+    assert statuses(comparison) == ["compared", "selected"]
 
 
 def test_one_fit_is_made_however_short_the_time() -> None:

@@ -122,6 +122,12 @@ def test_a_fit_in_limited_time_resumes_with_what_was_planned(tmp_path: Path) -> 
         quick("cross-entropy", **settings, time_budget="9m").fit(x, y)
 
 
+def test_a_rare_class_is_there_when_an_epoch_is_timed() -> None:
+    pytest.importorskip("torch")
+    x, y = table((5000, 4))
+    quick("cross-entropy", backbone="mlp", epochs=4, cv=0.3, time_budget="2s").fit(x, y)
+
+
 def test_boosting_in_limited_time_resumes_with_what_was_planned(tmp_path: Path) -> None:
     x, y = table((4000, 300, 40))
     settings: dict[str, Any] = {"estimator": None, "time_budget": "0.5s", "cv": 0.3, "work_dir": tmp_path}

@@ -23,6 +23,7 @@ def test_every_recipe_is_documented_and_hashable():
         assert hash(cls()) == hash(cls()), "recipes that train alike share a learner, so they must compare equal"
         assert dataclasses.replace(cls()) == cls()
         assert cls.learners() <= {"network", "estimator"}
+        assert cls().plain_fits >= 1
         assert cls.learners()
 
 

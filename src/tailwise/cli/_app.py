@@ -139,7 +139,9 @@ def fit(
             "worst_class, g_mean, accuracy, a scikit-learn scorer, or a JSON file with a cost matrix."
         ),
     ] = "balanced_accuracy",
-    time: Annotated[str | None, typer.Option("--time", help="Time budget, such as 90s, 10m or 2h.")] = None,
+    time: Annotated[
+        str | None, typer.Option("--time", help="Time budget for comparing and training, such as 90s, 10m or 2h.")
+    ] = None,
     text: TextColumn = None,
     image: ImageColumn = None,
     id: IdColumn = None,

@@ -37,7 +37,13 @@ def content(
         comparison=card.pop("comparison"),
         objective=card["objective"].replace("_", " "),
         examples=mistakes(model, proof, answer),
-        notes=[*notes, *_guessing(evaluation), *_without_tail(model, evaluation), *_notes(model)],
+        notes=[
+            *notes,
+            *card["learner"]["left_out"],
+            *_guessing(evaluation),
+            *_without_tail(model, evaluation),
+            *_notes(model),
+        ],
         model_card=card,
     )
 

@@ -30,7 +30,7 @@ def model_card(
 
     Parameters
     ----------
-    learner : what the learner says of itself: kind, parameter count, epochs, augmentation
+    learner : what the learner says of itself: kind, parameter count, epochs, augmentation, what it left out
     data : number of rows, subset hash, seed
 
     ``prior_corrected`` says whether training re-balanced the classes, so that probabilities were moved back to the

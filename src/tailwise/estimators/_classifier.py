@@ -23,15 +23,14 @@ from tailwise.estimators._cache import Cache, describe, digest
 from tailwise.estimators._compare import Clock, Fold, compare, held_out_sample, seconds
 from tailwise.estimators._defaults import (
     default_estimator,
-    epochs_in_time,
     fit_encoder,
-    in_time,
     learner_kind,
     network_learner,
 )
 from tailwise.estimators._learners import AUGMENTATIONS, PRECISIONS, EstimatorLearner, NetworkLearner
 from tailwise.estimators._model import Model, Prior
 from tailwise.estimators._objective import as_objective
+from tailwise.estimators._plan import Plan, epochs_in_time, in_time
 from tailwise.estimators._training import Training
 from tailwise.processes import working_in
 from tailwise.recipes import Recipe
@@ -85,7 +84,10 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
     cv : number of folds, or the share to hold out once. By default 3 folds, and a fifth for more
         than 5,000 images
     coverage : share of examples whose true class a prediction set shall hold
-    time_budget : seconds, or ``"90s"``, ``"10m"``, ``"2h"``; None is no limit
+    time_budget : seconds, or ``"90s"``, ``"10m"``, ``"2h"``; None is no limit. Recipes and folds that there is no time
+        for are left out, and fits get fewer rows, iterations or epochs; the comparison and the model card say so. A
+        fit that runs is not interrupted: a classifier that takes no ``sample_weight`` trains on all rows, and networks
+        for four epochs, however long that takes
     epochs, batch_size, learning_rate : of networks; None is the default for the kind of data
     augment : of images that networks train on: ``"flip-crop"``, ``"crop"`` (where mirrored is something else, as in
         writing), ``"none"``, or ``augment(inputs, targets, generator) -> (inputs, targets)``
@@ -189,6 +191,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
                 reference=plain if self.baseline else None,
                 seed=training.seed,
                 clock=clock,
+                whole=training.whole,
             )
             chosen = comparison.winner
             fitted = training.on_everything(chosen.training)
@@ -306,7 +309,11 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         objective = as_objective(self.objective, data.n_classes, self.coverage, data.classes)
         encoder, inputs = fit_encoder(data, kind, base)
         learner: EstimatorLearner | NetworkLearner
-        learner = self._network_learner(inputs) if kind == "network" else EstimatorLearner(base)
+        learner = (
+            self._network_learner(inputs)
+            if kind == "network"
+            else EstimatorLearner(base, getattr(encoder, "nominal_", ()))
+        )
         cache = Cache(self.work_dir, {"options": self._identity(), "data": digest(labels, inputs)})
         seed = cache.once("seed", lambda: int(check_random_state(self.random_state).randint(2**31 - 1)))
         folds = self._folds(labels, data.kind, seed)
@@ -314,12 +321,22 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         if objective.scorer is None and sum(len(held_out) for _, held_out in folds) > most:
             folds, class_weight = held_out_sample(folds, labels, data.n_classes, most, seed)
             objective = objective.on_sample(class_weight)
-        n_fits = len({candidate.training for candidate in candidates}) * len(folds) + 2
-        planned = inputs, labels, n_fits, seconds(self.time_budget), seed, cache
+        trainings = list(dict.fromkeys(candidate.training for candidate in candidates))
+        plan = Plan(
+            inputs=inputs,
+            labels=labels,
+            held_out=folds[0][1],
+            sure=list(dict.fromkeys([trainings[0], find_recipe("cross-entropy")][: 1 + self.baseline])),
+            n_fits=len(trainings) * len(folds) + 2,
+            budget=seconds(self.time_budget),
+            seed=seed,
+            cache=cache,
+        )
         if isinstance(learner, EstimatorLearner):
-            learner = EstimatorLearner(in_time(base, *planned), getattr(encoder, "nominal_", ()))
+            base, left_out = in_time(base, plan)
+            learner = EstimatorLearner(base, learner.nominal)
         else:
-            learner = epochs_in_time(learner, *planned)
+            learner, left_out = epochs_in_time(learner, plan)
         return Training(
             data=data,
             labels=labels,
@@ -330,6 +347,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             folds=folds,
             seed=seed,
             cache=cache,
+            left_out=left_out,
             tell=self._tell,
         )
 

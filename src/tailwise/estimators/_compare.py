@@ -20,6 +20,8 @@ from tailwise.estimators._chains import cross_fit, halves
 from tailwise.estimators._objective import Objective
 from tailwise.recipes import Recipe
 
+_SLACK = 1.1  # for fits that take longer than those before them
+
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 FitFold = Callable[[Recipe, int], tuple[NDArray[np.float32], float]]
 
@@ -34,7 +36,8 @@ class Row:
     score, low, high : the objective on held-out examples with its 95 % bootstrap interval; None if never fitted
     folds : the objective on each fold
     seconds : spent fitting; 0 where the learner is another recipe's
-    status : ``"selected"``, ``"compared"``, ``"dropped after fold 1"`` or ``"no time left after fold 1"``
+    status : ``"selected"``, ``"compared"``, ``"dropped after fold 1"``, ``"not started: no time left"``,
+        ``"no time left after fold 1"`` or ``"dropped: no time left to train on everything"``
     """
 
     recipe: str
@@ -85,19 +88,24 @@ def seconds(duration: float | str | None) -> float | None:
 
 
 class Clock:
-    """A time budget in seconds; None is no limit."""
+    """A time budget in seconds, None for no limit, and what is known of how long fits take."""
 
     def __init__(self, budget: float | None) -> None:
         self._end = None if budget is None else time.monotonic() + budget
-        self._longest = 0.0
+        self._took: dict[Recipe, float] = {}
 
-    def took(self, seconds: float) -> None:
-        """Learn how long a fit took."""
-        self._longest = max(self._longest, seconds)
+    def took(self, training: Recipe, seconds: float) -> None:
+        """Learn how long a fit by that recipe took."""
+        self._took[training] = max(self._took.get(training, 0.0), seconds)
 
-    def has_room(self, fits: float) -> bool:
-        """Say whether that many more fits, each as long as the longest so far, end in time."""
-        return self._end is None or time.monotonic() + self._longest * fits <= self._end
+    def expected(self, training: Recipe) -> float:
+        """Return the seconds that the recipe's next fit may take: its longest so far, or what the first's say of it."""
+        first = next(iter(self._took), training)
+        return self._took.get(training, self._took.get(first, 0.0) / first.plain_fits * training.plain_fits)
+
+    def has_room(self, seconds: float) -> bool:
+        """Say whether so many more seconds end in time."""
+        return self._end is None or time.monotonic() + seconds <= self._end
 
 
 def compare(
@@ -111,11 +119,14 @@ def compare(
     reference: Recipe | None = None,
     seed: int = 0,
     clock: Clock,
+    whole: float = 1.0,
 ) -> Comparison:
     """Fit every recipe on the same folds and choose the one with the best held-out objective.
 
     After each fold, recipes that lose by more than chance explains are dropped; the first one, the baseline, never is.
-    Recipes with the same ``training`` share one learner.
+    Recipes with the same ``training`` share one learner. A fit is begun only if there is time for it and for training
+    on everything after it; a recipe that had no time for as many folds as others is chosen if it beats them on its own
+    by more than chance explains.
 
     Parameters
     ----------
@@ -123,6 +134,7 @@ def compare(
     fit_fold : trains a recipe on a fold's training part and returns its scores for the fold's held-out part, and the
         seconds it took
     reference : a recipe to compare with; it is chosen only if it is among the recipes
+    whole : how many times as long as on a fold training on everything takes, which comes after
     """
     field = [recipe for recipe in recipes if recipe != reference]
     if reference is not None:
@@ -130,29 +142,45 @@ def compare(
     entrants = [_Entrant(recipe, task, labels, objective) for recipe in field]
     sure = entrants[: 1 + (field[0] not in recipes)]  # to be fitted once, however short the time
     scores: dict[Recipe, list[NDArray[np.float32]]] = {}  # of the folds so far
-    for number, (train, held_out) in enumerate(folds):
-        finals = (1 if reference is None else 2) * len(labels) / len(train)  # training on everything comes after
+
+    def after(entrant: _Entrant) -> float:
+        """Return the seconds that training it on everything may take, and the reference too."""
+        fits = {entrant.recipe.training} if reference is None else {entrant.recipe.training, reference.training}
+        return sum(map(clock.expected, fits)) * whole
+
+    def contenders() -> list[_Entrant]:
+        """Return those that may be chosen, after ruling out those that have no time left where others have it."""
+        found = [e for e in entrants if e.recipe in recipes and e.row.folds and not e.row.status.startswith("dropped")]
+        left = [e for e in found if clock.has_room(after(e))] or found
+        for entrant in found:
+            if entrant not in left:
+                entrant.row.status = "dropped: no time left to train on everything"
+        return left
+
+    for number, (_, held_out) in enumerate(folds):
         for entrant in filter(_running, entrants):
             training = entrant.recipe.training
             known = scores.setdefault(training, [])
             if len(known) == number:
-                if (number or entrant not in sure) and not clock.has_room(1 + finals):
+                leader = max(contenders(), key=lambda e: e.so_far, default=entrant)
+                needed = clock.expected(training) + max(after(entrant), after(leader))
+                if (number or entrant not in sure) and not clock.has_room(_SLACK * needed):
                     entrant.row.status = f"no time left after fold {number}" if number else "not started: no time left"
                     continue
                 answer, seconds = fit_fold(training, number)
                 known.append(answer)
-                clock.took(seconds)
+                clock.took(training, seconds)
                 entrant.row.seconds += seconds
             entrant.add_fold(held_out, np.concatenate(known))
         if number + 1 < len(folds):
-            _drop_losers([e for e in entrants if e.recipe in recipes and _running(e)])
+            _drop_losers(list(filter(_running, contenders())))
     for entrant in entrants:
         entrant.summarise(np.random.default_rng(seed))
-    contenders = [e for e in entrants if e.recipe in recipes and e.row.folds and not e.row.status.startswith("dropped")]
-    folds_done = max((len(e.row.folds) for e in contenders), default=0)
-    winner = max((e for e in contenders if len(e.row.folds) == folds_done), key=lambda e: e.score(), default=None)
-    if winner is None:
+    finalists = contenders()
+    if not finalists:
         raise TailwiseError("there was no time to fit any recipe on a fold: give more time, or fewer rows.")
+    surest = max(finalists, key=lambda e: (len(e.row.folds), e.so_far))
+    winner = max(filter(surest.loses_to, finalists), key=lambda e: e.so_far, default=surest)
     winner.row.status = "selected"
     answers = {
         e.recipe: (e.seen, np.concatenate(scores[e.recipe.training][: len(e.row.folds)]))
@@ -206,11 +234,18 @@ class _Entrant:
         self.proba = proba if self._objective.of_proba else None  # nothing else looks at them again
         self.hits = self.predicted == self.labels
         self.row.folds = [self.score(np.flatnonzero(fold == f)) for f in range(len(self._parts))]
+        self.so_far = self.score()
 
     def score(self, rows: NDArray[np.intp] | slice = slice(None)) -> float:
         """Return the objective on some of the examples seen."""
         proba = None if self.proba is None else self.proba[rows]
         return self._objective.score(self.labels[rows], self.predicted[rows], proba, self._task.class_counts)
+
+    def loses_to(self, other: _Entrant) -> bool:
+        """Say whether it scores less on the examples that both have seen, by more than chance explains."""
+        n = min(len(self.seen), len(other.seen))
+        shared = slice(n)
+        return self.score(shared) < other.score(shared) and _beaten(self.hits[:n], other.hits[:n], self.labels[:n])
 
     def summarise(self, rng: np.random.Generator) -> None:
         """Write the score and its interval into the row."""
@@ -224,9 +259,9 @@ def _drop_losers(running: Sequence[_Entrant]) -> None:
     """Mark as dropped every entrant but the first that scores below the leader by more than chance explains."""
     if not running:
         return
-    leader = max(running, key=lambda e: e.score())
+    leader = max(running, key=lambda e: e.so_far)
     for entrant in running[1:]:
-        if entrant.score() < leader.score() and _beaten(entrant.hits, leader.hits, leader.labels):
+        if entrant.loses_to(leader):
             entrant.row.status = f"dropped after fold {len(entrant.row.folds)}"
 
 

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import get_tags
-from sklearn.utils.validation import has_fit_parameter
 
 from tailwise._optional import require
-from tailwise.counts import capped_counts, class_counts
 from tailwise.data import Dataset
 from tailwise.errors import TailwiseError, nearest
-from tailwise.estimators._cache import Cache
-from tailwise.estimators._learners import NetworkLearner, threads_for
-from tailwise.recipes import recipe
+from tailwise.estimators._learners import NetworkLearner
 from tailwise.resample import CaseControlClassifier
 
 _TREES = 10_000  # of boosting, all classes and iterations together
-_PILOT = 2000  # rows that a fit is timed on
-_FEWEST_FITS = 4  # the plain learner and one recipe, on a fold and on everything
-_PILOT_IMAGES = 512  # examples that an epoch is timed on
-_MARGIN = 0.6  # share of a time budget that fits are planned to take
 
 _EPOCHS = 60
 _SGD_RATE = 0.1  # at batches of 128 images, as in He et al. 2016; smaller ones in proportion (Goyal et al. 2017)
@@ -80,73 +69,6 @@ def default_estimator(data: Dataset) -> BaseEstimator:
             max_features=0.5,
         )
     )
-
-
-def in_time(
-    estimator: BaseEstimator,
-    inputs: Any,
-    labels: NDArray[np.int64],
-    n_fits: int,
-    budget: float | None,
-    seed: int,
-    cache: Cache,
-) -> BaseEstimator:
-    """Return the estimator, or the same on as many rows as let all fits end within a time budget.
-
-    A fit on a small sample that keeps the tail is timed, and time is taken to grow as the rows do. Of boosting, which
-    with many classes takes long on a few rows too, a fifth of the iterations is timed; it gets fewer of them where even
-    that sample would take too long.
-    """
-    if budget is None or not has_fit_parameter(estimator, "sample_weight"):
-        return estimator
-    counts, bare, most = class_counts(labels), estimator, len(labels)
-    if isinstance(estimator, CaseControlClassifier):
-        bare, most = estimator.estimator, min(most, estimator.limit(inputs, len(counts)))
-    iterations = bare.max_iter if isinstance(bare, HistGradientBoostingClassifier) else 1
-    tried = max(1, iterations // 5)
-    sample = int(capped_counts(counts, max(len(counts), min(_PILOT, most))).sum())
-
-    def microseconds() -> int:
-        pilot = clone(bare).set_params(max_iter=tried) if iterations > 1 else bare
-        start = time.monotonic()
-        with threads_for(sample * inputs.shape[1]):
-            CaseControlClassifier(pilot, sample, random_state=seed).fit(inputs, labels)
-        return int(1e6 * (time.monotonic() - start))
-
-    allowed = _MARGIN * budget
-    one_fit = cache.once("pilot", microseconds) / 1e6 * iterations / tried
-    if iterations > 1 and _FEWEST_FITS * one_fit > allowed:
-        bare = clone(bare).set_params(max_iter=max(1, int(iterations * allowed / (_FEWEST_FITS * one_fit))))
-    rows = min(most, max(sample, int(sample * allowed / (n_fits * one_fit))))
-    return bare if rows == len(labels) else CaseControlClassifier(bare, rows, random_state=seed)
-
-
-def epochs_in_time(
-    learner: NetworkLearner,
-    inputs: Any,
-    labels: NDArray[np.int64],
-    n_fits: int,
-    budget: float | None,
-    seed: int,
-    cache: Cache,
-) -> NetworkLearner:
-    """Return the learner, with as many epochs at most as let all fits end within a time budget, and at least four.
-
-    One epoch of plain training on a small sample is timed.
-    """
-    if budget is None:
-        return learner
-
-    def affordable() -> int:
-        rows = np.random.default_rng(seed).permutation(len(labels))[:_PILOT_IMAGES]
-        pilot = replace(learner, epochs=1, progress=False)
-        task = pilot.task(class_counts(labels), None)
-        start = time.monotonic()
-        pilot.fit(recipe("cross-entropy"), task, inputs[rows], labels[rows], seed)
-        per_epoch = (time.monotonic() - start) / len(rows) * len(labels)
-        return int(np.clip(_MARGIN * budget / (n_fits * per_epoch), 4, learner.epochs))
-
-    return replace(learner, epochs=cache.once("epochs", affordable))
 
 
 def fit_encoder(data: Dataset, kind: str, base: BaseEstimator) -> tuple[Any, Any]:

@@ -23,6 +23,7 @@ from tailwise.estimators._learners import EstimatorLearner, FittedEstimator, Fit
 from tailwise.estimators._model import Model
 from tailwise.estimators._objective import Objective
 from tailwise.recipes import Recipe
+from tailwise.resample import CaseControlClassifier
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Training:
     folds : train and held-out indices
     seed : of every fit
     cache : of what is finished
+    left_out : sentences on what there was no time or memory for
     tell : is told a line before each fit
     """
 
@@ -51,12 +53,21 @@ class Training:
     folds: list[Fold]
     seed: int
     cache: Cache
+    left_out: list[str]
     tell: Callable[[str], None]
 
     @property
     def task(self) -> Task:
         """What a recipe may know of the whole."""
         return self.learner.task(self.data.class_counts, self.objective.confusion)
+
+    @property
+    def whole(self) -> float:
+        """How many times as many rows as in a fold a learner is trained on in the end."""
+        n, fold = len(self.labels), len(self.folds[0][0])
+        base = getattr(self.learner, "base", None)
+        most = base.limit(self.inputs, self.data.n_classes) if isinstance(base, CaseControlClassifier) else n
+        return min(n, most) / min(fold, most)
 
     def held_out_scores(self, recipe: Recipe, number: int) -> tuple[NDArray[np.float32], float]:
         """Train a recipe without a fold's held-out part and return its scores for that part, and the seconds it took.
@@ -92,7 +103,8 @@ class Training:
         proba, weights = chains.predict_proba(scores), self.objective.weights(labels)
         sets = posthoc.ConformalSets.fit(proba, labels, self.objective.coverage, weights)
         facts = {"rows": len(self.labels), "hash": digest(self.labels, self.inputs)[:16], "seed": self.seed}
-        card = model_card(recipe, self.task, comparison, self.objective, self.learner.describe(fitted), facts)
+        learner = {**self.learner.describe(fitted), "left_out": self.left_out}
+        card = model_card(recipe, self.task, comparison, self.objective, learner, facts)
         counts, kind = self.data.class_counts, self.data.kind
         return Model(self.data.class_labels, counts, kind, self.encoder, fitted, chains, sets, card)
 

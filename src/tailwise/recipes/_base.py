@@ -47,6 +47,11 @@ class Recipe:
         """The recipe whose trained learner this one takes; itself unless it is purely post hoc."""
         return self
 
+    @property
+    def plain_fits(self) -> float:
+        """How many times as long as plain training this takes, about; fits in a time budget are planned with it."""
+        return 1.0
+
     def network(self, task: Task) -> nn.Module:
         """Build the network: by default the task's backbone under a linear classifier."""
         from tailwise.nn import Network

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 class _Ensemble(Recipe):
     n_estimators: int = 10
 
+    @property
+    def plain_fits(self) -> float:
+        """One fit a classifier; trees of many classes take hardly less time on a bag than on the table."""
+        return max(1, self.n_estimators)
+
     def _per_class(self, task: Task) -> int:
         """Return how many rows of each class a bag has; classes that have fewer are drawn with replacement.
 
@@ -26,7 +31,7 @@ class _Ensemble(Recipe):
         little; beyond 100 a class, no more than makes all bags together as large as the table.
         """
         counts = task.class_counts[task.class_counts > 0]
-        return int(min(np.median(counts), max(100, counts.sum() / (len(counts) * self.n_estimators))))
+        return int(min(np.median(counts), max(100, counts.sum() / (len(counts) * max(1, self.n_estimators)))))
 
     def learned_prior(self, task: Task) -> None:
         """Return None: averages over small bags are flatter than the uniform prior of the bags says; votes, more so."""
@@ -54,6 +59,11 @@ class EasyEnsemble(_Ensemble):
     """
 
     n_boosts: int = 4
+
+    @property
+    def plain_fits(self) -> float:
+        """One fit a round in each bag."""
+        return max(1, self.n_estimators * self.n_boosts)
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
         """Boost clones of the base in each bag."""

@@ -38,6 +38,11 @@ def check_numbers(recipe: Recipe, task: Task, instead: str) -> None:
 
 @dataclass(frozen=True)
 class _OverSampled(Recipe):
+    @property
+    def plain_fits(self) -> float:
+        """At most twice the rows."""
+        return 2.0
+
     def _raise(self, base: BaseEstimator, task: Task, resampler: resample.Resampler) -> BaseEstimator:
         resampler.set_params(sampling_strategy=changed(task, _raised(task)))
         return resample.ResampledClassifier(base, resampler)

@@ -1,0 +1,158 @@
+"""How much training a time budget allows: rows of a classifier, iterations of boosting, epochs of a network."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, clone
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.utils.validation import has_fit_parameter
+
+from tailwise.counts import capped_counts, class_counts
+from tailwise.data.splits import place_in_class
+from tailwise.estimators._cache import Cache
+from tailwise.estimators._learners import NetworkLearner, threads_for
+from tailwise.recipes import Recipe, recipe
+from tailwise.resample import CaseControlClassifier
+
+_PILOTS = (125, 500, 2000)  # rows that fits are timed on
+_PILOT_EPOCH = 128  # examples that an epoch is timed on at first
+_PILOT_SHARE = 0.1  # of a time budget: what takes less is timed on four times as many
+_MARGIN = 0.6  # share of a time budget that fits are planned to take
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be fitted, on what, and how long it may take.
+
+    Attributes
+    ----------
+    inputs, labels : of the training
+    held_out : rows of one fold
+    sure : recipes that are trained in any case, on a fold and on everything
+    n_fits : all fits, if no recipe takes longer than plain training
+    budget : seconds, or None for no limit
+    seed, cache : of the fit
+    """
+
+    inputs: Any
+    labels: NDArray[np.int64]
+    held_out: NDArray[np.intp]
+    sure: Sequence[Recipe]
+    n_fits: int
+    budget: float | None
+    seed: int
+    cache: Cache
+
+    @property
+    def fewest_fits(self) -> float:
+        """How many plain fits take as long as those that are made in any case."""
+        return 2 * sum(training.plain_fits for training in self.sure)
+
+    @property
+    def all_fits(self) -> float:
+        """How many plain fits take as long as all, but for recipes that take longer than the surest.
+
+        These are begun if there turns out to be time.
+        """
+        return self.n_fits * self.sure[0].plain_fits
+
+
+def in_time(estimator: BaseEstimator, plan: Plan) -> tuple[BaseEstimator, list[str]]:
+    """Return the estimator, or the same on as many rows as let all fits end in time.
+
+    Fits on samples that keep the tail, and what they say of a fold's held-out rows, are timed, and time is taken to
+    grow as the rows do. Where not even 2,000 rows leave time for the fewest fits, there are fewer rows. Boosting with
+    many classes takes long on a few rows too: a fifth of its iterations is timed on 2,000 of them, and it gets fewer
+    iterations instead.
+
+    Returns
+    -------
+    the estimator, and a sentence for each thing that it leaves out
+    """
+    inputs, labels, budget = plan.inputs, plan.labels, plan.budget
+    counts, bare, most = class_counts(labels), estimator, len(labels)
+    if isinstance(estimator, CaseControlClassifier):
+        bare, most = estimator.estimator, min(most, estimator.limit(inputs, len(counts)))
+    if budget is None or not has_fit_parameter(estimator, "sample_weight"):
+        return estimator, _left_out(most, len(labels))
+    iterations = bare.max_iter if isinstance(bare, HistGradientBoostingClassifier) else 1
+    tried = max(1, iterations // 5)
+
+    def microseconds(sample: int) -> int:
+        pilot = clone(bare).set_params(max_iter=tried) if iterations > 1 else bare
+        start = time.monotonic()
+        with threads_for(sample * inputs.shape[1]):
+            fitted = CaseControlClassifier(pilot, sample, random_state=plan.seed).fit(inputs, labels)
+            fitted.predict(inputs[plan.held_out])
+        return int(1e6 * (time.monotonic() - start))
+
+    timed: list[tuple[int, float]] = []
+    for rows in _PILOTS if iterations == 1 else _PILOTS[-1:]:
+        sample = int(capped_counts(counts, max(len(counts), min(rows, most))).sum())
+        timed.append((sample, plan.cache.once(f"pilot-{sample}", partial(microseconds, sample)) / 1e6))
+        if timed[-1][1] > _PILOT_SHARE * budget:
+            break
+    (fewer, less), (sample, took) = timed[0], timed[-1]
+    allowed, one_fit = _MARGIN * budget, took * iterations / tried
+    share = allowed / (plan.fewest_fits * one_fit)
+    floor, left_out = _PILOTS[-1], []
+    if iterations == 1:
+        growth = np.log(took / less) / np.log(sample / fewer) if sample > fewer else 1.0
+        floor = min(floor, int(sample * share ** (1 / np.clip(growth, 0.5, 1))))
+    elif share < 1:
+        bare = clone(bare).set_params(max_iter=max(1, int(iterations * share)))
+        left_out.append(f"Boosting made {bare.max_iter:,} of {iterations:,} iterations, to end in time.")
+    rows = min(most, max(len(counts), floor, int(sample * allowed / (plan.all_fits * one_fit))))
+    left_out += _left_out(rows, len(labels))
+    return bare if rows == len(labels) else CaseControlClassifier(bare, rows, random_state=plan.seed), left_out
+
+
+def _left_out(rows: int, of_rows: int) -> list[str]:
+    if rows == of_rows:
+        return []
+    return [f"Fits saw at most {rows:,} of {of_rows:,} rows, fewer of the large classes, to bound time and memory."]
+
+
+def epochs_in_time(learner: NetworkLearner, plan: Plan) -> tuple[NetworkLearner, list[str]]:
+    """Return the learner, with as many epochs at most as let all fits end in time.
+
+    There are at least four, since recipes share them among stages. One epoch of plain training on a sample is timed.
+
+    Returns
+    -------
+    the learner, and a sentence if it leaves out epochs
+    """
+    inputs, labels, budget = plan.inputs, plan.labels, plan.budget
+    if budget is None:
+        return learner, []
+
+    def affordable() -> int:
+        pilot = replace(learner, epochs=1, progress=False)
+        task = pilot.task(class_counts(labels), None)
+        # a few of every class, so that none is missing
+        order = np.argsort(place_in_class(labels, np.random.default_rng(plan.seed)), kind="stable")
+
+        def seconds(rows: NDArray[np.intp]) -> float:
+            start = time.monotonic()
+            pilot.fit(recipe("cross-entropy"), task, inputs[rows], labels[rows], plan.seed)
+            return time.monotonic() - start
+
+        n = _PILOT_EPOCH
+        seconds(order[:n])  # with what is loaded once
+        took = seconds(order[:n])
+        while took < _PILOT_SHARE * budget / 4 and n < len(labels):
+            n *= 4
+            took = seconds(order[:n])
+        per_epoch = took * max(1, len(labels) / n)
+        return int(np.clip(_MARGIN * budget / (plan.all_fits * per_epoch), 4, learner.epochs))
+
+    epochs = plan.cache.once("epochs", affordable)
+    left_out = [f"Networks were trained for {epochs} of {learner.epochs} epochs, to end in time."]
+    return replace(learner, epochs=epochs), left_out if epochs < learner.epochs else []

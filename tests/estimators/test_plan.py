@@ -1,0 +1,87 @@
+"""A time budget becomes rows, iterations and epochs, as measured fits say; here they are made up."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+
+from estimators.cases import quick, table
+from tailwise.data import as_dataset
+from tailwise.errors import TailwiseError
+from tailwise.estimators._cache import Cache
+from tailwise.estimators._plan import Plan, in_time
+from tailwise.recipes import recipe
+from tailwise.resample import CaseControlClassifier
+
+LABELS = np.repeat(np.arange(3), [18_000, 1_900, 100])
+
+
+class Timed(Cache):
+    """Says how long fits on so many rows took."""
+
+    def __init__(self, seconds: Any) -> None:
+        self.seconds = seconds
+
+    def once(self, key: str, decide: Any) -> int:
+        return int(1e6 * self.seconds(int(key.removeprefix("pilot-"))))
+
+
+def planned(estimator: Any, budget: float, seconds: Any, *sure: str, n_fits: int = 17) -> tuple[Any, list[str]]:
+    recipes = [recipe(name) for name in sure or ["cross-entropy"]]
+    inputs, held_out = np.zeros((len(LABELS), 1)), np.arange(9)
+    return in_time(estimator, Plan(inputs, LABELS, held_out, recipes, n_fits, budget, 0, Timed(seconds)))
+
+
+def test_rows_are_as_many_as_let_all_fits_end_in_time() -> None:
+    estimator, left_out = planned(LogisticRegression(), 170, lambda rows: rows / 1000)
+    assert estimator.max_rows == 6000, "17 fits of 6 s are 0.6 of the budget"
+    assert left_out == ["Fits saw at most 6,000 of 20,000 rows, fewer of the large classes, to bound time and memory."]
+    estimator, left_out = planned(LogisticRegression(), 1000, lambda rows: rows / 1000)
+    assert isinstance(estimator, LogisticRegression)
+    assert not left_out
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0])
+def test_where_time_is_short_the_fewest_fits_still_end_in_time(power: float) -> None:
+    def seconds(rows: int) -> float:
+        return 6 * (rows / 500) ** power
+
+    estimator, _ = planned(LogisticRegression(), 30, seconds)
+    assert estimator.max_rows < 2000
+    assert 2 * seconds(estimator.max_rows) == pytest.approx(18, rel=0.01)
+
+
+def test_a_slow_recipe_alone_gets_fewer_rows() -> None:
+    rows = [
+        planned(LogisticRegression(), 400, lambda rows: rows / 1000, *sure)[0].max_rows
+        for sure in (["cross-entropy"], ["balanced-bagging", "cross-entropy"])
+    ]
+    assert rows[0] > 5 * rows[1]
+
+
+def test_an_ensemble_of_none_is_refused_in_limited_time_too() -> None:
+    x, y = table()
+    with pytest.raises(TailwiseError, match="needs at least one estimator"):
+        quick(recipe("balanced-bagging", n_estimators=0), time_budget="9s").fit(x, y)
+
+
+def test_boosting_of_many_trees_gets_fewer_iterations() -> None:
+    booster = CaseControlClassifier(HistGradientBoostingClassifier(max_iter=100))
+    estimator, left_out = planned(booster, 100, lambda rows: 10)
+    assert estimator.estimator.max_iter == 60, "two fits of a hundred would take 100 s"
+    assert "Boosting made 60 of 100 iterations, to end in time." in left_out
+
+
+def test_the_model_card_says_what_was_left_out() -> None:
+    x, y = table((4000, 300, 40))
+    model = quick("cross-entropy", estimator=None, time_budget="0.5s", cv=0.3).fit(x, y).model_
+    assert "of 4,340 rows" in model.card["learner"]["left_out"][-1]
+
+
+def test_training_on_everything_takes_as_much_longer_as_it_has_rows() -> None:
+    x, y = table()
+    assert quick()._training(as_dataset(x, y)).whole == pytest.approx(1.5)
+    capped = quick(estimator=CaseControlClassifier(LogisticRegression(), 60))
+    assert capped._training(as_dataset(x, y)).whole == 1
