@@ -27,9 +27,8 @@ FORK = """
 import os, sys, time
 from tailwise.processes import writing
 with writing(sys.argv[1]):
-    child = os.fork()
-    if child:
-        print(child, flush=True)
+    if not os.fork():  # the child says that it is there, once it has let go of what it was born with
+        print(os.getpid(), flush=True)
     time.sleep(60)
 """
 
