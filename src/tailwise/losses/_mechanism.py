@@ -55,8 +55,7 @@ def adjusted_cross_entropy(
     """
     check_batch(logits, targets, weight, bias, margin, scale, ignore_index=ignore_index, reduction=reduction)
     try:
-        is_adjusted = scale is not None or margin is not None or bias is not None
-        if is_adjusted and label_smoothing == 0 and is_hard(targets) and _pays_to_fuse(logits, scale, margin, bias):
+        if logits.numel() >= _LARGE and label_smoothing == 0 and is_hard(targets) and _fusible(scale, margin, bias):
             nll, _ = AdjustedNLL.apply(logits, targets, scale, margin, bias, ignore_index)
             return reduce(nll, reduction, example_weight(nll, weight, targets, ignore_index))
         adjusted = adjust(logits, targets, scale, margin, bias, ignore_index)
@@ -83,9 +82,9 @@ def adjusted_cross_entropy(
         raise
 
 
-def _pays_to_fuse(logits: Tensor, *adjustments: Tensor | float | None) -> bool:
-    """Say whether memory traffic outweighs the fixed cost of a Python function, and only the logits are learned."""
-    if logits.numel() < _LARGE or torch.compiler.is_compiling():
+def _fusible(*adjustments: Tensor | float | None) -> bool:
+    """Say whether there is an adjustment, none of them is learned, and a compiler is not about to fuse it anyway."""
+    if torch.compiler.is_compiling() or all(values is None for values in adjustments):
         return False
     return not any(isinstance(values, Tensor) and values.requires_grad for values in adjustments)
 
