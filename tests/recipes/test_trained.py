@@ -1,6 +1,8 @@
 """Every recipe that trains networks trains one, and those made for the tail help it."""
 
 from functools import cache, partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 from tailwise.counts import class_counts  # noqa: E402
 from tailwise.data import make_long_tailed  # noqa: E402
-from tailwise.engine import predict, train  # noqa: E402
+from tailwise.engine import _checkpoint, predict, train  # noqa: E402
 from tailwise.engine.stage import Task  # noqa: E402
 from tailwise.nn import MLP, Network  # noqa: E402
 from tailwise.posthoc import apply  # noqa: E402
@@ -46,8 +48,8 @@ def small_task(labels: np.ndarray, epochs: int = 3) -> Task:
     )
 
 
-def fit(name: str, x: np.ndarray, y: np.ndarray, seed: int = 0, epochs: int = 3) -> Network:
-    return train(recipe(name), small_task(y, epochs), x, y, random_state=seed, devices=1, progress=False)
+def fit(name: str, x: np.ndarray, y: np.ndarray, seed: int = 0, epochs: int = 3, **settings: Any) -> Network:
+    return train(recipe(name), small_task(y, epochs), x, y, random_state=seed, devices=1, progress=False, **settings)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -79,6 +81,46 @@ def test_a_class_without_examples_and_one_with_one(name: str) -> None:
     x, y, new, _ = digits()
     kept = (y != 8) & ((y != 9) | (np.cumsum(y == 9) <= 1))
     assert np.isfinite(predict(fit(name, x[kept], y[kept]), new)).all()
+
+
+@pytest.mark.parametrize("after", [3, 5])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_goes_on_after_an_interruption_as_if_there_had_been_none(
+    name: str, after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y, new, _ = digits()
+    whole = predict(fit(name, x, y, epochs=6), new)
+    written = []
+
+    def write(*state: object) -> None:
+        write_checkpoint(*state)
+        written.append(state)
+        if len(written) == after:
+            raise KeyboardInterrupt
+
+    write_checkpoint = _checkpoint.write
+    monkeypatch.setattr(_checkpoint, "write", write)
+    with pytest.raises(KeyboardInterrupt):
+        fit(name, x, y, epochs=6, checkpoint_dir=tmp_path)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(predict(fit(name, x, y, epochs=6, checkpoint_dir=tmp_path, resume=True), new), whole)
+
+
+def test_asft_keeps_the_network_before_fine_tuning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    epochs = []
+
+    def write(folder: Path, identity: object, stage: int, epoch: int, network: torch.nn.Module, *rest: object) -> None:
+        epochs.append({name: value.clone() for name, value in network.state_dict().items()})
+
+    monkeypatch.setattr(_checkpoint, "write", write)
+    x, y, _, _ = digits()
+    network = fit("asft", x, y, epochs=6, checkpoint_dir=tmp_path)
+    warmed_up, first, last = epochs[2], epochs[3], epochs[5]
+    for name, value in warmed_up.items():
+        assert torch.equal(first[f"base.{name}"], value)
+        assert torch.equal(last[f"base.{name}"], value)
+    assert not torch.equal(last["network.head.weight"], warmed_up["head.weight"])
+    assert torch.equal(network.state_dict()["head.weight"], last["network.head.weight"])
 
 
 @pytest.mark.parametrize("name", [name for name in SAMPLED if name != "hard-aware-sampling"])  # known as it trains

@@ -1,3 +1,4 @@
+from ._anchored import Anchored as Anchored
 from ._architecture import build_backbone as build_backbone
 from ._architecture import build_head as build_head
 from ._architecture import build_network as build_network

@@ -58,6 +58,51 @@ class DynamicFineTuning(Recipe):
         """Return None: the weights move the prior by no formula."""
 
 
+@register("asft", paper="Zhu et al., ICLR 2026, arXiv:2509.23753")
+@dataclass(frozen=True)
+class AnchoredFineTuning(Recipe):
+    """ASFT: as dft, and the answers are held near those of the network before fine-tuning, so that it does not drift.
+
+    Made for fine-tuning, where labels are generated texts. Deviates: it follows plain training from scratch.
+    Measured: +0.009 on digits, -0.015 on CIFAR-10-LT, where dft has +0.007 and -0.030.
+    """
+
+    anchor: float = 0.1  # weight of the divergence from the network before
+    warm_up: float = 0.5  # share of the epochs before fine-tuning begins
+
+    @property
+    def plain_fits(self) -> float:
+        """The network before makes a forward pass beside the other's forward and backward."""
+        return 1 + (1 - self.warm_up) / 3
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train plainly, then with weights beside a frozen copy of the network."""
+        from tailwise.nn import Anchored
+
+        tuned = losses.DFTLoss(anchor=self.anchor)
+        given: dict[str, Anchored] = {}
+
+        def anchor(network: Network, features: object) -> Anchored:
+            given["network"] = Anchored(network)
+            return given["network"]
+
+        def loss(logits: Tensor, targets: Tensor) -> Tensor:
+            return tuned(logits, targets, given["network"].base_logits)
+
+        def moving(network: Anchored) -> Iterable[Any]:
+            return network.network.parameters()
+
+        def release(network: Anchored, features: object) -> Any:
+            return network.network
+
+        yield Stage("warm up", share=self.warm_up, loss=losses.CrossEntropyLoss())
+        yield Stage("fine-tune", share=1 - self.warm_up, loss=loss, prepare=anchor, parameters=moving)
+        yield Stage("done", share=0, prepare=release)
+
+    def learned_prior(self, task: Task) -> None:
+        """Return None: the weights move the prior by no formula."""
+
+
 @register("influence-balanced", paper="Park et al., ICCV 2021, arXiv:2110.02444")
 @dataclass(frozen=True)
 class InfluenceBalanced(Recipe):

@@ -1,0 +1,32 @@
+"""A network that is fine-tuned beside itself as it was."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+
+class Anchored(nn.Module):
+    """A network and a frozen copy of it, which answers every batch too.
+
+    After each call ``base_logits`` holds what the copy made of the same inputs, without gradient.
+
+    Parameters
+    ----------
+    network : any module; it goes on moving, its copy does not
+    """
+
+    base_logits: Tensor
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.base = deepcopy(network).requires_grad_(False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the network's logits."""
+        with torch.no_grad():
+            self.base_logits = self.base(inputs)
+        return self.network(inputs)
