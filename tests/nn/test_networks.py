@@ -1,5 +1,7 @@
 """Backbones, the networks made of them, and the standardising of inputs."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -91,3 +93,19 @@ def test_timm_says_what_to_install_where_it_is_missing() -> None:
             timm_backbone("resnet18")
     else:
         assert timm_backbone("resnet18", pretrained=False).out_features == 512
+
+
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [(torch.zeros(2, 4), "(2, 4)"), (torch.zeros(2, 3, 1, 1), "(2, 3, 1, 1)"), ((torch.zeros(2, 3),), "a tuple")],
+)
+def test_a_backbone_that_gives_something_else_than_it_says(given: object, made: str) -> None:
+    class Backbone(nn.Module):
+        out_features = 3
+
+        def forward(self, inputs: torch.Tensor) -> object:
+            return given
+
+    wanted = f"backbone Backbone must give features of shape (batch, 3); it gave {made}."
+    with pytest.raises(TailwiseError, match=re.escape(wanted)):
+        Network.linear(Backbone(), 2)(torch.zeros(2, 5))

@@ -192,9 +192,18 @@ def test_one_line_for_what_cannot_be(method):
         made(method, sampling_strategy=["x"] if method._kind == "clean" else {"x": 3}).fit_resample(X, y)
     with pytest.raises(TailwiseError, match=r"unknown sampling_strategy 'minorty'\. Did you mean 'minority'"):
         made(method, sampling_strategy="minorty").fit_resample(X, y)
+    for name, value in method().get_params().items():
+        if isinstance(value, int | float):
+            with pytest.raises(TailwiseError, match=rf"{method.__name__}: {name} must be a (whole )?number; got 'x'\."):
+                made(method, **{name: "x"}).fit_resample(X, y)
+    if "random_state" in method().get_params():
+        with pytest.raises(TailwiseError, match="random_state must be a whole number from 0, a Generator"):
+            made(method, random_state=-1).fit_resample(X, y)
     if not method.__name__.startswith("Random"):
         with pytest.raises(TailwiseError, match=r"column 'b' is .*: encode it, or over-sample with SMOTENC"):
             made(method).fit_resample(pd.DataFrame({"a": X[:, 0], "b": y.astype(str)}), y)
+        with pytest.raises(TailwiseError, match="no column"):
+            made(method).fit_resample(X[:, :0], y)
         X[3, 1] = np.inf
         with pytest.raises(TailwiseError, match="finite numbers"):
             made(method).fit_resample(X, y)

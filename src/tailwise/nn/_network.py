@@ -46,8 +46,20 @@ class Network(nn.Module):
         return cls(backbone, NormedLinear(_width(backbone), n_classes))
 
     def features(self, inputs: Tensor) -> Tensor:
-        """Return (batch, out_features) features."""
-        return self.backbone(self.inputs(inputs))
+        """Return (batch, out_features) features.
+
+        Raises
+        ------
+        TailwiseError
+            If the backbone gives something else than it says.
+        """
+        features = self.backbone(self.inputs(inputs))
+        width = getattr(self.backbone, "out_features", None)
+        if not isinstance(features, Tensor) or features.ndim != 2 or width not in (None, features.shape[1]):
+            made = tuple(features.shape) if isinstance(features, Tensor) else f"a {type(features).__name__}"
+            kind = type(self.backbone).__name__
+            raise TailwiseError(f"backbone {kind} must give features of shape (batch, {width}); it gave {made}.")
+        return features
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return logits."""

@@ -12,9 +12,8 @@ import traceback
 import types
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from tailwise.engine.stage import Stage as Stage
 from tailwise.engine.stage import Task as Task
 from tailwise.errors import TailwiseError, nearest
+from tailwise.settings import must_be
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -161,17 +161,6 @@ def recipes() -> Mapping[str, type[Recipe]]:
     return dict(sorted(_REGISTRY.items()))
 
 
-def _must_be(wanted: Any, value: Any) -> str | None:
-    """Say what a setting must be if the value is something else; of other types than these anything is accepted."""
-    if get_origin(wanted) is Literal:
-        return None if value in get_args(wanted) else " or ".join(map(repr, get_args(wanted)))
-    names = {float: "a number", int: "a whole number", bool: "true or false", str: "text"}
-    fits = {float: Real, int: Integral}.get(wanted, wanted)
-    if wanted not in names or (isinstance(value, fits) and isinstance(value, bool) == (wanted is bool)):
-        return None
-    return names[wanted]
-
-
 def recipe(name: str | Recipe, **settings: Any) -> Recipe:
     """Return a recipe by name with some of its hyper-parameters set.
 
@@ -194,6 +183,6 @@ def recipe(name: str | Recipe, **settings: Any) -> Recipe:
         if setting not in fields:
             has = f"it has {', '.join(fields)}" if fields else "it has none"
             raise TailwiseError(f"recipe {name!r} has no setting {setting!r}; {has}.{nearest(setting, fields)}")
-        if (must := _must_be(hints[setting], value)) is not None:
+        if (must := must_be(hints[setting], value)) is not None:
             raise TailwiseError(f"recipe {name!r}: {setting} must be {must}; got {value!r}.")
     return known[name](**settings)

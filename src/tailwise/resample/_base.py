@@ -15,6 +15,7 @@ from tailwise.errors import TailwiseError
 from tailwise.resample._containers import labelled, take
 from tailwise.resample._goals import Kind, Strategy, goals
 from tailwise.resample._tables import Values, with_rows
+from tailwise.settings import check_settings
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class Resampler(BaseEstimator):
         return resampled, labels, weights[self.sample_indices_]
 
     def _checked(self, X: Any, y: ArrayLike) -> tuple[Any, NDArray[np.intp], NDArray[np.int64]]:
+        check_settings(self)
         rows, _, classes, codes = labelled(X, y)
         if len(classes) < 2:
             raise TailwiseError(f"there is only one class, {classes[0]!s}: nothing to balance.")

@@ -50,7 +50,12 @@ def generator(random_state: RandomState) -> np.random.Generator:
     """Return a generator; one made from a ``RandomState`` moves that on, as drawing from it would."""
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**31 - 1))
-    return np.random.default_rng(random_state)
+    try:
+        return np.random.default_rng(random_state)
+    except (TypeError, ValueError):
+        raise TailwiseError(
+            f"random_state must be a whole number from 0, a Generator, a RandomState or None; got {random_state!r}."
+        ) from None
 
 
 def seeds(random_state: RandomState, n: int) -> list[int]:

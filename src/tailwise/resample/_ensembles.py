@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tailwise.errors import TailwiseError
 from tailwise.resample._containers import RandomState, generator, labelled, rows_by_class, seeds, take
+from tailwise.settings import check_settings
 
 
 class AveragedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
@@ -41,6 +42,7 @@ class AveragedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def _start(self, X: Any, y: ArrayLike) -> tuple[Any, NDArray[Any], list[NDArray[np.intp]]]:
         """Check the input; return the rows, the labels and the rows of each class."""
+        check_settings(self)
         if self.n_estimators < 1:
             raise TailwiseError(f"an ensemble needs at least one estimator; got n_estimators={self.n_estimators}.")
         X, labels, self.classes_, codes = labelled(X, y)

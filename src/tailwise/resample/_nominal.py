@@ -181,6 +181,8 @@ def _factors(X: Any, columns: NDArray[np.intp]) -> NDArray[np.intp]:
         values = X[X.columns[column]] if hasattr(X, "columns") else np.asarray(X)[:, column]
         values = values if hasattr(values, "iloc") else np.asarray(values)
         made.append(pd.factorize(values, use_na_sentinel=False)[0])
+    if not made:
+        raise TailwiseError("SMOTEN needs categories, but the table has no column.")
     return np.stack(made, axis=1).astype(np.intp)
 
 

@@ -59,6 +59,8 @@ def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any
                     f"{method} needs numbers, but the array has others: encode them, or over-sample with SMOTENC."
                 ) from None
         values = points
+    if columns is None and points.shape[1] == 0:
+        raise TailwiseError(f"{method} needs numbers, but the table has no column.")
     width = 1 if values.ndim == 1 else values.shape[1]
     if any(np.isinf(values[at]).any() for at in _slices(len(values), width)):
         raise TailwiseError(f"{method} needs finite numbers, but the table has an infinite one.")

@@ -14,6 +14,7 @@ from sklearn.utils.validation import validate_data
 from tailwise.resample._base import Change
 from tailwise.resample._containers import take
 from tailwise.resample._tables import Values, with_rows
+from tailwise.settings import check_settings
 
 
 class TargetResampler(BaseEstimator):
@@ -62,6 +63,7 @@ class TargetResampler(BaseEstimator):
         return resampled, targets, np.asarray(sample_weight)[self.sample_indices_]
 
     def _checked(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> tuple[Any, Any]:
+        check_settings(self)
         rows, _, _ = indexable(X, y, sample_weight)
         target = self._target(y)
         validate_data(self, rows, skip_check_array=True)

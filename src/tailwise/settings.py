@@ -1,0 +1,39 @@
+"""Settings of the wrong type, said in one line before any work: their type hints say what they may be."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from tailwise.errors import TailwiseError
+
+_NAMES = {float: "a number", int: "a whole number", bool: "true or false", str: "text", NoneType: "None"}
+
+
+def must_be(hint: Any, value: Any) -> str | None:
+    """Return what a setting must be if the value is something else; a hint that cannot be checked accepts anything."""
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        wanted = [must_be(option, value) for option in get_args(hint)]
+        return None if None in wanted else " or ".join(filter(None, wanted))
+    if origin is Literal:
+        return None if value in get_args(hint) else " or ".join(map(repr, get_args(hint)))
+    kind: Any = {float: Real, int: Integral}.get(hint, hint)
+    if hint not in _NAMES or (isinstance(value, kind) and isinstance(value, bool) == (hint is bool)):
+        return None
+    return _NAMES[hint]
+
+
+def check_settings(owner: Any) -> None:
+    """Compare what scikit-learn's ``get_params`` says of an estimator with the type hints of its constructor.
+
+    Raises
+    ------
+    TailwiseError
+        If a setting is of another type.
+    """
+    hints = get_type_hints(type(owner).__init__)
+    for name, value in owner.get_params(deep=False).items():
+        if (must := must_be(hints.get(name, Any), value)) is not None:
+            raise TailwiseError(f"{type(owner).__name__}: {name} must be {must}; got {value!r}.")
