@@ -120,9 +120,7 @@ class FrequencySubsampler(_FactorSampler):
 
     Source: Mikolov et al., Distributed Representations of Words and Phrases and their Compositionality, NeurIPS 2013,
     equation 5: words are left out with probability ``1 - sqrt(t / f)``. The program that goes with the paper keeps
-    ``sqrt(t / f) + t / f``; this is the paper's. With power 1 and several entities an example: the data rebalancing of
-    Song et al., From Head to Tail: Towards Balanced Representation in Large Vision-Language Models through Adaptive
-    Data Calibration (ADR), CVPR 2025, as its abstract describes it; neither its equations nor its code were compared.
+    ``sqrt(t / f) + t / f``; this is the paper's. For several entities an example see also :func:`entity_rebalancing`.
     Deviates: the number shown is that share of the class, to within one, rather than the outcome of a draw for each
     example; an epoch's length is then always the same.
     """
