@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from lightning_fabric import Fabric
 
 from tailwise.errors import TailwiseError
 from tailwise.processes import together
+
+T = TypeVar("T")
 
 
 def launch(devices: int | str, precision: Any) -> Fabric:
@@ -40,6 +42,11 @@ def launch(devices: int | str, precision: Any) -> Fabric:
 def meet() -> None:
     """Wait until all processes of this training are here."""
     launch("auto", "32-true").barrier()
+
+
+def of_first(value: T) -> T:
+    """Return what the first process of this training has; all have to ask."""
+    return launch("auto", "32-true").broadcast(value)
 
 
 @contextmanager

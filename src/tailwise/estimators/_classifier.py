@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -172,7 +173,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             uint8 images; or a :class:`tailwise.data.Dataset`, which brings its labels
         y : (n,) labels; missing ones (None, NaN) are left out of the training
         """
-        clock = Clock(seconds(self.time_budget))
+        start = time.monotonic()
         data = self._training_data(X, y)
         self.check_options(data)
         with nullcontext() if self.work_dir is None else working_in(self.work_dir):
@@ -190,7 +191,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
                 training.objective,
                 reference=plain if self.baseline else None,
                 seed=training.seed,
-                clock=clock,
+                clock=Clock(seconds(self.time_budget), start, training.learner.agreed),
                 whole=training.whole,
             )
             chosen = comparison.winner
@@ -316,6 +317,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         )
         cache = Cache(self.work_dir, {"options": self._identity(), "data": digest(labels, inputs)})
         seed = cache.once("seed", lambda: int(check_random_state(self.random_state).randint(2**31 - 1)))
+        seed = learner.agreed(seed)
         folds = self._folds(labels, data.kind, seed)
         most = max(_SCORED, affordable_rows(inputs, data.n_classes) // 4)  # calibrating holds 64 bytes a row and class
         if objective.scorer is None and sum(len(held_out) for _, held_out in folds) > most:

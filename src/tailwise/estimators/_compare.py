@@ -88,10 +88,18 @@ def seconds(duration: float | str | None) -> float | None:
 
 
 class Clock:
-    """A time budget in seconds, None for no limit, and what is known of how long fits take."""
+    """A time budget, and what is known of how long fits take.
 
-    def __init__(self, budget: float | None) -> None:
-        self._end = None if budget is None else time.monotonic() + budget
+    Parameters
+    ----------
+    budget : seconds, None for no limit
+    start : when they began, by ``time.monotonic()``; None is now
+    agreed : ``agreed(value)`` is what all of several processes take for the value
+    """
+
+    def __init__(self, budget: float | None, start: float | None = None, agreed: Callable[[bool], bool] = bool) -> None:
+        self._end = None if budget is None else (time.monotonic() if start is None else start) + budget
+        self._agreed = agreed
         self._took: dict[Recipe, float] = {}
 
     def took(self, training: Recipe, seconds: float) -> None:
@@ -105,7 +113,7 @@ class Clock:
 
     def has_room(self, seconds: float) -> bool:
         """Say whether so many more seconds end in time."""
-        return self._end is None or time.monotonic() + seconds <= self._end
+        return self._end is None or self._agreed(time.monotonic() + seconds <= self._end)
 
 
 def compare(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,10 @@ from threadpoolctl import threadpool_limits
 
 from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
+from tailwise.processes import together
 from tailwise.recipes import Recipe
+
+T = TypeVar("T")
 
 #: What a network's options may be called, known without torch so that a slip of the pen is found on any data.
 AUGMENTATIONS = ("flip-crop", "crop", "none")
@@ -99,6 +102,10 @@ class EstimatorLearner:
         _seed(estimator, seed)
         with threads_for(inputs.size):
             return FittedEstimator(estimator.fit(inputs, labels), task.n_classes)
+
+    def agreed(self, value: T) -> T:
+        """Return the value: each process of several fits estimators for itself."""
+        return value
 
     def describe(self, fitted: Any) -> dict[str, Any]:
         """Return what a model card says of the learner."""
@@ -225,6 +232,14 @@ class NetworkLearner:
                 progress=self.progress,
             )
         return FittedNetwork(network, self.architecture)
+
+    def agreed(self, value: T) -> T:
+        """Return what the first of the processes that train together has, so that all decide alike what comes next."""
+        if together() == 1:
+            return value
+        from tailwise.engine import of_first
+
+        return of_first(value)
 
     def describe(self, fitted: Any) -> dict[str, Any]:
         """Return what a model card says of the learner."""

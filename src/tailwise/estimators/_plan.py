@@ -142,7 +142,7 @@ def epochs_in_time(learner: NetworkLearner, plan: Plan) -> tuple[NetworkLearner,
         def seconds(rows: NDArray[np.intp]) -> float:
             start = time.monotonic()
             pilot.fit(recipe("cross-entropy"), task, inputs[rows], labels[rows], plan.seed)
-            return time.monotonic() - start
+            return learner.agreed(time.monotonic() - start)
 
         n = _PILOT_EPOCH
         seconds(order[:n])  # with what is loaded once
@@ -153,6 +153,6 @@ def epochs_in_time(learner: NetworkLearner, plan: Plan) -> tuple[NetworkLearner,
         per_epoch = took * max(1, len(labels) / n)
         return int(np.clip(_MARGIN * budget / (plan.all_fits * per_epoch), 4, learner.epochs))
 
-    epochs = plan.cache.once("epochs", affordable)
+    epochs = learner.agreed(plan.cache.once("epochs", affordable))
     left_out = [f"Networks were trained for {epochs} of {learner.epochs} epochs, to end in time."]
     return replace(learner, epochs=epochs), left_out if epochs < learner.epochs else []

@@ -76,7 +76,7 @@ class Training:
         """
         train, held_out = self.folds[number]
         key = f"{_key(recipe)}-fold{number + 1}"
-        finished = self.cache.scores(key)
+        finished = self.learner.agreed(self.cache.scores(key))
         if finished is not None:
             return finished
         self.tell(f"{recipe.name}, fold {number + 1} of {len(self.folds)}")
@@ -85,9 +85,9 @@ class Training:
         folder = self.cache.checkpoints(key)
         fitted = self.learner.fit(recipe, task, self.inputs[train], self.labels[train], self.seed, folder)
         scores = fitted.scores(self.inputs[held_out])
-        seconds = time.monotonic() - start
-        self.cache.keep(key, scores, seconds)
-        return scores, seconds
+        finished = self.learner.agreed((scores, time.monotonic() - start))
+        self.cache.keep(key, *finished)
+        return finished
 
     def on_everything(self, recipe: Recipe) -> FittedEstimator | FittedNetwork:
         """Train a recipe on all rows."""
