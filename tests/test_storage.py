@@ -88,9 +88,16 @@ def test_what_stands_there_is_kept_unless_forced(folder, tmp_path):
     foreign = tmp_path / "photos"
     foreign.mkdir()
     (foreign / "a.jpg").write_text("dear")
-    with pytest.raises(TailwiseError, match="was not written by Tailwise"):
-        write_folder(foreign, {}, force=True)
-    assert (foreign / "a.jpg").read_text() == "dear"
+    for manifest in (None, '{"manifest_version": 3}', "[", "[" * 100_000, '{"files": {}, "kind": "model"}'):
+        if manifest is not None:  # many programs have a file of this name
+            (foreign / "manifest.json").write_text(manifest)
+        with pytest.raises(TailwiseError, match="was not written by Tailwise"):
+            write_folder(foreign, {}, force=True)
+        assert (foreign / "a.jpg").read_text() == "dear"
+    (folder / "thesis.txt").write_text("dear")
+    with pytest.raises(TailwiseError, match=r"holds thesis\.txt, which Tailwise did not write: move it away first"):
+        write_folder(folder, {"card": 3}, force=True)
+    assert (folder / "thesis.txt").read_text() == "dear"
     (tmp_path / "file").write_text("x")
     with pytest.raises(TailwiseError, match="is a file"):
         write_folder(tmp_path / "file", {}, force=True)

@@ -30,6 +30,7 @@ from tailwise.processes import is_first, writing
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
+_PAGE = "report.html"  # which a fit puts beside its model
 _NAME = re.compile(r"[A-Za-z0-9_-]+\.(json|safetensors|skops)")
 
 #: Types that scikit-learn models written here may hold, beside those that skops itself knows to be harmless. Names are
@@ -129,7 +130,7 @@ def write_folder(
     tensors : name -> tensor name -> NumPy array or torch tensor
     estimators : name -> scikit-learn object
     kind : what the folder is, checked when it is read
-    force : replace what Tailwise wrote there earlier; a folder of anybody else's is never replaced
+    force : replace what Tailwise wrote there earlier; a folder with anything of anybody else's is never replaced
 
     Raises
     ------
@@ -167,10 +168,25 @@ def check_free(path: str | Path, *, force: bool = False) -> None:
         return
     if not target.is_dir():
         raise TailwiseError(f"{target} is a file; choose another name for the folder.")
-    if not (target / _MANIFEST).is_file():
+    own = _files_of(target)
+    if own is None:
         raise TailwiseError(f"{target} is not empty and was not written by Tailwise; choose another folder.")
     if not force:
         raise TailwiseError(f"{target} is not empty; choose another folder, or replace it with --force (force=True).")
+    others = sorted(e.name for e in target.iterdir() if e.name not in own and not e.name.startswith(f".{_PAGE}."))
+    if others:
+        raise TailwiseError(f"{target} holds {others[0]}, which Tailwise did not write: move it away first.")
+
+
+def _files_of(folder: Path) -> set[str] | None:
+    """Return the names of the files that Tailwise has in this folder of its own; None if it is somebody else's."""
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(manifest, dict) or not {"kind", "format", "tailwise", "files"} <= manifest.keys():
+        return None
+    return {_MANIFEST, _PAGE, *manifest["files"]}
 
 
 @dataclass(frozen=True)
@@ -238,7 +254,7 @@ def read_folder(path: str | Path, kind: str = "model") -> Folder:
         files = {name: (int(entry["size"]), str(entry["sha256"])) for name, entry in manifest["files"].items()}
     except FileNotFoundError:
         raise TailwiseError(f"{folder} is not a Tailwise {kind}: it has no {_MANIFEST}.") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise TailwiseError(f"{folder / _MANIFEST} is damaged.") from None
     if version > FORMAT:
         written = manifest.get("tailwise", "a newer version")
@@ -252,7 +268,7 @@ def read_folder(path: str | Path, kind: str = "model") -> Folder:
         if name.endswith(".json"):
             try:
                 documents[name.removesuffix(".json")] = json.loads((folder / name).read_text(encoding="utf-8"))
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise TailwiseError(f"{folder / name} is not JSON.") from None
     return Folder(folder, documents)
 

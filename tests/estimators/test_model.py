@@ -1,7 +1,9 @@
 """Honest probabilities, priors, prediction sets, and models that come back from disk as they went."""
 
+import hashlib
 import importlib.util
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -231,6 +233,50 @@ def test_a_damaged_file_is_refused_in_one_line(tmp_path: Path) -> None:
         Model.load(folder)
     with pytest.raises(TailwiseError):
         Model.load(tmp_path / "absent")
+
+
+def rewritten(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """Change model.json, and the manifest so that it agrees, as somebody might who wants harm."""
+    document = folder / "model.json"
+    model = json.loads(document.read_text())
+    change(model)
+    document.write_text(json.dumps(model))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    size, sha256 = document.stat().st_size, hashlib.sha256(document.read_bytes()).hexdigest()
+    manifest["files"]["model.json"] = {"size": size, "sha256": sha256}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda m: m.clear(), lambda m: m.pop("chains"), lambda m: m.update(sets=3), lambda m: m.update(learner="network")],
+)
+def test_an_incomplete_description_is_refused_in_one_line(change: Any, tmp_path: Path) -> None:
+    x, y = table()
+    quick("cross-entropy").fit(x, y).save(tmp_path / "model")
+    with pytest.raises(TailwiseError) as raised:
+        Model.load(rewritten(tmp_path / "model", change))
+    assert "\n" not in str(raised.value)
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    "backbone",
+    [
+        {"name": "resnet18", "in_chans": 3, "checkpoint_path": "evil.pth"},
+        {"name": "resnet18", "checkpoint_path": "evil.pth"},
+        {"name": "mlp", "in_features": 3, "hidden": [10**9]},
+        {"name": "mlp", "in_features": "3"},
+        {"name": ["mlp"], "in_features": 3},
+        {"in_features": 3},
+    ],
+)
+def test_a_saved_backbone_is_a_name_and_a_width(backbone: dict[str, Any], tmp_path: Path) -> None:
+    quick("cross-entropy", backbone="mlp", epochs=1).fit(X, Y).save(tmp_path / "model")
+    folder = rewritten(tmp_path / "model", lambda model: model["network"].update(backbone=backbone))
+    with pytest.raises(TailwiseError, match="not built"):
+        Model.load(folder)
 
 
 def test_a_folder_in_use_is_replaced_only_when_told(tmp_path: Path) -> None:

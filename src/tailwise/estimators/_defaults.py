@@ -125,7 +125,7 @@ def network_learner(
     from torch import nn
     from torch.optim import SGD, AdamW
 
-    from tailwise.nn import build_backbone
+    from tailwise.nn import build_backbone, describe_backbone
 
     for name, value in (("epochs", epochs), ("batch_size", batch_size), ("learning_rate", learning_rate)):
         if value is not None and not value > 0:
@@ -145,9 +145,7 @@ def network_learner(
         if (backbone in ("mlp", "identity")) == is_image:
             what, use = ("images", "resnet32 or a timm name") if is_image else ("rows of numbers", "mlp or identity")
             raise TailwiseError(f"backbone {backbone!r} is not for {what}: use {use}.")
-        widths = {"mlp": "in_features", "resnet32": "in_channels", "identity": "out_features"}
-        width = widths.get(backbone, "in_chans")
-        architecture = {"name": backbone, width: inputs.shape[-1]}
+        architecture = describe_backbone(backbone, inputs.shape[-1])
         backbone = partial(build_backbone, **architecture)
     return NetworkLearner(
         backbone=backbone,

@@ -156,11 +156,11 @@ class FittedNetwork:
         TailwiseError
             If the user's own backbone is needed and not given, or the weights do not fit.
         """
-        from tailwise.nn import build_backbone, build_network
+        from tailwise.nn import build_network, rebuild_backbone
 
         architecture = description["backbone"]
         if architecture is not None:
-            built = build_backbone(**architecture)
+            built = rebuild_backbone(architecture)
         elif backbone is not None:
             built = backbone()
         else:

@@ -205,7 +205,16 @@ class Model:
             If the folder is not a model of this version, or was damaged; nothing in it is ever executed.
         """
         folder = storage.read_folder(path, kind="model")
-        model = folder.documents["model"]
+        try:
+            return cls._of(folder, folder.documents["model"], backbone)
+        except TailwiseError:
+            raise
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            raise TailwiseError(f"{folder.path / 'model.json'} is not what Tailwise writes ({said}).") from error
+
+    @classmethod
+    def _of(cls, folder: storage.Folder, model: Mapping[str, Any], backbone: Any) -> Model:
         learner: FittedEstimator | FittedNetwork
         if model["learner"] == "network":
             learner = FittedNetwork.rebuild(model["network"], folder.tensors("network"), backbone)

@@ -2,7 +2,9 @@ from ._anchored import Anchored as Anchored
 from ._architecture import build_backbone as build_backbone
 from ._architecture import build_head as build_head
 from ._architecture import build_network as build_network
+from ._architecture import describe_backbone as describe_backbone
 from ._architecture import describe_head as describe_head
+from ._architecture import rebuild_backbone as rebuild_backbone
 from ._heads import NormedLinear as NormedLinear
 from ._heads import OrderedLinear as OrderedLinear
 from ._heads import ScaledLinear as ScaledLinear

@@ -15,6 +15,7 @@ from tailwise.nn._resnet import resnet32
 from tailwise.nn._timm import timm_backbone
 
 _BACKBONES: dict[str, Callable[..., nn.Module]] = {"mlp": MLP, "resnet32": resnet32, "identity": Identity}
+_WIDTHS = {"mlp": "in_features", "resnet32": "in_channels", "identity": "out_features"}  # the argument for the inputs' width
 
 
 def build_backbone(name: str, **arguments: Any) -> nn.Module:
@@ -39,6 +40,27 @@ def build_backbone(name: str, **arguments: Any) -> nn.Module:
     except MissingExtraError as error:
         own = f"{name!r} is none of Tailwise's own backbones ({', '.join(_BACKBONES)}).{nearest(name, _BACKBONES)}"
         raise MissingExtraError(f"{own} {error}") from None
+
+
+def describe_backbone(name: str, width: int) -> dict[str, Any]:
+    """Return what a model folder says of a backbone for inputs of ``width`` features or channels."""
+    return {"name": name, _WIDTHS.get(name, "in_chans"): width}
+
+
+def rebuild_backbone(description: Mapping[str, Any]) -> nn.Module:
+    """Return a fresh backbone from what a model folder says, which may come from anybody.
+
+    Raises
+    ------
+    TailwiseError
+        If it says anything but a name and a width: timm has settings that read files, which may run code.
+    """
+    name, *widths = description.get("name"), *(value for key, value in description.items() if key != "name")
+    if not isinstance(name, str) or [type(width) for width in widths] != [int]:
+        raise TailwiseError("a saved backbone has a name and a whole number as its width; this one was not built.")
+    if description != describe_backbone(name, widths[0]):
+        raise TailwiseError(f"the saved backbone {name!r} has settings that Tailwise does not write: it was not built.")
+    return build_backbone(**description)
 
 
 def describe_head(head: nn.Module) -> dict[str, Any]:
