@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import inspect
 import sys
 import tempfile
 import time
@@ -29,7 +30,15 @@ from tailwise.augment import FlipCrop
 from tailwise.counts import class_counts
 from tailwise.engine import predict, train
 from tailwise.engine.stage import Stage, Task
-from tailwise.losses import BalancedSoftmaxLoss, CrossEntropyLoss, LDAMLoss, LogitAdjustedLoss, SeesawLoss, VSLoss
+from tailwise.losses import (
+    AdaptedLoss,
+    BalancedSoftmaxLoss,
+    CrossEntropyLoss,
+    LDAMLoss,
+    LogitAdjustedLoss,
+    SeesawLoss,
+    VSLoss,
+)
 from tailwise.nn import MLP, resnet32
 from tailwise.recipes import recipe, recipes
 from throughput_resnet32 import Plain, images, ours
@@ -44,15 +53,26 @@ def check(what: str, holds: bool, found: str = "") -> None:
 
 
 def recipe_losses(counts: np.ndarray) -> dict[str, nn.Module]:
-    """Return the losses of all network recipes that are modules of logits and targets."""
+    """Return the losses of all network recipes; those of features or other logits too are given the logits for them."""
     task = Task(counts, backbone=partial(MLP, 4))
     found = {}
     for name, cls in recipes().items():
         if "network" in cls.learners():
             for stage in cls().stages(task):
-                if isinstance(stage.loss, nn.Module):
-                    found[f"{name}, {stage.name}"] = stage.loss
+                loss = stage.loss
+                if isinstance(loss, AdaptedLoss):
+                    loss = AdaptedLoss(loss.loss, with_logits if takes_three(loss.loss) else loss.call)
+                if isinstance(loss, nn.Module) and stage.companion is None:
+                    found[f"{name}, {stage.name}"] = loss
     return found
+
+
+def takes_three(loss: nn.Module) -> bool:
+    return len(inspect.signature(loss.forward).parameters) == 3
+
+
+def with_logits(loss: nn.Module, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return loss(logits, targets, logits.detach())
 
 
 def values(device: torch.device) -> None:

@@ -1,5 +1,6 @@
 """Every recipe that trains networks trains one, and those made for the tail help it."""
 
+import inspect
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,17 @@ def test_goes_on_after_an_interruption_as_if_there_had_been_none(
         fit(name, x, y, epochs=6, checkpoint_dir=tmp_path)
     monkeypatch.undo()
     np.testing.assert_array_equal(predict(fit(name, x, y, epochs=6, checkpoint_dir=tmp_path, resume=True), new), whole)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_what_a_loss_knows_goes_where_the_network_is(name: str) -> None:
+    """A function cannot be moved to a device, nor kept in a checkpoint: it must hold no tensor."""
+    _, y, _, _ = digits()
+    for stage in recipe(name).stages(small_task(y)):
+        held = inspect.getclosurevars(stage.loss).nonlocals if inspect.isfunction(stage.loss) else {}
+        for value in held.values():
+            assert not isinstance(value, torch.Tensor)
+            assert not (isinstance(value, torch.nn.Module) and value.state_dict())
 
 
 def test_asft_keeps_the_network_before_fine_tuning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

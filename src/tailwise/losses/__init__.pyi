@@ -1,3 +1,4 @@
+from ._adapted import AdaptedLoss as AdaptedLoss
 from ._adjusted import BalancedSoftmaxLoss as BalancedSoftmaxLoss
 from ._adjusted import CDTLoss as CDTLoss
 from ._adjusted import LADELoss as LADELoss

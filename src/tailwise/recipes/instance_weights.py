@@ -11,7 +11,7 @@ from tailwise.engine.stage import Stage, Task
 from tailwise.recipes._base import Recipe, register
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from tailwise.nn import Network
 
@@ -79,15 +79,14 @@ class AnchoredFineTuning(Recipe):
         """Train plainly, then with weights beside a frozen copy of the network."""
         from tailwise.nn import Anchored
 
-        tuned = losses.DFTLoss(anchor=self.anchor)
         given: dict[str, Anchored] = {}
 
         def anchor(network: Network, features: object) -> Anchored:
             given["network"] = Anchored(network)
             return given["network"]
 
-        def loss(logits: Tensor, targets: Tensor) -> Tensor:
-            return tuned(logits, targets, given["network"].base_logits)
+        def anchored(loss: nn.Module, logits: Tensor, targets: Tensor) -> Tensor:
+            return loss(logits, targets, given["network"].base_logits)
 
         def moving(network: Anchored) -> Iterable[Any]:
             return network.network.parameters()
@@ -95,8 +94,9 @@ class AnchoredFineTuning(Recipe):
         def release(network: Anchored, features: object) -> Any:
             return network.network
 
+        tuned = losses.AdaptedLoss(losses.DFTLoss(anchor=self.anchor), anchored)
         yield Stage("warm up", share=self.warm_up, loss=losses.CrossEntropyLoss())
-        yield Stage("fine-tune", share=1 - self.warm_up, loss=loss, prepare=anchor, parameters=moving)
+        yield Stage("fine-tune", share=1 - self.warm_up, loss=tuned, prepare=anchor, parameters=moving)
         yield Stage("done", share=0, prepare=release)
 
     def learned_prior(self, task: Task) -> None:
@@ -117,17 +117,18 @@ class InfluenceBalanced(Recipe):
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train plainly, then with weights that follow from the features that the head is given."""
         given: dict[str, Any] = {}
-        balanced = losses.InfluenceBalancedLoss(task.class_counts, alpha=self.alpha)
 
         def watch(network: Network, features: object) -> None:
             given["hook"] = network.head.register_forward_pre_hook(lambda head, args: given.update(features=args[0]))
 
-        def loss(logits: Tensor, targets: Tensor) -> Tensor:
-            return balanced(logits, targets, given["features"])
+        def with_features(loss: nn.Module, logits: Tensor, targets: Tensor) -> Tensor:
+            return loss(logits, targets, given["features"])
 
         def forget(network: Network, features: object) -> None:
             given["hook"].remove()
 
+        balanced = losses.InfluenceBalancedLoss(task.class_counts, alpha=self.alpha)
+        loss = losses.AdaptedLoss(balanced, with_features)
         yield Stage("warm up", share=self.warm_up, loss=losses.CrossEntropyLoss())
         yield Stage("balance", share=1 - self.warm_up, loss=loss, prepare=watch)
         yield Stage("done", share=0, prepare=forget)

@@ -91,7 +91,7 @@ class DistributionBalanced(_OneVsRest):
         settings = (self.alpha, self.beta, self.mu, self.lam, self.kappa, self.gamma)
         balanced = losses.DistributionBalancedLoss(task.class_counts, int(task.class_counts.sum()), *settings)
 
-        def loss(logits: Tensor, targets: Tensor) -> Tensor:
-            return task.n_classes * balanced(logits, targets)
+        def summed(loss: nn.Module, logits: Tensor, targets: Tensor) -> Tensor:
+            return task.n_classes * loss(logits, targets)
 
-        yield Stage("learn", loss=loss)
+        yield Stage("learn", loss=losses.AdaptedLoss(balanced, summed))
