@@ -3,7 +3,7 @@
 import importlib.util
 import pickle
 import warnings
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -345,10 +345,18 @@ def test_many_small_classes_are_not_warned_of_again() -> None:
     assert not caught
 
 
-def test_the_names_of_network_options_are_those_that_networks_know() -> None:
-    precision = pytest.importorskip("lightning_fabric.plugins.precision.precision")
-    known = {*get_args(precision._PRECISION_INPUT_STR), *get_args(precision._PRECISION_INPUT_STR_ALIAS)}
-    assert set(PRECISIONS) == known
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.filterwarnings("ignore:You passed .Fabric:UserWarning")  # float16 has no mixed precision on a CPU
+def test_networks_train_and_answer_in_every_precision(precision: str) -> None:
+    pytest.importorskip("torch")
+    images = np.random.default_rng(0).integers(0, 256, (24, 8, 8, 1), dtype=np.uint8)
+    for inputs, settings in ((X, {"backbone": "mlp", "epochs": 10}), (images, {"backbone": "resnet32", "epochs": 1})):
+        fitted = quick("cross-entropy", precision=precision, **settings).fit(inputs, Y[: len(inputs)])
+        np.testing.assert_allclose(fitted.predict_proba(inputs).sum(axis=1), 1, rtol=1e-6)
+
+
+def test_the_names_of_augmentations_are_those_that_networks_know() -> None:
+    pytest.importorskip("torch")
     for name in AUGMENTATIONS:
         _augmentation(name, 32)
 

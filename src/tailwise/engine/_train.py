@@ -64,7 +64,7 @@ def train(
         moment and resumed ends with the very weights of one that was not
     resume : go on from the folder's checkpoint, if it has one
     devices : how many; "auto" is one, or under ``torchrun`` as many as it started. The batch is shared among them
-    precision : as in Lightning Fabric, ``"bf16-mixed"`` for instance
+    precision : ``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"`` or ``"64-true"``, as in Lightning Fabric
     compile : compile the network; takes about a minute at the start of each stage
     progress : show a progress bar where there is a terminal
 

@@ -92,7 +92,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
     epochs, batch_size, learning_rate : of networks; None is the default for the kind of data
     augment : of images that networks train on: ``"flip-crop"``, ``"crop"`` (where mirrored is something else, as in
         writing), ``"none"``, or ``augment(inputs, targets, generator) -> (inputs, targets)``
-    precision, devices : of networks, as in Lightning Fabric
+    precision : of networks: ``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"`` or ``"64-true"``, as in Lightning Fabric
+    devices : of networks, as in Lightning Fabric
     work_dir : folder for checkpoints and held-out scores, of one fit at a time; one that was killed goes on from there
     baseline : also train the plain learner on everything, as ``baseline_``, to measure what the choice gains
     random_state : seed

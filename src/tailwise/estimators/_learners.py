@@ -22,10 +22,7 @@ T = TypeVar("T")
 
 #: What a network's options may be called, known without torch so that a slip of the pen is found on any data.
 AUGMENTATIONS = ("flip-crop", "crop", "none")
-PRECISIONS = (
-    "32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true",
-    "transformer-engine", "transformer-engine-float16", "32", "bf16", "16", "64",
-)  # fmt: skip
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "64-true")
 
 _LOG_FLOOR = float(np.log(np.finfo(np.float32).tiny))
 

@@ -15,7 +15,8 @@ from tailwise.nn._resnet import resnet32
 from tailwise.nn._timm import timm_backbone
 
 _BACKBONES: dict[str, Callable[..., nn.Module]] = {"mlp": MLP, "resnet32": resnet32, "identity": Identity}
-_WIDTHS = {"mlp": "in_features", "resnet32": "in_channels", "identity": "out_features"}  # the argument for the inputs' width
+#: The argument for the width of the inputs.
+_WIDTHS = {"mlp": "in_features", "resnet32": "in_channels", "identity": "out_features"}
 
 
 def build_backbone(name: str, **arguments: Any) -> nn.Module:
