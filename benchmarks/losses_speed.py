@@ -40,7 +40,7 @@ NOTES = """
 - At 1024 × 100 cross-entropy takes 0.1 ms in all, and what is added shows: the last table takes it apart. A pass
   over the logits and its node in the graph cost a tenth; a bias needs one, a scale two (backward has one too), a
   margin a `scatter_add_` besides, and a call through a module with its checks 5 µs. The bound is missed there by a
-  little for a bias (1.16 to 1.18; 1.11 by hand), and for scale and margin by hand too. A function with a backward of
+  little for a bias (1.16 to 1.17; 1.12 by hand, 1.15 in a module without checks), and for scale and margin by hand too. A function with a backward of
   its own was tried: its call costs what the saved pass would. `torch.compile` fuses the passes.
 - Losses with a factor per example and class (seesaw, noise, softmax equalization) make that factor: one tensor more.
 - Equalization and its second version are more than 2 times faster than the authors' code where the batch is large: one

@@ -50,7 +50,7 @@ def class_weight(loss):
 
 def test_every_public_loss_has_a_case():
     modules = {n for n in losses.__all__ if isinstance(getattr(losses, n), type)}
-    assert modules == set(CASES) | HEADS | {"MetaWeightNet", "MetaWeightedLoss"}
+    assert modules == set(CASES) | HEADS | {"AdaptedLoss", "MetaWeightNet", "MetaWeightedLoss"}
 
 
 @every_loss
@@ -160,6 +160,22 @@ def test_an_option_is_documented_and_heeded_or_refused(name, option):
     else:
         assert documented
         assert changed != build(name)(logits, codes)
+
+
+@every_loss
+def test_an_unknown_reduction_is_refused_where_the_loss_is_made(name):
+    with pytest.raises(TailwiseError, match="unknown reduction 'avg': use none, mean or sum"):
+        build(name, reduction="avg")
+
+
+@every_loss
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_autocast_leaves_the_arithmetic_alone(name, dtype):
+    logits, codes, _ = batch()
+    logits, loss = logits.float(), build(name).float()
+    with torch.autocast("cpu", dtype=dtype):
+        inside = loss(logits, codes)
+    torch.testing.assert_close(inside, loss(logits, codes), rtol=1e-5, atol=1e-6)
 
 
 @every_loss

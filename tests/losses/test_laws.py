@@ -259,5 +259,10 @@ def test_influence_balanced_needs_the_features():
 def test_class_counts_of_another_number_of_classes():
     with pytest.raises(TailwiseError, match="built for 3 classes, but the logits have 5"):
         losses.BalancedSoftmaxLoss(COUNTS)(torch.zeros(2, 5), torch.tensor([0, 1]))
+    for loss in (losses.FocalLoss, losses.CrossEntropyLoss, losses.DFTLoss):
+        with pytest.raises(TailwiseError, match="built for 5 classes, but the logits have 3"):
+            loss(weight=np.ones(5))(torch.zeros(2, 3), torch.tensor([0, 1]))
     with pytest.raises(TailwiseError, match="unknown reduction 'average'"):
-        losses.BalancedSoftmaxLoss(COUNTS, reduction="average")(torch.zeros(2, 3), torch.tensor([0, 1]))
+        losses.adjusted_cross_entropy(torch.zeros(2, 3), torch.tensor([0, 1]), reduction="average")
+    with pytest.raises(TailwiseError, match="unknown reduction 'average'"):
+        losses.ChunkedSoftmaxLoss(4, 3, reduction="average")

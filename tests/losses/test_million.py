@@ -62,6 +62,27 @@ def test_half_precision_chunks_are_close():
     torch.testing.assert_close(value.double(), exact, rtol=3e-2, atol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("autocast", [False, True])
+def test_confident_answers_in_half_precision_are_those_of_a_plain_classifier(dtype, autocast):
+    torch.manual_seed(0)
+    codes = torch.arange(64) % 37
+    loss = losses.ChunkedSoftmaxLoss(64, 37, chunk_size=10, reduction="none")
+    features = 6 * loss.weight.detach()[codes] + 0.1 * torch.randn(64, 64)
+    exact = loss(features, codes)
+    exact_gradient = torch.autograd.grad(exact.sum(), loss.weight)[0]
+    if autocast:
+        with torch.autocast("cpu", dtype=dtype):
+            value = loss(features, codes)
+    else:
+        loss = loss.to(dtype)
+        value = loss(features.to(dtype), codes)
+    assert value.min() >= 0
+    torch.testing.assert_close(value, exact, rtol=0.1, atol=2e-2)
+    gradient = torch.autograd.grad(value.sum(), loss.weight)[0].float()
+    assert (gradient - exact_gradient).norm() < 0.03 * exact_gradient.norm()
+
+
 def test_the_sampled_sum_has_the_right_expectation():
     features, codes = batch()
     loss = head(losses.SampledSoftmaxLoss, n_samples=16, reduction="none", generator=torch.Generator().manual_seed(0))

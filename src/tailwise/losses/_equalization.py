@@ -164,7 +164,7 @@ class EqualizationLoss(BatchLoss):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
-        check_batch(logits, targets, self.spared, reduction=self.reduction)
+        check_batch(logits, targets, self.spared)
         losses = sigmoid_nll(logits, targets, torch.ones_like(self.spared), 1 - self.spared, self.ignore_index)
         return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
 
@@ -205,7 +205,7 @@ class EqualizationLossV2(BatchLoss):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
-        check_batch(logits, targets, self.positive, reduction=self.reduction)
+        check_batch(logits, targets, self.positive)
         ratio = self.positive / self.negative.clamp_min(1e-10)
         turned_down = torch.sigmoid(self.gamma * (ratio - self.mu))
         turned_down = torch.where(self.negative + self.positive > 0, turned_down, 1.0)
@@ -224,7 +224,7 @@ class EqualizationLossV2(BatchLoss):
             own = p.gather(1, index[:, None]).squeeze(1)
             nothing = p.new_zeros(p.shape[1])
             with_class = nothing.scatter_add(0, index, kept * (1 - own))
-            without_class = (kept @ p).sub_(nothing.scatter_add(0, index, kept * own)).clamp_(min=0)
+            without_class = p.mul_(kept[:, None]).sum(0).sub_(nothing.scatter_add(0, index, kept * own)).clamp_(min=0)
         else:
             with_class, without_class = ((1 - p) * targets).sum(0), (p * (1 - targets)).sum(0)
         sums = torch.stack([turned_up * with_class, turned_down * without_class]).to(self.positive.dtype)

@@ -98,8 +98,8 @@ class AdjustedNLL(torch.autograd.Function):
 class SigmoidNLL(torch.autograd.Function):
     """``q_y softplus(-z_y) + sum_{j != y} r_j softplus(z_j)`` per example, where only the logits get a gradient.
 
-    The sum over the classes is a product with ``r``, and backward needs nothing but the logits: one new tensor for
-    forward and one for backward, where labels, weights and ``F.binary_cross_entropy_with_logits`` make four.
+    Backward needs nothing but the logits: one new tensor for forward and one for backward, where labels, weights and
+    ``F.binary_cross_entropy_with_logits`` make four.
     """
 
     @staticmethod
@@ -107,8 +107,10 @@ class SigmoidNLL(torch.autograd.Function):
         """Return the (batch,) losses for (batch,) codes and the (n_classes,) weights ``q`` and ``r``."""
         index = targets[:, None]
         own = F.softplus(-logits.gather(1, index)).squeeze(1)
-        # the target's place is emptied, as taking its share from the sum would cancel
-        return F.softplus(logits).scatter_(1, index, 0.0) @ negative + positive.index_select(0, targets) * own
+        # the target's place is emptied, as taking its share from the sum would cancel; no product of matrices, which
+        # autocast would round
+        others = F.softplus(logits).scatter_(1, index, 0.0).mul_(negative).sum(1)
+        return others + positive.index_select(0, targets) * own
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

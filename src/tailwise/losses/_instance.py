@@ -62,7 +62,7 @@ class InfluenceBalancedLoss(BatchLoss):
 
     def forward(self, logits: Tensor, targets: Tensor, features: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits on (batch, width) features."""
-        check_batch(logits, targets, self.lambdas, reduction=self.reduction)
+        check_batch(logits, targets, self.lambdas)
         if features.ndim != 2 or len(features) != len(logits):
             raise TailwiseError(f"features must be (batch, width) beside the logits; got {tuple(features.shape)}.")
         losses = adjusted_cross_entropy(logits, targets, ignore_index=self.ignore_index, reduction="none")
@@ -70,7 +70,7 @@ class InfluenceBalancedLoss(BatchLoss):
         rows = as_rows(targets, logits, self.ignore_index)
         error = (torch.softmax(logits, 1) - rows).abs().sum(1)
         influence = error * at_least_float32(features).abs().sum(1)
-        balanced = losses * (rows @ self.lambdas.to(rows.dtype)) / (influence + self.eps)
+        balanced = losses * (rows * self.lambdas.to(rows.dtype)).sum(1) / (influence + self.eps)
         return reduce(balanced, self.reduction, kept_examples(targets, balanced, self.ignore_index))
 
 
@@ -102,7 +102,7 @@ class InstanceWeightedLoss(BatchLoss):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
-        check_batch(logits, targets, reduction=self.reduction)
+        check_batch(logits, targets)
         losses = adjusted_cross_entropy(logits, targets, ignore_index=self.ignore_index, reduction="none")
         kept = torch.ones_like(losses) if not is_hard(targets) else (targets != self.ignore_index).to(losses.dtype)
         return reduce(losses * self._weights(losses.detach(), kept), self.reduction, kept)
@@ -145,7 +145,7 @@ class DFTLoss(BatchLoss):
 
     def forward(self, logits: Tensor, targets: Tensor, base_logits: Tensor | None = None) -> Tensor:
         """Return the loss of (batch, n_classes) logits, anchored to (batch, n_classes) base logits if given."""
-        check_batch(logits, targets, self.weight, reduction=self.reduction)
+        check_batch(logits, targets, self.weight)
         if is_hard(targets):
             nll = adjusted_cross_entropy(logits, targets, ignore_index=self.ignore_index, reduction="none")
             losses = torch.exp(-nll.detach()) * nll

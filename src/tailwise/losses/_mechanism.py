@@ -53,7 +53,8 @@ def adjusted_cross_entropy(
     label. Torch weighs each smoothed entry by its own class, so that a rare class with a large weight can outweigh
     the label itself.
     """
-    check_batch(logits, targets, weight, bias, margin, scale, ignore_index=ignore_index, reduction=reduction)
+    check_batch(logits, targets, weight, bias, margin, scale)
+    check_reduction(reduction)
     try:
         if logits.numel() >= _LARGE and label_smoothing == 0 and is_hard(targets) and _fusible(scale, margin, bias):
             nll, _ = AdjustedNLL.apply(logits, targets, scale, margin, bias, ignore_index)
@@ -110,13 +111,7 @@ def reduce(losses: Tensor, reduction: Reduction, weights: Tensor | None = None) 
     return weighted.mean() if weights is None else weighted.sum() / weights.sum()
 
 
-def check_batch(
-    logits: Tensor,
-    targets: Tensor,
-    *per_class: Tensor | float | None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-) -> None:
+def check_batch(logits: Tensor, targets: Tensor, *per_class: Tensor | float | None) -> None:
     """Raise TailwiseError if logits, targets and per-class tensors do not fit together."""
     if logits.ndim != 2 or not logits.is_floating_point():
         raise TailwiseError(
@@ -137,6 +132,10 @@ def check_batch(
     for values in per_class:
         if isinstance(values, Tensor) and values.ndim and values.shape[-1] != n_classes:
             raise TailwiseError(f"the loss was built for {values.shape[-1]} classes, but the logits have {n_classes}.")
+
+
+def check_reduction(reduction: str) -> None:
+    """Raise TailwiseError if there is no reduction of that name."""
     if reduction not in _REDUCTIONS:
         raise TailwiseError(f"unknown reduction {reduction!r}: use none, mean or sum.")
 
@@ -185,6 +184,7 @@ class BatchLoss(nn.Module):
 
     def __init__(self, *, ignore_index: int = -100, reduction: Reduction = "mean") -> None:
         super().__init__()
+        check_reduction(reduction)
         self.ignore_index = ignore_index
         self.reduction: Reduction = reduction
 

@@ -11,10 +11,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from tailwise.errors import TailwiseError
-from tailwise.losses._mechanism import Reduction, check_range, example_weight, floored_counts, per_class, reduce
+from tailwise.losses._mechanism import (
+    BatchLoss,
+    Reduction,
+    check_range,
+    example_weight,
+    floored_counts,
+    per_class,
+    reduce,
+)
 
 
-class ChunkedSoftmaxLoss(nn.Module):
+class ChunkedSoftmaxLoss(BatchLoss):
     """A linear classifier with cross-entropy, exact, over a chunk of classes at a time.
 
     ``-log(e^(w_y h + b_y) / sum_j e^(w_j h + b_j))``, with ``b_j = tau log pi_j`` where class counts are given.
@@ -47,7 +55,7 @@ class ChunkedSoftmaxLoss(nn.Module):
         ignore_index: int = -100,
         reduction: Reduction = "mean",
     ) -> None:
-        super().__init__()
+        super().__init__(ignore_index=ignore_index, reduction=reduction)
         if chunk_size < 1:
             raise TailwiseError(f"chunk_size must be 1 or more classes; got {chunk_size}.")
         self.weight = nn.Parameter(torch.empty(n_classes, in_features))
@@ -59,8 +67,7 @@ class ChunkedSoftmaxLoss(nn.Module):
                 raise TailwiseError(f"there are {counts.size} class counts for {n_classes} classes.")
             bias = per_class(tau * (np.log(counts) - np.log(counts.sum())))
         self.register_buffer("bias", bias)
-        self.chunk_size, self.ignore_index = chunk_size, ignore_index
-        self.reduction: Reduction = reduction
+        self.chunk_size = chunk_size
 
     def forward(self, features: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, in_features) features for (batch,) class codes."""
@@ -139,21 +146,29 @@ class SampledSoftmaxLoss(ChunkedSoftmaxLoss):
 
 
 class ChunkedNLL(torch.autograd.Function):
-    """Cross-entropy of a linear classifier; forward and backward see a chunk of classes at a time."""
+    """Cross-entropy of a linear classifier; forward and backward see a chunk of classes at a time.
+
+    Under autocast products are made in its type, as they are in a linear classifier, and again so in backward.
+    """
 
     @staticmethod
     def forward(
         ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, chunk_size: int
     ) -> Tensor:
         """Return the (batch,) losses."""
+        kind = features.device.type
+        ctx.chunk_size = chunk_size
+        ctx.dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else features.dtype
         dtype = torch.float64 if weight.dtype == torch.float64 else torch.float32
         total = torch.full((len(features),), -torch.inf, dtype=dtype, device=features.device)
+        own = torch.zeros_like(total)
         for start in range(0, len(weight), chunk_size):
-            total = torch.logaddexp(total, _chunk(features, weight, bias, start, chunk_size).logsumexp(1))
-        own = (features * weight[targets]).sum(1, dtype=dtype)
+            logits = _chunk(features, weight, bias, start, ctx)
+            inside, column = _place(targets, start, logits)
+            own += torch.where(inside, logits.gather(1, column[:, None]).squeeze(1), 0.0)
+            total = torch.logaddexp(total, logits.logsumexp(1))
         ctx.save_for_backward(features, weight, bias, targets, total)
-        ctx.chunk_size = chunk_size
-        return total - (own if bias is None else own + bias[targets])
+        return total - own
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -161,12 +176,10 @@ class ChunkedNLL(torch.autograd.Function):
         """Return the gradients of features and weight."""
         features, weight, bias, targets, total = ctx.saved_tensors
         grad_features, grad_weight = torch.zeros_like(features, dtype=grad.dtype), torch.empty_like(weight)
-        rows = torch.arange(len(features), device=features.device)
         for start in range(0, len(weight), ctx.chunk_size):
-            error = _chunk(features, weight, bias, start, ctx.chunk_size).sub_(total[:, None]).exp_()
-            inside = (targets >= start) & (targets < start + error.shape[1])
-            column = (targets - start).clamp(0, error.shape[1] - 1)
-            error[rows, column] -= inside.to(error.dtype)
+            error = _chunk(features, weight, bias, start, ctx).sub_(total[:, None]).exp_()
+            inside, column = _place(targets, start, error)
+            error.scatter_add_(1, column[:, None], -inside.to(error.dtype)[:, None])
             error.mul_(grad[:, None])
             end = start + error.shape[1]
             grad_features += error @ weight[start:end].to(error.dtype)
@@ -174,8 +187,15 @@ class ChunkedNLL(torch.autograd.Function):
         return grad_features.to(features.dtype), grad_weight, None, None, None
 
 
-def _chunk(features: Tensor, weight: Tensor, bias: Tensor | None, start: int, size: int) -> Tensor:
+def _chunk(features: Tensor, weight: Tensor, bias: Tensor | None, start: int, ctx: Any) -> Tensor:
     """Return the logits of the classes from ``start`` on, in at least float32."""
-    logits = features @ weight[start : start + size].T
+    here = slice(start, start + ctx.chunk_size)
+    logits = features.to(ctx.dtype) @ weight[here].to(ctx.dtype).T
     logits = logits if logits.dtype == torch.float64 else logits.float()
-    return logits if bias is None else logits.add_(bias[start : start + size])
+    return logits if bias is None else logits.add_(bias[here])
+
+
+def _place(targets: Tensor, start: int, logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Say which targets are in a chunk, and in which of its columns; others get some column."""
+    column = targets - start
+    return (column >= 0) & (column < logits.shape[1]), column.clamp(0, logits.shape[1] - 1)

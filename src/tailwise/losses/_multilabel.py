@@ -54,7 +54,7 @@ class AsymmetricLoss(BatchLoss):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
-        check_batch(logits, targets, reduction=self.reduction)
+        check_batch(logits, targets)
         logits = at_least_float32(logits)
         rows = as_rows(targets, logits, self.ignore_index)
         with_class = -F.logsigmoid(logits) * _power(torch.sigmoid(-logits), self.gamma_positive)
@@ -123,7 +123,7 @@ class DistributionBalancedLoss(BatchLoss):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
-        check_batch(logits, targets, self.inverse, reduction=self.reduction)
+        check_batch(logits, targets, self.inverse)
         logits = at_least_float32(logits)
         rows = as_rows(targets, logits, self.ignore_index)
         inverse, shift = self.inverse.to(logits.dtype), self.shift.to(logits.dtype)

@@ -72,7 +72,7 @@ class CumulativeLoss(BatchLoss):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) cumulative logits for (batch,) codes or (batch, n_classes) rows."""
-        check_batch(logits, targets, reduction=self.reduction)
+        check_batch(logits, targets)
         log_p = ordered_log_softmax(logits)
         losses = -(as_rows(targets, log_p, self.ignore_index) * log_p).sum(1)
         return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))

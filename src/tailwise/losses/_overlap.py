@@ -38,7 +38,7 @@ class TverskyLoss(BatchLoss):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
-        check_batch(logits, targets, reduction=self.reduction)
+        check_batch(logits, targets)
         d = torch.softmax(at_least_float32(logits), 1)
         rows = as_rows(targets, d, self.ignore_index)
         if self.focus:  # a power below 1 has no gradient at 0

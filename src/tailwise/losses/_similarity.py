@@ -62,7 +62,7 @@ class TSimilarityLoss(ClassificationLoss):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) cosines for (batch,) codes or (batch, n_classes) rows."""
-        check_batch(logits, targets, reduction=self.reduction)
+        check_batch(logits, targets)
         # a cosine rounded to a little over 1 must not come near the pole at 1 + 1 / kappa
         distance = (1 - at_least_float32(logits)).clamp_min(0)
         return super().forward(1 / (1 + self.kappa * distance), targets)
@@ -91,7 +91,7 @@ class ZLoss(BatchLoss):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
-        check_batch(logits, targets, reduction=self.reduction)
+        check_batch(logits, targets)
         logits = at_least_float32(logits)
         centred = logits - logits.mean(1, keepdim=True)
         largest = centred.abs().amax(1, keepdim=True).detach().clamp_min(1e-6)

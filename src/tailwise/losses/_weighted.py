@@ -93,6 +93,7 @@ class FocalLoss(BatchLoss):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
+        check_batch(logits, targets, self.weight)
         if is_hard(targets):
             nll = adjusted_cross_entropy(logits, targets, ignore_index=self.ignore_index, reduction="none")
             return reduce(
@@ -100,7 +101,6 @@ class FocalLoss(BatchLoss):
                 self.reduction,
                 example_weight(nll, self.weight, targets, self.ignore_index),
             )
-        check_batch(logits, targets, self.weight, reduction=self.reduction)
         rows = targets if self.weight is None else targets * self.weight
         nll = -F.log_softmax(at_least_float32(logits), dim=1)
         return reduce((rows * focal(nll, self.gamma)).sum(1), self.reduction)
