@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss, make_scorer
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    f1_score,
+    jaccard_score,
+    log_loss,
+    make_scorer,
+    precision_score,
+    recall_score,
+)
 from sklearn.model_selection import cross_val_predict
 
 from estimators.cases import quick, table
@@ -378,6 +388,44 @@ def test_objectives(objective: Any, oracle: Any) -> None:
     predicted, proba = answers()
     score = as_objective(objective, 3).score(LABELS, predicted, proba, np.array([500, 100, 10]))
     assert score == pytest.approx(oracle(LABELS, predicted))
+
+
+@pytest.mark.parametrize(
+    ("names", "counts", "positive"),
+    [
+        (["fraud", "ok"], [20, 500], 0),
+        (["ok", "spam"], [500, 20], 1),
+        (["0", "1"], [20, 500], 1),
+        (["False", "True"], [20, 500], 1),
+        (None, None, 1),
+    ],
+)
+def test_a_score_of_one_of_two_classes_is_of_the_rarer_or_of_yes(names: Any, counts: Any, positive: int) -> None:
+    rng = np.random.default_rng(0)
+    labels, proba = rng.integers(0, 2, 200), rng.dirichlet([1, 1], 200)
+    predicted, train = proba.argmax(axis=1), np.array(counts or [1, 1])
+    given = {"names": names, "class_counts": None if counts is None else train}
+    scores = {"f1": f1_score, "precision": precision_score, "recall": recall_score, "jaccard": jaccard_score}
+    for name, oracle in scores.items():
+        objective = as_objective(name, 2, **given)
+        assert objective.score(labels, predicted, None, train) == pytest.approx(
+            oracle(labels, predicted, pos_label=positive)
+        )
+        assert objective.scorer is None, "so that thresholds can be tuned for it"
+        assert objective.name == f"{name} of {(names or ['0', '1'])[positive]!r}"
+    objective = as_objective("average_precision", 2, **given)
+    expected = average_precision_score(labels == positive, proba[:, positive])
+    assert objective.score(labels, predicted, proba, train) == pytest.approx(expected)
+
+
+def test_thresholds_are_tuned_for_the_f1_of_the_rarer_class() -> None:
+    rng = np.random.default_rng(0)
+    y = np.repeat(["ok", "fraud"], [1400, 100])
+    x = rng.normal(size=(1500, 2)) + 1.2 * (y == "fraud")[:, None]
+    plain, tuned = (quick(name, objective="f1").fit(x, y) for name in ("cross-entropy", "tuned-thresholds"))
+    new = rng.normal(size=(15_000, 2)) + 1.2 * (np.repeat(y, 10) == "fraud")[:, None]
+    scores = [f1_score(np.repeat(y, 10), c.predict(new), pos_label="fraud") for c in (plain, tuned)]
+    assert scores[1] > scores[0] + 0.05
 
 
 def test_an_objective_of_probabilities() -> None:

@@ -12,12 +12,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binom
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 
 from estimators.cases import digits, quick, table
 from tailwise.errors import TailwiseError
 from tailwise.estimators import Model
+from tailwise.estimators._learners import FittedEstimator
 from tailwise.posthoc import softmax
 
 pytestmark = pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp`:DeprecationWarning")
@@ -298,6 +303,31 @@ def test_the_card_says_where_the_numbers_come_from() -> None:
     assert {"tailwise", "python", "scikit-learn", "numpy"} <= set(card["versions"])
     other = quick("cross-entropy").fit(X[:-1], Y[:-1]).model_.card
     assert other["data"]["hash"] != card["data"]["hash"]
+
+
+@pytest.mark.parametrize("estimator", [RandomForestClassifier(60, random_state=0), KNeighborsClassifier(15)])
+def test_zeros_of_a_few_votes_do_not_decide_the_temperature(estimator: Any) -> None:
+    rng = np.random.default_rng(0)
+    centres, y = rng.normal(0, 1.5, (6, 5)), np.repeat(np.arange(6), [800, 300, 120, 50, 20, 12])
+
+    def drawn(labels: np.ndarray) -> np.ndarray:
+        return centres[labels] + 1.2 * rng.normal(size=(len(labels), 5))
+
+    labels = np.repeat(y, 4)
+    x, new = drawn(y), drawn(labels)
+    fitted = quick("cross-entropy", estimator=estimator).fit(x, y)
+    proba, raw = fitted.predict_proba(new), np.clip(clone(estimator).fit(x, y).predict_proba(new), 1e-4, 1)
+    assert abs(proba.max(axis=1).mean() - (proba.argmax(axis=1) == labels).mean()) < 0.05
+    assert log_loss(labels, proba) < log_loss(labels, raw / raw.sum(axis=1, keepdims=True))
+    assert (proba > 0).all()
+
+
+def test_log_probabilities_are_taken_where_probabilities_underflow() -> None:
+    x = np.repeat([[0.0], [1.0], [60.0]], 20, axis=0) + np.random.default_rng(0).normal(size=(60, 1))
+    y = np.repeat([0, 1, 2], 20)
+    bayes = GaussianNB().fit(x, y)
+    scores = FittedEstimator(bayes, np.array([20, 20, 20])).scores(x)
+    np.testing.assert_allclose(scores, bayes.predict_log_proba(x), rtol=1e-5)
 
 
 def test_calibration_is_better_than_none() -> None:

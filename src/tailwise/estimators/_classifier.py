@@ -228,7 +228,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
                 raise TailwiseError(f"there is no {what} {value!r}.{nearest(value, known)} Use {', '.join(known)}.")
         kind = learner_kind(self.estimator, self.backbone, data.kind)
         self._candidates(kind, data)
-        as_objective(self.objective, data.n_classes, self.coverage, data.classes)
+        as_objective(self.objective, data.n_classes, self.coverage, data.classes, data.class_counts)
         for name in ("epochs", "batch_size", "learning_rate"):
             if kind == "estimator" and getattr(self, name) is not None:
                 raise TailwiseError(f"{name} is of networks, and this trains none: name a backbone, or leave it out.")
@@ -308,7 +308,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         kind = learner_kind(self.estimator, self.backbone, data.kind)
         base = self.estimator if self.estimator is not None else default_estimator(data)
         candidates = self._candidates(kind, data)
-        objective = as_objective(self.objective, data.n_classes, self.coverage, data.classes)
+        objective = as_objective(self.objective, data.n_classes, self.coverage, data.classes, data.class_counts)
         encoder, inputs = fit_encoder(data, kind, base)
         learner: EstimatorLearner | NetworkLearner
         learner = (

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from threadpoolctl import threadpool_limits
 
+from tailwise.counts import class_prior
 from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
 from tailwise.processes import together
@@ -25,6 +26,8 @@ AUGMENTATIONS = ("flip-crop", "crop", "none")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "64-true")
 
 _LOG_FLOOR = float(np.log(np.finfo(np.float32).tiny))
+
+_UNSEEN = 0.01  # of a class's share, where a classifier has no vote for it
 
 _FEW = 1 << 19  # numbers: up to so many, several threads are hardly faster than one
 _TOUCHED = 8  # times that a small network touches each number of a batch, at least
@@ -43,27 +46,42 @@ def threads_for(numbers: int) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class FittedEstimator:
-    """A fitted scikit-learn classifier that gives scores for all classes."""
+    """A fitted scikit-learn classifier that gives scores for all classes.
+
+    Attributes
+    ----------
+    estimator : fitted on codes of some or all of the classes
+    class_counts : (n_classes,) examples of each class that it was fitted on
+    """
 
     estimator: BaseEstimator
-    n_classes: int
+    class_counts: NDArray[np.int64]
     kind = "estimator"
 
     def scores(self, inputs: Any) -> NDArray[np.float32]:
-        """Return (n, n_classes) log-probabilities, or decision values where there are no probabilities."""
+        """Return (n, n_classes) log-probabilities, or decision values where there are no probabilities.
+
+        A probability of exactly zero, of a forest or of neighbours, says that none of a few votes was for the class: it
+        counts as a hundredth of the class's share.
+        """
         with threads_for(inputs.size):
             known = self._known(inputs)
-        scores = np.full((known.shape[0], self.n_classes), _LOG_FLOOR, dtype=np.float32)
+        scores = np.full((known.shape[0], len(self.class_counts)), _LOG_FLOOR, dtype=np.float32)
         scores[:, self.estimator.classes_] = known
         return scores
 
     def _known(self, inputs: Any) -> NDArray[Any]:
         """Return the scores of the classes that the estimator knows, a column each."""
-        if hasattr(self.estimator, "predict_proba"):
-            with np.errstate(divide="ignore"):
-                return np.maximum(np.log(self.estimator.predict_proba(inputs)), _LOG_FLOOR)
-        values = self.estimator.decision_function(inputs)
-        return np.stack([-values / 2, values / 2], axis=1) if values.ndim == 1 else values
+        if not hasattr(self.estimator, "predict_proba"):
+            values = self.estimator.decision_function(inputs)
+            return np.stack([-values / 2, values / 2], axis=1) if values.ndim == 1 else values
+        with np.errstate(divide="ignore"):
+            if hasattr(self.estimator, "predict_log_proba"):  # finer where probabilities underflow
+                known = self.estimator.predict_log_proba(inputs)
+            else:
+                known = np.log(self.estimator.predict_proba(inputs))
+        shares = class_prior(self.class_counts)[self.estimator.classes_]
+        return np.where(np.isneginf(known), np.log(_UNSEEN * shares), known)
 
 
 @dataclass(frozen=True)
@@ -98,7 +116,7 @@ class EstimatorLearner:
         estimator = recipe.estimator(base, task)
         _seed(estimator, seed)
         with threads_for(inputs.size):
-            return FittedEstimator(estimator.fit(inputs, labels), task.n_classes)
+            return FittedEstimator(estimator.fit(inputs, labels), task.class_counts)
 
     def agreed(self, value: T) -> T:
         """Return the value: each process of several fits estimators for itself."""

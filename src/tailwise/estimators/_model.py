@@ -215,14 +215,15 @@ class Model:
 
     @classmethod
     def _of(cls, folder: storage.Folder, model: Mapping[str, Any], backbone: Any) -> Model:
+        class_counts = np.array(model["class_counts"], dtype=np.int64)
         learner: FittedEstimator | FittedNetwork
         if model["learner"] == "network":
             learner = FittedNetwork.rebuild(model["network"], folder.tensors("network"), backbone)
         else:
-            learner = FittedEstimator(folder.estimator("estimator"), len(model["classes"]))
+            learner = FittedEstimator(folder.estimator("estimator"), class_counts)
         return cls(
             classes=np.array(model["classes"], dtype=np.dtype(model["classes_dtype"])),
-            class_counts=np.array(model["class_counts"], dtype=np.int64),
+            class_counts=class_counts,
             kind=model["kind"],
             encoder=folder.estimator("encoder"),
             learner=learner,

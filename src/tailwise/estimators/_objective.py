@@ -24,6 +24,20 @@ _NOT_OF_CLASSES = ("sklearn.metrics._regression", "sklearn.metrics.cluster")
 #: Scikit-learn's names of scores that thresholds can be tuned for here.
 _TWINS = {"f1_macro": "macro_f1", "recall_macro": "balanced_accuracy"}
 
+#: Scores of one of two classes, from its hits, false alarms and misses.
+_OF_ONE_CLASS: dict[str, Callable[[float, float, float], float]] = {
+    "f1": lambda hits, false, missed: 2 * hits / (2 * hits + false + missed),
+    "jaccard": lambda hits, false, missed: hits / (hits + false + missed),
+    "precision": lambda hits, false, missed: hits / (hits + false),
+    "recall": lambda hits, false, missed: hits / (hits + missed),
+}
+
+#: Scikit-learn's scorers that take the second of two classes for the one that matters.
+_OF_THE_SECOND = ("average_precision", "neg_negative_likelihood_ratio", "positive_likelihood_ratio")
+
+#: Names of two classes of which the second is the one that matters.
+_NO_AND_YES = (["0", "1"], ["-1", "1"], ["False", "True"])
+
 _TRIED = 200  # classes that a scorer is tried on
 _RESAMPLES = 200  # for an interval
 _SCORER_WORK = 20_000_000  # resampled examples that a scorer is asked about for an interval
@@ -46,6 +60,7 @@ class Objective:
     least : the score of the worst decisions, where it is known
     coverage : share of examples whose true class a prediction set shall hold
     class_weight : (n_classes,) how many held-out examples of each class one that is scored stands for; None is one
+    swapped : whether the scorer is to take the first of two classes for the second
     """
 
     name: str
@@ -56,6 +71,7 @@ class Objective:
     least: float = -np.inf
     coverage: float = 0.9
     class_weight: NDArray[np.float64] | None = None
+    swapped: bool = False
 
     def on_sample(self, class_weight: NDArray[np.float64]) -> Objective:
         """Return the objective for a sample of the held-out examples that favours some classes."""
@@ -80,6 +96,8 @@ class Objective:
 
         A scorer of probabilities needs these too, (n, n_classes).
         """
+        if self.swapped:
+            labels, predicted, proba = 1 - labels, 1 - predicted, None if proba is None else proba[:, ::-1]
         if self.scorer is not None:
             return _ask(self.scorer, self.name, labels, _Predicted(predicted, proba, len(class_counts)))
         return float(self.confusion(_confusion(labels, predicted, len(class_counts)), class_counts))
@@ -145,14 +163,20 @@ class _Predicted(ClassifierMixin, BaseEstimator):
 
 
 def as_objective(
-    objective: Any, n_classes: int, coverage: float = 0.9, names: Sequence[str] | None = None
+    objective: Any,
+    n_classes: int,
+    coverage: float = 0.9,
+    names: Sequence[str] | None = None,
+    class_counts: NDArray[np.int64] | None = None,
 ) -> Objective:
     """Return the objective that a name, a cost matrix or a scikit-learn scorer stands for.
 
     Parameters
     ----------
-    objective : a cost matrix is (n_classes, n_classes) numbers, or true class -> predicted class -> cost
+    objective : a cost matrix is (n_classes, n_classes) numbers, or true class -> predicted class -> cost. A score of
+        one of two classes, such as ``"f1"``, is that of the rarer one, or of 1 beside 0 or -1 and of True
     names : (n_classes,) of the classes; by default their codes
+    class_counts : (n_classes,) by which the rarer of two classes is found; by default it is the second
 
     Raises
     ------
@@ -168,6 +192,8 @@ def as_objective(
         if objective in OBJECTIVES:
             return Objective(objective, OBJECTIVES[objective], least=0.0, coverage=coverage)
         known = get_scorer_names()
+        if n_classes == 2 and objective in (*_OF_ONE_CLASS, *_OF_THE_SECOND):
+            return _of_one_of_two(objective, ["0", "1"] if names is None else list(names), class_counts, coverage)
         if objective in known:
             return _of_scorer(get_scorer(objective), objective, n_classes, coverage)
         raise TailwiseError(
@@ -182,6 +208,21 @@ def as_objective(
         return -float((confusion * cost).sum() / confusion.sum())
 
     return Objective("expected cost (negative)", mean_cost, cost=cost, coverage=coverage)
+
+
+def _of_one_of_two(name: str, names: list[str], class_counts: NDArray[np.int64] | None, coverage: float) -> Objective:
+    """Return the objective of a score of one of two classes."""
+    second = class_counts is None or names in _NO_AND_YES or class_counts[1] <= class_counts[0]
+    code, shown = int(second), f"{name} of {names[int(second)]!r}"
+    if name in _OF_THE_SECOND:
+        return replace(_of_scorer(get_scorer(name), name, 2, coverage), name=shown, swapped=not second)
+
+    def of_one(confusion: NDArray[Any], class_counts: NDArray[np.int64]) -> float:
+        hits = float(confusion[code, code])
+        false, missed = float(confusion[1 - code, code]), float(confusion[code, 1 - code])
+        return _OF_ONE_CLASS[name](hits, false, missed) if hits else 0.0
+
+    return Objective(shown, of_one, least=0.0, coverage=coverage)
 
 
 def _cost_matrix(cost: Any, names: Sequence[str]) -> NDArray[np.float64]:
