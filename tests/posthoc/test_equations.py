@@ -127,6 +127,18 @@ def test_black_box_shift_estimation_finds_the_prior_and_survives_a_class_never_p
     assert two[3] == 0
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16])
+def test_the_labels_type_does_not_matter(dtype):
+    scores, labels = simulated(2000, np.full(20, 0.05), 13)
+    counts, predicted = np.bincount(labels) * 10, scores.argmax(1)
+    small, small_predicted = labels.astype(dtype), predicted.astype(dtype)
+    for fit in (
+        lambda y, _: posthoc.tune_bias(scores, y, OBJECTIVES["balanced_accuracy"], counts),
+        lambda y, h: posthoc.estimate_prior_bbse(y, h, h[:500], 20).tolist(),
+    ):
+        assert fit(small, small_predicted) == fit(labels, predicted)
+
+
 def test_prediction_sets_keep_their_promise_for_every_class():
     prior = np.array([0.8, 0.15, 0.05])
     scores, labels = simulated(8000, prior, 7, sharpness=1.0)
@@ -142,6 +154,24 @@ def test_prediction_sets_keep_their_promise_for_every_class():
     marginal = sets(posthoc.softmax(fresh), class_conditional=False)[np.arange(len(truth)), truth]
     assert abs(marginal.mean() - 0.9) < 4 * np.sqrt(0.09 / 8000 + 0.09 / 40_000)
     assert marginal[truth == 2].mean() < 0.7, "with one threshold, the rare class pays"
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("coverage", [0.7, 0.8, 0.9])
+def test_tied_probabilities_are_in_the_set_whatever_their_type(dtype, coverage):
+    rng = np.random.default_rng(14)
+    first = rng.integers(1, 10, 4000) / 10
+    proba, labels = np.stack([first, 1 - first], axis=1).astype(dtype), (rng.random(4000) > first).astype(int)
+    inside = posthoc.ConformalSets.fit(proba, labels, coverage)(proba)
+    assert inside[np.arange(4000), labels].mean() >= coverage
+
+
+def test_sets_of_many_rows_are_those_of_each_row():
+    proba = posthoc.softmax(np.random.default_rng(15).normal(size=(3000, 300)))
+    sets = posthoc.ConformalSets.fit(proba, proba.argmax(axis=1), 0.5)
+    inside = sets(proba)
+    np.testing.assert_array_equal(inside[::97], [sets(row[None])[0] for row in proba[::97]])
+    assert sets(proba[:0]).shape == (0, 300)
 
 
 def test_rare_classes_share_a_threshold():
@@ -246,6 +276,7 @@ def test_steps_and_sets_survive_json():
         (lambda: posthoc.estimate_prior_em(np.zeros((0, 2)), [1, 1]), "at least a row"),
         (lambda: posthoc.estimate_prior_bbse([0], [0, 1], [0], 2), "must pair up"),
         (lambda: posthoc.estimate_prior_bbse([0], [0], [2], 2), "between 0 and 1"),
+        (lambda: posthoc.estimate_prior_bbse([0], [0], [0.5], 2), "whole numbers between 0 and 1"),
         (lambda: posthoc.ConformalSets.fit([[1.0]], [0], 1.0), "coverage must lie"),
         (lambda: posthoc.ConformalSets.fit(np.zeros((0, 2)), [], 0.9), "n labels"),
         (lambda: posthoc.tune_bias(np.zeros((2, 3)), [0, 1], OBJECTIVES["accuracy"], [1, 1]), "as many class counts"),

@@ -138,8 +138,9 @@ def estimate_prior_bbse(
         raise TailwiseError(
             f"held-out labels and predictions must pair up, and no array be empty; got {y.size}, {h.size}, {p.size}."
         )
-    if max(y.max(), h.max(), p.max()) >= n_classes or min(y.min(), h.min(), p.min()) < 0:
-        raise TailwiseError(f"class codes must lie between 0 and {n_classes - 1}.")
+    if any(codes.dtype.kind not in "iub" or codes.min() < 0 or codes.max() >= n_classes for codes in (y, h, p)):
+        raise TailwiseError(f"class codes must be whole numbers between 0 and {n_classes - 1}.")
+    y, h, p = (codes.astype(np.int64, copy=False) for codes in (y, h, p))
     joint = np.bincount(h * n_classes + y, minlength=n_classes**2).reshape(n_classes, n_classes).astype(float)
     support = joint.sum(axis=0)
     present = support > 0
