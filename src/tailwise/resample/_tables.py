@@ -90,12 +90,15 @@ def with_rows(
     X : (n, n_features)
     kept : rows of it
     n_new : how many new ones follow
-    values : from a slice of the new rows to their numbers, (n_slice, n_features); whole numbers are rounded
+    values : from a slice of the new rows to their numbers, (n_slice, n_features); in a column of whole numbers they are
+        rounded, and cut at the least and the greatest of its type
     sources : column -> for each new row, the row that it has this column's value from
     """
     if sparse.issparse(X):
         parts = [values(at) for at in _slices(n_new, max(1, X.nnz // max(1, X.shape[0])))]
-        return sparse.vstack([X[kept], *(part.astype(X.dtype) for part in parts)], format=X.format)
+        for part in parts:
+            part.data = _held(part.data, X.dtype).astype(X.dtype)
+        return sparse.vstack([X[kept], *parts], format=X.format)
     n_features = len(X.columns) if hasattr(X, "columns") else np.shape(X)[1]
     if hasattr(X, "columns"):
         new = np.empty((n_new, n_features))
@@ -110,9 +113,8 @@ def with_rows(
     for at in _slices(len(kept), n_features):
         grown[at] = table[kept[at]]
     for at in _slices(n_new, n_features):
-        made = values(at)
         place = slice(at.start + len(kept), at.stop + len(kept))
-        grown[place] = np.rint(made) if table.dtype.kind in "iub" else made
+        grown[place] = _held(values(at), table.dtype)
         for j, rows in sources.items():
             grown[place, j] = table[rows[at], j]
     return grown.tolist() if isinstance(X, list) else grown
@@ -123,9 +125,19 @@ def _slices(n: int, width: int) -> list[slice]:
     return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
 
+def _held(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """Return numbers as a type of NumPy, pandas or polars can hold them: a cast alone would wrap them round."""
+    if not is_whole(dtype):
+        return values
+    name = str(dtype).lower().split("[")[0].replace("128", "64")  # "UInt8", "uint8[pyarrow]"
+    low, high = (0, 1) if name.startswith("bool") else (np.iinfo(name).min, np.iinfo(name).max)
+    greatest = float(high) if float(high) <= high else np.nextafter(float(high), 0)  # 2**63 - 1 is no float
+    return np.clip(np.rint(values), low, greatest)
+
+
 def _like(column: Any, values: NDArray[np.float64]) -> Any:
     """Return numbers as a column of the same type and name."""
-    values = np.rint(values) if is_whole(column.dtype) else values
+    values = _held(values, column.dtype)
     if hasattr(column, "iloc"):
         import pandas as pd
 
