@@ -180,6 +180,15 @@ def test_smoothed_density_borrows_from_neighbours():
     np.testing.assert_array_equal(losses.smoothed_counts(counts, 0), counts)
 
 
+@pytest.mark.parametrize("loss", [losses.TverskyLoss(smooth=0), losses.TverskyLoss(alpha=0, smooth=0)])
+def test_overlap_without_smoothing_is_finite_where_a_class_has_no_probability(loss):
+    logits = torch.tensor([[300.0, -300.0, 0.0], [1.0, 2.0, -300.0]], requires_grad=True)
+    value = loss(logits, torch.tensor([0, 1]))
+    assert value >= 0
+    (1e5 * value).backward()
+    assert logits.grad.isfinite().all()
+
+
 def test_presto_penalty():
     weight = torch.tensor([[9.0, 9.0], [1.0, -2.0], [1.0, -2.0], [0.0, 1.0]])
     assert losses.presto_penalty(weight) == 3 + 0 + 4
