@@ -114,6 +114,13 @@ def test_expectation_maximisation_finds_the_prior():
     np.testing.assert_allclose(posthoc.estimate_prior_em(proba, source), target, atol=0.015)
 
 
+def test_a_row_that_is_sure_of_a_class_without_share_says_nothing():
+    proba = np.array([[0.9, 0.1, 0.0], [0.6, 0.4, 0.0], [0.0, 0.0, 1.0]])
+    found = posthoc.estimate_prior_em(proba, [3, 1, 0])
+    np.testing.assert_allclose(found, posthoc.estimate_prior_em(proba[:2], [3, 1, 0]), atol=1e-6)
+    assert found[2] == 0
+
+
 def test_black_box_shift_estimation_finds_the_prior_and_survives_a_class_never_predicted():
     source, target = np.array([0.7, 0.2, 0.1]), np.array([0.2, 0.3, 0.5])
     held, labels = simulated(20_000, source, 5, sharpness=2.5)
@@ -274,6 +281,7 @@ def test_steps_and_sets_survive_json():
         (lambda: posthoc.fit_temperature([[0.0, np.inf]], [0]), "finite scores"),
         (lambda: posthoc.fit_temperature([[0.0, 1.0]], [2]), "class codes from 0 to 1"),
         (lambda: posthoc.estimate_prior_em(np.zeros((0, 2)), [1, 1]), "at least a row"),
+        (lambda: posthoc.estimate_prior_em([[0.0, 1.0], [0.0, 1.0]], [1, 0]), "no row .* class that the source has"),
         (lambda: posthoc.estimate_prior_bbse([0], [0, 1], [0], 2), "must pair up"),
         (lambda: posthoc.estimate_prior_bbse([0], [0], [2], 2), "between 0 and 1"),
         (lambda: posthoc.estimate_prior_bbse([0], [0], [0.5], 2), "whole numbers between 0 and 1"),

@@ -80,7 +80,8 @@ def estimate_prior_em(
 
     Returns
     -------
-    (n_classes,) prior that makes the data likeliest. A class with no share in the source keeps none.
+    (n_classes,) prior that makes the data likeliest. A class with no share in the source keeps none, and a row with
+    probability of no other says nothing.
 
     Source: Saerens, Latinne and Decaestecker, Adjusting the Outputs of a Classifier to New a Priori Probabilities,
     Neural Computation 2002, equations 2.9 and 2.10.
@@ -88,7 +89,7 @@ def estimate_prior_em(
     Raises
     ------
     TailwiseError
-        If there is no row, the shapes do not fit, or the rows are no probabilities.
+        If there is no row, the shapes do not fit, the rows are no probabilities, or none says anything.
     """
     source = class_prior(source_prior)
     p = np.asarray(proba, dtype=np.float64)
@@ -97,6 +98,8 @@ def estimate_prior_em(
     if not (np.isfinite(p).all() and p.min() >= 0 and np.allclose(p.sum(axis=1), 1, atol=1e-2)):
         raise TailwiseError("the rows must be probabilities, which sum to 1; softmax turns scores into them.")
     ratio = np.divide(p, source, out=np.zeros_like(p), where=source > 0)
+    if not ratio.any():
+        raise TailwiseError("no row has probability of a class that the source has: give the prior it was trained on.")
     prior = source.copy()
     for _ in range(max_iterations):
         posterior = ratio * prior
