@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from scipy.ndimage import gaussian_filter1d
 
 from tailwise.counts import Weighting, class_weights
 from tailwise.errors import TailwiseError
@@ -186,7 +185,7 @@ def density_weights(
     """Return weights for the rows of a regressor's training set, larger where targets are sparse.
 
     The counts of a histogram of the target, smoothed by a Gaussian kernel since near values teach alike, are turned
-    into weights: label-distribution smoothing, by the rule of ``tailwise.losses.smoothed_counts`` and
+    into weights: label-distribution smoothing, by the rule of :func:`tailwise.counts.smoothed_counts` and
     ``SmoothedDensityLoss``, for targets that are not classes.
 
     Parameters
@@ -212,16 +211,11 @@ def density_weights(
     recalibrates a network's features while that is trained: ``tailwise.nn.FeatureSmoothing``.
     """
     values = _finite(y)
-    if not sigma >= 0:
-        raise TailwiseError(f"sigma must not be negative; got {sigma}.")
     edges = np.histogram_bin_edges(values, bins)
     if values.min() < edges[0] or values.max() > edges[-1]:
         raise TailwiseError(f"the edges of the bins, {edges[0]} to {edges[-1]}, do not cover the target.")
     codes = np.minimum(np.searchsorted(edges, values, side="right") - 1, len(edges) - 2)
-    counts = np.bincount(codes, minlength=len(edges) - 1).astype(np.float64)
-    density = counts if sigma == 0 else gaussian_filter1d(counts, sigma, mode="reflect")
-    weights = class_weights(density, scheme)[codes]
-    return weights / weights.mean()
+    return class_weights(np.bincount(codes, minlength=len(edges) - 1), scheme, sigma=sigma)[codes]
 
 
 def _finite(y: Any) -> NDArray[np.float64]:
