@@ -526,5 +526,7 @@ def test_a_mask_names_the_columns_with_categories():
 
 def test_sample_weights_must_be_those_of_the_rows():
     X, y = table()
-    with pytest.raises(TailwiseError, match="one number for each of 175 rows"):
-        resample.SMOTE().fit_resample(X, y, sample_weight=np.ones(999))
+    sets = np.eye(3, dtype=int)[y]
+    for resampler, target in ((resample.SMOTE(), y), (resample.MLSMOTE(), sets), (resample.SMOGN(), X[:, 0])):
+        with pytest.raises(TailwiseError, match="one number for each of 175 rows"):
+            resampler.fit_resample(X, target, sample_weight=np.ones(999))

@@ -11,13 +11,12 @@ from scipy import sparse
 
 from tailwise.counts import Weighting, class_weights
 from tailwise.errors import TailwiseError
-from tailwise.resample._base import Change
+from tailwise.resample._base import Change, TargetResampler
 from tailwise.resample._containers import RandomState, generator
 from tailwise.resample._neighbours import distances_to, nearest, spans
 from tailwise.resample._random import rounds
 from tailwise.resample._smote import between
 from tailwise.resample._tables import numbers
-from tailwise.resample._targets import TargetResampler
 
 Relevance = Callable[[NDArray[np.float64]], ArrayLike]
 
@@ -108,7 +107,7 @@ class SMOGN(TargetResampler):
     def _target(self, y: Any) -> NDArray[np.float64]:
         return _finite(y)
 
-    def _resample(self, X: Any, target: NDArray[np.float64]) -> tuple[Change, Any]:
+    def _resample(self, X: Any, target: NDArray[np.float64]) -> Change:
         if self.k_neighbors < 1:
             raise TailwiseError(f"k_neighbors must be at least 1; got {self.k_neighbors}.")
         points = numbers(X, "SMOGN")
@@ -146,7 +145,7 @@ class SMOGN(TargetResampler):
             noise = rng.standard_normal((len(parents[at]), points.shape[1]))
             return on_lines(at) + widths[at, None] * spread[origin[at], :-1] * noise
 
-        return Change(np.sort(np.concatenate(kept)), parents, values), made[:, None]
+        return Change(np.sort(np.concatenate(kept)), parents, values, targets=made[:, None])
 
     def _bins(self, target: NDArray[np.float64]) -> list[NDArray[np.intp]]:
         """Return the rows, ascending, of each run of rare or normal values in the order of the target."""

@@ -120,6 +120,27 @@ def with_rows(
     return grown.tolist() if isinstance(X, list) else grown
 
 
+def with_targets(y: Any, kept: NDArray[np.intp], parents: NDArray[np.intp], made: Any) -> Any:
+    """Return the kept rows' targets and then the new ones, their parents' where none are made, as ``y`` came."""
+    rows, n_new = y.tocsr() if sparse.issparse(y) else y, len(parents)
+    if made is None:
+        taken = take(rows, np.concatenate([kept, parents]))
+        return taken.asformat(y.format) if sparse.issparse(y) else taken
+    if sparse.issparse(y):
+        return with_rows(rows, kept, n_new, lambda at: type(rows)(made[at]), {}).asformat(y.format)
+
+    def values(at: slice) -> NDArray[Any]:
+        return made[at].toarray() if sparse.issparse(made) else made[at]
+
+    if hasattr(y, "to_frame"):  # a series
+        grown = with_rows(y.to_frame(), kept, n_new, values, {})
+        return grown.iloc[:, 0].rename(y.name) if hasattr(y, "iloc") else grown.to_series()
+    if hasattr(y, "columns") or np.ndim(y) == 2:
+        return with_rows(y, kept, n_new, values, {})
+    grown = with_rows(np.asarray(y)[:, None], kept, n_new, values, {})[:, 0]
+    return grown.tolist() if isinstance(y, list) else grown
+
+
 def _slices(n: int, width: int) -> list[slice]:
     step = max(1, _CHUNK // max(1, width))
     return [slice(start, min(start + step, n)) for start in range(0, n, step)]
