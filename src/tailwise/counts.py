@@ -73,6 +73,17 @@ def class_prior(class_counts: ArrayLike) -> NDArray[np.float64]:
     return counts / counts.sum()
 
 
+def floored_counts(class_counts: ArrayLike, floor: float = 1.0) -> NDArray[np.float64]:
+    """Return class counts with zeros raised to ``floor`` of an example, or of the smallest share if they are shares."""
+    counts = check_counts(class_counts)
+    return np.where(counts > 0, counts, floor * min(1.0, counts[counts > 0].min()))
+
+
+def log_prior(class_counts: ArrayLike, floor: float = 1.0) -> NDArray[np.float64]:
+    """Return the logarithm of the class prior, finite for a class without examples; see :func:`floored_counts`."""
+    return np.log(class_prior(floored_counts(class_counts, floor)))
+
+
 def imbalance_factor(class_counts: ArrayLike) -> float:
     """Return the largest class count over the smallest that is not zero."""
     counts = check_counts(class_counts)

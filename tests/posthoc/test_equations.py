@@ -233,6 +233,15 @@ def test_tuned_thresholds_are_never_worse_than_none_where_they_were_tuned(name):
     assert score(step(scores)) >= score(scores)
 
 
+def test_thresholds_are_tuned_by_shares_as_by_counts():
+    scores, labels = simulated(1500, COUNTS / COUNTS.sum(), 9)
+    by_counts, by_shares = (
+        posthoc.tune_bias(scores, labels, OBJECTIVES["balanced_accuracy"], given).bias
+        for given in (COUNTS, COUNTS / COUNTS.sum())
+    )
+    np.testing.assert_allclose(by_counts, by_shares, atol=1e-9)
+
+
 def test_thresholds_of_their_own_are_found_where_the_scores_are_biased_and_refused_where_they_are_not():
     prior = np.full(3, 1 / 3)
     scores, labels = simulated(3000, prior, 10)

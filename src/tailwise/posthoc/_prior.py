@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tailwise.counts import check_counts, class_prior
+from tailwise.counts import class_prior, log_prior
 from tailwise.errors import TailwiseError
 from tailwise.posthoc._steps import Step
 
@@ -30,7 +30,7 @@ def logit_adjustment(class_counts: ArrayLike, tau: float = 1.0) -> Step:
     """
     if not (np.isfinite(tau) and tau >= 0):
         raise TailwiseError(f"tau must be 0 or more; got {tau}.")
-    return Step.of(f"logit adjustment, tau {tau:g}", -tau * _log_prior(class_counts))
+    return Step.of(f"logit adjustment, tau {tau:g}", -tau * log_prior(class_counts))
 
 
 def prior_shift(source: ArrayLike, target: ArrayLike) -> Step:
@@ -51,19 +51,13 @@ def prior_shift(source: ArrayLike, target: ArrayLike) -> Step:
     TailwiseError
         If a prior cannot be used, or they are of different lengths.
     """
-    after, before = _log_prior(target, floor=1e-3), _log_prior(source)
+    after, before = log_prior(target, floor=1e-3), log_prior(source)
     if after.shape != before.shape:
         raise TailwiseError(
             f"the priors must be of as many classes; the source has {before.size}, the target {after.size}."
         )
     shift = after - before
     return Step.of("prior shift", shift)
-
-
-def _log_prior(counts: ArrayLike, floor: float = 1.0) -> NDArray[np.float64]:
-    values = check_counts(counts)
-    smallest = values[values > 0].min()
-    return np.log(class_prior(np.where(values > 0, values, floor * min(1.0, smallest))))
 
 
 def estimate_prior_em(
