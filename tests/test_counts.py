@@ -80,6 +80,16 @@ def test_inverse_weights_make_every_class_weigh_the_same():
         counts.class_weights([1, 2], "log")
 
 
+@pytest.mark.parametrize("given", [[6, 0, 2], [0.75, 0.0, 0.25]])
+@pytest.mark.parametrize("floor", [1.0, 1e-3])
+def test_the_log_prior_is_finite_and_leaves_the_others_their_ratio(given, floor):
+    found = np.exp(counts.log_prior(given, floor))
+    assert found.sum() == pytest.approx(1)
+    assert found[0] / found[2] == pytest.approx(3)
+    smallest = 1 if given[0] == 6 else 0.25
+    assert found[1] / found[2] == pytest.approx(floor * smallest / given[2])
+
+
 def test_groups_have_the_literatures_borders():
     groups = counts.shot_groups([101, 100, 20, 19, 0])
     assert {name: codes.tolist() for name, codes in groups.items()} == {"many": [0], "medium": [1, 2], "few": [3, 4]}

@@ -6,6 +6,7 @@ import pytest
 
 from tailwise.counts import capped_counts
 from tailwise.data import load, sample, scan
+from tailwise.data.sampled import _taken
 from tailwise.errors import TailwiseError
 
 COUNTS = {"007": 5000, "b": 300, "c": 40, "d": 1}
@@ -51,6 +52,18 @@ def test_every_row_is_as_likely(tmp_path, monkeypatch):
     assert (seen[50:] == 300).all(), "the tail is always there"
     share = seen[:50] / 300
     assert abs(share - 20 / 50).max() < 4.5 * np.sqrt(0.4 * 0.6 / 300)
+
+
+@pytest.mark.parametrize("rest", [10**9 - 1, 10**9, 4 * 10**9])
+def test_a_class_of_any_size_is_drawn_from(rest):
+    """NumPy's hypergeometric distribution ends below a thousand million rows of a class."""
+    here, wanted = np.array([5000, 60]), np.array([(rest + 5000) // 10, 20])
+    drawn = np.stack([_taken(here, np.array([rest, 40]), wanted, np.random.default_rng(seed)) for seed in range(200)])
+    expected, deviation = [500, 12], [np.sqrt(450), np.sqrt(20 * 0.6 * 0.4 * 80 / 99)]
+    np.testing.assert_array_less(abs(drawn.mean(axis=0) - expected), 4 * np.array(deviation) / np.sqrt(200))
+    np.testing.assert_allclose(drawn.std(axis=0), deviation, rtol=0.2)
+    whole = _taken(here, np.array([rest, 40]), here + np.array([rest, 40]), np.random.default_rng(0))
+    np.testing.assert_array_equal(whole, here)
 
 
 def test_bad_input_is_one_line(path, tmp_path):

@@ -180,6 +180,27 @@ def test_smoothed_density_borrows_from_neighbours():
     np.testing.assert_array_equal(losses.smoothed_counts(counts, 0), counts)
 
 
+def test_smoothed_density_weights_average_one_over_the_training_examples():
+    """As in the authors' code (agedb-dir/datasets.py), which scales the examples' weights by their sum."""
+    counts = np.array([100, 0, 40, 0, 3, 1])
+    of_examples = 1 / oracles.smoothed_density(counts)[np.repeat(np.arange(6), counts)]
+    scaled = of_examples * len(of_examples) / of_examples.sum()
+    found = losses.SmoothedDensityLoss(counts).weight.numpy()
+    np.testing.assert_allclose(found[np.repeat(np.arange(6), counts)], scaled, rtol=1e-6)
+    assert found[1] > 0, "a class without examples has its neighbours'"
+    with pytest.raises(TailwiseError, match="sigma must be 0 or more"):
+        losses.smoothed_counts(counts, -1)
+
+
+@pytest.mark.parametrize("loss", [losses.TverskyLoss(smooth=0), losses.TverskyLoss(alpha=0, smooth=0)])
+def test_overlap_without_smoothing_is_finite_where_a_class_has_no_probability(loss):
+    logits = torch.tensor([[300.0, -300.0, 0.0], [1.0, 2.0, -300.0]], requires_grad=True)
+    value = loss(logits, torch.tensor([0, 1]))
+    assert value >= 0
+    (1e5 * value).backward()
+    assert logits.grad.isfinite().all()
+
+
 def test_presto_penalty():
     weight = torch.tensor([[9.0, 9.0], [1.0, -2.0], [1.0, -2.0], [0.0, 1.0]])
     assert losses.presto_penalty(weight) == 3 + 0 + 4

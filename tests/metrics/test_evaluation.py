@@ -176,6 +176,7 @@ def test_result_is_plain_and_reproducible():
         (([0, 1], [0, 1], np.ones((2, 3))), "are .n, 6."),
         (([0, 1], [0, 1], np.full((2, 6), np.nan)), "finite"),
         (([0, 1], [0, 1], np.ones((2, 6))), "sum to one"),
+        (([0, 1], [0, 1], np.full((2, 6), "0")), "must be numbers"),
     ],
 )
 def test_bad_input_is_one_line(arguments, message):
@@ -191,6 +192,50 @@ def test_probabilities_come_always_or_never():
     seen.update(y, p, q)
     with pytest.raises(TailwiseError, match="in every batch or in none"):
         seen.update(y, p)
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_refused_batch_leaves_nothing_behind(before):
+    y, p, q = make(n=100_000)
+    seen, expected = Accumulator(6), Accumulator(6)
+    for accumulator in (seen, expected)[: 2 * before]:
+        accumulator.update(y[:50], p[:50], q[:50])
+    broken = q.copy()
+    broken[-1] = 0.5
+    with pytest.raises(TailwiseError, match="sum to one"):
+        seen.update(y, p, broken)
+    for accumulator in (seen, expected):
+        accumulator.update(y, p, q)
+    np.testing.assert_array_equal(seen.confusion, expected.confusion)
+    for name, counted in vars(expected.probabilities).items():
+        np.testing.assert_array_equal(vars(seen.probabilities)[name], counted)
+
+
+def test_probabilities_of_unlabelled_rows_may_be_anything():
+    y, p, q = make(n=100)
+    y[::3], q[::3] = -1, np.nan
+    assert evaluate(y, p, class_counts=COUNTS, proba=q, n_bootstrap=0).n_examples == 66
+
+
+@pytest.mark.parametrize("dtype", [int, np.uint8, bool])
+def test_sure_probabilities_may_be_whole_numbers(dtype):
+    y, p, _ = make()
+    sure = np.eye(6)[p]
+    found, expected = (
+        evaluate(y, p, class_counts=COUNTS, proba=q, n_bootstrap=0).to_dict() for q in (sure.astype(dtype), sure)
+    )
+    assert found == expected
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint64])
+def test_the_labels_type_does_not_matter(dtype):
+    rng = np.random.default_rng(0)
+    y, p = rng.integers(0, 100, (2, 3000))
+    for n in (3000, 5):  # in a table, and cell by cell
+        one, other = Accumulator(100), Accumulator(100)
+        one.update(y[:n], p[:n])
+        other.update(y[:n].astype(dtype), p[:n].astype(dtype))
+        np.testing.assert_array_equal(one.confusion, other.confusion)
 
 
 @pytest.mark.parametrize("each", [1, 2, 5, 40])

@@ -114,6 +114,13 @@ def test_expectation_maximisation_finds_the_prior():
     np.testing.assert_allclose(posthoc.estimate_prior_em(proba, source), target, atol=0.015)
 
 
+def test_a_row_that_is_sure_of_a_class_without_share_says_nothing():
+    proba = np.array([[0.9, 0.1, 0.0], [0.6, 0.4, 0.0], [0.0, 0.0, 1.0]])
+    found = posthoc.estimate_prior_em(proba, [3, 1, 0])
+    np.testing.assert_allclose(found, posthoc.estimate_prior_em(proba[:2], [3, 1, 0]), atol=1e-6)
+    assert found[2] == 0
+
+
 def test_black_box_shift_estimation_finds_the_prior_and_survives_a_class_never_predicted():
     source, target = np.array([0.7, 0.2, 0.1]), np.array([0.2, 0.3, 0.5])
     held, labels = simulated(20_000, source, 5, sharpness=2.5)
@@ -125,6 +132,18 @@ def test_black_box_shift_estimation_finds_the_prior_and_survives_a_class_never_p
     assert two.sum() == pytest.approx(1)
     assert (two >= 0).all()
     assert two[3] == 0
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16])
+def test_the_labels_type_does_not_matter(dtype):
+    scores, labels = simulated(2000, np.full(20, 0.05), 13)
+    counts, predicted = np.bincount(labels) * 10, scores.argmax(1)
+    small, small_predicted = labels.astype(dtype), predicted.astype(dtype)
+    for fit in (
+        lambda y, _: posthoc.tune_bias(scores, y, OBJECTIVES["balanced_accuracy"], counts),
+        lambda y, h: posthoc.estimate_prior_bbse(y, h, h[:500], 20).tolist(),
+    ):
+        assert fit(small, small_predicted) == fit(labels, predicted)
 
 
 def test_prediction_sets_keep_their_promise_for_every_class():
@@ -142,6 +161,24 @@ def test_prediction_sets_keep_their_promise_for_every_class():
     marginal = sets(posthoc.softmax(fresh), class_conditional=False)[np.arange(len(truth)), truth]
     assert abs(marginal.mean() - 0.9) < 4 * np.sqrt(0.09 / 8000 + 0.09 / 40_000)
     assert marginal[truth == 2].mean() < 0.7, "with one threshold, the rare class pays"
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("coverage", [0.7, 0.8, 0.9])
+def test_tied_probabilities_are_in_the_set_whatever_their_type(dtype, coverage):
+    rng = np.random.default_rng(14)
+    first = rng.integers(1, 10, 4000) / 10
+    proba, labels = np.stack([first, 1 - first], axis=1).astype(dtype), (rng.random(4000) > first).astype(int)
+    inside = posthoc.ConformalSets.fit(proba, labels, coverage)(proba)
+    assert inside[np.arange(4000), labels].mean() >= coverage
+
+
+def test_sets_of_many_rows_are_those_of_each_row():
+    proba = posthoc.softmax(np.random.default_rng(15).normal(size=(3000, 300)))
+    sets = posthoc.ConformalSets.fit(proba, proba.argmax(axis=1), 0.5)
+    inside = sets(proba)
+    np.testing.assert_array_equal(inside[::97], [sets(row[None])[0] for row in proba[::97]])
+    assert sets(proba[:0]).shape == (0, 300)
 
 
 def test_rare_classes_share_a_threshold():
@@ -196,6 +233,15 @@ def test_tuned_thresholds_are_never_worse_than_none_where_they_were_tuned(name):
     assert score(step(scores)) >= score(scores)
 
 
+def test_thresholds_are_tuned_by_shares_as_by_counts():
+    scores, labels = simulated(1500, COUNTS / COUNTS.sum(), 9)
+    by_counts, by_shares = (
+        posthoc.tune_bias(scores, labels, OBJECTIVES["balanced_accuracy"], given).bias
+        for given in (COUNTS, COUNTS / COUNTS.sum())
+    )
+    np.testing.assert_allclose(by_counts, by_shares, atol=1e-9)
+
+
 def test_thresholds_of_their_own_are_found_where_the_scores_are_biased_and_refused_where_they_are_not():
     prior = np.full(3, 1 / 3)
     scores, labels = simulated(3000, prior, 10)
@@ -244,8 +290,10 @@ def test_steps_and_sets_survive_json():
         (lambda: posthoc.fit_temperature([[0.0, np.inf]], [0]), "finite scores"),
         (lambda: posthoc.fit_temperature([[0.0, 1.0]], [2]), "class codes from 0 to 1"),
         (lambda: posthoc.estimate_prior_em(np.zeros((0, 2)), [1, 1]), "at least a row"),
+        (lambda: posthoc.estimate_prior_em([[0.0, 1.0], [0.0, 1.0]], [1, 0]), "no row .* class that the source has"),
         (lambda: posthoc.estimate_prior_bbse([0], [0, 1], [0], 2), "must pair up"),
         (lambda: posthoc.estimate_prior_bbse([0], [0], [2], 2), "between 0 and 1"),
+        (lambda: posthoc.estimate_prior_bbse([0], [0], [0.5], 2), "whole numbers between 0 and 1"),
         (lambda: posthoc.ConformalSets.fit([[1.0]], [0], 1.0), "coverage must lie"),
         (lambda: posthoc.ConformalSets.fit(np.zeros((0, 2)), [], 0.9), "n labels"),
         (lambda: posthoc.tune_bias(np.zeros((2, 3)), [0, 1], OBJECTIVES["accuracy"], [1, 1]), "as many class counts"),

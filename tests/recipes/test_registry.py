@@ -2,10 +2,13 @@ import dataclasses
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
+from sklearn.tree import DecisionTreeClassifier
 
 from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
@@ -84,6 +87,43 @@ def test_numbers_of_any_kind_are_numbers():
     assert recipe("effective-number", beta=0).beta == 0
     assert recipe("effective-number", beta=np.float32(0.5)).beta == 0.5
     assert recipe("smote", k_neighbors=np.int64(3)).k_neighbors == 3
+
+
+def float_settings():
+    for name, cls in recipes().items():
+        hints = get_type_hints(cls)
+        for field in dataclasses.fields(cls):
+            if float in (hints[field.name], *get_args(hints[field.name])):
+                yield name, field.name
+
+
+def built(name, **settings):
+    """Return the prior that a recipe learns, after building all that it trains with, or why that cannot be."""
+    torch = pytest.importorskip("torch")
+    from tailwise.nn import MLP
+
+    task = Task(COUNTS, partial(MLP, 4, (8,)), optimizer=partial(torch.optim.AdamW, lr=1e-3))
+    labels = np.repeat(np.arange(len(COUNTS)), [30, 20, 12, 3])
+    inputs = np.random.default_rng(0).normal(size=(len(labels), 4)) + labels[:, None]
+    try:
+        tailored = recipe(name, **settings)
+        if "network" in tailored.learners():
+            tailored.network(task)
+            for stage in tailored.stages(task):
+                for sampler in filter(None, (stage.sampler, stage.companion)):
+                    sampler(labels, num_replicas=1, rank=0, seed=0).indices()
+        if "estimator" in tailored.learners():
+            tailored.estimator(DecisionTreeClassifier(max_depth=2), task).fit(inputs, labels)
+        prior = tailored.learned_prior(task)
+    except TailwiseError as error:
+        return str(error).replace(".0", "")
+    return None if prior is None else prior.tolist()
+
+
+@pytest.mark.parametrize(("name", "setting"), list(float_settings()))
+@pytest.mark.parametrize("value", [1, 2, 3])
+def test_a_whole_number_will_do_for_a_setting_that_is_a_number(name, setting, value):
+    assert built(name, **{setting: value}) == built(name, **{setting: float(value)})
 
 
 def test_auto_stands_alone():

@@ -287,7 +287,7 @@ def test_one_line_for_what_cannot_be(method):
             method().fit(X, labels)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         method().fit_resample(X, y[:-1])
-    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+    with pytest.raises(TailwiseError, match="one number for each of 150 rows"):
         method().fit_resample(X, y, np.ones(3))
 
 

@@ -328,6 +328,40 @@ def test_borderline_2_goes_half_as_far_towards_others():
     assert (np.linalg.norm(new_X[len(X) :] - start, axis=1) > 0).mean() > 0.99
 
 
+@pytest.mark.parametrize(
+    "container",
+    [
+        np.asarray,
+        pd.DataFrame,
+        lambda X: pd.DataFrame(X).convert_dtypes(),
+        lambda X: pl.DataFrame(X, schema=list("abcd")),
+    ],
+    ids=["array", "pandas", "pandas, nullable", "polars"],
+)
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64, np.uint64, bool])
+def test_noise_stays_among_the_numbers_of_a_type(container, dtype):
+    """Rows lie at both ends of the type; half of the new ones would fall outside and come back at the other end."""
+    low, high = (0, 1) if dtype is bool else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    y = np.repeat([0, 1, 2], [300, 20, 20])
+    X = np.where(y == 1, low, high)[:, None].repeat(4, axis=1).astype(dtype)
+    X[y == 0] = X[-1]
+    X[y > 0, 3] ^= np.arange(40) % 2 == 0 if dtype is bool else np.arange(40, dtype=dtype)  # what makes the noise
+    new, labels = resample.GaussianOverSampler(random_state=0).fit_resample(container(X), y)
+    new = np.asarray(new).astype(dtype)
+    numbers = new[:, 3].astype(np.float64)
+    for c, end in ((1, low), (2, high)):
+        np.testing.assert_allclose(numbers[labels == c], float(end), atol=1 if dtype is bool else 90)
+
+
+def test_whole_numbers_of_a_sparse_matrix_are_rounded():
+    y = np.repeat([0, 1], [200, 20])
+    X = sparse.csr_matrix(np.random.default_rng(0).integers(0, 2, size=(220, 3)))
+    new, _ = resample.SMOTE(random_state=0).fit_resample(X, y)
+    dense, _ = resample.SMOTE(random_state=0).fit_resample(X.toarray(), y)
+    assert new.dtype == X.dtype
+    np.testing.assert_array_equal(new.toarray(), dense)
+
+
 def test_gaussian_noise_has_the_width_of_the_equation():
     X, y = table([20_000, 500], 3)
     resampler = resample.GaussianOverSampler(shrinkage=0.7, random_state=0)
@@ -492,5 +526,7 @@ def test_a_mask_names_the_columns_with_categories():
 
 def test_sample_weights_must_be_those_of_the_rows():
     X, y = table()
-    with pytest.raises(TailwiseError, match="one number for each of 175 rows"):
-        resample.SMOTE().fit_resample(X, y, sample_weight=np.ones(999))
+    sets = np.eye(3, dtype=int)[y]
+    for resampler, target in ((resample.SMOTE(), y), (resample.MLSMOTE(), sets), (resample.SMOGN(), X[:, 0])):
+        with pytest.raises(TailwiseError, match="one number for each of 175 rows"):
+            resampler.fit_resample(X, target, sample_weight=np.ones(999))

@@ -82,7 +82,8 @@ def classes_of(sampler, indices):
 
 
 def test_the_table_names_all_samplers():
-    assert {name.split()[0] for name in ALL} == set(samplers.__all__) - {"EpochSampler"}
+    classes = {name for name in samplers.__all__ if isinstance(getattr(samplers, name), type)}
+    assert {name.split()[0] for name in ALL} == classes - {"EpochSampler"}
 
 
 @every

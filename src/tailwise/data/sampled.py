@@ -66,7 +66,7 @@ def sample(
     for batch in batches(path, as_text=[target]):
         codes = encode_labels(trimmed(batch[target]), classes, where)[0]
         here = class_counts(codes, len(classes))
-        taken = rng.hypergeometric(here, left - here, wanted)
+        taken = _taken(here, left - here, wanted, rng)
         kept.append(batch.filter((codes >= 0) & (place_in_class(codes, rng) < taken[codes])))
         left, wanted = left - here, wanted - taken
     frame = pl.concat(kept)
@@ -74,3 +74,19 @@ def sample(
     if frame.width == 1:
         raise TailwiseError(f"{path} has no columns beside {target}: there is nothing to learn from.")
     return as_dataset(frame.drop(target), classes[labels], name=Path(path).name), counts
+
+
+def _taken(
+    here: NDArray[np.int64], rest: NDArray[np.int64], wanted: NDArray[np.int64], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return how many of each class's rows ``here`` are among those ``wanted`` of all, (n_classes,).
+
+    NumPy's hypergeometric distribution is for less than 10**9 others; with more, each row here draws its place among
+    all.
+    """
+    small = rest < 10**9
+    taken = np.empty_like(here)
+    taken[small] = rng.hypergeometric(here[small], rest[small], wanted[small])
+    for c in np.flatnonzero(~small):
+        taken[c] = np.count_nonzero(rng.choice(here[c] + rest[c], here[c], replace=False, shuffle=False) < wanted[c])
+    return taken

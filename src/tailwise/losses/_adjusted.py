@@ -5,27 +5,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from tailwise.counts import class_prior
+from tailwise.counts import class_prior, floored_counts, log_prior
 from tailwise.losses._fused import at_least_float32
 from tailwise.losses._mechanism import (
     ClassificationLoss,
     as_rows,
     example_weight,
-    floored_counts,
     is_hard,
     per_class,
     reduce,
 )
-
-
-def _log_prior(class_counts: ArrayLike) -> NDArray[np.float64]:
-    counts = floored_counts(class_counts)
-    return np.log(counts) - np.log(counts.sum())
 
 
 class BalancedSoftmaxLoss(ClassificationLoss):
@@ -41,7 +34,7 @@ class BalancedSoftmaxLoss(ClassificationLoss):
     """
 
     def __init__(self, class_counts: ArrayLike, **options: Any) -> None:
-        super().__init__(bias=_log_prior(class_counts), **options)
+        super().__init__(bias=log_prior(class_counts), **options)
 
 
 class LogitAdjustedLoss(ClassificationLoss):
@@ -60,7 +53,7 @@ class LogitAdjustedLoss(ClassificationLoss):
     """
 
     def __init__(self, class_counts: ArrayLike, tau: float = 1.0, **options: Any) -> None:
-        super().__init__(bias=tau * _log_prior(class_counts), **options)
+        super().__init__(bias=tau * log_prior(class_counts), **options)
 
 
 class VSLoss(ClassificationLoss):
@@ -84,7 +77,7 @@ class VSLoss(ClassificationLoss):
 
     def __init__(self, class_counts: ArrayLike, gamma: float = 0.3, tau: float = 1.0, **options: Any) -> None:
         counts = floored_counts(class_counts)
-        super().__init__(scale=(counts / counts.max()) ** gamma, bias=tau * _log_prior(class_counts), **options)
+        super().__init__(scale=(counts / counts.max()) ** gamma, bias=tau * log_prior(class_counts), **options)
 
 
 class CDTLoss(ClassificationLoss):

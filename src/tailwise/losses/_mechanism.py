@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from tailwise.counts import check_counts
+from tailwise.counts import floored_counts as floored_counts
 from tailwise.errors import TailwiseError
 from tailwise.losses._fused import AdjustedNLL, adjust
 
@@ -171,12 +171,6 @@ def divisor(name: str, value: Any) -> float:
     if number(name, value) <= 0:
         raise TailwiseError(f"{name} must be above 0; got {value}.")
     return float(value)
-
-
-def floored_counts(class_counts: ArrayLike) -> NDArray[np.float64]:
-    """Return class counts with zeros raised to one example, or to the smallest share if they are shares."""
-    counts = check_counts(class_counts)
-    return np.maximum(counts, min(1.0, counts[counts > 0].min()))
 
 
 class BatchLoss(nn.Module):

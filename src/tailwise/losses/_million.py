@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from tailwise.counts import log_prior
 from tailwise.errors import TailwiseError
 from tailwise.losses._mechanism import (
     BatchLoss,
@@ -62,10 +63,10 @@ class ChunkedSoftmaxLoss(BatchLoss):
         nn.init.normal_(self.weight, std=in_features**-0.5)
         bias = None
         if class_counts is not None:
-            counts = floored_counts(class_counts)
-            if counts.size != n_classes:
-                raise TailwiseError(f"there are {counts.size} class counts for {n_classes} classes.")
-            bias = per_class(tau * (np.log(counts) - np.log(counts.sum())))
+            prior = log_prior(class_counts)
+            if prior.size != n_classes:
+                raise TailwiseError(f"there are {prior.size} class counts for {n_classes} classes.")
+            bias = per_class(tau * prior)
         self.register_buffer("bias", bias)
         self.chunk_size = chunk_size
 

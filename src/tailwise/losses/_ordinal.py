@@ -4,32 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import gaussian_filter1d
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from tailwise.counts import Weighting, check_counts, class_weights
+from tailwise.counts import Weighting, class_weights
+from tailwise.counts import smoothed_counts as smoothed_counts
 from tailwise.errors import TailwiseError
 from tailwise.losses._mechanism import BatchLoss, ClassificationLoss, as_rows, check_batch, kept_examples, reduce
 from tailwise.nn import ordered_log_softmax
-
-
-def smoothed_counts(class_counts: ArrayLike, sigma: float = 2.0) -> NDArray[np.float64]:
-    """Return the effective label density of ordered classes: their counts under a Gaussian kernel.
-
-    Parameters
-    ----------
-    class_counts : (n_classes,) in the order of the classes
-    sigma : deviation of the kernel, in classes; 0 returns the counts
-
-    Source: Yang et al., Delving into Deep Imbalanced Regression, ICML 2021 (LDS).
-    Deviates: the authors' code (imbalanced-regression, agedb-dir/datasets.py) cuts the kernel at two classes to
-    either side, finds nothing beyond the ends, so that end classes look rarer, and clips counts to [5, 1000] first.
-    Here the kernel is whole and the ends are reflected, so that the counts keep their sum.
-    """
-    counts = check_counts(class_counts)
-    return counts if sigma == 0 else gaussian_filter1d(counts, sigma, mode="reflect")
 
 
 class SmoothedDensityLoss(ClassificationLoss):
@@ -38,7 +20,7 @@ class SmoothedDensityLoss(ClassificationLoss):
     Parameters
     ----------
     class_counts : (n_classes,) in the order of the classes
-    sigma : see :func:`smoothed_counts`
+    sigma : see :func:`tailwise.counts.smoothed_counts`
     scheme : see :func:`tailwise.counts.class_weights`
     **options : ``ignore_index``, ``reduction``, ``label_smoothing``
 
@@ -48,7 +30,7 @@ class SmoothedDensityLoss(ClassificationLoss):
     def __init__(
         self, class_counts: ArrayLike, sigma: float = 2.0, scheme: Weighting = "inverse", **options: Any
     ) -> None:
-        super().__init__(weight=class_weights(smoothed_counts(class_counts, sigma), scheme), **options)
+        super().__init__(weight=class_weights(class_counts, scheme, sigma=sigma), **options)
 
 
 class CumulativeLoss(BatchLoss):

@@ -45,7 +45,9 @@ class TverskyLoss(BatchLoss):
             d = d * (1 - d).clamp_min(torch.finfo(d.dtype).eps) ** self.focus
         hit = d * rows
         missed = self.alpha * (d - hit) + self.beta * (rows - hit)
-        losses = (missed / (hit + missed + self.smooth)).sum(1)
+        size = hit + missed + self.smooth
+        absent = size < torch.finfo(size.dtype).tiny  # with smooth 0, a class without label and probability: no loss
+        losses = (missed / size.masked_fill(absent, 1)).sum(1)
         return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
 
 

@@ -56,31 +56,34 @@ class Accumulator:
         ------
         TailwiseError
             If lengths differ, a code is out of range or not an integer, probabilities are not finite, not in [0, 1]
-            or do not sum to one, or an earlier batch had them and this one has not (or the reverse).
+            or do not sum to one, or an earlier batch had them and this one has not (or the reverse). Nothing of such
+            a batch is counted.
         """
         y, p = _codes(labels, "labels"), _codes(predicted, "predictions")
         k, n = self.n_classes, len(y)
-        matrices = {"predictions": p, "probabilities": _matrix(proba, k), "prediction sets": _matrix(sets, k)}
-        for what, rows in matrices.items():
+        q, s = _matrix(proba, k), _matrix(sets, k)
+        q = q if q is None or q.dtype.kind == "f" else q.astype(np.float64)
+        for what, rows in {"predictions": p, "probabilities": q, "prediction sets": s}.items():
             if rows is not None and len(rows) != n:
                 raise TailwiseError(f"{n} labels but {len(rows)} rows of {what}.")
-        q, s = matrices["probabilities"], matrices["prediction sets"]
         known = (self.probabilities is not None, self.sets is not None)
         if self.confusion.any() and (q is not None, s is not None) != known:
             raise TailwiseError("give probabilities and prediction sets in every batch or in none.")
         if n and (int(y.max()) >= k or int(p.max()) >= k or int(p.min()) < 0):
             wrong = int(y.max()) if int(y.max()) >= k else int(p.max()) if int(p.max()) >= k else int(p.min())
             raise TailwiseError(f"class code {wrong} is out of range for {k} classes.")
-        if q is not None and self.probabilities is None:
-            self.probabilities = _Probabilities(k)
+        step = _CELLS if q is None and s is None else max(_CELLS // k, 1)
+        parts: list[Any] = [slice(start, start + step) for start in range(0, n, step)]
+        if n and int(y.min()) < 0:
+            labelled = np.flatnonzero(y >= 0)
+            parts = [labelled[part] for part in parts]
+        if q is not None:
+            for part in parts:
+                _check_probabilities(q[part])
+            self.probabilities = self.probabilities or _Probabilities(k)
         if s is not None and self.sets is None:
             self.sets = np.zeros((2, k, k + 1), dtype=np.int64)
-        step = _CELLS if q is None and s is None else max(_CELLS // k, 1)
-        all_labelled = n == 0 or int(y.min()) >= 0
-        for start in range(0, n, step):
-            part: Any = slice(start, start + step)
-            if not all_labelled:
-                part = start + np.flatnonzero(y[part] >= 0)
+        for part in parts:
             self._add(y[part], p[part], None if q is None else q[part], None if s is None else s[part].astype(bool))
 
     def _add(self, y: NDArray[Any], p: NDArray[Any], q: NDArray[Any] | None, s: NDArray[np.bool_] | None) -> None:
@@ -151,9 +154,6 @@ class _Probabilities:
         n, k = proba.shape
         if n == 0:
             return
-        sums = proba.sum(axis=1, dtype=np.float64)
-        if not (np.isfinite(sums).all() and proba.min() >= 0 and np.abs(sums - 1).max() < 1e-2):
-            raise TailwiseError("probabilities must be finite, not negative, and sum to one in each row.")
         rows, classes = np.arange(n), np.arange(k)
         own = proba[rows, y].astype(np.float64)
 
@@ -197,7 +197,7 @@ def _codes(values: ArrayLike, what: str) -> NDArray[Any]:
     codes = np.asarray(values)
     if codes.ndim != 1 or (codes.dtype.kind not in "iu" and codes.size):
         raise TailwiseError(f"{what} must be one row of integer class codes; got {codes.dtype} of shape {codes.shape}.")
-    return codes if codes.size else codes.astype(np.int64)
+    return codes if codes.size and codes.dtype != np.uint64 else codes.astype(np.int64)
 
 
 def _matrix(values: ArrayLike | None, n_classes: int) -> NDArray[Any] | None:
@@ -206,4 +206,12 @@ def _matrix(values: ArrayLike | None, n_classes: int) -> NDArray[Any] | None:
     matrix = np.asarray(values)
     if matrix.ndim != 2 or matrix.shape[1] != n_classes:
         raise TailwiseError(f"probabilities and sets are (n, {n_classes}); got shape {matrix.shape}.")
+    if matrix.dtype.kind not in "fiub":
+        raise TailwiseError(f"probabilities must be numbers, and sets true or false; got {matrix.dtype}.")
     return matrix
+
+
+def _check_probabilities(proba: NDArray[Any]) -> None:
+    sums = proba.sum(axis=1, dtype=np.float64)
+    if sums.size and not (np.isfinite(sums).all() and proba.min() >= 0 and np.abs(sums - 1).max() < 1e-2):
+        raise TailwiseError("probabilities must be finite, not negative, and sum to one in each row.")

@@ -29,11 +29,8 @@ def exact_ranking(
     ranked = present[counts < len(labels)]
     if not ranked.size:
         return {}
-    columns = [(labels == c, proba[:, c]) for c in ranked]
-    values = {
-        "auroc": np.mean([roc_auc_score(own, score) for own, score in columns]),
-        "auprc": np.mean([average_precision_score(own, score) for own, score in columns]),
-    }
+    measures = {"auroc": roc_auc_score, "auprc": average_precision_score}
+    values = {name: np.mean([of(labels == c, proba[:, c]) for c in ranked]) for name, of in measures.items()}
     n = min(n_bootstrap, max(_WORK // proba.size, 100))
     resampled = _resampled(np.searchsorted(ranked, labels), bins.score_bins(proba[:, ranked]), counts, n, rng)
     return {name: estimate(value, draws) for (name, value), draws in zip(values.items(), resampled.T, strict=True)}
@@ -46,7 +43,8 @@ def _resampled(
     occupied, compact = np.unique(scores, return_inverse=True)
     k, m = scores.shape[1], occupied.size
     cells = compact.reshape(scores.shape) + np.arange(k) * m
-    own, members = cells[np.arange(len(labels)), labels], [np.flatnonzero(labels == c) for c in range(k)]
+    own = cells[np.arange(len(labels)), labels]
+    members = np.split(np.argsort(labels, kind="stable"), np.cumsum(counts)[:-1])
     drawn = np.empty((n, 2))
     for row in drawn:
         weights = np.zeros(len(labels))

@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from tailwise.errors import TailwiseError
 from tailwise.posthoc._steps import held_out
 
+_ALL = 1.0  # threshold that lets every class in, where none is strict enough; JSON can hold it, unlike infinity
+_CELLS = 1 << 18  # probabilities that are compared at once
+
 
 @dataclass(frozen=True)
 class ConformalSets:
@@ -63,21 +66,27 @@ class ConformalSets:
             raise TailwiseError(f"coverage must lie between 0 and 1; got {coverage}.")
         p, y, weights = held_out(proba, labels, sample_weight)
         scores = 1 - p[np.arange(len(y)), y]
-        n_classes = p.shape[1]
-        counts = np.bincount(y, minlength=n_classes)
-        rare = _rank(counts, coverage) > counts
+        counts = np.bincount(y, minlength=p.shape[1])
+        rank = _rank(counts, coverage)
+        rare = rank > counts
         marginal = _quantile(scores, coverage, None if sample_weight is None else weights)
         shared = _quantile(scores[rare[y]], coverage)
         shared = marginal if np.isinf(shared) else shared
-        thresholds = [shared if rare[c] else _quantile(scores[y == c], coverage) for c in range(n_classes)]
+        sorted_by_class = scores[np.lexsort((scores, y))]
+        own = sorted_by_class[np.where(rare, 0, np.cumsum(counts) - counts + rank - 1)]
+        thresholds = np.minimum(np.where(rare, shared, own), _ALL)
         return cls(
-            float(coverage), _finite(marginal), tuple(map(_finite, thresholds)), tuple(np.flatnonzero(rare).tolist())
+            float(coverage), min(marginal, _ALL), tuple(thresholds.tolist()), tuple(np.flatnonzero(rare).tolist())
         )
 
     def __call__(self, proba: ArrayLike, *, class_conditional: bool = True) -> NDArray[np.bool_]:
         """Return (n, n_classes): which classes are in the set of each row of probabilities."""
-        p = np.asarray(proba)
-        inside = 1 - p <= (np.asarray(self.thresholds) if class_conditional else self.marginal)
+        p, threshold = np.asarray(proba), np.asarray(self.thresholds) if class_conditional else self.marginal
+        inside = np.empty(p.shape, dtype=bool)
+        step = max(1, _CELLS // p.shape[1])
+        for start in range(0, len(p), step):  # in float64, as the thresholds were set: ties would fall the other way
+            part = slice(start, start + step)
+            inside[part] = 1 - p[part].astype(np.float64) <= threshold
         inside[np.arange(len(p)), p.argmax(axis=1)] = True
         return inside
 
@@ -97,8 +106,8 @@ class ConformalSets:
 
 
 def _rank(n: Any, coverage: float) -> Any:
-    """Return which of n sorted scores is the threshold; n + 1 or more where there are too few."""
-    return np.ceil((n + 1) * coverage - 1e-9)
+    """Return which of n sorted scores is the threshold, counted from 1; n + 1 or more where there are too few."""
+    return np.maximum(np.ceil((n + 1) * coverage - 1e-9), 1).astype(np.int64)
 
 
 def _quantile(scores: NDArray[np.float64], coverage: float, weights: ArrayLike | None = None) -> float:
@@ -109,8 +118,3 @@ def _quantile(scores: NDArray[np.float64], coverage: float, weights: ArrayLike |
     else:
         rank = int(_rank(len(scores), coverage))
     return float(np.inf) if rank > len(scores) else float(np.partition(scores, rank - 1)[rank - 1])
-
-
-def _finite(threshold: float) -> float:
-    """Return 1 for an infinite threshold: it lets every class in, and JSON can hold it."""
-    return min(threshold, 1.0)

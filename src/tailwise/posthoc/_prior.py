@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tailwise.counts import check_counts, class_prior
+from tailwise.counts import class_prior, log_prior
 from tailwise.errors import TailwiseError
 from tailwise.posthoc._steps import Step
 
@@ -30,7 +30,7 @@ def logit_adjustment(class_counts: ArrayLike, tau: float = 1.0) -> Step:
     """
     if not (np.isfinite(tau) and tau >= 0):
         raise TailwiseError(f"tau must be 0 or more; got {tau}.")
-    return Step.of(f"logit adjustment, tau {tau:g}", -tau * _log_prior(class_counts))
+    return Step.of(f"logit adjustment, tau {tau:g}", -tau * log_prior(class_counts))
 
 
 def prior_shift(source: ArrayLike, target: ArrayLike) -> Step:
@@ -51,19 +51,13 @@ def prior_shift(source: ArrayLike, target: ArrayLike) -> Step:
     TailwiseError
         If a prior cannot be used, or they are of different lengths.
     """
-    after, before = _log_prior(target, floor=1e-3), _log_prior(source)
+    after, before = log_prior(target, floor=1e-3), log_prior(source)
     if after.shape != before.shape:
         raise TailwiseError(
             f"the priors must be of as many classes; the source has {before.size}, the target {after.size}."
         )
     shift = after - before
     return Step.of("prior shift", shift)
-
-
-def _log_prior(counts: ArrayLike, floor: float = 1.0) -> NDArray[np.float64]:
-    values = check_counts(counts)
-    smallest = values[values > 0].min()
-    return np.log(class_prior(np.where(values > 0, values, floor * min(1.0, smallest))))
 
 
 def estimate_prior_em(
@@ -80,7 +74,8 @@ def estimate_prior_em(
 
     Returns
     -------
-    (n_classes,) prior that makes the data likeliest. A class with no share in the source keeps none.
+    (n_classes,) prior that makes the data likeliest. A class with no share in the source keeps none, and a row with
+    probability of no other says nothing.
 
     Source: Saerens, Latinne and Decaestecker, Adjusting the Outputs of a Classifier to New a Priori Probabilities,
     Neural Computation 2002, equations 2.9 and 2.10.
@@ -88,7 +83,7 @@ def estimate_prior_em(
     Raises
     ------
     TailwiseError
-        If there is no row, the shapes do not fit, or the rows are no probabilities.
+        If there is no row, the shapes do not fit, the rows are no probabilities, or none says anything.
     """
     source = class_prior(source_prior)
     p = np.asarray(proba, dtype=np.float64)
@@ -97,6 +92,8 @@ def estimate_prior_em(
     if not (np.isfinite(p).all() and p.min() >= 0 and np.allclose(p.sum(axis=1), 1, atol=1e-2)):
         raise TailwiseError("the rows must be probabilities, which sum to 1; softmax turns scores into them.")
     ratio = np.divide(p, source, out=np.zeros_like(p), where=source > 0)
+    if not ratio.any():
+        raise TailwiseError("no row has probability of a class that the source has: give the prior it was trained on.")
     prior = source.copy()
     for _ in range(max_iterations):
         posterior = ratio * prior
@@ -138,8 +135,9 @@ def estimate_prior_bbse(
         raise TailwiseError(
             f"held-out labels and predictions must pair up, and no array be empty; got {y.size}, {h.size}, {p.size}."
         )
-    if max(y.max(), h.max(), p.max()) >= n_classes or min(y.min(), h.min(), p.min()) < 0:
-        raise TailwiseError(f"class codes must lie between 0 and {n_classes - 1}.")
+    if any(codes.dtype.kind not in "iub" or codes.min() < 0 or codes.max() >= n_classes for codes in (y, h, p)):
+        raise TailwiseError(f"class codes must be whole numbers between 0 and {n_classes - 1}.")
+    y, h, p = (codes.astype(np.int64, copy=False) for codes in (y, h, p))
     joint = np.bincount(h * n_classes + y, minlength=n_classes**2).reshape(n_classes, n_classes).astype(float)
     support = joint.sum(axis=0)
     present = support > 0

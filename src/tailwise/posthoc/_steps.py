@@ -96,7 +96,7 @@ def held_out(
     w = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
     if w.shape != y.shape or not np.isfinite(w).all() or w.min() < 0 or not w.any():
         raise TailwiseError(f"sample_weight must be {len(y)} numbers, none negative and not all zero.")
-    return z, y, w
+    return z, y.astype(np.int64, copy=False), w
 
 
 def log_softmax(scores: ArrayLike) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tailwise.counts import class_prior
+from tailwise.counts import log_prior
 from tailwise.errors import TailwiseError
 from tailwise.metrics.resampling import resampled_rows
 from tailwise.posthoc._steps import Step, held_out
@@ -59,7 +59,7 @@ class _Tuner:
 
     def __init__(self, objective: Objective, counts: NDArray[Any]) -> None:
         self._objective, self._counts, self._k = objective, counts, counts.size
-        self._log_prior = np.log(class_prior(np.maximum(counts, 1)))
+        self._log_prior = log_prior(counts)
 
     def score(self, z: NDArray[Any], y: NDArray[Any], bias: NDArray[Any]) -> float:
         """Return the objective of the decisions that a bias makes."""

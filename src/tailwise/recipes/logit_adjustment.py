@@ -35,7 +35,7 @@ class LogitAdjustedLoss(Recipe):
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
         """Return the prior that the adjustment leaves in the logits, proportional to ``prior ** (1 - tau)``."""
-        counts = np.maximum(task.class_counts, 1)
+        counts = np.maximum(task.class_counts, 1.0)
         return class_prior(counts ** (1 - self.tau))
 
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 
 from tailwise.counts import capped_counts
-from tailwise.resample._containers import RandomState, generator, labelled, take
+from tailwise.resample._containers import RandomState, generator, labelled, rows_by_class, take
 from tailwise.resample._wrapper import WrappedClassifier, require_sample_weight
 
 #: Values per row and class that gradient boosting holds while it trains (a raw prediction in float64, a gradient and a
@@ -76,8 +76,8 @@ class CaseControlClassifier(WrappedClassifier):
             return self
         require_sample_weight(self.estimator)
         rng = generator(self.random_state)
-        rows = np.concatenate([rng.permutation(np.flatnonzero(codes == c))[: kept[c]] for c in range(len(classes))])
-        rows.sort()
+        by_class = zip(rows_by_class(codes, len(classes)), kept, strict=True)
+        rows = np.sort(np.concatenate([rng.permutation(own)[:n] for own, n in by_class]))
         sampled = (counts / kept)[codes[rows]]
         if sample_weight is not None:
             sampled = sampled * np.asarray(sample_weight)[rows]

@@ -29,7 +29,8 @@ class TomekLinks(Resampler):
     Parameters
     ----------
     sampling_strategy : classes to clean, by name (``"auto"``: all but the smallest) or a list of labels
-    recall : share of the true nearest neighbours that is enough; 1 is exact, 0.99 several times faster on large tables
+    recall : share of the true nearest neighbours that is enough; 1 is exact. With 0.99 a table of 500,000 × 20 took 2.4
+        times less (Tomek links) and 3.1 times less (ENN), one of 100,000 × 200 as long (benchmarks/results)
 
     Attributes
     ----------

@@ -8,17 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from scipy.ndimage import gaussian_filter1d
 
 from tailwise.counts import Weighting, class_weights
 from tailwise.errors import TailwiseError
-from tailwise.resample._base import Change
+from tailwise.resample._base import Change, TargetResampler
 from tailwise.resample._containers import RandomState, generator
 from tailwise.resample._neighbours import distances_to, nearest, spans
 from tailwise.resample._random import rounds
 from tailwise.resample._smote import between
 from tailwise.resample._tables import numbers
-from tailwise.resample._targets import TargetResampler
 
 Relevance = Callable[[NDArray[np.float64]], ArrayLike]
 
@@ -109,7 +107,7 @@ class SMOGN(TargetResampler):
     def _target(self, y: Any) -> NDArray[np.float64]:
         return _finite(y)
 
-    def _resample(self, X: Any, target: NDArray[np.float64]) -> tuple[Change, Any]:
+    def _resample(self, X: Any, target: NDArray[np.float64]) -> Change:
         if self.k_neighbors < 1:
             raise TailwiseError(f"k_neighbors must be at least 1; got {self.k_neighbors}.")
         points = numbers(X, "SMOGN")
@@ -147,7 +145,7 @@ class SMOGN(TargetResampler):
             noise = rng.standard_normal((len(parents[at]), points.shape[1]))
             return on_lines(at) + widths[at, None] * spread[origin[at], :-1] * noise
 
-        return Change(np.sort(np.concatenate(kept)), parents, values), made[:, None]
+        return Change(np.sort(np.concatenate(kept)), parents, values, targets=made[:, None])
 
     def _bins(self, target: NDArray[np.float64]) -> list[NDArray[np.intp]]:
         """Return the rows, ascending, of each run of rare or normal values in the order of the target."""
@@ -186,7 +184,7 @@ def density_weights(
     """Return weights for the rows of a regressor's training set, larger where targets are sparse.
 
     The counts of a histogram of the target, smoothed by a Gaussian kernel since near values teach alike, are turned
-    into weights: label-distribution smoothing, by the rule of ``tailwise.losses.smoothed_counts`` and
+    into weights: label-distribution smoothing, by the rule of :func:`tailwise.counts.smoothed_counts` and
     ``SmoothedDensityLoss``, for targets that are not classes.
 
     Parameters
@@ -212,16 +210,11 @@ def density_weights(
     recalibrates a network's features while that is trained: ``tailwise.nn.FeatureSmoothing``.
     """
     values = _finite(y)
-    if not sigma >= 0:
-        raise TailwiseError(f"sigma must not be negative; got {sigma}.")
     edges = np.histogram_bin_edges(values, bins)
     if values.min() < edges[0] or values.max() > edges[-1]:
         raise TailwiseError(f"the edges of the bins, {edges[0]} to {edges[-1]}, do not cover the target.")
     codes = np.minimum(np.searchsorted(edges, values, side="right") - 1, len(edges) - 2)
-    counts = np.bincount(codes, minlength=len(edges) - 1).astype(np.float64)
-    density = counts if sigma == 0 else gaussian_filter1d(counts, sigma, mode="reflect")
-    weights = class_weights(density, scheme)[codes]
-    return weights / weights.mean()
+    return class_weights(np.bincount(codes, minlength=len(edges) - 1), scheme, sigma=sigma)[codes]
 
 
 def _finite(y: Any) -> NDArray[np.float64]:

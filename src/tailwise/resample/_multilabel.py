@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from tailwise.errors import TailwiseError
-from tailwise.resample._base import Change
+from tailwise.resample._base import Change, TargetResampler
 from tailwise.resample._containers import RandomState, generator
 from tailwise.resample._neighbours import nearest
 from tailwise.resample._smote import between
 from tailwise.resample._tables import numbers
-from tailwise.resample._targets import TargetResampler
 
 
 class MultiLabelResampler(TargetResampler):
@@ -93,7 +92,7 @@ class MLSMOTE(MultiLabelResampler):
         self.k_neighbors = k_neighbors
         self.random_state = random_state
 
-    def _resample(self, X: Any, target: sparse.csr_array) -> tuple[Change, Any]:
+    def _resample(self, X: Any, target: sparse.csr_array) -> Change:
         if self.k_neighbors < 1:
             raise TailwiseError(f"k_neighbors must be at least 1; got {self.k_neighbors}.")
         points = numbers(X, "MLSMOTE")
@@ -114,7 +113,7 @@ class MLSMOTE(MultiLabelResampler):
             sets.append(votes)
         parents = np.concatenate(starts)
         values = between(points, parents, np.concatenate(ends), rng.random(len(parents)))
-        return Change(np.arange(points.shape[0]), parents, values), sparse.vstack(sets, format="csr")
+        return Change(np.arange(points.shape[0]), parents, values, targets=sparse.vstack(sets, format="csr"))
 
 
 class MLRandomOverSampler(MultiLabelResampler):
@@ -136,7 +135,7 @@ class MLRandomOverSampler(MultiLabelResampler):
         self.ratio = ratio
         self.random_state = random_state
 
-    def _resample(self, X: Any, target: sparse.csr_array) -> tuple[Change, Any]:
+    def _resample(self, X: Any, target: sparse.csr_array) -> Change:
         if not self.ratio > 0:
             raise TailwiseError(f"ratio must be positive; got {self.ratio}.")
         rng = generator(self.random_state)
@@ -151,7 +150,7 @@ class MLRandomOverSampler(MultiLabelResampler):
                 counts[_labels_of(target, row)] += 1
                 if counts.max() <= mean * counts[label]:
                     del bags[label]
-        return Change(np.concatenate([np.arange(target.shape[0]), np.array(clones, np.intp)])), None
+        return Change(np.concatenate([np.arange(target.shape[0]), np.array(clones, np.intp)]))
 
 
 class MLRandomUnderSampler(MultiLabelResampler):
@@ -174,7 +173,7 @@ class MLRandomUnderSampler(MultiLabelResampler):
         self.ratio = ratio
         self.random_state = random_state
 
-    def _resample(self, X: Any, target: sparse.csr_array) -> tuple[Change, Any]:
+    def _resample(self, X: Any, target: sparse.csr_array) -> Change:
         if not 0 < self.ratio < 1:
             raise TailwiseError(f"ratio must be between 0 and 1; got {self.ratio}.")
         rng = generator(self.random_state)
@@ -193,7 +192,7 @@ class MLRandomUnderSampler(MultiLabelResampler):
                     counts[_labels_of(target, row)] -= 1
                 if row is None or counts.max() >= mean * counts[label]:
                     del bags[label]
-        return Change(np.flatnonzero(kept)), None
+        return Change(np.flatnonzero(kept))
 
 
 def _labels_of(labels: sparse.csr_array, row: int) -> NDArray[np.intp]:

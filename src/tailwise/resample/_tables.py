@@ -90,12 +90,15 @@ def with_rows(
     X : (n, n_features)
     kept : rows of it
     n_new : how many new ones follow
-    values : from a slice of the new rows to their numbers, (n_slice, n_features); whole numbers are rounded
+    values : from a slice of the new rows to their numbers, (n_slice, n_features); in a column of whole numbers they are
+        rounded, and cut at the least and the greatest of its type
     sources : column -> for each new row, the row that it has this column's value from
     """
     if sparse.issparse(X):
         parts = [values(at) for at in _slices(n_new, max(1, X.nnz // max(1, X.shape[0])))]
-        return sparse.vstack([X[kept], *(part.astype(X.dtype) for part in parts)], format=X.format)
+        for part in parts:
+            part.data = _held(part.data, X.dtype).astype(X.dtype)
+        return sparse.vstack([X[kept], *parts], format=X.format)
     n_features = len(X.columns) if hasattr(X, "columns") else np.shape(X)[1]
     if hasattr(X, "columns"):
         new = np.empty((n_new, n_features))
@@ -110,12 +113,32 @@ def with_rows(
     for at in _slices(len(kept), n_features):
         grown[at] = table[kept[at]]
     for at in _slices(n_new, n_features):
-        made = values(at)
         place = slice(at.start + len(kept), at.stop + len(kept))
-        grown[place] = np.rint(made) if table.dtype.kind in "iub" else made
+        grown[place] = _held(values(at), table.dtype)
         for j, rows in sources.items():
             grown[place, j] = table[rows[at], j]
     return grown.tolist() if isinstance(X, list) else grown
+
+
+def with_targets(y: Any, kept: NDArray[np.intp], parents: NDArray[np.intp], made: Any) -> Any:
+    """Return the kept rows' targets and then the new ones, their parents' where none are made, as ``y`` came."""
+    rows, n_new = y.tocsr() if sparse.issparse(y) else y, len(parents)
+    if made is None:
+        taken = take(rows, np.concatenate([kept, parents]))
+        return taken.asformat(y.format) if sparse.issparse(y) else taken
+    if sparse.issparse(y):
+        return with_rows(rows, kept, n_new, lambda at: type(rows)(made[at]), {}).asformat(y.format)
+
+    def values(at: slice) -> NDArray[Any]:
+        return made[at].toarray() if sparse.issparse(made) else made[at]
+
+    if hasattr(y, "to_frame"):  # a series
+        grown = with_rows(y.to_frame(), kept, n_new, values, {})
+        return grown.iloc[:, 0].rename(y.name) if hasattr(y, "iloc") else grown.to_series()
+    if hasattr(y, "columns") or np.ndim(y) == 2:
+        return with_rows(y, kept, n_new, values, {})
+    grown = with_rows(np.asarray(y)[:, None], kept, n_new, values, {})[:, 0]
+    return grown.tolist() if isinstance(y, list) else grown
 
 
 def _slices(n: int, width: int) -> list[slice]:
@@ -123,9 +146,19 @@ def _slices(n: int, width: int) -> list[slice]:
     return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
 
+def _held(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """Return numbers as a type of NumPy, pandas or polars can hold them: a cast alone would wrap them round."""
+    if not is_whole(dtype):
+        return values
+    name = str(dtype).lower().split("[")[0].replace("128", "64")  # "UInt8", "uint8[pyarrow]"
+    low, high = (0, 1) if name.startswith("bool") else (np.iinfo(name).min, np.iinfo(name).max)
+    greatest = float(high) if float(high) <= high else np.nextafter(float(high), 0)  # 2**63 - 1 is no float
+    return np.clip(np.rint(values), low, greatest)
+
+
 def _like(column: Any, values: NDArray[np.float64]) -> Any:
     """Return numbers as a column of the same type and name."""
-    values = np.rint(values) if is_whole(column.dtype) else values
+    values = _held(values, column.dtype)
     if hasattr(column, "iloc"):
         import pandas as pd
 

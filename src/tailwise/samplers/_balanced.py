@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tailwise.errors import TailwiseError
-from tailwise.samplers._epochs import EpochSampler, systematic
+from tailwise.samplers._epochs import EpochSampler, check_size, systematic
 from tailwise.samplers._permute import permute
 
 
@@ -32,9 +32,7 @@ class ClassSampler(EpochSampler):
 
     def __init__(self, labels: ArrayLike | None = None, *, size: int | None = None, **options: Any) -> None:
         super().__init__(labels, **options)
-        if size is not None and size < 1:
-            raise TailwiseError(f"an epoch must show at least one example; got size {size}.")
-        self._size = size
+        self._size = check_size(size)
         self._by_class = None if self.labels is None else by_class(self.labels, self.class_counts)
         self._starts = np.cumsum(self.class_counts) - self.class_counts
         self._plan: tuple[int, NDArray[np.int64]] | None = None

@@ -197,6 +197,13 @@ def systematic(shares: NDArray[np.float64], total: int, rng: np.random.Generator
     return parts
 
 
+def check_size(size: int | None) -> int | None:
+    """Return the length of an epoch, None for the sampler's own, or raise."""
+    if size is not None and size < 1:
+        raise TailwiseError(f"an epoch must show at least one example; got size {size}.")
+    return size
+
+
 def _check_labels(labels: ArrayLike) -> NDArray[Any]:
     codes = np.asarray(labels)
     if codes.ndim != 1 or not codes.size or codes.dtype.kind not in "iu":

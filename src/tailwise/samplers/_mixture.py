@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from tailwise.errors import TailwiseError
 from tailwise.samplers._balanced import check_shares
 from tailwise.samplers._batches import ClassBatchSampler
-from tailwise.samplers._epochs import EpochSampler, systematic
+from tailwise.samplers._epochs import EpochSampler, check_size, systematic
 from tailwise.samplers._permute import permute
 
 
@@ -53,12 +53,10 @@ class MixtureSampler(EpochSampler):
             own, others = (f"{s.n_examples} examples of {s.seen().size} classes" for s in (first, part))
             if own != others:
                 raise TailwiseError(f"a mixture is of samplers of the same examples; got {own}, and {others}.")
-        if size is not None and size < 1:
-            raise TailwiseError(f"an epoch must show at least one example; got size {size}.")
         super().__init__(class_counts=first.class_counts, **processes)
         self.samplers = list(samplers)
         self._shares = shares
-        self._size = first.n_examples if size is None else size
+        self._size = check_size(size) or self.n_examples
         self._seen = np.zeros_like(first._seen)
         self.shares(0)
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tailwise.errors import TailwiseError
 from tailwise.samplers._balanced import ClassSampler, softmax
-from tailwise.samplers._epochs import EpochSampler
+from tailwise.samplers._epochs import EpochSampler, check_size
 from tailwise.samplers._permute import permute
 
 
@@ -39,9 +39,7 @@ class WeightedSampler(EpochSampler):
         self, labels: ArrayLike | None = None, *, weights: ArrayLike, size: int | None = None, **options: Any
     ) -> None:
         super().__init__(labels, **options)
-        if size is not None and size < 1:
-            raise TailwiseError(f"an epoch must show at least one example; got size {size}.")
-        self._size = self.n_examples if size is None else size
+        self._size = check_size(size) or self.n_examples
         self.set_weights(weights)
 
     def set_weights(self, weights: ArrayLike) -> None:
