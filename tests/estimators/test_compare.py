@@ -131,12 +131,15 @@ def test_cross_fitting_cannot_flatter_itself() -> None:
     rng = np.random.default_rng(0)
     labels = rng.permutation(np.repeat([0, 1], 500))
     scores = rng.normal(size=(1000, 2)).astype(np.float32)
-    task, objective = Task(np.array([500, 500])), as_objective("balanced_accuracy", 2)
+    task = Task(np.array([500, 500]))
     fitted = Memory().posthoc(task, scores, labels)
     assert (posthoc.apply(fitted, scores).argmax(axis=1) == labels).all(), "the recipe must be able to cheat"
     for groups in (halves(labels), np.arange(1000) % 5):
-        predicted, proba = cross_fit(Memory(), task, scores, labels, groups, objective)
+        predicted, none = cross_fit(Memory(), task, scores, labels, groups, as_objective("balanced_accuracy", 2))
         assert abs((predicted == labels).mean() - 0.5) < 4 * np.sqrt(0.25 / 1000)
+        assert none is None, "nothing looks at them"
+        same, proba = cross_fit(Memory(), task, scores, labels, groups, as_objective("neg_log_loss", 2))
+        np.testing.assert_array_equal(same, predicted)
         assert -np.log(proba[np.arange(1000), labels]).mean() == pytest.approx(np.log(2), abs=0.01)
 
 
@@ -195,7 +198,7 @@ def test_a_held_out_sample_keeps_the_tail_and_stands_for_everything(seed: int, c
 
 
 def test_a_sample_of_the_held_out_examples_leaves_scores_and_probabilities_in_place() -> None:
-    """Accuracy and temperature depend on the prior: unweighted, the sample would move them."""
+    """Accuracy and calibration depend on the prior: unweighted, the sample would move them."""
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1], [40_000, 1000])
     score = 1.5 * rng.normal(size=len(labels)) + np.where(labels == 0, 2, -1)
@@ -210,8 +213,8 @@ def test_a_sample_of_the_held_out_examples_leaves_scores_and_probabilities_in_pl
         fit_chains(plain, task, scores[r], labels[r], o) for r, o in ((slice(None), whole), (rows, sample))
     )
     biased = fit_chains(plain, task, scores[rows], labels[rows], whole)
-    temperature, near, far = (c.probability[-1].scale for c in (chains, sampled, biased))
-    assert abs(near - temperature) < abs(far - temperature) / 5
+    share, near, far = (c.predict_proba(scores)[:, 1].mean() for c in (chains, sampled, biased))
+    assert abs(near - share) < abs(far - share) / 5
     predicted = chains.predict(scores)
     expected = whole.score(labels, predicted, None, task.class_counts)
     assert sample.score(labels[rows], predicted[rows], None, task.class_counts) == pytest.approx(expected, abs=0.005)

@@ -121,6 +121,23 @@ def test_a_row_that_is_sure_of_a_class_without_share_says_nothing():
     assert found[2] == 0
 
 
+def test_em_is_held_by_examples_of_the_source() -> None:
+    """Added examples are as if so many rows were certain, in the shares of the source."""
+    source, proba = np.array([0.7, 0.2, 0.1]), np.random.default_rng(0).dirichlet([1, 1, 1], 25)
+    held = posthoc.estimate_prior_em(proba, source, strength=20.0)
+    certain = np.repeat(np.eye(3), [14, 4, 2], axis=0)
+    np.testing.assert_allclose(held, posthoc.estimate_prior_em(np.vstack([proba, certain]), source), atol=1e-6)
+    np.testing.assert_allclose(posthoc.estimate_prior_em(proba, source, strength=1e9), source, atol=1e-6)
+
+
+def test_a_class_without_share_in_the_target_is_out() -> None:
+    scores = np.log(np.random.default_rng(0).dirichlet([1, 1, 1], 500))
+    moved = posthoc.softmax(posthoc.prior_shift([0.98, 0.01, 0.01], [0.999, 0.001, 0])(scores))
+    assert np.isfinite(moved).all()
+    assert moved[:, 2].max() < 1e-250
+    np.testing.assert_allclose(moved.sum(axis=1), 1)
+
+
 def test_black_box_shift_estimation_finds_the_prior_and_survives_a_class_never_predicted():
     source, target = np.array([0.7, 0.2, 0.1]), np.array([0.2, 0.3, 0.5])
     held, labels = simulated(20_000, source, 5, sharpness=2.5)
@@ -290,6 +307,7 @@ def test_steps_and_sets_survive_json():
         (lambda: posthoc.fit_temperature([[0.0, np.inf]], [0]), "finite scores"),
         (lambda: posthoc.fit_temperature([[0.0, 1.0]], [2]), "class codes from 0 to 1"),
         (lambda: posthoc.estimate_prior_em(np.zeros((0, 2)), [1, 1]), "at least a row"),
+        (lambda: posthoc.estimate_prior_em([[0.5, 0.5]], [1, 1], strength=-1), "strength must be 0 or more"),
         (lambda: posthoc.estimate_prior_em([[0.0, 1.0], [0.0, 1.0]], [1, 0]), "no row .* class that the source has"),
         (lambda: posthoc.estimate_prior_bbse([0], [0, 1], [0], 2), "must pair up"),
         (lambda: posthoc.estimate_prior_bbse([0], [0], [2], 2), "between 0 and 1"),

@@ -65,20 +65,16 @@ class Chains:
 def fit_chains(
     recipe: Recipe, task: Task, scores: NDArray[Any], labels: NDArray[np.int64], objective: Objective
 ) -> Chains:
-    """Fit a recipe's post-hoc steps, the prior correction and the temperature on held-out scores.
+    """Fit a recipe's post-hoc steps, the prior correction and the calibration on held-out scores.
 
     Training that re-balanced the classes left its own prior in the scores; the probabilities are moved back to the
-    prior of the training data, so that they stay honest. Where no formula says what that prior was, each class's
-    share is calibrated.
+    prior of the training data, so that they stay honest, as far as a formula says what that prior was. The calibration,
+    class by class, sees to the rest.
     """
-    learned, weights = recipe.learned_prior(task), objective.weights(labels)
-    probability: tuple[posthoc.Step, ...]
-    if learned is None:
-        probability = (posthoc.fit_class_wise(scores, labels, weights),)
-    else:
-        shift = posthoc.prior_shift(learned, task.class_prior)
-        probability = (shift, posthoc.fit_temperature(shift(scores), labels, weights))
-    return Chains(recipe.posthoc(task, scores, labels), probability, objective.cost)
+    learned = recipe.learned_prior(task)
+    back = () if learned is None else (posthoc.prior_shift(learned, task.class_prior),)
+    calibrated = posthoc.fit_class_wise(posthoc.apply(back, scores), labels, objective.weights(labels))
+    return Chains(recipe.posthoc(task, scores, labels), (*back, calibrated), objective.cost)
 
 
 def cross_fit(
@@ -88,20 +84,25 @@ def cross_fit(
     labels: NDArray[np.int64],
     groups: NDArray[np.int64],
     objective: Objective,
-) -> tuple[NDArray[np.int64], NDArray[Any]]:
+) -> tuple[NDArray[np.int64], NDArray[Any] | None]:
     """Predict each group of examples with chains fitted on the other groups, so that tuning cannot flatter itself.
 
     Returns
     -------
-    (n,) predicted codes and (n, n_classes) probabilities
+    (n,) predicted codes, and (n, n_classes) probabilities if the objective looks at them
     """
     predicted = np.empty(len(labels), dtype=np.int64)
-    proba = np.empty(scores.shape)
+    proba = np.empty(scores.shape) if objective.of_proba else None
     for group in np.unique(groups):
         inside = groups == group
-        chains = fit_chains(recipe, task, scores[~inside], labels[~inside], objective)
+        others = task, scores[~inside], labels[~inside]
+        if proba is None and objective.cost is None:
+            predicted[inside] = posthoc.apply(recipe.posthoc(*others), scores[inside]).argmax(axis=1)
+            continue
+        chains = fit_chains(recipe, *others, objective)
         predicted[inside] = chains.predict(scores[inside])
-        proba[inside] = chains.predict_proba(scores[inside])
+        if proba is not None:
+            proba[inside] = chains.predict_proba(scores[inside])
     return predicted, proba
 
 

@@ -238,8 +238,7 @@ class _Entrant:
         self.labels = self._all_labels[self.seen]
         fold = np.repeat(np.arange(len(self._parts)), [len(part) for part in self._parts])
         groups = fold if fold.any() else halves(self.labels)
-        self.predicted, proba = cross_fit(self.recipe, self._task, scores, self.labels, groups, self._objective)
-        self.proba = proba if self._objective.of_proba else None  # nothing else looks at them again
+        self.predicted, self.proba = cross_fit(self.recipe, self._task, scores, self.labels, groups, self._objective)
         self.hits = self.predicted == self.labels
         self.row.folds = [self.score(np.flatnonzero(fold == f)) for f in range(len(self._parts))]
         self.so_far = self.score()

@@ -17,6 +17,7 @@ from tailwise.estimators._chains import Chains
 from tailwise.estimators._learners import FittedEstimator, FittedNetwork
 
 _BLOCK = 1 << 21  # scores that are worked on at once
+_PRIOR_STRENGTH = 30  # examples of the training prior that are added to those it is estimated from
 
 Prior = Literal["train", "uniform", "estimate"] | ArrayLike | Mapping[Any, float]
 
@@ -97,7 +98,7 @@ class Model:
         if isinstance(prior, str) and prior == "train":
             return answer
         source = class_prior(self.class_counts)
-        shifted = self.chains.under(posthoc.prior_shift(source, self._prior(prior, answer.proba, source)))
+        shifted = self.chains.under(posthoc.prior_shift(source, self._prior(prior, answer.proba)))
         moved = self._answer(scores, shifted)
         return replace(moved, sets=_with_decisions(answer.sets, moved.codes))
 
@@ -112,6 +113,9 @@ class Model:
 
     def estimate_prior(self, batches: Iterable[Any], most: int = 100_000) -> NDArray[np.float64]:
         """Return the class prior of unlabelled data, by expectation maximisation (Saerens et al. 2002).
+
+        Thirty examples of the training prior are added, so that a few rows, or classes that are hardly told apart, do
+        not move it far.
 
         Parameters
         ----------
@@ -128,14 +132,17 @@ class Model:
                 break
         if not seen:
             raise TailwiseError("there is no example to estimate the class prior from.")
-        return posthoc.estimate_prior_em(np.concatenate(seen)[:most], class_prior(self.class_counts))
+        return self._estimated(np.concatenate(seen)[:most])
 
-    def _prior(self, prior: Prior, proba: NDArray[Any], source: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _estimated(self, proba: NDArray[Any]) -> NDArray[np.float64]:
+        return posthoc.estimate_prior_em(proba, class_prior(self.class_counts), strength=_PRIOR_STRENGTH)
+
+    def _prior(self, prior: Prior, proba: NDArray[Any]) -> NDArray[np.float64]:
         if isinstance(prior, str):
             if prior == "uniform":
                 return np.full(self.n_classes, 1 / self.n_classes)
             if prior == "estimate":
-                return posthoc.estimate_prior_em(proba, source)
+                return self._estimated(proba)
             raise TailwiseError(f"unknown prior {prior!r}: use train, uniform, estimate or {self.n_classes} numbers.")
         names = [str(label) for label in self.classes]
         if isinstance(prior, Mapping):

@@ -41,8 +41,8 @@ def prior_shift(source: ArrayLike, target: ArrayLike) -> Step:
 
     Parameters
     ----------
-    source, target : (n_classes,) priors or counts; zeros are raised to the smallest share that is not zero (source),
-        or to a thousandth of it (target), so that scores stay finite
+    source, target : (n_classes,) priors or counts. A zero in the source is raised to the smallest share that is not
+        zero; a class with none in the target keeps 1e-300 of its probability, so that scores stay finite
 
     Source: Saerens, Latinne and Decaestecker, Neural Computation 2002, equation 2.4; Elkan, IJCAI 2001, theorem 2.
 
@@ -51,7 +51,7 @@ def prior_shift(source: ArrayLike, target: ArrayLike) -> Step:
     TailwiseError
         If a prior cannot be used, or they are of different lengths.
     """
-    after, before = log_prior(target, floor=1e-3), log_prior(source)
+    after, before = log_prior(target, floor=1e-300), log_prior(source)
     if after.shape != before.shape:
         raise TailwiseError(
             f"the priors must be of as many classes; the source has {before.size}, the target {after.size}."
@@ -61,7 +61,12 @@ def prior_shift(source: ArrayLike, target: ArrayLike) -> Step:
 
 
 def estimate_prior_em(
-    proba: ArrayLike, source_prior: ArrayLike, *, tolerance: float = 1e-8, max_iterations: int = 10_000
+    proba: ArrayLike,
+    source_prior: ArrayLike,
+    *,
+    strength: float = 0.0,
+    tolerance: float = 1e-8,
+    max_iterations: int = 10_000,
 ) -> NDArray[np.float64]:
     """Return the class prior of unlabelled data by expectation maximisation.
 
@@ -69,6 +74,8 @@ def estimate_prior_em(
     ----------
     proba : (n, n_classes) probabilities under the source prior; they must be calibrated there
     source_prior : (n_classes,)
+    strength : how many further examples that follow the source prior are added, which hold the estimate there where
+        data is scarce or says little (a Dirichlet prior); 0 is the paper's maximum likelihood
     tolerance : stop when no share moves by more
     max_iterations : bound on the steps
 
@@ -85,6 +92,8 @@ def estimate_prior_em(
     TailwiseError
         If there is no row, the shapes do not fit, the rows are no probabilities, or none says anything.
     """
+    if not 0 <= strength < np.inf:
+        raise TailwiseError(f"strength must be 0 or more examples; got {strength}.")
     source = class_prior(source_prior)
     p = np.asarray(proba, dtype=np.float64)
     if p.ndim != 2 or not len(p) or p.shape[1] != source.size:
@@ -98,7 +107,7 @@ def estimate_prior_em(
     for _ in range(max_iterations):
         posterior = ratio * prior
         posterior /= np.maximum(posterior.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
-        updated = posterior.mean(axis=0)
+        updated = posterior.sum(axis=0) + strength * source
         updated /= updated.sum()
         moved, prior = np.abs(updated - prior).max(), updated
         if moved <= tolerance:
