@@ -120,6 +120,25 @@ def test_predict_streams_in_batches(model, table, tmp_path, monkeypatch):
     assert (tmp_path / "parts.csv").read_text() == (tmp_path / "whole.csv").read_text()
 
 
+@pytest.mark.parametrize("given", [".csv", ".parquet"])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_ids_are_carried_unchanged_through_batches(model, table, tmp_path, monkeypatch, given, suffix):
+    import functools
+
+    from tailwise.cli import _predict
+
+    monkeypatch.setattr(_predict, "stream", functools.partial(_predict.stream, rows=7))
+    ids = [2**53 + 1 + i if i != 3 else None for i in range(92)]
+    frame = pl.read_csv(table).with_columns(flower=pl.Series(ids, dtype=pl.Int64))
+    if given == ".csv":  # where a name may stand among the numbers, batches later
+        ids = [*("" if i is None else f" {i}" for i in ids[:-1]), "z007"]
+        frame = frame.with_columns(flower=pl.Series(ids)).with_columns(pl.col("flower").replace("", None))
+    getattr(frame, f"write_{given[1:]}")(tmp_path / f"new{given}")
+    assert run("predict", model, tmp_path / f"new{given}", "-o", tmp_path / f"p{suffix}") == 0
+    found = pl.read_csv(tmp_path / f"p{suffix}") if suffix == ".csv" else pl.read_parquet(tmp_path / f"p{suffix}")
+    assert found["id"].to_list() == frame["flower"].to_list()
+
+
 @pytest.mark.parametrize("prior", ["uniform", "estimate", "file"])
 def test_priors(model, table, tmp_path, prior):
     (tmp_path / "prior.json").write_text("[0.1, 0.1, 0.8]")

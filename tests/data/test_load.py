@@ -21,7 +21,7 @@ def test_a_table_keeps_ids_and_sets_unlabelled_rows_apart(orders):
     data = load(orders, "category", id="order")
     assert (data.kind, data.name, len(data)) == ("table", "orders.csv", 7)
     assert data.inputs.columns == ["price"]
-    assert data.ids.tolist() == [f"A{i}" for i in range(7)]
+    assert data.ids.to_list() == [f"A{i}" for i in range(7)]
     assert data.labels.tolist() == [0, 1, 0, 1, 0, 1, -1]
     assert data.classes == ("a", "b")
     assert data.class_counts.tolist() == [3, 3]
@@ -38,6 +38,26 @@ def test_words_that_count_as_no_label_are_named(tmp_path, suffix):
     assert data.notes[0].startswith("3 of 8 rows have no label ('NA' and 'null' count as none); they are kept apart")
     frame.filter(pl.col(" y ").is_null() | ~pl.col(" y ").is_in(["NA", " null"])).write_csv(tmp_path / "gaps.csv")
     assert load(tmp_path / "gaps.csv", "y").notes[0].startswith("1 of 6 rows have no label; they are kept apart")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_ids_come_out_as_they_went_in_whatever_their_batch_holds(tmp_path, suffix):
+    big = 2**53 + 1
+    ids = {
+        "whole": pl.Series([big, None, big + 1, big + 2], dtype=pl.Int64),
+        "text": [" 7", "8", "007", "x "],
+        "name": pl.Series(["a", "b", None, "c"], dtype=pl.Categorical),
+    }
+    path = tmp_path / f"t.{suffix}"
+    frame = pl.DataFrame({**ids, "x": [1, 2, 3, 4]})
+    getattr(frame, f"write_{suffix}")(path)
+    for name, column in ids.items():
+        data = load(path, id=name)
+        assert data.ids.cast(frame.schema[name]).to_list() == list(column)
+        assert data.take([3, 0]).ids.to_list() == [data.ids[3], data.ids[0]]
+        parts = [part.ids for part in stream(path, kind="table", id=name, rows=1)]
+        assert {part.dtype for part in parts} == {data.ids.dtype}
+        assert pl.concat(parts).to_list() == data.ids.to_list()
 
 
 def test_without_a_target_there_are_no_labels(orders):
@@ -196,10 +216,10 @@ def test_rows_taken_from_a_dataset_stay_together(orders):
     data = load(orders, "category", id="order")
     some = data.take([6, 0])
     assert isinstance(some, Dataset)
-    assert some.ids.tolist() == ["A6", "A0"]
+    assert some.ids.to_list() == ["A6", "A0"]
     assert some.inputs["price"].to_list() == [1.0, 0.5]
     assert some.labels.tolist() == [-1, 0]
-    assert data.take(data.labels == 1).ids.tolist() == ["A1", "A3", "A5"]
+    assert data.take(data.labels == 1).ids.to_list() == ["A1", "A3", "A5"]
     with pytest.raises(TailwiseError, match="2 rows of inputs but 1 labels"):
         Dataset("array", np.zeros((2, 1)), np.zeros(1, dtype=np.int64), np.array(["a"]), np.arange(2))
 

@@ -24,7 +24,7 @@ def class_name(label: Any) -> str:
 
 
 def trimmed(column: pl.Series) -> pl.Series:
-    """Return a file's labels or ids as they are meant: without blanks around them, and as integers if all are.
+    """Return a file's labels as they are meant: without blanks around them, and as integers if all are.
 
     An integer is written as integers are; ``007`` is a name. Case is kept.
     """

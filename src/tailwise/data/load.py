@@ -46,7 +46,7 @@ def load(
         Face layout or paths to images make images, one column of long text beside the target makes texts, and
         everything else is a table
     text, image : column with the texts, or with images (bytes or paths, relative to the table's folder)
-    id : column that identifies a row; it is not a feature
+    id : column that identifies a row, kept as it stands there; it is not a feature
     image_size, broken : side of the images in pixels, or (height, width), and what to do with those that cannot be
         read; see :func:`read_paths`
     classes : the classes in code order, or a data set that has them (the training set, when reading the test set)
@@ -186,7 +186,7 @@ def _rows(
         labels, class_labels = encode_labels(trimmed(frame[target]), known, f"{path}, column {target!r}")
         padded = padding(frame[target])
         notes = () if padded is None else (f"column {target!r}: {padded}",)
-    ids = first_row + np.arange(frame.height) if id is None else trimmed(frame[id]).to_numpy()
+    ids = first_row + np.arange(frame.height) if id is None else frame[id]
     features = frame.drop([column for column in (target, id) if column is not None])
     if not features.width:
         raise TailwiseError(f"{path} has no columns beside {', '.join(wanted)}: there is nothing to learn from.")
