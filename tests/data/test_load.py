@@ -118,6 +118,12 @@ def test_folders_of_texts(tmp_path):
     assert data.ids.tolist() == ["neg/0.txt", "pos/0.txt", "pos/1.txt"]
     assert len(data.notes) == 2
     assert load(tmp_path, classes=["pos", "x", "neg"]).labels.tolist() == [2, 0, 0]
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    for folder in (".ipynb_checkpoints", "__MACOSX", "pos/.hidden"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "1.txt").write_text("of a system")
+    assert load(tmp_path).ids.tolist() == data.ids.tolist()
+    assert load(tmp_path).notes == data.notes
     (tmp_path / "pos" / "9.txt").write_bytes(b"\xe4")
     with pytest.raises(TailwiseError, match=r"9\.txt is not UTF-8"):
         load(tmp_path)
@@ -130,6 +136,30 @@ def pictures(tmp_path):
         (tmp_path / name).mkdir(exist_ok=True)
         image.new("RGB", (8, 8), (i * 50, 0, 0)).save(tmp_path / name / f"{i}.png")
     return tmp_path
+
+
+def test_a_folder_holds_what_most_of_its_files_are(pictures):
+    for name in ("cat", "dog"):
+        (pictures / name / "license.txt").write_text("All rights reserved.")
+    data = load(pictures)
+    assert (data.kind, len(data)) == ("image", 3)
+    assert data.notes == ("2 files that are not images were left out, such as cat/license.txt.",)
+    for i in range(2):
+        (pictures / "cat" / f"{i}.txt").write_text("one of many")
+    assert load(pictures).kind == "text"
+    assert load(pictures).notes == ("3 files that are not texts were left out, such as cat/0.png.",)
+
+
+def test_links_to_folders_are_followed_but_not_in_circles(pictures, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (pictures / "dog" / "2.png").rename(elsewhere / "2.png")
+    (pictures / "ibis").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(elsewhere)
+    (pictures / "cat" / "loop").symlink_to(pictures)
+    (pictures / "cat" / "other").symlink_to(pictures / "dog")
+    data = load(pictures)
+    assert data.ids.tolist() == ["cat/0.png", "dog/1.png", "ibis/2.png"]
+    assert data.classes == ("cat", "dog", "ibis")
 
 
 def test_images_from_folders_paths_and_bytes_are_the_same(pictures, tmp_path_factory):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tailwise._optional import require
 from tailwise.data.dataset import Dataset
+from tailwise.data.folders import class_files
 from tailwise.errors import TailwiseError
 
 if TYPE_CHECKING:
@@ -77,29 +78,13 @@ def read_folder(
     root = Path(root)
     if not root.is_dir():
         raise TailwiseError(f"there is no folder {root}.")
-    files = [Path(base, name).relative_to(root) for base, name in _walk(root)]
-    images = [file for file in files if file.suffix.lower() in SUFFIXES]
-    in_class = [file for file in images if len(file.parts) > 1]
-    if not images:
-        raise TailwiseError(f"{root} has no images: one sub-folder per class with PNG, JPEG or WebP files is expected.")
-    notes = []
-    if len(images) < len(files):
-        notes.append(f"{len(files) - len(images)} files that are not images were left out.")
-    if in_class and len(in_class) < len(images):
-        notes.append(f"{len(images) - len(in_class)} images outside the class folders were left out.")
-    paths = in_class or images
-    classes = sorted({file.parts[0] for file in in_class})
-    empty = sorted(f.name for f in root.iterdir() if f.is_dir() and f.name not in classes and f.name[0] != ".")
-    if in_class and empty:
-        notes.append(f"{len(empty)} class folders have no images and were left out: {', '.join(empty[:5])}.")
+    paths, labels, classes, notes = class_files(root, SUFFIXES, "images", "PNG, JPEG or WebP")
     read = read_paths(paths, root, image_size, broken=broken, progress=progress)
-    code = {name: i for i, name in enumerate(classes)}
-    labels = np.array([code[file.parts[0]] for file in paths], dtype=np.int64)[read.kept] if in_class else None
     return Dataset(
         kind="image",
         inputs=read.pixels,
-        labels=labels,
-        class_labels=np.array(classes, dtype=str),
+        labels=None if labels is None else labels[read.kept],
+        class_labels=classes,
         ids=np.array([file.as_posix() for file in paths])[read.kept],
         name=root.name,
         notes=(*notes, *read.notes),
@@ -170,13 +155,6 @@ def read_bytes(
         )
     names = [f"row {first_row + i} of {column.name!r}" for i in range(len(encoded))]
     return _read(encoded, names, image_size, broken, progress)
-
-
-def _walk(root: Path) -> Iterable[tuple[str, str]]:
-    """Yield every file below ``root``, in order of path, leaving hidden files and folders out."""
-    for base, folders, names in os.walk(root, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
-        yield from ((base, name) for name in sorted(names) if not name.startswith("."))
 
 
 def _read(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from tailwise.data.broken import reading
 from tailwise.data.dataset import Dataset, Kind
+from tailwise.data.folders import class_files, files_below
 from tailwise.data.frames import text_column, texts
 from tailwise.data.labels import encode_labels, padding, trimmed
 from tailwise.data.paths import LEARNED_FROM, existing, require_columns, table_format
@@ -40,7 +42,8 @@ def load(
 
     Parameters
     ----------
-    path : a table (see :func:`scan`); or a folder with one sub-folder of images or of ``.txt`` files per class
+    path : a table (see :func:`scan`); or a folder with one sub-folder of images or of ``.txt`` files per class,
+        whichever are more
     target : column with the labels; class folders need none. Without it a table has no labels
     kind : ``"table"``, ``"text"`` or ``"image"``, where guessing would be wrong. Otherwise image bytes in the Hugging
         Face layout or paths to images make images, one column of long text beside the target makes texts, and
@@ -281,7 +284,7 @@ def _folder(
     if target is not None:
         raise TailwiseError(f"{path} is a folder, whose sub-folders are the classes; there is no column {target!r}.")
     if kind is None:
-        kind = "image" if next(path.glob("*/*.txt"), None) is None else "text"
+        kind = _most(path)
     if kind not in ("image", "text"):
         raise TailwiseError(f"{path} is a folder, so it holds images or texts, not a {kind}.")
     if kind == "image":
@@ -297,21 +300,19 @@ def _folder(
     return replace(data, labels=labels, class_labels=class_labels)
 
 
+def _most(root: Path) -> Kind:
+    """Return what most of a folder's files are: texts or images."""
+    from tailwise.data.images import SUFFIXES
+
+    counts = Counter(file.suffix.lower() for file in files_below(root))
+    return "text" if counts[".txt"] > sum(counts[suffix] for suffix in SUFFIXES) else "image"
+
+
 def _texts(root: Path) -> Dataset:
     """Read ``.txt`` files from one sub-folder per class."""
-    files = sorted(file for file in root.rglob("*") if file.is_file() and not file.name.startswith("."))
-    wanted = [file for file in files if file.suffix.lower() == ".txt" and file.parent != root]
-    documents = np.empty(len(wanted), dtype=object)
-    for i, file in enumerate(wanted):
-        with reading(file):
-            documents[i] = file.read_text(encoding="utf-8-sig")
-    folders = [file.relative_to(root).parts[0] for file in wanted]
-    classes, labels = np.unique(folders, return_inverse=True)
-    notes = []
-    if len(wanted) < len(files):
-        notes.append(f"{len(files) - len(wanted)} files that are not texts in a class folder were left out.")
-    empty = [f.name for f in sorted(root.iterdir()) if f.is_dir() and f.name not in classes and f.name[0] != "."]
-    if empty:
-        notes.append(f"{len(empty)} class folders have no texts and were left out: {', '.join(empty[:5])}.")
-    ids = np.array([file.relative_to(root).as_posix() for file in wanted])
-    return Dataset("text", documents, labels.astype(np.int64), classes, ids, root.name, notes=tuple(notes))
+    paths, labels, classes, notes = class_files(root, {".txt"}, "texts", ".txt")
+    documents = np.empty(len(paths), dtype=object)
+    for i, path in enumerate(paths):
+        with reading(root / path):
+            documents[i] = (root / path).read_text(encoding="utf-8-sig")
+    return Dataset("text", documents, labels, classes, np.array([p.as_posix() for p in paths]), root.name, notes=notes)
