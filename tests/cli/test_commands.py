@@ -429,6 +429,28 @@ def test_images_that_are_no_squares_are_predicted_on_whole(tmp_path):
     np.testing.assert_allclose(pl.read_csv(tmp_path / "p.csv")["probability cat"], whole[:, 0], atol=1e-5)
 
 
+def test_a_proof_is_of_what_predict_does(tmp_path, capsys):
+    image = pytest.importorskip("PIL.Image")
+    pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    for folder, mode, size in (("train", "L", 8), ("test", "RGB", 20)):
+        for label, level in (("cat", 0), ("dog", 120)):
+            (tmp_path / folder / label).mkdir(parents=True)
+            for i in range(6):
+                pixels = rng.integers(level, level + 60, (size, size, 3), dtype=np.uint8)
+                image.fromarray(pixels).convert(mode).save(tmp_path / folder / label / f"{i}.png")
+    fit = ["fit", tmp_path / "train", "--test", tmp_path / "test", "-o", tmp_path / "m", "--epochs", "2"]
+    assert run(*fit, "--recipe", "cross-entropy", "--folds", "2") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "test: 12 of 12 images were resized and cut to 8 × 8 pixels" in said
+    assert "test: 12 of 12 images were in colour and are grey now." in said
+    assert run("evaluate", tmp_path / "m", tmp_path / "test", "--json") == 0
+    again = json.loads(capsys.readouterr().out)["overall"]
+    proof = json.loads((tmp_path / "m" / "evaluation.json").read_text())["overall"]
+    for name in ("accuracy", "log_loss", "set_size"):
+        assert again[name]["value"] == pytest.approx(proof[name]["value"])
+
+
 def test_a_broken_image_is_one_line(tmp_path, capsys):
     image = pytest.importorskip("PIL.Image")
     for label in ("cat", "dog"):

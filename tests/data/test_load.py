@@ -180,6 +180,26 @@ def test_images_from_folders_paths_and_bytes_are_the_same(pictures, tmp_path_fac
         np.testing.assert_array_equal(data.inputs, folder.inputs)
 
 
+def test_test_images_take_the_form_of_the_training_images(pictures, tmp_path_factory):
+    image = pytest.importorskip("PIL.Image")
+    others = tmp_path_factory.mktemp("others")
+    for name in ("cat", "dog"):
+        (others / name).mkdir()
+        image.new("L", (20, 12), 90).save(others / name / "1.png")
+    colour, grey = load(pictures), load(others)
+    assert (colour.inputs.shape, grey.inputs.shape) == ((3, 8, 8, 3), (2, 12, 20, 1))
+    assert (load(others, classes=colour).inputs == 90).all()
+    assert load(others, classes=colour).inputs.shape == (2, 8, 8, 3)
+    as_grey = load(pictures, classes=grey)
+    assert as_grey.inputs.shape == (3, 12, 20, 1)
+    red = np.asarray(image.new("RGB", (1, 1), (50, 0, 0)).convert("L"))[0, 0]
+    assert (as_grey.inputs[1] == red).all()
+    assert "3 of 3 images were in colour and are grey now." in as_grey.notes
+    assert load(pictures, image_size=4, channels=1).inputs.shape == (3, 4, 4, 1)
+    with pytest.raises(TailwiseError, match="channels must be 1 or 3; got 4"):
+        load(pictures, channels=4)
+
+
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [

@@ -62,6 +62,7 @@ def batches(model: Model, trained: dict[str, Any], new: Source) -> Iterator[Data
         column=new.text or new.image or trained.get("column"),
         id=new.id,
         image_size=trained.get("image_size"),
+        channels=trained.get("channels"),
         broken="skip" if new.skip_broken else "error",
         classes=model.classes if new.target is not None else None,
         features=getattr(model.encoder, "feature_names_in_", ()),

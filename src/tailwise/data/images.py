@@ -40,7 +40,7 @@ class Images:
 
     Attributes
     ----------
-    pixels : (n, height, width, channels) uint8; 3 channels, or 1 where every image is grey
+    pixels : (n, height, width, channels) uint8
     kept : (n,) which of the sources they are: all of them, unless broken ones were skipped
     notes : what was done to them, a line each
     """
@@ -54,6 +54,7 @@ def read_folder(
     root: str | os.PathLike[str],
     image_size: ImageSize | None = None,
     *,
+    channels: int | None = None,
     broken: Broken = "error",
     progress: bool = False,
 ) -> Dataset:
@@ -64,7 +65,7 @@ def read_folder(
     Parameters
     ----------
     root : the folder
-    image_size, broken, progress : as for :func:`read_paths`
+    image_size, channels, broken, progress : as for :func:`read_paths`
 
     Returns
     -------
@@ -79,7 +80,7 @@ def read_folder(
     if not root.is_dir():
         raise TailwiseError(f"there is no folder {root}.")
     paths, labels, classes, notes = class_files(root, SUFFIXES, "images", "PNG, JPEG or WebP")
-    read = read_paths(paths, root, image_size, broken=broken, progress=progress)
+    read = read_paths(paths, root, image_size, channels=channels, broken=broken, progress=progress)
     return Dataset(
         kind="image",
         inputs=read.pixels,
@@ -96,6 +97,7 @@ def read_paths(
     root: str | os.PathLike[str] = ".",
     image_size: ImageSize | None = None,
     *,
+    channels: int | None = None,
     broken: Broken = "error",
     progress: bool = False,
 ) -> Images:
@@ -108,6 +110,7 @@ def read_paths(
     image_size : side in pixels of the square that every image is brought to, or (height, width): it is resized to
         cover that, then the centre is cut out. By default images that are all of one size keep it, and others are
         brought to their median shorter side, at most 64
+    channels : 1 to read every image as grey, 3 as colour. By default 3, or 1 where every image is grey
     broken : ``"error"`` stops when images cannot be read, ``"skip"`` leaves them out, all of them if need be, and says
         so in the notes
     progress : show a bar on stderr
@@ -115,18 +118,20 @@ def read_paths(
     Raises
     ------
     TailwiseError
-        If an image cannot be read (one line with its path and how many others), or ``image_size`` is not positive.
+        If an image cannot be read (one line with its path and how many others), ``image_size`` is not positive,
+        or ``channels`` not 1 or 3.
     MissingExtraError
         If Pillow is not installed.
     """
     files = [Path(root, path) for path in paths]
-    return _read(files, [str(path) for path in files], image_size, broken, progress)
+    return _read(files, [str(path) for path in files], image_size, channels, broken, progress)
 
 
 def read_bytes(
     column: pl.Series,
     image_size: ImageSize | None = None,
     *,
+    channels: int | None = None,
     broken: Broken = "error",
     progress: bool = False,
     first_row: int = 0,
@@ -136,7 +141,7 @@ def read_bytes(
     Parameters
     ----------
     column : (n,) polars series
-    image_size, broken, progress : as for :func:`read_paths`; a broken image is named by its row
+    image_size, channels, broken, progress : as for :func:`read_paths`; a broken image is named by its row
     first_row : number of the first one, where the column is a batch of a longer one
 
     Raises
@@ -154,13 +159,14 @@ def read_bytes(
             f"column {column.name!r} holds {column.dtype}, not images: bytes or struct{{bytes, path}} are expected."
         )
     names = [f"row {first_row + i} of {column.name!r}" for i in range(len(encoded))]
-    return _read(encoded, names, image_size, broken, progress)
+    return _read(encoded, names, image_size, channels, broken, progress)
 
 
 def _read(
     sources: Sequence[Any] | pl.Series,
     names: Sequence[str],
     image_size: ImageSize | None,
+    channels: int | None,
     broken: Broken,
     progress: bool,
 ) -> Images:
@@ -168,6 +174,8 @@ def _read(
     wanted = None if image_size is None else np.broadcast_to(image_size, 2).tolist()
     if wanted is not None and min(wanted) < 1:
         raise TailwiseError(f"image_size must be at least 1 pixel; got {image_size}.")
+    if channels not in (None, 1, 3):
+        raise TailwiseError(f"channels must be 1 or 3; got {channels}.")
     if broken not in ("error", "skip"):
         raise TailwiseError(f"broken must be 'error' or 'skip'; got {broken!r}.")
     if len(names) == 0:
@@ -184,7 +192,10 @@ def _read(
     good = np.flatnonzero(shapes[:, 2])
     _report(failed, names, broken)
     height, width, notes = _common_size(shapes[good, :2], wanted)
-    channels = int(shapes[good, 2].max(initial=1))
+    coloured = int((shapes[good, 2] == 3).sum())
+    channels = channels or (3 if coloured else 1)
+    if coloured and channels == 1:
+        notes = (*notes, f"{coloured} of {good.size} images were in colour and are grey now.")
     pixels = np.empty((good.size, height, width, channels), dtype=np.uint8)
 
     def decode(row: int) -> None:

@@ -35,6 +35,7 @@ def load(
     image: str | None = None,
     id: str | None = None,
     image_size: ImageSize | None = None,
+    channels: int | None = None,
     broken: Broken = "error",
     classes: Dataset | Sequence[Any] | NDArray[Any] | None = None,
 ) -> Dataset:
@@ -50,9 +51,10 @@ def load(
         everything else is a table
     text, image : column with the texts, or with images (bytes or paths, relative to the table's folder)
     id : column that identifies a row, kept as it stands there; it is not a feature
-    image_size, broken : side of the images in pixels, or (height, width), and what to do with those that cannot be
-        read; see :func:`read_paths`
-    classes : the classes in code order, or a data set that has them (the training set, when reading the test set)
+    image_size, channels, broken : side of the images in pixels, or (height, width), whether they are grey (1) or in
+        colour (3), and what to do with those that cannot be read; see :func:`read_paths`
+    classes : the classes in code order, or a data set that has them (the training set, when reading the test set);
+        images then take the size and the channels of those in it, unless others are given
 
     Raises
     ------
@@ -61,11 +63,17 @@ def load(
         labels, one class only, or a label that is not among ``classes``.
     """
     path = existing(path)
-    known = classes.class_labels if isinstance(classes, Dataset) else None if classes is None else np.asarray(classes)
+    if isinstance(classes, Dataset):
+        if classes.kind == "image":
+            image_size = classes.inputs.shape[1:3] if image_size is None else image_size
+            channels = classes.inputs.shape[3] if channels is None else channels
+        classes = classes.class_labels
+    known = None if classes is None else np.asarray(classes)
+    form = {"image_size": image_size, "channels": channels, "broken": broken}
     if path.is_dir() and table_format(path) is None:
-        data = _folder(path, target, kind, image_size, broken, known)
+        data = _folder(path, target, kind, form, known)
     else:
-        data = _table(path, target, kind, text, image, id, image_size, broken, known)
+        data = _table(path, target, kind, text, image, id, form, known)
     if not len(data):
         raise _no_image(path, data)
     if data.labels is None:
@@ -93,6 +101,7 @@ def stream(
     column: str | None = None,
     id: str | None = None,
     image_size: ImageSize | None = None,
+    channels: int | None = None,
     broken: Broken = "error",
     classes: Sequence[Any] | NDArray[Any] | None = None,
     features: Sequence[str] = (),
@@ -104,7 +113,7 @@ def stream(
 
     Parameters
     ----------
-    path, target, id, image_size, broken, classes : as for :func:`load`
+    path, target, id, image_size, channels, broken, classes : as for :func:`load`
     kind, column : what the training data held, and in which column, as its :class:`Dataset` says
     features : columns that a table must have, since the model was trained on them
     rows : of a batch
@@ -115,8 +124,9 @@ def stream(
         As :func:`load`.
     """
     path = existing(path)
+    form: dict[str, Any] = {"image_size": image_size, "channels": channels, "broken": broken}
     if path.is_dir() and table_format(path) is None:
-        yield load(path, kind=kind, image_size=image_size, broken=broken, classes=classes)
+        yield load(path, kind=kind, **form, classes=classes)
         return
     known = None if classes is None else np.asarray(classes)
     text, image = (column if kind == wanted else None for wanted in ("text", "image"))
@@ -127,7 +137,7 @@ def stream(
     require_columns(present, features, str(path), LEARNED_FROM)
     seen = read = 0
     for frame in batches(path, rows, as_text=as_text):
-        part = _rows(path, frame, target, kind, text, image, id, image_size, broken, known, seen)
+        part = _rows(path, frame, target, kind, text, image, id, form, known, seen)
         yield part
         seen, read = seen + frame.height, read + len(part)
     if not seen:
@@ -152,8 +162,7 @@ def _table(
     text: str | None,
     image: str | None,
     id: str | None,
-    image_size: ImageSize | None,
-    broken: Broken,
+    form: dict[str, Any],
     known: NDArray[Any] | None,
 ) -> Dataset:
     named = {"target": target, "text": text, "image": image, "id": id}
@@ -166,7 +175,7 @@ def _table(
         frame = lazy.collect()
     if frame.height == 0:
         raise TailwiseError(f"{path} has columns but no rows.")
-    return _rows(path, frame, target, kind, text, image, id, image_size, broken, known)
+    return _rows(path, frame, target, kind, text, image, id, form, known)
 
 
 def _rows(
@@ -177,8 +186,7 @@ def _rows(
     text: str | None,
     image: str | None,
     id: str | None,
-    image_size: ImageSize | None,
-    broken: Broken,
+    form: dict[str, Any],
     known: NDArray[Any] | None,
     first_row: int = 0,
 ) -> Dataset:
@@ -198,7 +206,7 @@ def _rows(
     if kind == "text" and column is not None:
         inputs = texts(features[column])
     elif kind == "image" and column is not None:
-        inputs, kept, left_out = _images(path, features[column], image_size, broken, first_row)
+        inputs, kept, left_out = _images(path, features[column], form, first_row)
         notes = (*notes, *left_out)
         labels, ids = None if labels is None else labels[kept], ids[kept]
     if column is not None and features.width > 1:
@@ -256,30 +264,25 @@ def _holds_images(column: pl.Series) -> bool:
 
 
 def _images(
-    path: Path, column: pl.Series, image_size: ImageSize | None, broken: Broken, first_row: int
+    path: Path, column: pl.Series, form: dict[str, Any], first_row: int
 ) -> tuple[Any, NDArray[np.int64], tuple[str, ...]]:
     import polars as pl
 
     from tailwise.data.images import read_bytes, read_paths
 
     if column.dtype != pl.String:
-        read = read_bytes(column, image_size, broken=broken, first_row=first_row)
+        read = read_bytes(column, **form, first_row=first_row)
     else:
         if column.null_count():
             row = int(column.is_null().arg_max() or 0)
             raise TailwiseError(f"{path}, row {first_row + row + 1}: column {column.name!r} names no image.")
         folder = path if path.is_dir() else path.parent
-        read = read_paths(column.to_list(), folder, image_size, broken=broken)
+        read = read_paths(column.to_list(), folder, **form)
     return read.pixels, read.kept, read.notes
 
 
 def _folder(
-    path: Path,
-    target: str | None,
-    kind: Kind | None,
-    image_size: ImageSize | None,
-    broken: Broken,
-    known: NDArray[Any] | None,
+    path: Path, target: str | None, kind: Kind | None, form: dict[str, Any], known: NDArray[Any] | None
 ) -> Dataset:
     if target is not None:
         raise TailwiseError(f"{path} is a folder, whose sub-folders are the classes; there is no column {target!r}.")
@@ -290,7 +293,7 @@ def _folder(
     if kind == "image":
         from tailwise.data.images import read_folder
 
-        data = read_folder(path, image_size, broken=broken)
+        data = read_folder(path, **form)
     else:
         data = _texts(path)
     if known is None or data.labels is None:
