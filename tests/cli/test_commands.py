@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from sklearn.datasets import load_iris
 
+from tailwise import storage
 from tailwise.cli import _app, _fit
 from tailwise.data import load
 from tailwise.errors import TailwiseError
@@ -223,6 +224,22 @@ def test_a_recipe_without_a_docstring_has_no_summary(tmp_path, capsys, monkeypat
     assert run("recipes", "--recipe-file", mine) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("undocumented"))
     assert line.split(maxsplit=1)[1].strip() == "a paper"
+
+
+def test_a_model_folder_is_read_once(model, table, tmp_path, monkeypatch):
+    read, times = storage.read_folder, []
+    monkeypatch.setattr(storage, "read_folder", lambda *a, **k: times.append(a) or read(*a, **k))
+    assert run("predict", model, table, "-o", tmp_path / "p.csv") == 0
+    assert run("evaluate", model, table) == 0
+    assert len(times) == 2
+
+
+def test_a_model_saved_again_keeps_what_stood_beside_it(model, table, tmp_path):
+    Model.load(model).save(tmp_path / "again")
+    assert run("predict", model, table, "-o", tmp_path / "a.csv") == 0
+    assert run("predict", tmp_path / "again", table, "-o", tmp_path / "b.csv") == 0
+    assert (tmp_path / "b.csv").read_text() == (tmp_path / "a.csv").read_text()
+    assert run("report", tmp_path / "again", "-o", tmp_path / "r.html") == 0
 
 
 def test_one_prediction_is_one(model, table, tmp_path, capsys):
