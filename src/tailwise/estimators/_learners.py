@@ -20,8 +20,9 @@ from tailwise.recipes import Recipe
 
 T = TypeVar("T")
 
-#: What a network's options may be called, known without torch so that a slip of the pen is found on any data.
-AUGMENTATIONS = ("flip-crop", "crop", "none")
+#: What a network's options may be called, known without torch so that a slip of the pen is found on any data; an
+#: augmentation with the settings of :class:`tailwise.augment.FlipCrop`.
+AUGMENTATIONS: dict[str, dict[str, bool] | None] = {"flip-crop": {"flip": True}, "crop": {"flip": False}, "none": None}
 PRECISIONS = (
     "32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true",
     "transformer-engine", "transformer-engine-float16", "32", "bf16", "16", "64",
