@@ -132,7 +132,7 @@ def test_ids_are_carried_unchanged_through_batches(model, table, tmp_path, monke
     ids = [2**53 + 1 + i if i != 3 else None for i in range(92)]
     frame = pl.read_csv(table).with_columns(flower=pl.Series(ids, dtype=pl.Int64))
     if given == ".csv":  # where a name may stand among the numbers, batches later
-        ids = [*("" if i is None else f" {i}" for i in ids[:-1]), "z007"]
+        ids = [*("" if i is None else f" {i}" for i in ids[:-2]), "NA", "z007"]
         frame = frame.with_columns(flower=pl.Series(ids)).with_columns(pl.col("flower").replace("", None))
     getattr(frame, f"write_{given[1:]}")(tmp_path / f"new{given}")
     assert run("predict", model, tmp_path / f"new{given}", "-o", tmp_path / f"p{suffix}") == 0

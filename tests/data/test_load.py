@@ -3,6 +3,7 @@ import polars as pl
 import pytest
 
 from tailwise.data import Dataset, load, stream
+from tailwise.diagnose import diagnose
 from tailwise.errors import TailwiseError
 
 LONG = "the quick brown fox number {} jumps"
@@ -72,6 +73,11 @@ def test_labels_keep_their_spelling_in_csv(tmp_path):
     (tmp_path / "t.csv").write_text("x,code,number\n1,007,3\n2,012,4\n")
     assert load(tmp_path / "t.csv", "code").class_labels.tolist() == ["007", "012"]
     assert load(tmp_path / "t.csv", "number").class_labels.tolist() == [3, 4]
+    (tmp_path / "gaps.csv").write_text("x,number\n1,10\n2,9\n3,NA\n4, nan \n5,\n6,-nan\n")
+    gaps = load(tmp_path / "gaps.csv", "number")
+    assert gaps.class_labels.tolist() == [9, 10]
+    assert gaps.labels.tolist() == [1, 0, -1, -1, -1, -1]
+    assert diagnose(tmp_path / "gaps.csv", "number").classes == ("9", "10")
 
 
 def test_a_test_set_takes_the_codes_of_the_training_set(tmp_path, orders):
