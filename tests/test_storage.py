@@ -134,6 +134,34 @@ def test_a_single_file_appears_when_it_is_complete(tmp_path):
         pass
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+@pytest.mark.parametrize("umask", [0o077, 0o022])
+def test_what_is_written_is_as_private_as_the_umask_says(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        with atomic_write(tmp_path / "a.csv") as out:
+            out.write("x")
+        write_folder(tmp_path / "m", {"card": {}}, {"net": {"w": np.ones(2)}}, {"clf": LogisticRegression()})
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "m").iterdir()} == {0o666 & ~umask}
+    assert (tmp_path / "a.csv").stat().st_mode & 0o777 == 0o666 & ~umask
+    assert (tmp_path / "m").stat().st_mode & 0o777 == 0o777 & ~umask
+
+
+def test_the_output_is_not_blamed_for_what_was_read_meanwhile(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"input\.csv"), atomic_write(tmp_path / "out.csv") as out:
+        out.write((tmp_path / "input.csv").read_text())
+
+    def full():
+        with atomic_write(tmp_path / "out.csv"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(TailwiseError, match=r"the disk is full: .*out\.csv"):
+        full()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_damage_is_named(folder, tmp_path):
     refused(tmp_path / "absent", "there is no folder")
     (tmp_path / "other").mkdir()

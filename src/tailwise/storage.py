@@ -13,9 +13,9 @@ import importlib.util
 import json
 import os
 import re
+import secrets
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -93,20 +93,20 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     Raises
     ------
     TailwiseError
-        If the disk is full or the folder cannot be written to.
+        If the disk is full or the folder cannot be written to. An ``OSError`` that names a file is of another one,
+        which was used meanwhile, and stays as it is.
     """
     target = Path(path)
+    part = _unwritten(target, f".{target.name}.")
+    encoding, newline = (None, None) if "b" in mode else ("utf-8", "")
     with _said(target):
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    part = Path(name)
+        file = part.open(mode.replace("w", "x"), encoding=encoding, newline=newline)
     try:
+        with _said(target, named=False), file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         with _said(target):
-            text = "b" not in mode
-            with os.fdopen(handle, mode, encoding="utf-8" if text else None, newline="" if text else None) as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            part.chmod(0o644)
             part.replace(target)
     finally:
         part.unlink(missing_ok=True)
@@ -143,9 +143,9 @@ def write_folder(
         return
     with _said(target), writing(target):
         check_free(target, force=force)
-        part = Path(tempfile.mkdtemp(dir=target.parent, prefix=_part_of(target)))
+        part = _unwritten(target, _part_of(target))
+        part.mkdir()
         try:
-            part.chmod(0o755)
             for name, document in documents.items():
                 (part / f"{name}.json").write_text(json.dumps(document, indent=1, allow_nan=False), encoding="utf-8")
             for name, arrays in (tensors or {}).items():
@@ -293,6 +293,7 @@ def _write_manifest(folder: Path, kind: str) -> None:
     manifest = {"kind": kind, "format": FORMAT, "tailwise": __version__, "files": files}
     (folder / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     for file in folder.iterdir():
+        shutil.copymode(folder / _MANIFEST, file)  # safetensors keeps its files from everybody else, whatever the umask
         with file.open("rb") as stream:
             os.fsync(stream.fileno())
 
@@ -300,6 +301,11 @@ def _write_manifest(folder: Path, kind: str) -> None:
 def _part_of(target: Path) -> str:
     """Return how the names of folders begin that are to become ``target``."""
     return f".{target.name}.unwritten-"
+
+
+def _unwritten(target: Path, start: str) -> Path:
+    """Return a free name beside ``target``; what is made under it has the permissions that the umask leaves."""
+    return target.with_name(f"{start}{secrets.token_hex(4)}")
 
 
 def _swap(part: Path, target: Path) -> None:
@@ -356,12 +362,12 @@ def _sha256(file: Path) -> str:
 
 
 @contextmanager
-def _said(target: Path) -> Iterator[None]:
-    """Turn what the file system refuses into one line."""
+def _said(target: Path, *, named: bool = True) -> Iterator[None]:
+    """Turn what the file system refuses into one line; ``named`` says whether also where it names a file."""
     try:
         yield
     except OSError as error:
-        if isinstance(error, TailwiseError):
+        if error.filename is not None and not named:
             raise
         if error.errno == errno.ENOSPC:
             raise TailwiseError(

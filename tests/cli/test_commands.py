@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from sklearn.datasets import load_iris
 
+from tailwise import storage
 from tailwise.cli import _app, _fit
 from tailwise.data import load
 from tailwise.errors import TailwiseError
@@ -120,6 +121,25 @@ def test_predict_streams_in_batches(model, table, tmp_path, monkeypatch):
     assert (tmp_path / "parts.csv").read_text() == (tmp_path / "whole.csv").read_text()
 
 
+@pytest.mark.parametrize("given", [".csv", ".parquet"])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_ids_are_carried_unchanged_through_batches(model, table, tmp_path, monkeypatch, given, suffix):
+    import functools
+
+    from tailwise.cli import _predict
+
+    monkeypatch.setattr(_predict, "stream", functools.partial(_predict.stream, rows=7))
+    ids = [2**53 + 1 + i if i != 3 else None for i in range(92)]
+    frame = pl.read_csv(table).with_columns(flower=pl.Series(ids, dtype=pl.Int64))
+    if given == ".csv":  # where a name may stand among the numbers, batches later
+        ids = [*("" if i is None else f" {i}" for i in ids[:-2]), "NA", "z007"]
+        frame = frame.with_columns(flower=pl.Series(ids)).with_columns(pl.col("flower").replace("", None))
+    getattr(frame, f"write_{given[1:]}")(tmp_path / f"new{given}")
+    assert run("predict", model, tmp_path / f"new{given}", "-o", tmp_path / f"p{suffix}") == 0
+    found = pl.read_csv(tmp_path / f"p{suffix}") if suffix == ".csv" else pl.read_parquet(tmp_path / f"p{suffix}")
+    assert found["id"].to_list() == frame["flower"].to_list()
+
+
 @pytest.mark.parametrize("prior", ["uniform", "estimate", "file"])
 def test_priors(model, table, tmp_path, prior):
     (tmp_path / "prior.json").write_text("[0.1, 0.1, 0.8]")
@@ -204,6 +224,22 @@ def test_a_recipe_without_a_docstring_has_no_summary(tmp_path, capsys, monkeypat
     assert run("recipes", "--recipe-file", mine) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("undocumented"))
     assert line.split(maxsplit=1)[1].strip() == "a paper"
+
+
+def test_a_model_folder_is_read_once(model, table, tmp_path, monkeypatch):
+    read, times = storage.read_folder, []
+    monkeypatch.setattr(storage, "read_folder", lambda *a, **k: times.append(a) or read(*a, **k))
+    assert run("predict", model, table, "-o", tmp_path / "p.csv") == 0
+    assert run("evaluate", model, table) == 0
+    assert len(times) == 2
+
+
+def test_a_model_saved_again_keeps_what_stood_beside_it(model, table, tmp_path):
+    Model.load(model).save(tmp_path / "again")
+    assert run("predict", model, table, "-o", tmp_path / "a.csv") == 0
+    assert run("predict", tmp_path / "again", table, "-o", tmp_path / "b.csv") == 0
+    assert (tmp_path / "b.csv").read_text() == (tmp_path / "a.csv").read_text()
+    assert run("report", tmp_path / "again", "-o", tmp_path / "r.html") == 0
 
 
 def test_one_prediction_is_one(model, table, tmp_path, capsys):
@@ -408,6 +444,28 @@ def test_images_that_are_no_squares_are_predicted_on_whole(tmp_path):
     model = Model.load(tmp_path / "m")
     whole = model.predict_proba(load(tmp_path / "pets").inputs)
     np.testing.assert_allclose(pl.read_csv(tmp_path / "p.csv")["probability cat"], whole[:, 0], atol=1e-5)
+
+
+def test_a_proof_is_of_what_predict_does(tmp_path, capsys):
+    image = pytest.importorskip("PIL.Image")
+    pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    for folder, mode, size in (("train", "L", 8), ("test", "RGB", 20)):
+        for label, level in (("cat", 0), ("dog", 120)):
+            (tmp_path / folder / label).mkdir(parents=True)
+            for i in range(6):
+                pixels = rng.integers(level, level + 60, (size, size, 3), dtype=np.uint8)
+                image.fromarray(pixels).convert(mode).save(tmp_path / folder / label / f"{i}.png")
+    fit = ["fit", tmp_path / "train", "--test", tmp_path / "test", "-o", tmp_path / "m", "--epochs", "2"]
+    assert run(*fit, "--recipe", "cross-entropy", "--folds", "2") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "test: 12 of 12 images were resized and cut to 8 × 8 pixels" in said
+    assert "test: 12 of 12 images were in colour and are grey now." in said
+    assert run("evaluate", tmp_path / "m", tmp_path / "test", "--json") == 0
+    again = json.loads(capsys.readouterr().out)["overall"]
+    proof = json.loads((tmp_path / "m" / "evaluation.json").read_text())["overall"]
+    for name in ("accuracy", "log_loss", "set_size"):
+        assert again[name]["value"] == pytest.approx(proof[name]["value"])
 
 
 def test_a_broken_image_is_one_line(tmp_path, capsys):

@@ -108,6 +108,18 @@ def test_the_next_command_can_be_pasted(run, tmp_path):
     assert shlex.split(out.partition("Next: ")[2]) == wanted
 
 
+def test_an_identifier_can_be_named_as_diagnose_says(run, tmp_path):
+    data = table(tmp_path / "t.csv", key=pl.Series([f"K{i * 7919 % 1009}" for i in range(60)]))
+    code, out, _ = run("diagnose", data, "-t", "y")
+    assert code == 0
+    assert "name it as the id (--id 'key'; in Python id='key')" in " ".join(out.split())
+    for skip in ([], ["--skip-broken"]):
+        code, out, _ = run("diagnose", data, "-t", "y", "--id", "key", *skip)
+        assert code == 0
+        assert "looks like an identifier" not in " ".join(out.split())
+        assert f"tailwise fit {data} --target y --id key" in out
+
+
 def test_no_next_command_after_a_problem(run, tmp_path):
     code, out, _ = run("diagnose", table(tmp_path / "t.csv", y=pl.lit("a")), "-t", "y")
     assert code == 0

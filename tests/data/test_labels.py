@@ -43,7 +43,8 @@ def test_labels_of_every_type_become_codes_and_keep_their_values(values, codes, 
 @settings(deadline=None, max_examples=50)
 @given(
     st.lists(
-        st.one_of(st.none(), st.text(st.characters(exclude_characters="\0"), max_size=3), st.just("NA")), min_size=1
+        st.one_of(st.none(), st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=3), st.just("NA")),
+        min_size=1,
     )
 )
 def test_polars_and_lists_agree_and_codes_lead_back(values):

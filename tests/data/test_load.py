@@ -3,6 +3,7 @@ import polars as pl
 import pytest
 
 from tailwise.data import Dataset, load, stream
+from tailwise.diagnose import diagnose
 from tailwise.errors import TailwiseError
 
 LONG = "the quick brown fox number {} jumps"
@@ -21,7 +22,7 @@ def test_a_table_keeps_ids_and_sets_unlabelled_rows_apart(orders):
     data = load(orders, "category", id="order")
     assert (data.kind, data.name, len(data)) == ("table", "orders.csv", 7)
     assert data.inputs.columns == ["price"]
-    assert data.ids.tolist() == [f"A{i}" for i in range(7)]
+    assert data.ids.to_list() == [f"A{i}" for i in range(7)]
     assert data.labels.tolist() == [0, 1, 0, 1, 0, 1, -1]
     assert data.classes == ("a", "b")
     assert data.class_counts.tolist() == [3, 3]
@@ -40,6 +41,26 @@ def test_words_that_count_as_no_label_are_named(tmp_path, suffix):
     assert load(tmp_path / "gaps.csv", "y").notes[0].startswith("1 of 6 rows have no label; they are kept apart")
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_ids_come_out_as_they_went_in_whatever_their_batch_holds(tmp_path, suffix):
+    big = 2**53 + 1
+    ids = {
+        "whole": pl.Series([big, None, big + 1, big + 2], dtype=pl.Int64),
+        "text": [" 7", "8", "007", "x "],
+        "name": pl.Series(["a", "b", None, "c"], dtype=pl.Categorical),
+    }
+    path = tmp_path / f"t.{suffix}"
+    frame = pl.DataFrame({**ids, "x": [1, 2, 3, 4]})
+    getattr(frame, f"write_{suffix}")(path)
+    for name, column in ids.items():
+        data = load(path, id=name)
+        assert data.ids.cast(frame.schema[name]).to_list() == list(column)
+        assert data.take([3, 0]).ids.to_list() == [data.ids[3], data.ids[0]]
+        parts = [part.ids for part in stream(path, kind="table", id=name, rows=1)]
+        assert {part.dtype for part in parts} == {data.ids.dtype}
+        assert pl.concat(parts).to_list() == data.ids.to_list()
+
+
 def test_without_a_target_there_are_no_labels(orders):
     data = load(orders)
     assert data.labels is None
@@ -52,6 +73,11 @@ def test_labels_keep_their_spelling_in_csv(tmp_path):
     (tmp_path / "t.csv").write_text("x,code,number\n1,007,3\n2,012,4\n")
     assert load(tmp_path / "t.csv", "code").class_labels.tolist() == ["007", "012"]
     assert load(tmp_path / "t.csv", "number").class_labels.tolist() == [3, 4]
+    (tmp_path / "gaps.csv").write_text("x,number\n1,10\n2,9\n3,NA\n4, nan \n5,\n6,-nan\n")
+    gaps = load(tmp_path / "gaps.csv", "number")
+    assert gaps.class_labels.tolist() == [9, 10]
+    assert gaps.labels.tolist() == [1, 0, -1, -1, -1, -1]
+    assert diagnose(tmp_path / "gaps.csv", "number").classes == ("9", "10")
 
 
 def test_a_test_set_takes_the_codes_of_the_training_set(tmp_path, orders):
@@ -98,6 +124,12 @@ def test_folders_of_texts(tmp_path):
     assert data.ids.tolist() == ["neg/0.txt", "pos/0.txt", "pos/1.txt"]
     assert len(data.notes) == 2
     assert load(tmp_path, classes=["pos", "x", "neg"]).labels.tolist() == [2, 0, 0]
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    for folder in (".ipynb_checkpoints", "__MACOSX", "pos/.hidden"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "1.txt").write_text("of a system")
+    assert load(tmp_path).ids.tolist() == data.ids.tolist()
+    assert load(tmp_path).notes == data.notes
     (tmp_path / "pos" / "9.txt").write_bytes(b"\xe4")
     with pytest.raises(TailwiseError, match=r"9\.txt is not UTF-8"):
         load(tmp_path)
@@ -110,6 +142,30 @@ def pictures(tmp_path):
         (tmp_path / name).mkdir(exist_ok=True)
         image.new("RGB", (8, 8), (i * 50, 0, 0)).save(tmp_path / name / f"{i}.png")
     return tmp_path
+
+
+def test_a_folder_holds_what_most_of_its_files_are(pictures):
+    for name in ("cat", "dog"):
+        (pictures / name / "license.txt").write_text("All rights reserved.")
+    data = load(pictures)
+    assert (data.kind, len(data)) == ("image", 3)
+    assert data.notes == ("2 files that are not images were left out, such as cat/license.txt.",)
+    for i in range(2):
+        (pictures / "cat" / f"{i}.txt").write_text("one of many")
+    assert load(pictures).kind == "text"
+    assert load(pictures).notes == ("3 files that are not texts were left out, such as cat/0.png.",)
+
+
+def test_links_to_folders_are_followed_but_not_in_circles(pictures, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (pictures / "dog" / "2.png").rename(elsewhere / "2.png")
+    (pictures / "ibis").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(elsewhere)
+    (pictures / "cat" / "loop").symlink_to(pictures)
+    (pictures / "cat" / "other").symlink_to(pictures / "dog")
+    data = load(pictures)
+    assert data.ids.tolist() == ["cat/0.png", "dog/1.png", "ibis/2.png"]
+    assert data.classes == ("cat", "dog", "ibis")
 
 
 def test_images_from_folders_paths_and_bytes_are_the_same(pictures, tmp_path_factory):
@@ -128,6 +184,26 @@ def test_images_from_folders_paths_and_bytes_are_the_same(pictures, tmp_path_fac
         assert data.inputs.shape == (3, 8, 8, 3)
         assert data.inputs.dtype == np.uint8
         np.testing.assert_array_equal(data.inputs, folder.inputs)
+
+
+def test_test_images_take_the_form_of_the_training_images(pictures, tmp_path_factory):
+    image = pytest.importorskip("PIL.Image")
+    others = tmp_path_factory.mktemp("others")
+    for name in ("cat", "dog"):
+        (others / name).mkdir()
+        image.new("L", (20, 12), 90).save(others / name / "1.png")
+    colour, grey = load(pictures), load(others)
+    assert (colour.inputs.shape, grey.inputs.shape) == ((3, 8, 8, 3), (2, 12, 20, 1))
+    assert (load(others, classes=colour).inputs == 90).all()
+    assert load(others, classes=colour).inputs.shape == (2, 8, 8, 3)
+    as_grey = load(pictures, classes=grey)
+    assert as_grey.inputs.shape == (3, 12, 20, 1)
+    red = np.asarray(image.new("RGB", (1, 1), (50, 0, 0)).convert("L"))[0, 0]
+    assert (as_grey.inputs[1] == red).all()
+    assert "3 of 3 images were in colour and are grey now." in as_grey.notes
+    assert load(pictures, image_size=4, channels=1).inputs.shape == (3, 4, 4, 1)
+    with pytest.raises(TailwiseError, match="channels must be 1 or 3; got 4"):
+        load(pictures, channels=4)
 
 
 @pytest.mark.parametrize(
@@ -196,10 +272,10 @@ def test_rows_taken_from_a_dataset_stay_together(orders):
     data = load(orders, "category", id="order")
     some = data.take([6, 0])
     assert isinstance(some, Dataset)
-    assert some.ids.tolist() == ["A6", "A0"]
+    assert some.ids.to_list() == ["A6", "A0"]
     assert some.inputs["price"].to_list() == [1.0, 0.5]
     assert some.labels.tolist() == [-1, 0]
-    assert data.take(data.labels == 1).ids.tolist() == ["A1", "A3", "A5"]
+    assert data.take(data.labels == 1).ids.to_list() == ["A1", "A3", "A5"]
     with pytest.raises(TailwiseError, match="2 rows of inputs but 1 labels"):
         Dataset("array", np.zeros((2, 1)), np.zeros(1, dtype=np.int64), np.array(["a"]), np.arange(2))
 

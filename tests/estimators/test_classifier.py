@@ -166,6 +166,9 @@ def test_images() -> None:
     assert own.predict_proba(images).shape == (52, 2)
     grey = quick("logit-adjustment", backbone="resnet32", epochs=1).fit(images[..., 0], y)
     assert grey.predict(images[..., 0]).shape == (52,)
+    for model, others, message in ((grey, images, "3 channels, but 1 in training"), (own, images[..., 0], "1 channel")):
+        with pytest.raises(TailwiseError, match=message):
+            model.predict(others)
     pixels = quick("logit-adjustment").fit(images, y)
     assert (pixels.predict(images) == y).all()
 

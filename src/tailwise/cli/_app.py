@@ -109,6 +109,7 @@ def diagnose(
     target: Target = None,
     text: TextColumn = None,
     image: ImageColumn = None,
+    id: IdColumn = None,
     skip_broken: SkipBroken = False,
     json: Json = False,
 ) -> None:
@@ -116,7 +117,7 @@ def diagnose(
     from tailwise.cli import _diagnose
     from tailwise.cli._source import Source
 
-    _diagnose.run(Source(data, target, text, image, skip_broken=skip_broken), json=json)
+    _diagnose.run(Source(data, target, text, image, id, skip_broken=skip_broken), json=json)
 
 
 @app.command(epilog="Example: [bold]tailwise fit orders.csv --target category --output model --time 10m[/]")

@@ -21,7 +21,7 @@ def run(source: Source, *, json: bool) -> None:
         for note in data.notes:
             Console(stderr=True, highlight=False).print(f"[dim]· {escape(note)}[/]")
     else:
-        found = diagnose(source.path, source.target, text=source.text, image=source.image)
+        found = diagnose(source.path, source.target, text=source.text, image=source.image, id=source.id)
     if json:
         print(json_module.dumps(found.to_dict(), indent=1))
         return
@@ -29,7 +29,7 @@ def run(source: Source, *, json: bool) -> None:
     _show.diagnosis(console, found)
     if any(finding.severity == "problem" for finding in found.findings):
         return
-    named = (("--target", source.target), ("--text", source.text), ("--image", source.image))
+    named = (("--target", source.target), ("--text", source.text), ("--image", source.image), ("--id", source.id))
     options = [part for option, column in named if column is not None for part in (option, column)]
     options += ["--skip-broken"] * source.skip_broken
     command = shlex.join(["tailwise", "fit", source.path, *options, "--output", "model"])

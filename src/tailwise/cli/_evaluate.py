@@ -9,7 +9,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from tailwise import storage
 from tailwise.cli import _show
 from tailwise.cli._predict import batches, noted, prior_for
 from tailwise.cli._source import Source
@@ -21,11 +20,11 @@ from tailwise.metrics import Accumulator, evaluate
 
 def run(model: Path, new: Source, *, prior: str, json: bool) -> None:
     """Print how good a model is on labelled data."""
-    fitted, trained = Model.load(model), storage.read_folder(model).documents.get("source", {})
-    new = replace(new, target=new.target or trained.get("target"))
-    shares = prior_for(fitted, prior, batches(fitted, trained, new))
+    fitted = Model.load(model)
+    new = replace(new, target=new.target or fitted.documents.get("source", {}).get("target"))
+    shares = prior_for(fitted, prior, batches(fitted, new))
     seen = Accumulator(fitted.n_classes)
-    for part in noted(fitted, batches(fitted, trained, new), Console(stderr=True, highlight=False)):
+    for part in noted(fitted, batches(fitted, new), Console(stderr=True, highlight=False)):
         if part.labels is None:
             raise TailwiseError(f"{new.path} has no labels to measure against: name their column with --target.")
         answer = fitted.answer(part.inputs, shares)

@@ -122,6 +122,8 @@ def main_job(
             learn, aside = stratified_split(train.labels, test_share, options["random_state"])
             train, proof = train.take(learn), train.take(aside)
             _check_proof(proof, train)
+        else:
+            notes += [f"{proof.name}: {note}" for note in proof.notes]
 
         console.print()
         with status:

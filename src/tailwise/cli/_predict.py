@@ -34,14 +34,14 @@ def run(model: Path, new: Source, *, output: Path, prior: str, force: bool) -> N
         raise TailwiseError(f"{output} is the data to predict on; choose another name for the predictions.")
     if output.exists() and not force:
         raise TailwiseError(f"{output} is there already; choose another name, or replace it with --force.")
-    fitted, trained = Model.load(model), storage.read_folder(model).documents.get("source", {})
-    new = replace(new, id=new.id or trained.get("id"))
-    shares = prior_for(fitted, prior, batches(fitted, trained, new))
+    fitted = Model.load(model)
+    new = replace(new, id=new.id or fitted.documents.get("source", {}).get("id"))
+    shares = prior_for(fitted, prior, batches(fitted, new))
     console = Console(stderr=True, highlight=False)
     columns = TextColumn("{task.completed:,.0f} rows"), TimeElapsedColumn()
     with storage.atomic_write(output, "wb") as file, Progress(*columns, console=console, transient=True) as bar:
         rows = bar.add_task("predict", total=None)
-        parts = noted(fitted, batches(fitted, trained, new), console)
+        parts = noted(fitted, batches(fitted, new), console)
         frames = (_frame(fitted, part, fitted.answer(part.inputs, shares)) for part in parts)
         write = _write_csv if output.suffix == ".csv" else _write_parquet
         for height in write(file, frames):
@@ -50,11 +50,12 @@ def run(model: Path, new: Source, *, output: Path, prior: str, force: bool) -> N
     console.print(f"{plural(total, 'prediction')} in [bold]{escape(str(output))}[/]")
 
 
-def batches(model: Model, trained: dict[str, Any], new: Source) -> Iterator[Dataset]:
+def batches(model: Model, new: Source) -> Iterator[Dataset]:
     """Yield new data in the form of the data that the model was trained on."""
     for kind, column in (("text", new.text), ("image", new.image)):
         if column is not None and kind != model.kind:
             raise TailwiseError(f"--{kind} {column}: the model was not trained on {kind}s but on {model.kind} data.")
+    trained = model.documents.get("source", {})
     return stream(
         new.path,
         new.target,
@@ -62,6 +63,7 @@ def batches(model: Model, trained: dict[str, Any], new: Source) -> Iterator[Data
         column=new.text or new.image or trained.get("column"),
         id=new.id,
         image_size=trained.get("image_size"),
+        channels=trained.get("channels"),
         broken="skip" if new.skip_broken else "error",
         classes=model.classes if new.target is not None else None,
         features=getattr(model.encoder, "feature_names_in_", ()),

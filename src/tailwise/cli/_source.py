@@ -27,7 +27,7 @@ class Source:
     skip_broken: bool = False
 
     def load(self, classes: Dataset | None = None) -> Dataset:
-        """Read the data into memory, with the classes of the training data if they are given."""
+        """Read the data into memory, with the classes of the training data, and in its form, if it is given."""
         return load(
             self.path,
             self.target,
@@ -41,8 +41,9 @@ class Source:
 
     def to_dict(self, data: Dataset) -> dict[str, Any]:
         """Return what must be known to read new data like it, as plain data."""
-        size = data.inputs.shape[1:3] if data.kind == "image" else None
-        return {"target": self.target, "column": data.column, "id": self.id, "image_size": size}
+        shape = data.inputs.shape[1:]
+        form = {"image_size": shape[:2], "channels": shape[2]} if data.kind == "image" else {}
+        return {"target": self.target, "column": data.column, "id": self.id, **form}
 
 
 def number_or_file(text: str, what: str) -> Any:

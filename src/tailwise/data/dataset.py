@@ -14,6 +14,7 @@ from tailwise.data.labels import class_name
 from tailwise.errors import TailwiseError
 
 if TYPE_CHECKING:
+    import polars as pl
     from numpy.typing import ArrayLike
 
 Kind = Literal["table", "image", "text", "array"]
@@ -30,7 +31,7 @@ class Dataset:
         strings; array: (n, n_features) numbers, dense or CSR
     labels : (n,) int64 class codes, -1 where a row has no label; None where there is no target at all
     class_labels : (n_classes,) the labels as they stand in the data, in code order: strings, integers, booleans, floats
-    ids : (n,) what identifies each row: its number from 0, a column's value, or a file's path
+    ids : (n,) what identifies each row: its number from 0 or a file's path, as an array, or a column as polars read it
     name : where the data came from
     column : the table's column that the images or texts stood in, where there is one
     notes : what reading did that a person may want to know, a line each
@@ -40,7 +41,7 @@ class Dataset:
     inputs: Any
     labels: NDArray[np.int64] | None
     class_labels: NDArray[Any]
-    ids: NDArray[Any]
+    ids: NDArray[Any] | pl.Series
     name: str = "data"
     column: str | None = None
     notes: tuple[str, ...] = ()

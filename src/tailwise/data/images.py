@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tailwise._optional import require
 from tailwise.data.dataset import Dataset
+from tailwise.data.folders import class_files
 from tailwise.errors import TailwiseError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Images:
 
     Attributes
     ----------
-    pixels : (n, height, width, channels) uint8; 3 channels, or 1 where every image is grey
+    pixels : (n, height, width, channels) uint8
     kept : (n,) which of the sources they are: all of them, unless broken ones were skipped
     notes : what was done to them, a line each
     """
@@ -53,6 +54,7 @@ def read_folder(
     root: str | os.PathLike[str],
     image_size: ImageSize | None = None,
     *,
+    channels: int | None = None,
     broken: Broken = "error",
     progress: bool = False,
 ) -> Dataset:
@@ -63,7 +65,7 @@ def read_folder(
     Parameters
     ----------
     root : the folder
-    image_size, broken, progress : as for :func:`read_paths`
+    image_size, channels, broken, progress : as for :func:`read_paths`
 
     Returns
     -------
@@ -77,29 +79,13 @@ def read_folder(
     root = Path(root)
     if not root.is_dir():
         raise TailwiseError(f"there is no folder {root}.")
-    files = [Path(base, name).relative_to(root) for base, name in _walk(root)]
-    images = [file for file in files if file.suffix.lower() in SUFFIXES]
-    in_class = [file for file in images if len(file.parts) > 1]
-    if not images:
-        raise TailwiseError(f"{root} has no images: one sub-folder per class with PNG, JPEG or WebP files is expected.")
-    notes = []
-    if len(images) < len(files):
-        notes.append(f"{len(files) - len(images)} files that are not images were left out.")
-    if in_class and len(in_class) < len(images):
-        notes.append(f"{len(images) - len(in_class)} images outside the class folders were left out.")
-    paths = in_class or images
-    classes = sorted({file.parts[0] for file in in_class})
-    empty = sorted(f.name for f in root.iterdir() if f.is_dir() and f.name not in classes and f.name[0] != ".")
-    if in_class and empty:
-        notes.append(f"{len(empty)} class folders have no images and were left out: {', '.join(empty[:5])}.")
-    read = read_paths(paths, root, image_size, broken=broken, progress=progress)
-    code = {name: i for i, name in enumerate(classes)}
-    labels = np.array([code[file.parts[0]] for file in paths], dtype=np.int64)[read.kept] if in_class else None
+    paths, labels, classes, notes = class_files(root, SUFFIXES, "images", "PNG, JPEG or WebP")
+    read = read_paths(paths, root, image_size, channels=channels, broken=broken, progress=progress)
     return Dataset(
         kind="image",
         inputs=read.pixels,
-        labels=labels,
-        class_labels=np.array(classes, dtype=str),
+        labels=None if labels is None else labels[read.kept],
+        class_labels=classes,
         ids=np.array([file.as_posix() for file in paths])[read.kept],
         name=root.name,
         notes=(*notes, *read.notes),
@@ -111,6 +97,7 @@ def read_paths(
     root: str | os.PathLike[str] = ".",
     image_size: ImageSize | None = None,
     *,
+    channels: int | None = None,
     broken: Broken = "error",
     progress: bool = False,
 ) -> Images:
@@ -123,6 +110,7 @@ def read_paths(
     image_size : side in pixels of the square that every image is brought to, or (height, width): it is resized to
         cover that, then the centre is cut out. By default images that are all of one size keep it, and others are
         brought to their median shorter side, at most 64
+    channels : 1 to read every image as grey, 3 as colour. By default 3, or 1 where every image is grey
     broken : ``"error"`` stops when images cannot be read, ``"skip"`` leaves them out, all of them if need be, and says
         so in the notes
     progress : show a bar on stderr
@@ -130,18 +118,20 @@ def read_paths(
     Raises
     ------
     TailwiseError
-        If an image cannot be read (one line with its path and how many others), or ``image_size`` is not positive.
+        If an image cannot be read (one line with its path and how many others), ``image_size`` is not positive,
+        or ``channels`` not 1 or 3.
     MissingExtraError
         If Pillow is not installed.
     """
     files = [Path(root, path) for path in paths]
-    return _read(files, [str(path) for path in files], image_size, broken, progress)
+    return _read(files, [str(path) for path in files], image_size, channels, broken, progress)
 
 
 def read_bytes(
     column: pl.Series,
     image_size: ImageSize | None = None,
     *,
+    channels: int | None = None,
     broken: Broken = "error",
     progress: bool = False,
     first_row: int = 0,
@@ -151,7 +141,7 @@ def read_bytes(
     Parameters
     ----------
     column : (n,) polars series
-    image_size, broken, progress : as for :func:`read_paths`; a broken image is named by its row
+    image_size, channels, broken, progress : as for :func:`read_paths`; a broken image is named by its row
     first_row : number of the first one, where the column is a batch of a longer one
 
     Raises
@@ -169,20 +159,14 @@ def read_bytes(
             f"column {column.name!r} holds {column.dtype}, not images: bytes or struct{{bytes, path}} are expected."
         )
     names = [f"row {first_row + i} of {column.name!r}" for i in range(len(encoded))]
-    return _read(encoded, names, image_size, broken, progress)
-
-
-def _walk(root: Path) -> Iterable[tuple[str, str]]:
-    """Yield every file below ``root``, in order of path, leaving hidden files and folders out."""
-    for base, folders, names in os.walk(root, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
-        yield from ((base, name) for name in sorted(names) if not name.startswith("."))
+    return _read(encoded, names, image_size, channels, broken, progress)
 
 
 def _read(
     sources: Sequence[Any] | pl.Series,
     names: Sequence[str],
     image_size: ImageSize | None,
+    channels: int | None,
     broken: Broken,
     progress: bool,
 ) -> Images:
@@ -190,6 +174,8 @@ def _read(
     wanted = None if image_size is None else np.broadcast_to(image_size, 2).tolist()
     if wanted is not None and min(wanted) < 1:
         raise TailwiseError(f"image_size must be at least 1 pixel; got {image_size}.")
+    if channels not in (None, 1, 3):
+        raise TailwiseError(f"channels must be 1 or 3; got {channels}.")
     if broken not in ("error", "skip"):
         raise TailwiseError(f"broken must be 'error' or 'skip'; got {broken!r}.")
     if len(names) == 0:
@@ -206,7 +192,10 @@ def _read(
     good = np.flatnonzero(shapes[:, 2])
     _report(failed, names, broken)
     height, width, notes = _common_size(shapes[good, :2], wanted)
-    channels = int(shapes[good, 2].max(initial=1))
+    coloured = int((shapes[good, 2] == 3).sum())
+    channels = channels or (3 if coloured else 1)
+    if coloured and channels == 1:
+        notes = (*notes, f"{coloured} of {good.size} images were in colour and are grey now.")
     pixels = np.empty((good.size, height, width, channels), dtype=np.uint8)
 
     def decode(row: int) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 #: Spellings of "no label". "None" is not among them: it is a fair name for a class.
-MISSING_LABELS = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null"})
+MISSING_LABELS = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null"})
 
 
 def class_name(label: Any) -> str:
@@ -24,16 +24,18 @@ def class_name(label: Any) -> str:
 
 
 def trimmed(column: pl.Series) -> pl.Series:
-    """Return a file's labels or ids as they are meant: without blanks around them, and as integers if all are.
+    """Return a file's labels as they are meant: without blanks around them, and as integers if all are.
 
-    An integer is written as integers are; ``007`` is a name. Case is kept.
+    An integer is written as integers are; ``007`` is a name. Case is kept. Spellings of "no label" are left to
+    :func:`encode_labels`, but are no names among integers.
     """
     import polars as pl
 
     if not _is_text(column):
         return column
     text = column.cast(pl.String).str.strip_chars()
-    if (text.str.contains(r"^(0|-?[1-9]\d{0,17})$") | text.is_null() | (text == "")).all():
+    missing = text.is_null() | text.str.to_lowercase().is_in(MISSING_LABELS)
+    if (missing | text.str.contains(r"^(0|-?[1-9]\d{0,17})$")).all():
         return text.cast(pl.Int64, strict=False)
     return text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from tailwise.data.broken import reading
 from tailwise.data.dataset import Dataset, Kind
+from tailwise.data.folders import class_files, files_below
 from tailwise.data.frames import text_column, texts
 from tailwise.data.labels import encode_labels, padding, trimmed
 from tailwise.data.paths import LEARNED_FROM, existing, require_columns, table_format
@@ -33,6 +35,7 @@ def load(
     image: str | None = None,
     id: str | None = None,
     image_size: ImageSize | None = None,
+    channels: int | None = None,
     broken: Broken = "error",
     classes: Dataset | Sequence[Any] | NDArray[Any] | None = None,
 ) -> Dataset:
@@ -40,16 +43,18 @@ def load(
 
     Parameters
     ----------
-    path : a table (see :func:`scan`); or a folder with one sub-folder of images or of ``.txt`` files per class
+    path : a table (see :func:`scan`); or a folder with one sub-folder of images or of ``.txt`` files per class,
+        whichever are more
     target : column with the labels; class folders need none. Without it a table has no labels
     kind : ``"table"``, ``"text"`` or ``"image"``, where guessing would be wrong. Otherwise image bytes in the Hugging
         Face layout or paths to images make images, one column of long text beside the target makes texts, and
         everything else is a table
     text, image : column with the texts, or with images (bytes or paths, relative to the table's folder)
-    id : column that identifies a row; it is not a feature
-    image_size, broken : side of the images in pixels, or (height, width), and what to do with those that cannot be
-        read; see :func:`read_paths`
-    classes : the classes in code order, or a data set that has them (the training set, when reading the test set)
+    id : column that identifies a row, kept as it stands there; it is not a feature
+    image_size, channels, broken : side of the images in pixels, or (height, width), whether they are grey (1) or in
+        colour (3), and what to do with those that cannot be read; see :func:`read_paths`
+    classes : the classes in code order, or a data set that has them (the training set, when reading the test set);
+        images then take the size and the channels of those in it, unless others are given
 
     Raises
     ------
@@ -58,11 +63,17 @@ def load(
         labels, one class only, or a label that is not among ``classes``.
     """
     path = existing(path)
-    known = classes.class_labels if isinstance(classes, Dataset) else None if classes is None else np.asarray(classes)
+    if isinstance(classes, Dataset):
+        if classes.kind == "image":
+            image_size = classes.inputs.shape[1:3] if image_size is None else image_size
+            channels = classes.inputs.shape[3] if channels is None else channels
+        classes = classes.class_labels
+    known = None if classes is None else np.asarray(classes)
+    form = {"image_size": image_size, "channels": channels, "broken": broken}
     if path.is_dir() and table_format(path) is None:
-        data = _folder(path, target, kind, image_size, broken, known)
+        data = _folder(path, target, kind, form, known)
     else:
-        data = _table(path, target, kind, text, image, id, image_size, broken, known)
+        data = _table(path, target, kind, text, image, id, form, known)
     if not len(data):
         raise _no_image(path, data)
     if data.labels is None:
@@ -90,6 +101,7 @@ def stream(
     column: str | None = None,
     id: str | None = None,
     image_size: ImageSize | None = None,
+    channels: int | None = None,
     broken: Broken = "error",
     classes: Sequence[Any] | NDArray[Any] | None = None,
     features: Sequence[str] = (),
@@ -101,7 +113,7 @@ def stream(
 
     Parameters
     ----------
-    path, target, id, image_size, broken, classes : as for :func:`load`
+    path, target, id, image_size, channels, broken, classes : as for :func:`load`
     kind, column : what the training data held, and in which column, as its :class:`Dataset` says
     features : columns that a table must have, since the model was trained on them
     rows : of a batch
@@ -112,8 +124,9 @@ def stream(
         As :func:`load`.
     """
     path = existing(path)
+    form: dict[str, Any] = {"image_size": image_size, "channels": channels, "broken": broken}
     if path.is_dir() and table_format(path) is None:
-        yield load(path, kind=kind, image_size=image_size, broken=broken, classes=classes)
+        yield load(path, kind=kind, **form, classes=classes)
         return
     known = None if classes is None else np.asarray(classes)
     text, image = (column if kind == wanted else None for wanted in ("text", "image"))
@@ -124,7 +137,7 @@ def stream(
     require_columns(present, features, str(path), LEARNED_FROM)
     seen = read = 0
     for frame in batches(path, rows, as_text=as_text):
-        part = _rows(path, frame, target, kind, text, image, id, image_size, broken, known, seen)
+        part = _rows(path, frame, target, kind, text, image, id, form, known, seen)
         yield part
         seen, read = seen + frame.height, read + len(part)
     if not seen:
@@ -149,8 +162,7 @@ def _table(
     text: str | None,
     image: str | None,
     id: str | None,
-    image_size: ImageSize | None,
-    broken: Broken,
+    form: dict[str, Any],
     known: NDArray[Any] | None,
 ) -> Dataset:
     named = {"target": target, "text": text, "image": image, "id": id}
@@ -163,7 +175,7 @@ def _table(
         frame = lazy.collect()
     if frame.height == 0:
         raise TailwiseError(f"{path} has columns but no rows.")
-    return _rows(path, frame, target, kind, text, image, id, image_size, broken, known)
+    return _rows(path, frame, target, kind, text, image, id, form, known)
 
 
 def _rows(
@@ -174,8 +186,7 @@ def _rows(
     text: str | None,
     image: str | None,
     id: str | None,
-    image_size: ImageSize | None,
-    broken: Broken,
+    form: dict[str, Any],
     known: NDArray[Any] | None,
     first_row: int = 0,
 ) -> Dataset:
@@ -186,7 +197,7 @@ def _rows(
         labels, class_labels = encode_labels(trimmed(frame[target]), known, f"{path}, column {target!r}")
         padded = padding(frame[target])
         notes = () if padded is None else (f"column {target!r}: {padded}",)
-    ids = first_row + np.arange(frame.height) if id is None else trimmed(frame[id]).to_numpy()
+    ids = first_row + np.arange(frame.height) if id is None else frame[id]
     features = frame.drop([column for column in (target, id) if column is not None])
     if not features.width:
         raise TailwiseError(f"{path} has no columns beside {', '.join(wanted)}: there is nothing to learn from.")
@@ -195,7 +206,7 @@ def _rows(
     if kind == "text" and column is not None:
         inputs = texts(features[column])
     elif kind == "image" and column is not None:
-        inputs, kept, left_out = _images(path, features[column], image_size, broken, first_row)
+        inputs, kept, left_out = _images(path, features[column], form, first_row)
         notes = (*notes, *left_out)
         labels, ids = None if labels is None else labels[kept], ids[kept]
     if column is not None and features.width > 1:
@@ -253,41 +264,36 @@ def _holds_images(column: pl.Series) -> bool:
 
 
 def _images(
-    path: Path, column: pl.Series, image_size: ImageSize | None, broken: Broken, first_row: int
+    path: Path, column: pl.Series, form: dict[str, Any], first_row: int
 ) -> tuple[Any, NDArray[np.int64], tuple[str, ...]]:
     import polars as pl
 
     from tailwise.data.images import read_bytes, read_paths
 
     if column.dtype != pl.String:
-        read = read_bytes(column, image_size, broken=broken, first_row=first_row)
+        read = read_bytes(column, **form, first_row=first_row)
     else:
         if column.null_count():
             row = int(column.is_null().arg_max() or 0)
             raise TailwiseError(f"{path}, row {first_row + row + 1}: column {column.name!r} names no image.")
         folder = path if path.is_dir() else path.parent
-        read = read_paths(column.to_list(), folder, image_size, broken=broken)
+        read = read_paths(column.to_list(), folder, **form)
     return read.pixels, read.kept, read.notes
 
 
 def _folder(
-    path: Path,
-    target: str | None,
-    kind: Kind | None,
-    image_size: ImageSize | None,
-    broken: Broken,
-    known: NDArray[Any] | None,
+    path: Path, target: str | None, kind: Kind | None, form: dict[str, Any], known: NDArray[Any] | None
 ) -> Dataset:
     if target is not None:
         raise TailwiseError(f"{path} is a folder, whose sub-folders are the classes; there is no column {target!r}.")
     if kind is None:
-        kind = "image" if next(path.glob("*/*.txt"), None) is None else "text"
+        kind = _most(path)
     if kind not in ("image", "text"):
         raise TailwiseError(f"{path} is a folder, so it holds images or texts, not a {kind}.")
     if kind == "image":
         from tailwise.data.images import read_folder
 
-        data = read_folder(path, image_size, broken=broken)
+        data = read_folder(path, **form)
     else:
         data = _texts(path)
     if known is None or data.labels is None:
@@ -297,21 +303,19 @@ def _folder(
     return replace(data, labels=labels, class_labels=class_labels)
 
 
+def _most(root: Path) -> Kind:
+    """Return what most of a folder's files are: texts or images."""
+    from tailwise.data.images import SUFFIXES
+
+    counts = Counter(file.suffix.lower() for file in files_below(root))
+    return "text" if counts[".txt"] > sum(counts[suffix] for suffix in SUFFIXES) else "image"
+
+
 def _texts(root: Path) -> Dataset:
     """Read ``.txt`` files from one sub-folder per class."""
-    files = sorted(file for file in root.rglob("*") if file.is_file() and not file.name.startswith("."))
-    wanted = [file for file in files if file.suffix.lower() == ".txt" and file.parent != root]
-    documents = np.empty(len(wanted), dtype=object)
-    for i, file in enumerate(wanted):
-        with reading(file):
-            documents[i] = file.read_text(encoding="utf-8-sig")
-    folders = [file.relative_to(root).parts[0] for file in wanted]
-    classes, labels = np.unique(folders, return_inverse=True)
-    notes = []
-    if len(wanted) < len(files):
-        notes.append(f"{len(files) - len(wanted)} files that are not texts in a class folder were left out.")
-    empty = [f.name for f in sorted(root.iterdir()) if f.is_dir() and f.name not in classes and f.name[0] != "."]
-    if empty:
-        notes.append(f"{len(empty)} class folders have no texts and were left out: {', '.join(empty[:5])}.")
-    ids = np.array([file.relative_to(root).as_posix() for file in wanted])
-    return Dataset("text", documents, labels.astype(np.int64), classes, ids, root.name, notes=tuple(notes))
+    paths, labels, classes, notes = class_files(root, {".txt"}, "texts", ".txt")
+    documents = np.empty(len(paths), dtype=object)
+    for i, path in enumerate(paths):
+        with reading(root / path):
+            documents[i] = (root / path).read_text(encoding="utf-8-sig")
+    return Dataset("text", documents, labels, classes, np.array([p.as_posix() for p in paths]), root.name, notes=notes)

@@ -22,26 +22,22 @@ MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL",
 _HEADER = 1 << 16  # characters at the start of a CSV that hold its header
 
 
-def scan_csv(path: Path, as_text: Collection[str], missing: Collection[str] = MISSING) -> pl.LazyFrame:
-    """Scan a CSV with types that hold for its every row, found in one streamed pass; ``missing`` spells missing values.
+def scan_csv(path: Path, as_text: Collection[str]) -> pl.LazyFrame:
+    """Scan a CSV with types that hold for its every row, found in one streamed pass; :data:`MISSING` stands for none.
 
-    Names lose surrounding blanks, and lines without any value are left out. Polars' own inference over all rows would
-    load the whole file, and over the first rows it fails at a later one.
+    Columns to be read as text are left as they are written: only what is empty is missing there. Names lose surrounding
+    blanks, and lines without any value are left out. Polars' own inference over all rows would load the whole file, and
+    over the first rows it fails at a later one.
     """
     import polars as pl
 
     separator, _ = csv_header(path)
-    options: dict[str, Any] = {
-        "separator": separator,
-        "null_values": list(missing),
-        "infer_schema": False,
-        "glob": False,
-    }
-    text = pl.scan_csv(path, **options)
+    text = pl.scan_csv(path, separator=separator, infer_schema=False, glob=False)
     raw = text.collect_schema().names()
     free = [name for name in raw if name.strip() not in as_text]
     types: dict[str, Any] = {}
     if free:
+        text = text.with_columns(pl.when(~pl.col(free).is_in(MISSING)).then(pl.col(free)))
         value = pl.col(free)
         number = ~_padded(value)
         fits = {
@@ -53,8 +49,9 @@ def scan_csv(path: Path, as_text: Collection[str], missing: Collection[str] = MI
         checks = [hold.name.suffix(f"/{dtype}") for dtype, hold in holds.items()]
         passed = text.select(checks).collect(engine="streaming").row(0, named=True)
         types = {name: next((t for t in fits if passed[f"{name}/{t}"]), pl.String) for name in free}
-    frame = pl.scan_csv(path, schema_overrides=types, **options)
-    return frame.filter(~pl.all_horizontal(pl.all().is_null())).rename({name: name.strip() for name in raw})
+    values = [(pl.col(name) == "true") if t == pl.Boolean else pl.col(name).cast(t) for name, t in types.items()]
+    frame = text.with_columns(values).filter(~pl.all_horizontal(pl.all().is_null()))
+    return frame.rename({name: name.strip() for name in raw})
 
 
 def _padded(value: pl.Expr) -> pl.Expr:

@@ -24,7 +24,8 @@ def scan(path: str | Path, *, as_text: Collection[str] = ()) -> pl.LazyFrame:
     ----------
     path : CSV, TSV (the separator is found out; ``.gz`` is fine), JSON lines, Parquet, Arrow or Feather file, or a
         folder of Parquet files
-    as_text : columns of a CSV to read as strings, whatever they look like (so that the label ``007`` stays that)
+    as_text : columns of a CSV to read as strings, whatever they look like (so that the label ``007``, or the id
+        ``NA``, stays that)
 
     Raises
     ------
@@ -61,8 +62,7 @@ def missing_words(path: Path, column: str) -> str:
     """Say in brackets which words, such as "NA", a table's column has that are taken as no label; "" if it has none."""
     import polars as pl
 
-    is_csv = table_format(path) == "csv"
-    frame = scan_csv(path, as_text=csv_header(path)[1], missing=()) if is_csv else scan(path)
+    frame = scan(path, as_text=csv_header(path)[1] if table_format(path) == "csv" else ())
     name = pl.col(column).cast(pl.String).str.strip_chars()
     is_missing = name.str.to_lowercase().is_in(MISSING_LABELS - {""})
     words = sorted(frame.select(name.filter(is_missing).unique()).collect(engine="streaming")[column])

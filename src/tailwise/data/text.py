@@ -99,7 +99,8 @@ def _count(X: Any) -> list[sparse.csr_matrix]:
 class SentenceEncoder(TransformerMixin, BaseEstimator):
     """Encode texts by a sentence-transformers or Hugging Face model in a local folder; nothing is downloaded.
 
-    Needs ``tailwise[text]``. Weights are read from safetensors only, and no code in the folder is run.
+    Needs ``tailwise[text]``. Weights are read from safetensors only, and no code in the folder is run:
+    sentence-transformers refuses that as of version 6, which the extra asks for.
 
     Parameters
     ----------

@@ -158,6 +158,7 @@ def _them(columns: Sequence[Column]) -> str:
 
 def _column(column: Column, n_rows: int) -> Iterator[Finding]:
     name = repr(column.name)
+    named = f"name it as the id (--id {name}; in Python id={name})"
     if column.missing == n_rows:
         yield Finding("warning", f"Column {name} is empty: drop it.")
         return
@@ -166,16 +167,15 @@ def _column(column: Column, n_rows: int) -> Iterator[Finding]:
         if column.identifier:
             yield Finding(
                 "problem",
-                f"{what}, although its values never repeat: rows seem to be numbered class by class; leave the column "
-                "out of the features and name it as the id.",
+                f"{what}, although its values never repeat: rows seem to be numbered class by class; {named}.",
             )
         else:
             yield Finding("problem", f"{what}: unless it is known before the label is, it leaks the answer; drop it.")
     elif column.identifier:
         yield Finding(
             "note",
-            f"Column {name} looks like an identifier, since its values never repeat: name it as the id, so that "
-            "nothing is learned from it.",
+            f"Column {name} looks like an identifier, since its values never repeat: {named}, so that nothing is "
+            "learned from it.",
         )
     if column.missing:
         share = column.missing / n_rows

@@ -23,7 +23,7 @@ def predict(network: nn.Module, inputs: Any, *, batch_size: int = 1024) -> NDArr
 
     Returns
     -------
-    (n, n_classes) float32, or (n, experts, n_classes) where the network has experts
+    (n, n_classes) float32
 
     Raises
     ------

@@ -15,8 +15,8 @@ from sklearn.utils import get_tags
 
 from tailwise._optional import require
 from tailwise.data import Dataset
-from tailwise.errors import TailwiseError, nearest
-from tailwise.estimators._learners import NetworkLearner
+from tailwise.errors import TailwiseError
+from tailwise.estimators._learners import AUGMENTATIONS, NetworkLearner
 from tailwise.resample import CaseControlClassifier
 
 _TREES = 10_000  # of boosting, all classes and iterations together
@@ -114,13 +114,13 @@ def network_learner(
     Parameters
     ----------
     inputs : the encoded training inputs, which say how many channels or features there are
-    augment : by name, or a function of inputs, targets and a generator; see :class:`tailwise.engine.stage.Task`
+    augment : one of :data:`AUGMENTATIONS`, or a function; see :class:`tailwise.engine.stage.Task`
     engine : devices, precision, progress
 
     Raises
     ------
     TailwiseError
-        If there is no augmentation of that name, a number is not above 0, or the backbone is not for such inputs.
+        If a number is not above 0, or the backbone is not for such inputs.
     """
     from torch import nn
     from torch.optim import SGD, AdamW
@@ -165,8 +165,6 @@ def network_learner(
 def _augmentation(name: str, side: int) -> Callable[..., Any] | None:
     from tailwise.augment import FlipCrop
 
+    settings = AUGMENTATIONS[name]
     padding = max(1, side // 8)  # 4 for 32 pixels, as in He et al. 2016
-    known = {"flip-crop": FlipCrop(padding), "crop": FlipCrop(padding, flip=False), "none": None}
-    if name not in known:
-        raise TailwiseError(f"there is no augmentation {name!r}.{nearest(name, known)} Use {', '.join(known)}.")
-    return known[name]
+    return None if settings is None else FlipCrop(padding, **settings)

@@ -21,8 +21,9 @@ from tailwise.recipes import Recipe
 
 T = TypeVar("T")
 
-#: What a network's options may be called, known without torch so that a slip of the pen is found on any data.
-AUGMENTATIONS = ("flip-crop", "crop", "none")
+#: What a network's options may be called, known without torch so that a slip of the pen is found on any data; an
+#: augmentation with the settings of :class:`tailwise.augment.FlipCrop`.
+AUGMENTATIONS: dict[str, dict[str, bool] | None] = {"flip-crop": {"flip": True}, "crop": {"flip": False}, "none": None}
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "64-true")
 
 _LOG_FLOOR = float(np.log(np.finfo(np.float32).tiny))
@@ -148,9 +149,24 @@ class FittedNetwork:
     kind = "network"
 
     def scores(self, inputs: Any) -> NDArray[np.float32]:
-        """Return (n, n_classes) logits."""
-        from tailwise.engine import predict
+        """Return (n, n_classes) logits.
 
+        Raises
+        ------
+        TailwiseError
+            If images have other channels than those of the training set.
+        """
+        from tailwise.engine import predict
+        from tailwise.nn import Standardise
+
+        given = inputs.shape[-1]
+        known = next((len(part.mean) for part in self.network.modules() if isinstance(part, Standardise)), given)
+        if inputs.ndim == 4 and given != known:
+            mode = "L" if known == 1 else "RGB"
+            raise TailwiseError(
+                f"the images have {given} channel{'s' * (given != 1)}, but {known} in training: convert them, with "
+                f"Pillow's image.convert({mode!r}) for one."
+            )
         return predict(self.network, inputs)
 
     def describe(self) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +36,7 @@ class Model:
     chains : from scores to decisions and to probabilities
     sets : from probabilities to prediction sets
     card : recipe, parameter count, epochs, augmentation, subset hash, package versions, held-out scores
+    documents : further JSON documents by name, which :meth:`save` writes beside the model
     """
 
     classes: NDArray[Any]
@@ -46,6 +47,7 @@ class Model:
     chains: Chains
     sets: posthoc.ConformalSets
     card: dict[str, Any]
+    documents: dict[str, Any] = field(default_factory=dict)
 
     @property
     def n_classes(self) -> int:
@@ -173,7 +175,7 @@ class Model:
         ----------
         path : a folder that does not exist or is empty
         force : replace a Tailwise folder that is there
-        documents : further JSON documents by name (``evaluation=...``)
+        documents : further JSON documents by name (``evaluation=...``), beside the model's own
 
         Raises
         ------
@@ -196,7 +198,8 @@ class Model:
             model["network"], tensors["network"] = self.learner.describe()
         else:
             estimators["estimator"] = self.learner.estimator
-        storage.write_folder(path, {"model": model, **documents}, tensors, estimators, kind="model", force=force)
+        written = {"model": model, **self.documents, **documents}
+        storage.write_folder(path, written, tensors, estimators, kind="model", force=force)
 
     @classmethod
     def load(cls, path: str | Path, backbone: Any = None) -> Model:
@@ -237,6 +240,7 @@ class Model:
             chains=Chains.from_dict(model["chains"]),
             sets=posthoc.ConformalSets.from_dict(model["sets"]),
             card=model["card"],
+            documents={name: document for name, document in folder.documents.items() if name != "model"},
         )
 
 

@@ -1,0 +1,82 @@
+"""Folders with one sub-folder of files per class."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise.errors import TailwiseError
+
+
+def files_below(root: Path) -> Iterator[Path]:
+    """Yield every file below ``root``, relative to it and in order, but none that is hidden or of a system's folder.
+
+    A link to a folder is followed, unless it leads back into ``root`` or to where another one led.
+    """
+    top = root.resolve()
+    seen = {top}
+
+    def is_wanted(folder: Path) -> bool:
+        if _is_hidden(folder.name):
+            return False
+        real = folder.resolve()
+        if real in seen or (folder.is_symlink() and real.is_relative_to(top)):
+            return False
+        seen.add(real)
+        return True
+
+    for base, folders, names in os.walk(root, followlinks=True):
+        folders[:] = sorted(name for name in folders if is_wanted(Path(base, name)))
+        yield from (Path(base, name).relative_to(root) for name in sorted(names) if not name.startswith("."))
+
+
+def class_files(
+    root: Path, suffixes: Collection[str], what: str, usual: str
+) -> tuple[list[Path], NDArray[np.int64] | None, NDArray[Any], tuple[str, ...]]:
+    """Find the files of each class: those in the sub-folder named after it, and in folders within that.
+
+    Parameters
+    ----------
+    root : the folder
+    suffixes : of the files that are meant, in lower case
+    what, usual : what such files are called, and which formats to expect, for messages
+
+    Returns
+    -------
+    the (n,) files, relative to ``root``; their (n,) class codes, None if all lie in ``root`` itself; the names of the
+    classes; and what was left out, a line each
+
+    Raises
+    ------
+    TailwiseError
+        If there is no such file.
+    """
+    files = list(files_below(root))
+    meant = [file for file in files if file.suffix.lower() in suffixes]
+    if not meant:
+        raise TailwiseError(f"{root} has no {what}: one sub-folder per class with {usual} files is expected.")
+    notes = []
+    if len(meant) < len(files):
+        first = next(file for file in files if file.suffix.lower() not in suffixes)
+        others = len(files) - len(meant)
+        notes.append(f"{others} files that are not {what} were left out, such as {first.as_posix()}.")
+    in_class = [file for file in meant if len(file.parts) > 1]
+    if not in_class:
+        return meant, None, np.array([], dtype=str), tuple(notes)
+    if len(in_class) < len(meant):
+        notes.append(f"{len(meant) - len(in_class)} {what} outside the class folders were left out.")
+    classes, labels = np.unique([file.parts[0] for file in in_class], return_inverse=True)
+    empty = sorted(f.name for f in root.iterdir() if f.is_dir() and f.name not in classes and not _is_hidden(f.name))
+    if empty:
+        notes.append(f"{len(empty)} class folders have no {what} and were left out: {', '.join(empty[:5])}.")
+    return in_class, labels.astype(np.int64), classes, tuple(notes)
+
+
+def _is_hidden(name: str) -> bool:
+    """Say whether a folder is hidden, or a system's, such as ``__MACOSX``."""
+    return name.startswith((".", "__"))
