@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -276,7 +277,7 @@ def write(path, text, encoding="utf-8"):
         (["-t", "species", "--objective", "f1"], "use 'f1_macro'"),
         (["-t", "species", "--time", "soon"], "a time budget is a number"),
         (["-t", "species", "--augment", "flop"], "Did you mean 'flip-crop'"),
-        (["-t", "species", "--precision", "b16"], "there is no precision 'b16'. Did you mean 'bf16'"),
+        (["-t", "species", "--precision", "bf16"], "there is no precision 'bf16'. Did you mean 'bf16-mixed'"),
         (["-t", "species", "--resume"], "no unfinished fit"),
         (["-t", "species", "--test", "absent.csv"], "absent.csv"),
         ([], "--target"),
@@ -711,3 +712,69 @@ def test_a_killed_fit_resumes_to_the_same_bytes(tmp_path):
                 for row in document.get("card", {}).get("comparison", []):
                     row.pop("seconds")
         assert name == "encoder.skops" or whole == killed
+
+
+def test_what_was_not_tested_is_said_and_what_was_trained_on_too(table, tmp_path, capsys):
+    frame = pl.DataFrame({"a": np.r_[np.zeros(600), 5.0, 6.0], "y": ["ok"] * 600 + ["rare"] * 2})
+    frame.write_csv(tmp_path / "t.csv")
+    assert run("fit", tmp_path / "t.csv", "-t", "y", "-o", tmp_path / "m", "-r", "cross-entropy") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 of 2 classes has no example here, so that nothing is known of it: rare." in said
+    assert "Only class ok was tested" in (tmp_path / "m" / "report.html").read_text()
+    frame.head(600).write_csv(tmp_path / "new.csv")
+    assert run("evaluate", tmp_path / "m", tmp_path / "new.csv") == 0
+    assert "nothing is known of it: rare." in " ".join(capsys.readouterr().out.split())
+    fit = ["fit", table, "-t", "species", "-o", tmp_path / "n", "--test", table, "-r", "cross-entropy"]
+    assert run(*fit) == 0
+    rows = pl.read_csv(table)["species"].drop_nulls().len()
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"chosen on, {rows} of which the training data holds too" in said
+
+
+def test_the_proof_has_what_was_asked_for(table, tmp_path, capsys):
+    write(tmp_path / "cost.json", json.dumps([[0, 1, 1], [2, 0, 1], [9, 9, 0]]))
+    fit = ["fit", table, "-t", "species", "-o", tmp_path / "m", "-r", "class-weighted"]
+    assert run(*fit, "--objective", tmp_path / "cost.json") == 0
+    said = capsys.readouterr().out
+    assert re.search(r"Proof.*expected cost \(negative\) +-\d", said, re.DOTALL)
+    assert "least expected cost" in said
+    stored = json.loads((tmp_path / "m" / "evaluation.json").read_text())["overall"]
+    assert run("evaluate", tmp_path / "m", table) == 0
+    assert "expected cost (negative)" in capsys.readouterr().out
+    assert run(*fit, "--force", "--objective", "neg_log_loss") == 0
+    assert "neg log loss" in capsys.readouterr().out.split("Proof")[1]
+    assert "expected cost (negative)" in stored
+
+
+def test_estimated_class_shares_are_told(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+
+    def table(name, counts):
+        y = np.repeat(["a", "b"], counts)
+        pl.DataFrame({"x": rng.normal(size=len(y)) + 2 * (y == "b"), "y": y}).write_csv(tmp_path / name)
+
+    table("t.csv", [900, 100])
+    table("same.csv", [450, 50])
+    table("other.csv", [300, 300])
+    assert run("fit", tmp_path / "t.csv", "-t", "y", "-o", tmp_path / "m", "-r", "cross-entropy") == 0
+    capsys.readouterr()
+    for data, sentence in (("same.csv", "to be those in training: chance"), ("other.csv", "Estimated class shares")):
+        assert run("evaluate", tmp_path / "m", tmp_path / data, "--prior", "estimate") == 0
+        assert sentence in " ".join(capsys.readouterr().out.split())
+        options = ["-o", tmp_path / f"{data}.out.csv", "--prior", "estimate"]
+        assert run("predict", tmp_path / "m", tmp_path / data, *options) == 0
+        assert sentence in " ".join(capsys.readouterr().err.split())
+
+
+def test_rows_are_numbered_where_the_id_is_missing(table, tmp_path, capsys):
+    frame = pl.read_csv(table)
+    frame.with_columns(key=pl.Series([f"k{i}" for i in range(frame.height)])).write_csv(tmp_path / "keyed.csv")
+    fit = ["fit", tmp_path / "keyed.csv", "-t", "species", "-o", tmp_path / "m", "--id", "key", "-r", "cross-entropy"]
+    assert run(*fit) == 0
+    capsys.readouterr()
+    for data, first in ((tmp_path / "keyed.csv", "k0"), (table, "0")):
+        assert run("predict", tmp_path / "m", data, "-o", tmp_path / "p.csv", "--force") == 0
+        assert (tmp_path / "p.csv").read_text().splitlines()[1].split(",")[0] == first
+    assert "there is no column 'key' here, so that rows are numbered" in capsys.readouterr().err
+    assert run("evaluate", tmp_path / "m", tmp_path / "keyed.csv") == 0
+    assert "ignored" not in capsys.readouterr().err

@@ -99,10 +99,13 @@ def test_a_known_temperature_is_found_again(temperature):
 
 def test_class_wise_calibration_corrects_a_class_with_many_examples_and_hardly_one_with_few():
     scores, labels = simulated(20_000, np.array([0.6, 0.3999, 0.0001]), 1)
-    step = posthoc.fit_class_wise(scores + np.array([0, 1.0, 1.0]), labels)
+    moved = scores + np.array([0, 1.0, 1.0])
+    step = posthoc.fit_class_wise(moved, labels, strength=10)
     bias = np.array(step.bias) - step.bias[0]
     assert bias[1] == pytest.approx(-1, abs=0.1)
     assert abs(bias[2]) < 1
+    proba = posthoc.softmax(posthoc.fit_class_wise(moved, labels)(moved))
+    np.testing.assert_allclose(proba.sum(axis=0), np.bincount(labels, minlength=3), atol=2)
 
 
 def test_expectation_maximisation_finds_the_prior():
@@ -128,6 +131,25 @@ def test_em_is_held_by_examples_of_the_source() -> None:
     certain = np.repeat(np.eye(3), [14, 4, 2], axis=0)
     np.testing.assert_allclose(held, posthoc.estimate_prior_em(np.vstack([proba, certain]), source), atol=1e-6)
     np.testing.assert_allclose(posthoc.estimate_prior_em(proba, source, strength=1e9), source, atol=1e-6)
+
+
+def test_a_shift_is_told_from_chance() -> None:
+    """Of well calibrated probabilities, one in a hundred samples of the same prior is taken for a shift at 0.01."""
+    rng, source = np.random.default_rng(0), np.array([0.7, 0.25, 0.05])
+    centres, found = np.array([[0.0, 0.0], [1.5, 0.0], [0.0, 1.5]]), []
+
+    def posterior(labels: np.ndarray) -> np.ndarray:
+        x = centres[labels] + rng.normal(size=(len(labels), 2))
+        return posthoc.softmax(np.log(source) - ((x[:, None] - centres) ** 2).sum(axis=2) / 2)
+
+    for _ in range(400):
+        proba = posterior(rng.choice(3, 200, p=source))
+        found.append(posthoc.shift_p_value(proba, source, posthoc.estimate_prior_em(proba, source)))
+    assert np.mean(np.array(found) < 0.01) < 0.03
+    assert np.mean(np.array(found) < 0.5) == pytest.approx(0.5, abs=0.1)
+    shifted = posterior(rng.choice(3, 200, p=[0.4, 0.4, 0.2]))
+    assert posthoc.shift_p_value(shifted, source, posthoc.estimate_prior_em(shifted, source)) < 1e-4
+    assert posthoc.shift_p_value(shifted, source, source) == 1
 
 
 def test_a_class_without_share_in_the_target_is_out() -> None:

@@ -94,8 +94,9 @@ Force = Annotated[bool, typer.Option("--force", help="Replace what stands at the
 Prior = Annotated[
     str,
     typer.Option(
-        help="Class shares where the model is used: train (as in training), uniform, estimate (from the data "
-        "given), or a JSON file with a number per class."
+        help="Class shares where the model is used: train (as in training; decided for the objective), or, to predict "
+        "the likeliest class under others, uniform, estimate (from the data given), or a JSON file with a number per "
+        "class."
     ),
 ]
 UserRecipes = Annotated[

@@ -7,21 +7,23 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.markup import escape
 
 from tailwise import storage
 from tailwise.cli import _report, _show
 from tailwise.cli._source import Source, number_or_file, settings
-from tailwise.data import Dataset, as_dataset, longtail, make_long_tailed, single_example_classes, stratified_split
+from tailwise.data import Dataset, as_dataset, longtail, make_long_tailed, stratified_split
 from tailwise.data.paths import require_columns
 from tailwise.diagnose import diagnose
 from tailwise.errors import TailwiseError
-from tailwise.estimators import Answer, Model, TailClassifier
+from tailwise.estimators import Answer, Model, Objective, TailClassifier, as_objective
 from tailwise.metrics import Evaluation
 from tailwise.metrics import evaluate as measure
 from tailwise.processes import is_first, together, writing
@@ -112,18 +114,20 @@ def main_job(
         classifier.check_options(train)
         found = diagnose(train)
         _show.diagnosis(console, found)
-        notes = list(train.notes)
+        notes, shared = list(train.notes), ""
         if proof is None:
             assert train.labels is not None
-            alone = single_example_classes(train.labels)
-            if len(alone):
-                have = plural(len(alone), "class has", "classes have")
-                notes.append(f"{have} one example, which is learned from: nothing can be measured there.")
             learn, aside = stratified_split(train.labels, test_share, options["random_state"])
             train, proof = train.take(learn), train.take(aside)
             _check_proof(proof, train)
         else:
             notes += [f"{proof.name}: {note}" for note in proof.notes]
+            twice = int(_in_training(proof, train).sum())
+            if twice:
+                shared = f", [yellow]{twice:,} of which the training data holds too[/]"
+                notes.append(
+                    f"{twice:,} of {len(proof):,} examples of the proof are in the training data, label included."
+                )
 
         console.print()
         with status:
@@ -133,9 +137,12 @@ def main_job(
                 return
             status.update("measuring")
             model, baseline = classifier.model_, classifier.baseline_
-            plain = _evaluate(baseline, proof, baseline.answer(proof.inputs))
+            objective = as_objective(
+                classifier.objective, train.n_classes, names=train.classes, class_counts=train.class_counts
+            )
+            plain = _evaluate(baseline, proof, baseline.answer(proof.inputs), objective)
             answer = model.answer(proof.inputs)
-            evaluation = _evaluate(model, proof, answer)
+            evaluation = _evaluate(model, proof, answer, objective)
             notes += getattr(model.encoder, "notes_", ())
             report = _report.content(model, found, proof, answer, evaluation, plain, notes)
             model.save(
@@ -149,9 +156,10 @@ def main_job(
 
     _show.comparison(console, model.card["comparison"], model.card["objective"])
     examples = plural(evaluation.n_examples, "example")
-    console.print(f"\n[bold]Proof[/] on {examples} that nothing was learned from or chosen on")
+    console.print(f"\n[bold]Proof[/] on {examples} that nothing was learned from or chosen on{shared}")
     columns = {model.card["recipe"]: evaluation}
-    _show.evaluations(console, columns if model.card["recipe"] == "cross-entropy" else {**columns, "plain": plain})
+    columns |= {} if model.card["recipe"] == "cross-entropy" else {"plain": plain}
+    _show.evaluations(console, columns, objective.name)
     for note in report.notes:
         console.print(f"[dim]· {escape(note)}[/]")
     page = output / "report.html"
@@ -186,15 +194,39 @@ def _check_proof(proof: Dataset, train: Dataset) -> None:
         require_columns(proof.inputs.columns, train.inputs.columns, proof.name)
 
 
-def _evaluate(model: Model, proof: Dataset, answer: Answer) -> Evaluation:
-    return measure(
-        np.asarray(proof.labels),
+def _in_training(proof: Dataset, train: Dataset) -> NDArray[np.bool_]:
+    """Say of each example of the proof whether the training data has the same one, with the same label."""
+    from polars import selectors
+
+    keys = []
+    for data in (proof, train):
+        if data.kind == "table":
+            plain = data.inputs.select(train.inputs.columns).select(~selectors.nested())
+            content = plain.hash_rows().to_numpy()
+        else:
+            rows = (row.tobytes() if data.kind == "image" else str(row).encode() for row in data.inputs)
+            content = np.array([int.from_bytes(blake2b(row, digest_size=8).digest()) for row in rows], dtype=np.uint64)
+        keys.append(content ^ np.asarray(data.labels).astype(np.uint64))
+    return np.isin(keys[0], keys[1]) & (np.asarray(proof.labels) >= 0)
+
+
+def _evaluate(model: Model, proof: Dataset, answer: Answer, objective: Objective) -> Evaluation:
+    """Measure answers, by what the model was chosen for too."""
+    labels = np.asarray(proof.labels)
+    found = measure(
+        labels,
         answer.codes,
         class_counts=model.class_counts,
         proba=answer.proba,
         sets=answer.sets,
         class_names=proof.classes,
     )
+    if objective.name not in found:
+        known = labels >= 0
+        found.overall[objective.name] = objective.estimate(
+            labels[known], answer.codes[known], answer.proba[known], model.class_counts, np.random.default_rng(0)
+        )
+    return found
 
 
 def _recipes(names: str, pairs: Sequence[str]) -> str | list[Recipe]:

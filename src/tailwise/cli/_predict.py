@@ -18,9 +18,13 @@ from tailwise import storage
 from tailwise.cli._source import Source, number_or_file
 from tailwise.data import Dataset, stream
 from tailwise.data.labels import class_name
+from tailwise.data.paths import table_format
+from tailwise.data.tables import scan
 from tailwise.errors import TailwiseError
 from tailwise.estimators import Answer, Model
 from tailwise.report.words import plural
+
+_SHOWN = 6  # classes whose shares are told, those that moved most
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,9 +39,14 @@ def run(model: Path, new: Source, *, output: Path, prior: str, force: bool) -> N
     if output.exists() and not force:
         raise TailwiseError(f"{output} is there already; choose another name, or replace it with --force.")
     fitted = Model.load(model)
-    new = replace(new, id=new.id or fitted.documents.get("source", {}).get("id"))
-    shares = prior_for(fitted, prior, batches(fitted, new))
     console = Console(stderr=True, highlight=False)
+    new = with_id(fitted, new)
+    known = fitted.documents.get("source", {}).get("id")
+    if new.id is None and known is not None:
+        console.print(f"[dim]· there is no column {escape(repr(known))} here, so that rows are numbered[/]")
+    shares = prior_for(fitted, prior, batches(fitted, new))
+    if shares_line := prior_line(fitted, shares):
+        console.print(shares_line)
     columns = TextColumn("{task.completed:,.0f} rows"), TimeElapsedColumn()
     with storage.atomic_write(output, "wb") as file, Progress(*columns, console=console, transient=True) as bar:
         rows = bar.add_task("predict", total=None)
@@ -48,6 +57,14 @@ def run(model: Path, new: Source, *, output: Path, prior: str, force: bool) -> N
             bar.advance(rows, height)
         total = int(bar.tasks[rows].completed)
     console.print(f"{plural(total, 'prediction')} in [bold]{escape(str(output))}[/]")
+
+
+def with_id(model: Model, new: Source) -> Source:
+    """Name the column that identified the training data's rows, if none is named and the new data has it."""
+    known, path = model.documents.get("source", {}).get("id"), Path(new.path)
+    if new.id is not None or known is None or table_format(path) is None:
+        return new
+    return replace(new, id=known) if known in scan(path).collect_schema().names() else new
 
 
 def batches(model: Model, new: Source) -> Iterator[Dataset]:
@@ -84,6 +101,19 @@ def noted(model: Model, parts: Iterator[Dataset], console: Console) -> Iterator[
             if note not in said:
                 console.print(f"[dim]· {escape(note)}[/]")
         said.update(part.notes)
+
+
+def prior_line(model: Model, shares: Any) -> str:
+    """Say in one line which class shares were estimated, those that moved most, and which the training had."""
+    if not isinstance(shares, np.ndarray):
+        return ""
+    trained = model.class_counts / model.class_counts.sum()
+    if np.array_equal(shares, trained):
+        return "Class shares are taken to be those in training: chance explains how the data differs from them"
+    most = np.argsort(-np.abs(shares - trained), kind="stable")[:_SHOWN]
+    names = (f"{escape(class_name(model.classes[c]))} {shares[c]:.3g} [dim]({trained[c]:.3g})[/]" for c in most)
+    more = f", … of {model.n_classes:,} classes" if model.n_classes > _SHOWN else ""
+    return f"Estimated class shares [dim](those in training)[/]: {', '.join(names)}{more}"
 
 
 def prior_for(model: Model, prior: str, parts: Iterator[Dataset]) -> Any:

@@ -13,6 +13,7 @@ from tailwise.diagnose import Diagnosis
 from tailwise.estimators import Answer, Model
 from tailwise.metrics import Evaluation
 from tailwise.report import Example, Report, thumbnail
+from tailwise.report.words import untested
 
 _EXAMPLES = 12
 _FIELDS = 8
@@ -29,15 +30,17 @@ def content(
 ) -> Report:
     """Return the report of a fit: diagnosis, comparison, proof beside the baseline, and the worst mistakes."""
     card = dict(model.card)
+    measured = evaluation.to_dict()
     return Report(
         title=f"{card['recipe']} on {found.name}",
-        evaluation=evaluation.to_dict(),
+        evaluation=measured,
         baseline=baseline.to_dict() if card["recipe"] != "cross-entropy" else None,
         diagnosis=found.to_dict(),
         comparison=card.pop("comparison"),
         objective=card["objective"].replace("_", " "),
         examples=mistakes(model, proof, answer),
         notes=[
+            *filter(None, [untested(measured)]),
             *notes,
             *card["learner"]["left_out"],
             *_guessing(evaluation),
@@ -74,7 +77,7 @@ def _notes(model: Model) -> list[str]:
     if model.card["prior_corrected"]:
         prior = (
             f"{model.card['recipe']} trains as if the classes had other shares. Its probabilities were moved back to "
-            "the training shares, so that they say how often a class really occurs; decisions stay balanced."
+            f"the training shares, so that they say how often a class really occurs; {_decisions(model)}."
         )
     elif model.chains.decision:
         prior = (
@@ -96,6 +99,10 @@ def _notes(model: Model) -> list[str]:
                 f"; {pooled:,} classes with few held-out examples share one threshold, so it holds for them together"
             )
     return [prior, f"{sets}."]
+
+
+def _decisions(model: Model) -> str:
+    return "decisions stay balanced" if model.chains.cost is None else "decisions are those of least expected cost"
 
 
 def mistakes(model: Model, proof: Dataset, answer: Answer) -> list[Example]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,10 @@ from tailwise.report.words import borders, plural
 _MARK = {"problem": "[bold red]✗[/]", "warning": "[yellow]![/]", "note": "[dim]·[/]"}
 _GROUP = {"many": "many-shot", "medium": "medium-shot", "few": "few-shot"}
 _LABEL = {"coverage": "coverage, mean over classes"}
+_MEASURES = (
+    "balanced_accuracy", "many_shot_accuracy", "medium_shot_accuracy", "few_shot_accuracy", "worst_class",
+    "accuracy", "macro_f1", "g_mean", "log_loss", "ece", "coverage", "set_size",
+)  # fmt: skip
 _BAR = 28
 _MOST_CLASSES = 20
 
@@ -84,25 +88,19 @@ def comparison(console: Console, rows: Sequence[dict[str, Any]], objective: str)
     console.print(table)
 
 
-def evaluations(console: Console, columns: dict[str, Evaluation]) -> None:
-    """Print one or several evaluations side by side: overall measures and those of the groups."""
+def evaluations(console: Console, columns: dict[str, Evaluation], objective: str = "balanced_accuracy") -> None:
+    """Print one or several evaluations side by side: what was asked for, overall measures and those of the groups."""
     table = _table("", *map(escape, columns))
     for column in table.columns[1:]:
         column.justify = "right"
     first = next(iter(columns.values()))
-    for name in _measures(first):
+    for name in dict.fromkeys([objective, *_MEASURES]):
+        if name not in first:
+            continue
         cells = [_estimate(found.overall.get(name)) for found in columns.values()]
         table.add_row(_LABEL.get(name, name.replace("_", " ").replace(" shot", "-shot")), *cells)
     console.print(table)
     _borders(console, first.class_counts, first.thresholds)
-
-
-def _measures(found: Evaluation) -> Iterable[str]:
-    wanted = (
-        "balanced_accuracy", "many_shot_accuracy", "medium_shot_accuracy", "few_shot_accuracy", "worst_class",
-        "accuracy", "macro_f1", "g_mean", "log_loss", "ece", "coverage", "set_size",
-    )  # fmt: skip
-    return (name for name in wanted if name in found.overall)
 
 
 def _estimate(estimate: Any) -> str:

@@ -243,6 +243,10 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         """Return (n, n_classes) calibrated probabilities under a class prior, by default the training prior."""
         return self._fitted().predict_proba(self._inputs(X), prior)
 
+    def predict_log_proba(self, X: Any, prior: Prior = "train") -> NDArray[np.float64]:
+        """Return the logarithms of :meth:`predict_proba`."""
+        return np.log(self.predict_proba(X, prior))
+
     def predict_sets(self, X: Any) -> NDArray[np.bool_]:
         """Return (n, n_classes): which classes are in each example's prediction set."""
         return self._fitted().predict_sets(self._inputs(X))

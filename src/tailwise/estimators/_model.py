@@ -17,7 +17,8 @@ from tailwise.estimators._chains import Chains
 from tailwise.estimators._learners import FittedEstimator, FittedNetwork
 
 _BLOCK = 1 << 21  # scores that are worked on at once
-_PRIOR_STRENGTH = 30  # examples of the training prior that are added to those it is estimated from
+_PRIOR_STRENGTH = 100  # examples of the training prior that are added to those it is estimated from
+_SURE = 1e-3  # how seldom what is taken for a shift of the class shares may be chance
 
 Prior = Literal["train", "uniform", "estimate"] | ArrayLike | Mapping[Any, float]
 
@@ -116,8 +117,9 @@ class Model:
     def estimate_prior(self, batches: Iterable[Any], most: int = 100_000) -> NDArray[np.float64]:
         """Return the class prior of unlabelled data, by expectation maximisation (Saerens et al. 2002).
 
-        Thirty examples of the training prior are added, so that a few rows, or classes that are hardly told apart, do
-        not move it far.
+        A hundred examples of the training prior are added, so that a few rows, or classes that are hardly told apart,
+        do not move it far; it is the training prior itself unless chance explains the difference less than once in a
+        thousand times.
 
         Parameters
         ----------
@@ -137,7 +139,9 @@ class Model:
         return self._estimated(np.concatenate(seen)[:most])
 
     def _estimated(self, proba: NDArray[Any]) -> NDArray[np.float64]:
-        return posthoc.estimate_prior_em(proba, class_prior(self.class_counts), strength=_PRIOR_STRENGTH)
+        source = class_prior(self.class_counts)
+        prior = posthoc.estimate_prior_em(proba, source, strength=_PRIOR_STRENGTH)
+        return prior if posthoc.shift_p_value(proba, source, prior) < _SURE else source
 
     def _prior(self, prior: Prior, proba: NDArray[Any]) -> NDArray[np.float64]:
         if isinstance(prior, str):

@@ -120,7 +120,7 @@ class Measuring:
             precision = bins.binned_average_precision(positive[ranked], negative[ranked])
             resampled = np.array(list(self._resampled_ranking(positive[ranked], negative[ranked])))
             auroc, auprc = resampled.T if resampled.size else (None, None)
-            found["auroc"] = estimate(areas.mean(), auroc)
+            found["auroc"] = _widened(estimate(areas.mean(), auroc), errors.mean())
             found["auroc_error"] = Estimate(float(errors.mean()))
             found["auprc"] = estimate(precision.mean(), auprc)
         return found
@@ -155,6 +155,13 @@ class Measuring:
             miss, hit = np.split(draw, 2, axis=1)
             resampled.append(bins.calibration_error(hit, hit + miss, (hit + miss) * mean).mean())
         return estimate(value, np.array(resampled) if resampled else None)
+
+
+def _widened(found: Estimate, error: float) -> Estimate:
+    """Return a share whose interval leaves room for an error besides, as far as it has one."""
+    if found.low is None or found.high is None:
+        return found
+    return Estimate(found.value, max(found.low - error, 0.0), min(found.high + error, 1.0))
 
 
 def estimate(

@@ -180,7 +180,7 @@ def evaluate(
 
     *AUROC and AUPRC* are one-against-rest means over the classes; from arrays of up to ten
     million probabilities they are scikit-learn's, otherwise those of scores in bins, with the largest possible error of
-    AUROC as ``auroc_error``. *Class-wise ECE*:
+    AUROC as ``auroc_error``, by which its interval is wider. *Class-wise ECE*:
     Kull et al., Beyond Temperature Scaling, NeurIPS 2019, equation 4. *Brier score*: summed over classes, from 0 to 2
     (Brier, Monthly Weather Review 1950).
 

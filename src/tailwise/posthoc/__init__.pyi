@@ -5,6 +5,7 @@ from ._prior import estimate_prior_bbse as estimate_prior_bbse
 from ._prior import estimate_prior_em as estimate_prior_em
 from ._prior import logit_adjustment as logit_adjustment
 from ._prior import prior_shift as prior_shift
+from ._prior import shift_p_value as shift_p_value
 from ._steps import Step as Step
 from ._steps import apply as apply
 from ._steps import log_softmax as log_softmax

@@ -115,6 +115,25 @@ def estimate_prior_em(
     return prior
 
 
+def shift_p_value(proba: ArrayLike, source_prior: ArrayLike, prior: ArrayLike) -> float:
+    """Return how likely unlabelled data is to favour a prior over the source's so much where nothing has shifted.
+
+    The likelihood-ratio test: twice the gain in log-likelihood follows chi-squared with ``n_classes - 1`` degrees of
+    freedom (Wilks, Annals of Mathematical Statistics 1938) if the probabilities are right.
+
+    Parameters
+    ----------
+    proba : (n, n_classes) probabilities under the source prior
+    source_prior, prior : (n_classes,); the prior is usually :func:`estimate_prior_em`'s of the same probabilities
+    """
+    from scipy.stats import chi2
+
+    source, target = class_prior(source_prior), class_prior(prior)
+    ratio = np.divide(target, source, out=np.zeros_like(source), where=source > 0)
+    gain = np.log(np.maximum(np.asarray(proba, dtype=np.float64) @ ratio, np.finfo(np.float64).tiny)).sum()
+    return float(chi2.sf(max(2 * gain, 0.0), max(np.count_nonzero(source) - 1, 1)))
+
+
 def estimate_prior_bbse(
     held_out_labels: ArrayLike, held_out_predicted: ArrayLike, predicted: ArrayLike, n_classes: int
 ) -> NDArray[np.float64]:

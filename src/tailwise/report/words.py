@@ -47,6 +47,8 @@ def names(groups: Iterable[str]) -> dict[str, str]:
 
 def verdict(evaluation: Mapping[str, Any], baseline: Mapping[str, Any] | None = None) -> str:
     """Say in a sentence how good the model is for the rare classes, and beside plain training if that is known."""
+    if (only := _only(evaluation)) is not None:
+        return f"Only class {only['class']} was tested: the model finds {percent(only['recall'])} of its examples."
     (what, ours), (head, ours_there) = _ends(evaluation)
     sentence = f"In the {what} the model finds {percent(ours['value'])} of the examples"
     if baseline is None:
@@ -55,6 +57,25 @@ def verdict(evaluation: Mapping[str, Any], baseline: Mapping[str, Any] | None = 
     change = ours_there["value"] - theirs_there["value"]
     pays = "loses nothing" if abs(change) < 0.005 else f"{'loses' if change < 0 else 'gains'} {_points(abs(change))}"
     return f"{sentence}, {_against(ours, theirs)}; the {head} {pays}."
+
+
+def untested(evaluation: Mapping[str, Any]) -> str | None:
+    """Say of which classes no example was measured, or None if there was one of all that were trained on."""
+    missing = [row["class"] for row in evaluation["per_class"] if row["train"] and not row["support"]]
+    if not missing:
+        return None
+    some = ", ".join(map(short, missing[:5])) + (", …" if len(missing) > 5 else "")
+    has, them = ("has", "it") if len(missing) == 1 else ("have", "them")
+    of = plural(len(evaluation["classes"]), "class", "classes")
+    return f"{len(missing):,} of {of} {has} no example here, so that nothing is known of {them}: {some}."
+
+
+def _only(evaluation: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the one class that has examples, if it is only one."""
+    if len(evaluation["by_group"]) > 1:
+        return None
+    tested = [row for row in evaluation["per_class"] if row["support"]]
+    return tested[0] if len(tested) == 1 else None
 
 
 def _ends(evaluation: Mapping[str, Any]) -> tuple[tuple[str, Mapping[str, Any]], tuple[str, Mapping[str, Any]]]:
@@ -132,6 +153,8 @@ def distribution(counts: Sequence[int], groups: Mapping[str, Sequence[int]]) -> 
 def recall_by_size(evaluation: Mapping[str, Any], baseline: Mapping[str, Any] | None = None) -> str:
     """Say how recall changes from the head to the tail."""
     groups = evaluation["by_group"]
+    if (only := _only(evaluation)) is not None:
+        return f"Recall is {percent(only['recall'])} in class {only['class']}; no other was tested."
     if len(groups) < 2:
         (tail, low), (head, high) = _ends(evaluation)
         return f"Recall is {percent(high['value'])} in the {head} and {percent(low['value'])} in the {tail[:-1]}."
