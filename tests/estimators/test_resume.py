@@ -6,11 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import BaggingClassifier
+from sklearn.linear_model import LogisticRegression
 
 from estimators.cases import digits, quick, table
 from tailwise.errors import TailwiseError
@@ -93,7 +98,8 @@ def test_work_of_other_data_or_options_is_refused(other: dict[str, Any], tmp_pat
         from scipy import sparse
 
         x = sparse.csr_array(x)
-    with pytest.raises(TailwiseError, match="unfinished fit of other data or options") as raised:
+    changed = "data" if not other else next(iter(other)).split("__")[0]
+    with pytest.raises(TailwiseError, match=f"unfinished fit with other .*{changed}.*: resume with the same") as raised:
         quick("cross-entropy", work_dir=tmp_path).set_params(**other).fit(x, y)
     assert "\n" not in str(raised.value)
 
@@ -118,7 +124,7 @@ def test_a_fit_in_limited_time_resumes_with_what_was_planned(tmp_path: Path) -> 
         path.unlink()
     again = quick("cross-entropy", **settings, time_budget="0.2s").fit(x, y)
     np.testing.assert_array_equal(again.predict_proba(new), first.predict_proba(new))
-    with pytest.raises(TailwiseError, match="other data or options"):
+    with pytest.raises(TailwiseError, match="with other time_budget: resume"):
         quick("cross-entropy", **settings, time_budget="9m").fit(x, y)
 
 
@@ -161,3 +167,31 @@ def test_options_are_described_alike_in_every_process() -> None:
     other = cost.copy()
     other[30, 30] = 1
     assert describe(cost) != describe(other)
+
+
+def test_options_that_differ_are_described_differently() -> None:
+    def of(width: int) -> Callable[[], int]:
+        return lambda: width
+
+    def around(inner: Callable[[], int]) -> Callable[[], int]:
+        return lambda: inner()
+
+    long = [ColumnTransformer([(f"step {i}", "passthrough", [name]) for i in range(40)]) for name in "ab"]
+    pairs = [
+        (of(1), of(2)),
+        (lambda x: x + 1, lambda x: x + 2),
+        (partial(max, 1), partial(max, 2)),
+        (around(lambda: 1), around(lambda: 2)),
+        ({"a": of(1)}, {"a": of(2)}),
+        (long[0], long[1]),
+        (BaggingClassifier(LogisticRegression(C=1)), BaggingClassifier(LogisticRegression(C=2))),
+    ]
+    for one, two in pairs:
+        assert describe(one) == describe(one)
+        assert describe(one) != describe(two)
+        assert "0x" not in describe(one)
+
+    def forever() -> object:
+        return forever
+
+    assert "forever" in describe(forever)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 
 from tailwise.errors import TailwiseError
 from tailwise.storage import atomic_write
@@ -23,7 +26,7 @@ class Cache:
     Parameters
     ----------
     folder : or None
-    identity : everything that the results depend on: options, data, versions
+    identity : everything that the results depend on: each option by name, the data and the versions
 
     Raises
     ------
@@ -31,19 +34,23 @@ class Cache:
         If the folder belongs to another fit.
     """
 
-    def __init__(self, folder: str | Path | None, identity: dict[str, Any]) -> None:
+    def __init__(self, folder: str | Path | None, identity: dict[str, str]) -> None:
         self.folder = None if folder is None else Path(folder)
         if self.folder is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        mark, text = self.folder / "fit.json", json.dumps(identity, sort_keys=True, default=str)
+        mark = self.folder / "fit.json"
         if not mark.exists():
             with atomic_write(mark, "w") as file:
-                file.write(text)
-        elif mark.read_text(encoding="utf-8") != text:
-            raise TailwiseError(
-                f"{self.folder} holds an unfinished fit of other data or options; delete it or resume with the same."
-            )
+                json.dump(identity, file, indent=1)
+        else:
+            theirs = json.loads(mark.read_text(encoding="utf-8"))
+            other = sorted(name for name in theirs.keys() | identity.keys() if theirs.get(name) != identity.get(name))
+            if other:
+                raise TailwiseError(
+                    f"{self.folder} holds an unfinished fit with other {', '.join(other)}: resume with the same, or "
+                    "delete it."
+                )
 
     def once(self, key: str, decide: Callable[[], int]) -> int:
         """Return what was decided under ``key`` when the fit was begun: a number that would not come out so again."""
@@ -74,7 +81,25 @@ class Cache:
 
 
 def describe(value: Any) -> str:
-    """Return a text that is the same for the same option in another process, for :class:`Cache`'s identity."""
+    """Return a text that is the same for the same option in another process, for :class:`Cache`'s identity.
+
+    An estimator is its settings, whose own text leaves some out; a function is its code and what it was given.
+    """
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{describe(k)}: {describe(v)}' for k, v in value.items())}}}"
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return f"{type(value).__name__}({', '.join(map(describe, value))})"
+    if isinstance(value, BaseEstimator):
+        return f"{type(value).__name__}({describe(value.get_params(deep=False))})"
+    if isinstance(value, partial):
+        return f"partial({describe(value.func)}, {describe(value.args)}, {describe(value.keywords)})"
+    if inspect.isfunction(value):
+        inner = inspect.getclosurevars(value).nonlocals  # a function among them may hold this one in its turn
+        held = {name: f.__code__ if inspect.isfunction(f) else f for name, f in inner.items()}
+        given = value.__code__, value.__defaults__, value.__kwdefaults__, held
+        return f"{value.__module__}.{value.__qualname__}{describe(given)}"
+    if inspect.iscode(value):
+        return f"{value.co_code.hex()}{describe(value.co_names)}{describe(value.co_consts)}"
     with np.printoptions(threshold=sys.maxsize):
         return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 

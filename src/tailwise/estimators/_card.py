@@ -47,12 +47,13 @@ def model_card(
         "prior_corrected": corrected,
         "objective": objective.name,
         "comparison": [row.to_dict() for row in comparison.rows],
-        "versions": {"tailwise": __version__, "python": platform.python_version(), **_versions()},
+        "versions": versions(),
     }
 
 
-def _versions() -> dict[str, str]:
-    found = {}
+def versions() -> dict[str, str]:
+    """Return the versions of Tailwise, Python and what fits rest on."""
+    found = {"tailwise": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)

@@ -21,6 +21,7 @@ from tailwise.counts import class_counts
 from tailwise.data import Dataset, as_dataset, stratified_folds, stratified_split
 from tailwise.errors import TailwiseError, nearest
 from tailwise.estimators._cache import Cache, describe, digest
+from tailwise.estimators._card import versions
 from tailwise.estimators._compare import Clock, Fold, compare, held_out_sample, seconds
 from tailwise.estimators._defaults import (
     default_estimator,
@@ -320,7 +321,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             if kind == "network"
             else EstimatorLearner(base, getattr(encoder, "nominal_", ()))
         )
-        cache = Cache(self.work_dir, {"options": self._identity(), "data": digest(labels, inputs)})
+        cache = Cache(self.work_dir, {**self._identity(), "data": digest(labels, inputs)})
         seed = cache.once("seed", lambda: int(check_random_state(self.random_state).randint(2**31 - 1)))
         seed = learner.agreed(seed)
         folds = self._folds(labels, data.kind, seed)
@@ -359,8 +360,12 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         )
 
     def _identity(self) -> dict[str, str]:
-        """Return the options that a result depends on."""
-        return {name: describe(value) for name, value in self.get_params().items() if name not in _NO_MATTER}
+        """Return the options that a result depends on, and the versions."""
+        options = self.get_params(deep=False).items()
+        return {
+            **{name: describe(value) for name, value in options if name not in _NO_MATTER},
+            "versions": describe(versions()),
+        }
 
     def _candidates(self, kind: str, data: Dataset) -> list[Recipe]:
         """Return the recipes to compare, the baseline first."""
