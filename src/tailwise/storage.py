@@ -345,10 +345,13 @@ class _Archive(ZipFile):
 def _save_estimator(file: Path, estimator: Any) -> None:
     import skops.io
 
-    inside = sys.modules.get("skops.io._persist")
-    if inside is not None:  # else a later version, that may not list all names for each
-        inside.ZipFile = _Archive  # type: ignore[attr-defined]
-    skops.io.dump(estimator, file)
+    inside: Any = sys.modules.get("skops.io._persist", _Archive)  # a later version may not list all names for each
+    theirs = getattr(inside, "ZipFile", None)
+    inside.ZipFile = _Archive
+    try:
+        skops.io.dump(estimator, file)
+    finally:
+        inside.ZipFile = theirs
     foreign = sorted(set(skops.io.get_untrusted_types(file=file)) - TRUSTED)
     if foreign:
         raise TailwiseError(

@@ -1,5 +1,6 @@
 """What a training does within one process."""
 
+import errno
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -165,6 +166,15 @@ def test_resumes_in_every_stage_and_refuses_another_training(tmp_path: Path) -> 
     (tmp_path / "checkpoint.safetensors").write_bytes(b"not one")
     with pytest.raises(TailwiseError, match="not a checkpoint that can be read"):
         fit(epochs=4, checkpoint_dir=tmp_path, resume=True)
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(TailwiseError, match=r"the disk is full: .*checkpoint\.safetensors was not written"):
+        fit(epochs=1, checkpoint_dir=tmp_path)
 
 
 @pytest.mark.parametrize(

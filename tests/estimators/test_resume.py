@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 
 from estimators.cases import digits, quick, table
 from tailwise.errors import TailwiseError
-from tailwise.estimators._cache import describe
+from tailwise.identity import describe
 
 pytestmark = pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp`:DeprecationWarning")
 SCRIPT = Path(__file__).with_name("killable.py")

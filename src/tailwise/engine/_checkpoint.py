@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -17,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from tailwise.errors import TailwiseError
+from tailwise.storage import atomic_write
 
 _NAME = "checkpoint.safetensors"
 _FORMAT = 2
@@ -60,12 +58,8 @@ def write(
     header = {"format": _FORMAT, "stage": stage, "epoch": epoch, "identity": identity}
     content = save(tensors, metadata={"tailwise": json.dumps(header, sort_keys=True)})
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{_NAME}.partial"
-    with partial.open("wb") as file:
+    with atomic_write(folder / _NAME, "wb") as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, folder / _NAME)
 
 
 def read(folder: Path, identity: dict[str, Any]) -> Checkpoint | None:
@@ -110,19 +104,3 @@ def read(folder: Path, identity: dict[str, Any]) -> Checkpoint | None:
 def exists(folder: Path) -> bool:
     """Say whether the folder has a checkpoint."""
     return (folder / _NAME).exists()
-
-
-def describe(thing: Any) -> str:
-    """Return a text that is the same for the same setting in another process."""
-    if thing is None or isinstance(thing, bool | int | float | str) or is_dataclass(thing):
-        return repr(thing)
-    kind = thing if hasattr(thing, "__qualname__") else type(thing)
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def digest(array: np.ndarray) -> str:
-    """Return a hash of an array's shape, type and content."""
-    content = np.ascontiguousarray(array)
-    sha = hashlib.sha256(f"{content.shape} {content.dtype}".encode())
-    sha.update(content.reshape(-1).view(np.uint8).data)
-    return sha.hexdigest()

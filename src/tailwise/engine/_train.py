@@ -21,6 +21,7 @@ from tailwise.engine._stage_loop import augment_of, optimizer_of, train_stage
 from tailwise.engine._tensors import as_labels, as_tensor, training_features
 from tailwise.engine.stage import Stage, Task
 from tailwise.errors import TailwiseError
+from tailwise.identity import describe, digest
 from tailwise.nn import Standardise
 
 
@@ -96,14 +97,14 @@ def train(
         if not resume and _checkpoint.exists(folder):
             raise TailwiseError(f"{folder} has a checkpoint already: resume it, choose another folder, or remove it.")
         identity = {
-            "recipe": [_checkpoint.describe(recipe), *(stage.name for stage in stages)],
+            "recipe": [describe(recipe), *(stage.name for stage in stages)],
             "network": {name: list(value.shape) for name, value in network.state_dict().items()},
-            "inputs": _checkpoint.digest(np.asarray(inputs)),
-            "labels": _checkpoint.digest(codes),
+            "inputs": digest(np.asarray(inputs)),
+            "labels": digest(codes),
             "epochs": epochs,
             "batch_size": task.batch_size,
             "optimizer": [repr(optimizer_of(stage, task, [nn.Parameter(torch.zeros(1))])) for stage in stages],
-            "augment": [_checkpoint.describe(augment_of(stage, task)) for stage in stages],
+            "augment": [describe(augment_of(stage, task)) for stage in stages],
             "random_state": random_state,
             "precision": str(precision),
             "processes": fabric.world_size,

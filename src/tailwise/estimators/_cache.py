@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import json
-import re
-import sys
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 
 from tailwise.errors import TailwiseError
 from tailwise.storage import atomic_write
@@ -78,38 +71,3 @@ class Cache:
     def checkpoints(self, key: str) -> Path | None:
         """Return the folder for the checkpoints of the training ``key``."""
         return None if self.folder is None else self.folder / key
-
-
-def describe(value: Any) -> str:
-    """Return a text that is the same for the same option in another process, for :class:`Cache`'s identity.
-
-    An estimator is its settings, whose own text leaves some out; a function is its code and what it was given.
-    """
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{describe(k)}: {describe(v)}' for k, v in value.items())}}}"
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return f"{type(value).__name__}({', '.join(map(describe, value))})"
-    if isinstance(value, BaseEstimator):
-        return f"{type(value).__name__}({describe(value.get_params(deep=False))})"
-    if isinstance(value, partial):
-        return f"partial({describe(value.func)}, {describe(value.args)}, {describe(value.keywords)})"
-    if inspect.isfunction(value):
-        inner = inspect.getclosurevars(value).nonlocals  # a function among them may hold this one in its turn
-        held = {name: f.__code__ if inspect.isfunction(f) else f for name, f in inner.items()}
-        given = value.__code__, value.__defaults__, value.__kwdefaults__, held
-        return f"{value.__module__}.{value.__qualname__}{describe(given)}"
-    if inspect.iscode(value):
-        return f"{value.co_code.hex()}{describe(value.co_names)}{describe(value.co_consts)}"
-    with np.printoptions(threshold=sys.maxsize):
-        return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
-
-
-def digest(*arrays: Any) -> str:
-    """Return a hash of arrays, lists or frames, for :class:`Cache`'s identity."""
-    sha = hashlib.sha256()
-    for array in arrays:
-        if hasattr(array, "tocsr"):
-            matrix = array.tocsr()
-            array = np.concatenate([matrix.indptr, matrix.indices, matrix.data])
-        sha.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
-    return sha.hexdigest()

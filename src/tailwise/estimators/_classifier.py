@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from tailwise.counts import class_counts
 from tailwise.data import Dataset, as_dataset, stratified_folds, stratified_split
 from tailwise.errors import TailwiseError, nearest
-from tailwise.estimators._cache import Cache, describe, digest
+from tailwise.estimators._cache import Cache
 from tailwise.estimators._card import versions
 from tailwise.estimators._compare import Clock, Fold, compare, held_out_sample, seconds
 from tailwise.estimators._defaults import (
@@ -34,6 +34,7 @@ from tailwise.estimators._model import Model, Prior
 from tailwise.estimators._objective import as_objective
 from tailwise.estimators._plan import Plan, epochs_in_time, in_time
 from tailwise.estimators._training import Training
+from tailwise.identity import describe, digest
 from tailwise.processes import working_in
 from tailwise.recipes import Recipe
 from tailwise.recipes import recipe as find_recipe

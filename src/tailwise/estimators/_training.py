@@ -15,13 +15,14 @@ from tailwise import posthoc
 from tailwise.counts import class_counts
 from tailwise.data import Dataset
 from tailwise.engine.stage import Task
-from tailwise.estimators._cache import Cache, describe, digest
+from tailwise.estimators._cache import Cache
 from tailwise.estimators._card import model_card
 from tailwise.estimators._chains import fit_chains
 from tailwise.estimators._compare import Comparison, Fold
 from tailwise.estimators._learners import EstimatorLearner, FittedEstimator, FittedNetwork, NetworkLearner
 from tailwise.estimators._model import Model
 from tailwise.estimators._objective import Objective
+from tailwise.identity import describe, digest
 from tailwise.recipes import Recipe
 from tailwise.resample import CaseControlClassifier
 

@@ -31,8 +31,8 @@ class NormalisedSoftmaxLoss(ClassificationLoss):
     The logits are cosines between features and class vectors, those of a cosine classifier without scale.
 
     Source: Zhai and Wu, Classification is a Strong Baseline for Deep Metric Learning, BMVC 2019
-    (normalised softmax, temperature 0.05), used for unseen classes in Hyperspherical embedding for novel class
-    classification.
+    (normalised softmax, temperature 0.05), after Wang et al., NormFace, ACM Multimedia 2017; used for unseen classes by
+    Pereira et al., Hyperspherical Embedding for Novel Class Classification, arXiv 2102.03243, 2021.
     """
 
     def __init__(self, temperature: float = 0.05, **options: Any) -> None:
@@ -52,7 +52,7 @@ class TSimilarityLoss(ClassificationLoss):
 
     Source: Yang et al., Adapting Multi-modal Large Language Model to Concept Drift From Pre-training Onwards, ICLR
     2025; the similarity and ``kappa`` 16 as in the authors' code (lavis/models/embeddings.py), where a learned scale
-    stands for one over the temperature.
+    stands for one over the temperature. But for a factor it is the t-vMF similarity of Kobayashi, CVPR 2021.
     Verified: value and gradient equal that code at its initial scale, exactly.
     """
 

@@ -38,7 +38,7 @@ class NormalisedSoftmax(_Cosine):
         yield Stage("learn", loss=losses.NormalisedSoftmaxLoss(self.temperature))
 
 
-@register("t-similarity", paper="Kobayashi, CVPR 2021: t-vMF similarity")
+@register("t-similarity", paper="Yang et al., ICLR 2025, arXiv:2405.13459")
 @dataclass(frozen=True)
 class TSimilarity(_Cosine):
     """Softmax of heavy-tailed similarities between features and class vectors.
