@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,18 +16,21 @@ from tailwise.recipes import Recipe
 
 @dataclass(frozen=True)
 class Chains:
-    """Two chains of post-hoc steps on the same scores.
+    """Chains of post-hoc steps on the same scores.
 
     Attributes
     ----------
     decision : scores -> scores whose largest is the predicted class
     probability : scores -> scores whose softmax are probabilities under the training prior
+    share : scores -> scores whose softmax make every class on average as probable as it is frequent, on held-out
+        examples: class shares of other data are estimated from these, and would drift from others
     cost : where decisions are to be cheap rather than likely: the (n_classes, n_classes) cost of predicting column j
         when row i is true; the decision then follows from the probabilities
     """
 
     decision: tuple[posthoc.Step, ...]
     probability: tuple[posthoc.Step, ...]
+    share: tuple[posthoc.Step, ...]
     cost: NDArray[np.float64] | None = None
 
     def predict(self, scores: NDArray[Any]) -> NDArray[np.int64]:
@@ -43,38 +46,52 @@ class Chains:
     def under(self, shift: posthoc.Step) -> Chains:
         """Return the chains for another prior: probabilities moved by ``shift``, and the decisions they ask for."""
         moved = (*self.probability, shift)
-        return Chains(moved, moved, self.cost)
+        return replace(self, decision=moved, probability=moved)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the chains as plain data."""
         return {
             "decision": [step.to_dict() for step in self.decision],
             "probability": [step.to_dict() for step in self.probability],
+            "share": [step.to_dict() for step in self.share],
             "cost": None if self.cost is None else self.cost.tolist(),
         }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Chains:
         """Return the chains that :meth:`to_dict` described."""
-        decision, probability = (
-            tuple(posthoc.Step.from_dict(step) for step in data[key]) for key in ("decision", "probability")
+        decision, probability, share = (
+            tuple(posthoc.Step.from_dict(step) for step in data[key]) for key in ("decision", "probability", "share")
         )
-        return cls(decision, probability, None if data["cost"] is None else np.asarray(data["cost"]))
+        return cls(decision, probability, share, None if data["cost"] is None else np.asarray(data["cost"]))
 
 
 def fit_chains(
     recipe: Recipe, task: Task, scores: NDArray[Any], labels: NDArray[np.int64], objective: Objective
 ) -> Chains:
-    """Fit a recipe's post-hoc steps, the prior correction and the calibration on held-out scores.
+    """Fit a recipe's post-hoc steps, the prior correction and the calibration on held-out scores."""
+    probability = _probability(recipe, task, scores, labels, objective)
+    share = probability
+    if recipe.learned_prior(task) is not None:
+        moved = posthoc.apply(probability[:-1], scores)
+        share = (*probability[:-1], posthoc.fit_class_wise(moved, labels, objective.weights(labels)))
+    return Chains(recipe.posthoc(task, scores, labels), probability, share, objective.cost)
+
+
+def _probability(
+    recipe: Recipe, task: Task, scores: NDArray[Any], labels: NDArray[np.int64], objective: Objective
+) -> tuple[posthoc.Step, ...]:
+    """Return the steps to probabilities: the prior correction and, last, the calibration.
 
     Training that re-balanced the classes left its own prior in the scores; the probabilities are moved back to the
-    prior of the training data, so that they stay honest, as far as a formula says what that prior was. The calibration,
-    class by class, sees to the rest.
+    prior of the training data, so that they stay honest. Where a formula says what that prior was, a temperature is
+    left to calibrate, which decides as the scores do; where none does, each class's share is calibrated.
     """
-    learned = recipe.learned_prior(task)
-    back = () if learned is None else (posthoc.prior_shift(learned, task.class_prior),)
-    calibrated = posthoc.fit_class_wise(posthoc.apply(back, scores), labels, objective.weights(labels))
-    return Chains(recipe.posthoc(task, scores, labels), (*back, calibrated), objective.cost)
+    learned, weights = recipe.learned_prior(task), objective.weights(labels)
+    if learned is None:
+        return (posthoc.fit_class_wise(scores, labels, weights),)
+    shift = posthoc.prior_shift(learned, task.class_prior)
+    return (shift, posthoc.fit_temperature(shift(scores), labels, weights))
 
 
 def cross_fit(
@@ -96,10 +113,9 @@ def cross_fit(
     for group in np.unique(groups):
         inside = groups == group
         others = task, scores[~inside], labels[~inside]
-        if proba is None and objective.cost is None:
-            predicted[inside] = posthoc.apply(recipe.posthoc(*others), scores[inside]).argmax(axis=1)
-            continue
-        chains = fit_chains(recipe, *others, objective)
+        unused = proba is None and objective.cost is None
+        probability = () if unused else _probability(recipe, *others, objective)
+        chains = Chains(recipe.posthoc(*others), probability, (), objective.cost)
         predicted[inside] = chains.predict(scores[inside])
         if proba is not None:
             proba[inside] = chains.predict_proba(scores[inside])

@@ -101,7 +101,7 @@ class Model:
         if isinstance(prior, str) and prior == "train":
             return answer
         source = class_prior(self.class_counts)
-        shifted = self.chains.under(posthoc.prior_shift(source, self._prior(prior, answer.proba)))
+        shifted = self.chains.under(posthoc.prior_shift(source, self._prior(prior, scores)))
         moved = self._answer(scores, shifted)
         return replace(moved, sets=_with_decisions(answer.sets, moved.codes))
 
@@ -129,26 +129,26 @@ class Model:
         -------
         (n_classes,)
         """
-        seen: list[NDArray[np.float64]] = []
+        seen: list[NDArray[np.float32]] = []
         for inputs in batches:
-            seen.append(self.predict_proba(inputs))
+            seen.append(self.scores(inputs))
             if sum(map(len, seen)) >= most:
                 break
         if not seen:
             raise TailwiseError("there is no example to estimate the class prior from.")
         return self._estimated(np.concatenate(seen)[:most])
 
-    def _estimated(self, proba: NDArray[Any]) -> NDArray[np.float64]:
-        source = class_prior(self.class_counts)
+    def _estimated(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+        source, proba = class_prior(self.class_counts), posthoc.softmax(posthoc.apply(self.chains.share, scores))
         prior = posthoc.estimate_prior_em(proba, source, strength=_PRIOR_STRENGTH)
         return prior if posthoc.shift_p_value(proba, source, prior) < _SURE else source
 
-    def _prior(self, prior: Prior, proba: NDArray[Any]) -> NDArray[np.float64]:
+    def _prior(self, prior: Prior, scores: NDArray[np.float32]) -> NDArray[np.float64]:
         if isinstance(prior, str):
             if prior == "uniform":
                 return np.full(self.n_classes, 1 / self.n_classes)
             if prior == "estimate":
-                return self._estimated(proba)
+                return self._estimated(scores)
             raise TailwiseError(f"unknown prior {prior!r}: use train, uniform, estimate or {self.n_classes} numbers.")
         names = [str(label) for label in self.classes]
         if isinstance(prior, Mapping):
