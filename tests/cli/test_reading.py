@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from tailwise.cli import _app
-from tailwise.data import load
+from tailwise.data import load, stream
 from tailwise.estimators import TailClassifier
 
 FAST = ["--recipe", "logit-adjustment", "--folds", "2"]
@@ -192,3 +192,26 @@ def test_a_misspelt_recipe_is_completed():
     )
     assert ended.returncode == _app.BAD_INPUT
     assert "Did you mean 'logit-adjust" in ended.stderr
+
+
+def test_what_is_no_number_is_missing_in_whatever_order_the_rows_are(run, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    x = [f"{v:.2f}".replace(".", ",") for v in rng.normal(size=60)]
+    prices = pl.Series("x", ["k.A." if i % 20 == 0 else v for i, v in enumerate(x)])
+    data = pl.read_csv(table(tmp_path / "t.csv", x=prices))
+    TailClassifier("logit-adjustment", cv=2, random_state=0).fit(load(tmp_path / "t.csv", "y")).save(tmp_path / "m")
+    monkeypatch.setattr("tailwise.cli._predict.stream", lambda *args, **options: stream(*args, **options, rows=2))
+    for name, new in {"sorted": data.sort("x", descending=True), "one": data.head(1)}.items():
+        new.write_csv(tmp_path / f"{name}.csv", separator=";")
+        code, _, err = run("predict", tmp_path / "m", tmp_path / f"{name}.csv", "-o", tmp_path / f"{name}.parquet")
+        assert code == 0
+        says = "1 value is not a number" if name == "one" else "3 values are not numbers"
+        assert f"column 'x': {says}, such as 'k.A.'; taken as missing." in err
+    pl.DataFrame({"x": ["1.234", "5.678"], "z": [1, 2]}).write_csv(tmp_path / "points.csv")
+    code, _, err = run("predict", tmp_path / "m", tmp_path / "points.csv", "-o", tmp_path / "p.csv")
+    assert code == _app.BAD_INPUT
+    assert "column 'x': 2 of 2 values, such as '1.234', are not written as in training" in err
+    assert load(tmp_path / "points.csv", classes=load(tmp_path / "t.csv", "y")).inputs["x"].to_list() == [
+        "1.234",
+        "5.678",
+    ]

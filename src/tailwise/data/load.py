@@ -57,12 +57,17 @@ def load(
         In one line, if something is not there (with the nearest name), cannot be read (and where), has no rows, no
         labels, one class only, or a label that is not among ``classes``.
     """
+    import polars as pl
+
     path = existing(path)
     known = classes.class_labels if isinstance(classes, Dataset) else None if classes is None else np.asarray(classes)
     if path.is_dir() and table_format(path) is None:
         data = _folder(path, target, kind, image_size, broken, known)
     else:
-        data = _table(path, target, kind, text, image, id, image_size, broken, known)
+        written = []
+        if isinstance(classes, Dataset) and classes.kind == "table":  # what was written as text stays text
+            written = [name for name, dtype in classes.inputs.schema.items() if dtype == pl.String]
+        data = _table(path, target, kind, text, image, id, image_size, broken, known, written)
     if not len(data):
         raise _no_image(path, data)
     if data.labels is None:
@@ -93,6 +98,7 @@ def stream(
     broken: Broken = "error",
     classes: Sequence[Any] | NDArray[Any] | None = None,
     features: Sequence[str] = (),
+    written: Sequence[str] = (),
     rows: int = 16384,
 ) -> Iterator[Dataset]:
     """Read new data for a model in batches, in memory that does not grow with the table. Class folders come whole.
@@ -104,6 +110,7 @@ def stream(
     path, target, id, image_size, broken, classes : as for :func:`load`
     kind, column : what the training data held, and in which column, as its :class:`Dataset` says
     features : columns that a table must have, since the model was trained on them
+    written : those that were strings in training, and stay that in a CSV file though they look like numbers
     rows : of a batch
 
     Raises
@@ -118,7 +125,7 @@ def stream(
     known = None if classes is None else np.asarray(classes)
     text, image = (column if kind == wanted else None for wanted in ("text", "image"))
     wanted = [name for name in (target, text, image, id) if name is not None]
-    as_text = [name for name in (target, id) if name is not None]
+    as_text = [*(name for name in (target, id) if name is not None), *written]
     present = scan(path, as_text=as_text).collect_schema().names()
     require_columns(present, wanted, str(path))
     require_columns(present, features, str(path), LEARNED_FROM)
@@ -152,10 +159,11 @@ def _table(
     image_size: ImageSize | None,
     broken: Broken,
     known: NDArray[Any] | None,
+    written: Sequence[str],
 ) -> Dataset:
     named = {"target": target, "text": text, "image": image, "id": id}
     wanted = [column for column in named.values() if column is not None]
-    lazy = scan(path, as_text=[column for column in (target, id) if column is not None])
+    lazy = scan(path, as_text=[*(column for column in (target, id) if column is not None), *written])
     require_columns(lazy.collect_schema().names(), wanted, str(path))
     if len(set(wanted)) < len(wanted):
         raise TailwiseError(f"one column cannot be two of target, text, image and id: {', '.join(wanted)}.")
