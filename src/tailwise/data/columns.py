@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -16,6 +17,7 @@ ColumnKind = Literal["number", "date", "category", "text", "empty"]
 #: Strings that stand for "missing" in a feature, beside blanks; compared in lower case. "none" is not among them: it
 #: may be a category, and as one it is as good as missing.
 _MISSING = ("", "na", "n/a", "#n/a", "<na>", "nan", "null", "nil", "-", "--", "?", ".")
+NO_VALUE = rf"(?i)^\s*({'|'.join(map(re.escape, _MISSING))})\s*$"
 #: Of the values that are there, the share that must parse for a column of strings to be taken as numbers or dates.
 #: The rest is taken as missing, with a note.
 _ENOUGH = 0.9

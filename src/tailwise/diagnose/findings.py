@@ -129,7 +129,7 @@ def _columns(d: Diagnosis) -> Iterator[Finding]:
     for column in d.columns:
         yield from _column(column, d.n_rows)
     present = [column for column in d.columns if column.missing < d.n_rows]
-    constant = [c for c in present if c.top_share == 1 and c.distinct == 1]
+    constant = [c for c in present if c.top_share == 1 and c.distinct == 1 and not c.missing]
     nearly = [c for c in present if c.top_share >= NEAR_CONSTANT and c not in constant]
     if constant:
         yield Finding("warning", f"{_named(constant)} one value in all{examined}: drop {_them(constant)}.")
@@ -182,7 +182,7 @@ def _column(column: Column, n_rows: int) -> Iterator[Finding]:
         yield Finding(
             "warning" if share >= 0.5 else "note",
             f"Column {name} misses {_count(column.missing, 'value')} ({_share(column.missing, n_rows)}): "
-            + ("drop it, unless being missing means something." if share >= 0.5 else "they are encoded as missing."),
+            + ("drop it, unless being missing means something." if share >= 0.5 else "encoded as missing."),
         )
 
 
