@@ -108,7 +108,8 @@ def examine_columns(
         values = values.fill_nan(None) if values.dtype.is_float() else values
         parts = _parts(values, readings[name]) if name in readings else [values]
         distinct = min(int(whole[f"distinct {name}"]) - (missing > 0), n_rows - missing)
-        known = (names_of(values) if name in readings else values).drop_nulls().value_counts(name="times")["times"]
+        present = (names_of(values) if name in readings else values).drop_nulls()
+        known = present.value_counts(name="times")["times"].to_numpy()
         powers = [held_out_lambda(part.filter(labels >= 0), labels[labels >= 0]) for part in parts]
         columns.append(
             Column(
@@ -117,7 +118,7 @@ def examine_columns(
                 missing=missing,
                 distinct=distinct,
                 exact=exact,
-                top_share=known.max() / known.sum() if len(known) else 0.0,  # type: ignore[operator]
+                top_share=float(known.max() / known.sum()) if known.size else 0.0,
                 predicts=max((power for power in powers if power is not None), default=None),
                 identifier=name not in table.never_ids and _names_rows(values, readings.get(name), distinct, n_rows),
             )
