@@ -116,6 +116,13 @@ def test_names_that_differ_in_case_only():
     assert sentences(diagnose(data, "y"), "'Cat ', 'cat'")
 
 
+def test_names_that_look_the_same_and_numbers_that_are_the_same_are_told():
+    data = pl.DataFrame({"x": range(4), "y": ["\xe9", "e\u0301", "1", "1.0"]})
+    found = diagnose(data, "y")
+    assert sentences(found, r"The labels 'e\u0301', '\xe9' differ in their Unicode characters only")
+    assert sentences(found, "The labels '1', '1.0' differ in case, blanks or zeros only")
+
+
 def test_one_class_is_a_problem():
     found = diagnose(pl.DataFrame({"x": [1, 2], "y": ["a", "a"]}), "y")
     assert found.findings[0].severity == "problem"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ def find(
     Parameters
     ----------
     diagnosis : the measures
-    similar : groups of class names that differ in case or blanks only
+    similar : groups of class names that may mean one class
     padded : sentence on labels with blanks around them, if there are any
     words : words that count as no label, in brackets
     """
@@ -65,9 +66,11 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
             "there: collect at least one more of each, or merge it with a related class.",
         )
     for group in similar:
+        one_look = len({normalize("NFC", name) for name in group}) < len(group)
         yield Finding(
             "warning",
-            f"The labels {', '.join(map(repr, group))} differ in case or blanks only: if they mean one class, "
+            f"The labels {', '.join(map(ascii if one_look else repr, group))} differ in "
+            f"{'their Unicode characters' if one_look else 'case, blanks or zeros'} only: if they mean one class, "
             "write them one way.",
         )
     factor = d.imbalance_factor

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tailwise.data.columns import NO_VALUE, Reading, read_as
 from tailwise.data.columns import names as names_of
-from tailwise.data.labels import MISSING_LABELS, class_name, encode_labels
+from tailwise.data.labels import MISSING_LABELS, class_name, encode_labels, label_key
 from tailwise.diagnose.leaks import held_out_lambda
 from tailwise.diagnose.result import Column, Duplicates
 from tailwise.errors import TailwiseError
@@ -153,11 +153,10 @@ def find_duplicates(table: Table, identifiers: Collection[str]) -> Duplicates | 
 
 
 def similar_names(classes: NDArray[np.generic]) -> list[tuple[str, ...]]:
-    """Return groups of class names that differ in upper and lower case or in blanks only."""
+    """Return groups of class names that differ in case, blanks, Unicode form or trailing zeros of a number only."""
     groups: dict[str, list[str]] = {}
     for label in classes:
-        name = class_name(label)
-        groups.setdefault("".join(name.casefold().split()), []).append(name)
+        groups.setdefault("".join(label_key(label).casefold().split()), []).append(class_name(label))
     return [tuple(names) for names in groups.values() if len(names) > 1]
 
 

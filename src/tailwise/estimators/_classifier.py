@@ -387,12 +387,16 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             raise TailwiseError("no class has two examples, so nothing can be held out to compare recipes on.")
         cv = self.cv
         if cv is None:
-            cv = 0.2 if data_kind == "image" and len(labels) > _SMALL else min(3, testable)
+            cv = 0.2 if data_kind == "image" and len(labels) > _SMALL else min(3, max(testable - 1, 2))
         if not isinstance(cv, Real):
             raise TailwiseError(f"cv must be a number of folds, or the share to hold out once; got {cv!r}.")
-        if isinstance(cv, float):
-            return [stratified_split(labels, cv, seed)]
-        return stratified_folds(labels, cv, seed)
+        folds = [stratified_split(labels, cv, seed)] if isinstance(cv, float) else stratified_folds(labels, cv, seed)
+        if len(folds[0][1]) < 2:
+            raise TailwiseError(
+                f"too few rows to compare recipes: two must be held out at once, but of {len(labels)} only {testable} "
+                "are in classes with two or more, which can spare one. Collect more, or hold out a larger share."
+            )
+        return folds
 
     def _tell(self, line: str) -> None:
         if callable(self.verbose):
