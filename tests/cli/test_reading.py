@@ -108,6 +108,17 @@ def test_the_next_command_can_be_pasted(run, tmp_path):
     assert shlex.split(out.partition("Next: ")[2]) == wanted
 
 
+def test_the_next_command_names_the_id_that_was_found(run, tmp_path):
+    _, out, _ = run("diagnose", table(tmp_path / "t.csv", key=pl.int_range(60).shuffle(seed=0)), "-t", "y")
+    assert shlex.split(out.partition("Next: ")[2])[3:7] == ["--target", "y", "--id", "key"]
+
+
+def test_a_tail_that_is_longer_than_the_smallest_class_is_refused_by_name(run, tmp_path):
+    code, _, err = run("fit", table(tmp_path / "t.csv"), "-t", "y", "-o", tmp_path / "m", "--make-long-tailed", "50")
+    assert code == _app.BAD_INPUT
+    assert "--make-long-tailed must be from 1 to 20: the smallest class, 'a', has 20 examples" in err
+
+
 def test_no_next_command_after_a_problem(run, tmp_path):
     code, out, _ = run("diagnose", table(tmp_path / "t.csv", y=pl.lit("a")), "-t", "y")
     assert code == 0

@@ -421,3 +421,12 @@ def test_too_few_rows_are_one_line(labels: str, cv: Any) -> None:
 
 def test_three_rows_that_can_be_held_out_are_enough() -> None:
     assert TailClassifier("cross-entropy").fit(np.eye(4), list("aaab")).predict(np.eye(4)).shape == (4,)
+
+
+def test_what_is_missing_is_said() -> None:
+    frame = pl.DataFrame({"a": [*range(19), np.inf], "b": range(20)}, strict=False)
+    said: list[str] = []
+    fitted = TailClassifier("cross-entropy", verbose=said.append).fit(frame, list("ab" * 10))
+    (note,) = fitted.notes_
+    assert note == "column 'a': 1 infinite value, first in row 19 of those encoded, is taken as missing."
+    assert note in said

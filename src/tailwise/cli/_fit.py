@@ -212,6 +212,11 @@ def _long_tailed(data: Dataset, imbalance_factor: float) -> Dataset:
     assert data.labels is not None
     counts = data.class_counts
     smallest = int(counts.argmin())
+    if not 1 <= imbalance_factor <= counts[smallest]:
+        raise TailwiseError(
+            f"--make-long-tailed must be from 1 to {counts[smallest]}: the smallest class, {data.classes[smallest]!r}, "
+            f"has {plural(int(counts[smallest]), 'example')}, as many as the largest can keep; got {imbalance_factor:g}."
+        )
     kept = longtail.exponential(int(counts[smallest]), imbalance_factor, data.n_classes)
     note = (
         f"{plural(len(data) - int(kept.sum()), 'row')} of {len(data):,} left out to make the data long-tailed: the "

@@ -6,6 +6,7 @@ import codecs
 import csv
 import gzip
 import io
+import re
 from collections.abc import Collection
 from pathlib import Path
 from shlex import quote
@@ -30,9 +31,10 @@ def scan_csv(path: Path, as_text: Collection[str], missing: Collection[str] = MI
     """
     import polars as pl
 
-    separator, _ = csv_header(path)
+    separator, _, lines = csv_header(path)
     options: dict[str, Any] = {
         "separator": separator,
+        "skip_rows": lines,
         "null_values": list(missing),
         "infer_schema": False,
         "glob": False,
@@ -62,8 +64,10 @@ def _padded(value: pl.Expr) -> pl.Expr:
     return value.str.starts_with("0") & (value.str.len_bytes() > 1) & ~value.str.starts_with("0.")
 
 
-def csv_header(path: Path) -> tuple[str, list[str]]:
-    """Return the separator of a CSV file and its column names.
+def csv_header(path: Path) -> tuple[str, list[str], int]:
+    """Return the separator of a CSV file, its column names, and how many lines stand before them.
+
+    That is the one line ``sep=;`` with which Excel declares the separator, or none.
 
     Raises
     ------
@@ -81,13 +85,15 @@ def csv_header(path: Path) -> tuple[str, list[str]]:
         raise TailwiseError(f"{path} is not a text file, whatever its name says.")
     if "\r" in start and "\n" not in start:
         raise TailwiseError(f"{path} ends its lines in the old Mac way (CR only): convert it with tr '\\r' '\\n'.")
-    readings = {mark: next(csv.reader(io.StringIO(start, newline=""), delimiter=mark)) for mark in ",;\t|"}
+    declared = re.match(r"sep=(.)\r?\n(?=.)", start, re.IGNORECASE)
+    marks, start = (declared[1], start[declared.end() :]) if declared else (",;\t|", start)
+    readings = {mark: next(csv.reader(io.StringIO(start, newline=""), delimiter=mark)) for mark in marks}
     separator = max(readings, key=lambda mark: len(readings[mark]))
     names = [name.strip() for name in readings[separator]]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise TailwiseError(f"{path} has {names.count(twice)} columns named {twice!r}; give each its own name.")
-    return separator, names
+    return separator, names, int(declared is not None)
 
 
 def open_text(path: Path) -> IO[str]:

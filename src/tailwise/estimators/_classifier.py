@@ -107,6 +107,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
     recipe_ : the recipe that was chosen
     model_ : the :class:`tailwise.estimators.Model`, which saves and loads
     baseline_ : the plain learner as a Model, where ``baseline`` asked for it
+    notes_ : a line for whatever in the data was left out, or taken as missing, as infinity in a frame is; also told
+        where ``verbose`` asks for it
     n_features_in_, feature_names_in_ : as in scikit-learn
 
     Notes
@@ -310,6 +312,9 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         candidates = self._candidates(kind, data)
         objective = as_objective(self.objective, data.n_classes, self.coverage, data.classes)
         encoder, inputs = fit_encoder(data, kind, base)
+        self.notes_ = (*data.notes, *getattr(encoder, "notes_", ()))
+        for note in self.notes_:
+            self._tell(note)
         learner: EstimatorLearner | NetworkLearner
         learner = (
             self._network_learner(inputs)
