@@ -119,6 +119,15 @@ def test_a_tail_that_is_longer_than_the_smallest_class_is_refused_by_name(run, t
     assert "--make-long-tailed must be from 1 to 20: the smallest class, 'a', has 20 examples" in err
 
 
+def test_a_proof_of_another_decimal_mark_is_refused_before_training(run, tmp_path):
+    data, x = table(tmp_path / "t.csv"), pl.Series("x", ["1,234", "2,345", "3,456"] * 20)
+    code, _, err = run("fit", data, "-t", "y", "--test", table(tmp_path / "p.csv", x=x), "-o", tmp_path / "m", *FAST)
+    assert code == _app.BAD_INPUT
+    assert "column 'x': 60 of 60 values, such as '1,234', are not written as in training" in err
+    assert "resume" not in err
+    assert not list(tmp_path.glob("m*"))
+
+
 def test_no_next_command_after_a_problem(run, tmp_path):
     code, out, _ = run("diagnose", table(tmp_path / "t.csv", y=pl.lit("a")), "-t", "y")
     assert code == 0

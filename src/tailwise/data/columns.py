@@ -45,6 +45,7 @@ _ONE_GROUP = {mark: rf"{start}[-)]?$" for mark, start in _GROUPS.items()}
 
 
 _MARKS = {".": "point", ",": "comma"}
+MAX_CATEGORIES = 40  # of a column of strings; one with more is text
 _KNOWN = 100  # values that are no numbers or dates, the commonest of training, which are remembered
 
 
@@ -120,7 +121,7 @@ class Reading:
         return f"is not a {self.kind}{since}" if n == 1 else f"are not {self.kind}s{since}"
 
 
-def read_as(column: pl.Series, max_categories: int) -> Reading:
+def read_as(column: pl.Series, max_categories: int = MAX_CATEGORIES) -> Reading:
     """Decide how to read a column.
 
     Numbers and dates may be strings: with a thousands separator, a currency, a percent sign, a decimal comma, brackets
@@ -193,6 +194,9 @@ def undecided(column: pl.Series, reading: Reading) -> pl.Series:
     if reading.kind not in _PARSERS or column.dtype != pl.String:
         return column.head(0)
     styles, parse = _PARSERS[reading.kind]
+    first, second = (parse(column.head(_SAMPLE), style) for style in styles)
+    if _share(first) != _share(second):
+        return column.head(0)
     first, second = (parse(column, style) for style in styles)
     values = column.filter((first != second).fill_null(False))
     if reading.kind == "number":

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from tailwise.data.coders import Number, OneHot, Ordinal, Parts, Scaled
-from tailwise.data.columns import Reading, read_as, undecided
+from tailwise.data.columns import MAX_CATEGORIES, Reading, read_as, undecided
 from tailwise.data.frames import to_frame
 from tailwise.data.losses import Losses
 from tailwise.data.paths import LEARNED_FROM, require_columns
@@ -56,7 +56,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         or holds something else than in training.
     """
 
-    def __init__(self, *, scale: bool = False, max_categories: int = 40, text_components: int = 30) -> None:
+    def __init__(self, *, scale: bool = False, max_categories: int = MAX_CATEGORIES, text_components: int = 30) -> None:
         self.scale = scale
         self.max_categories = max_categories
         self.text_components = text_components
@@ -75,30 +75,23 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         self.feature_names_in_ = np.array(frame.columns, dtype=object)
         self.n_features_in_ = frame.width
         self.readings_ = [read_as(column, self.max_categories) for column in frame]
-        self.coders_ = [
-            self._coder(reading.read(column), reading) for column, reading in zip(frame, self.readings_, strict=True)
-        ]
+        self.coders_ = []
         self.sources_ = list(frame.columns)
         self.written_ = [column.name for column in frame if column.dtype == pl.String]
         notes: list[str] = []
-        for column, reading in zip(frame, self.readings_.copy(), strict=True):
+        found, words = Losses(self), []
+        for column, reading in zip(frame, self.readings_, strict=True):
+            values = reading.read(column)
+            self.coders_.append(self._coder(values, reading))
+            if self.coders_[-1]:
+                found.add_column(column, values, reading, self.coders_[-1])
             if reading.mixed:
                 self.sources_.append(column.name)
-                self.readings_.append(Reading("category"))
-                self.coders_.append(self._words(reading.strays))
-                beside = f"are categories beside the {reading.kind}s"
-                notes.append(f"column {column.name!r}: words such as {reading.strays[0]!r} {beside}.")
-            if reading.kind == "empty":
-                what = f"holds {column.dtype}, which is no feature," if len(column.drop_nulls()) else "has no values"
-                notes.append(f"column {column.name!r} {what} and is left out.")
-            elif len(two := undecided(column, reading)):
-                how = (
-                    "dates such as {!r} are read with the month first; write them as 2024-12-31 if the day is."
-                    if reading.kind == "date"
-                    else "numbers such as {!r} are read with a comma between thousands; write a point before decimals."
-                )
-                notes.append(f"column {column.name!r}: {how.format(two[0])}")
-        self.notes_ = (*notes, *self.check(frame))
+                words.append(self._words(reading.strays))
+            notes += _remarks(column, reading)
+        self.notes_ = (*notes, *found.notes())
+        self.readings_ += [Reading("category")] * len(words)
+        self.coders_ += words
         kinds = [type(coder) for coder in self.coders_ if coder for _ in coder.parts]
         self.nominal_ = tuple(at for at, kind in enumerate(kinds) if kind is Ordinal)
         if not any(coder.parts for coder in self.coders_ if coder):
@@ -181,3 +174,19 @@ class PixelEncoder(TransformerMixin, BaseEstimator):
         if images.shape[1:] != self.shape_:
             raise TailwiseError(f"images must be of shape {self.shape_}, as in training; got {images.shape[1:]}.")
         return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
+
+
+def _remarks(column: pl.Series, reading: Reading) -> list[str]:
+    """Say what is done with a column that a person may not expect, losses apart."""
+    if reading.kind == "empty":
+        what = f"holds {column.dtype}, which is no feature," if len(column.drop_nulls()) else "has no values"
+        return [f"column {column.name!r} {what} and is left out."]
+    remarks = []
+    if reading.mixed:
+        remarks.append(f"words such as {reading.strays[0]!r} are categories beside the {reading.kind}s.")
+    if len(two := undecided(column, reading)):
+        how = "with the month first; write them as 2024-12-31 if the day is."
+        if reading.kind == "number":
+            how = "with a comma between thousands; write a point before decimals."
+        remarks.append(f"{reading.kind}s such as {two[0]!r} are read {how}")
+    return [f"column {column.name!r}: {remark}" for remark in remarks]

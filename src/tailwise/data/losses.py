@@ -37,8 +37,24 @@ class Losses:
         self._ignored = [name for name in frame.columns if name not in known]
         for name, reading, coder in zip(known, self.encoder.readings_, self.encoder.coders_, strict=False):
             if coder:
-                self._add(frame[name], reading, coder)
+                self.add_column(frame[name], reading.read(frame[name]), reading, coder)
         self._rows += frame.height
+
+    def add_column(self, column: pl.Series, values: pl.Series, reading: Reading, coder: Any) -> None:
+        """Count what would be lost of further rows of one column, given what was read of it."""
+        name = column.name
+        self._present[name] = self._present.get(name, 0) + len(values) - values.null_count()
+        if column.dtype.is_float() and (infinite := column.is_infinite()).any():
+            self._count(name, "infinite", int(infinite.sum()), self._rows + (infinite.arg_max() or 0))
+        lost = lost_values(column, values)
+        if reading.mixed:
+            words = lost.is_in(list(reading.strays))
+            self._present[name] += int(words.sum())
+            lost = lost.filter(~words)
+        new = coder.new(values) if isinstance(coder, Ordinal) else values.head(0)
+        for what, some in (("stray", lost), ("new", new)):
+            if len(some):
+                self._count(name, what, len(some), some[0])
 
     def notes(self) -> tuple[str, ...]:
         """Return a line for each column and way of losing values."""
@@ -53,21 +69,6 @@ class Losses:
             if not present and not lost:
                 notes.append(f"column {name!r} has no values here: taken as missing.")
         return tuple(notes)
-
-    def _add(self, column: pl.Series, reading: Reading, coder: Any) -> None:
-        name, values = column.name, reading.read(column)
-        self._present[name] = self._present.get(name, 0) + len(values) - values.null_count()
-        if column.dtype.is_float() and (infinite := column.is_infinite()).any():
-            self._count(name, "infinite", int(infinite.sum()), self._rows + (infinite.arg_max() or 0))
-        lost = lost_values(column, values)
-        if reading.mixed:
-            words = lost.is_in(list(reading.strays))
-            self._present[name] += int(words.sum())
-            lost = lost.filter(~words)
-        new = coder.new(values) if isinstance(coder, Ordinal) else values.head(0)
-        for what, some in (("stray", lost), ("new", new)):
-            if len(some):
-                self._count(name, what, len(some), some[0])
 
     def _count(self, name: str, what: str, n: int, first: Any) -> None:
         before, example = self._lost.get((name, what), (0, first))

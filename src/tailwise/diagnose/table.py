@@ -22,7 +22,6 @@ _COMPARED = 1 << 20
 #: Values of the sample of rows, all columns together; in tables with no more, different values are counted, not
 #: estimated.
 _CELLS = 20_000_000
-_CATEGORIES = 40  # as for training
 #: Share of the rows that estimated distinct values must reach to be all different: the estimate may be 15 % off.
 _NEARLY = 0.8
 #: Rows from which on it is telling that no value occurs twice.
@@ -91,7 +90,7 @@ def examine_columns(
         rows = rows.with_row_index(_ROW).filter(pl.col(_ROW).hash(_SEED) % one_in == 0).drop(_ROW)
     sampled = _stream(rows)
     written = [name for name in names if table.schema[name] == pl.String]
-    readings = {name: read_as(sampled[name], _CATEGORIES) for name in written}
+    readings = {name: read_as(sampled[name]) for name in written}
     readings = {name: Reading("text") if r.kind == "empty" else r for name, r in readings.items()}  # in the sample
     exact = n_rows * len(names) <= _CELLS
     hashed = {name: pl.col(name).hash(_SEED) for name in names}
