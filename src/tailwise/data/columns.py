@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from tailwise.data.labels import any_of
 from tailwise.errors import TailwiseError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ ColumnKind = Literal["number", "date", "category", "text", "empty"]
 #: Strings that stand for "missing" in a feature, beside blanks; compared in lower case. "none" is not among them: it
 #: may be a category, and as one it is as good as missing.
 _MISSING = ("", "na", "n/a", "#n/a", "<na>", "nan", "null", "nil", "-", "--", "?", ".")
-NO_VALUE = rf"(?i)^\s*({'|'.join(map(re.escape, _MISSING))})\s*$"
+NO_VALUE = any_of(_MISSING)
 #: Of the values that are there, the share that must parse for a column of strings to be taken as numbers or dates.
 #: The rest is taken as missing, with a note.
 _ENOUGH = 0.9

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import unicodedata
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 #: Spellings of "no label". "None" is not among them: it is a fair name for a class.
 MISSING_LABELS = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null"})
+
+
+def any_of(words: Iterable[str]) -> str:
+    """Return a regular expression for the words in upper or lower case, with blanks around them or not."""
+    return rf"(?i)^\s*({'|'.join(map(re.escape, sorted(words)))})\s*$"
 
 
 def class_name(label: Any) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tailwise.data.columns import NO_VALUE, Reading, read_as
 from tailwise.data.columns import names as names_of
-from tailwise.data.labels import MISSING_LABELS, class_name, encode_labels, label_key
+from tailwise.data.labels import MISSING_LABELS, any_of, class_name, encode_labels, label_key
 from tailwise.diagnose.leaks import held_out_lambda
 from tailwise.diagnose.result import Column, Duplicates
 from tailwise.errors import TailwiseError
@@ -93,11 +93,15 @@ def examine_columns(
     readings = {name: read_as(sampled[name]) for name in written}
     readings = {name: Reading("text") if r.kind == "empty" else r for name, r in readings.items()}  # in the sample
     exact = n_rows * len(names) <= _CELLS
-    hashed = {name: pl.col(name).hash(_SEED) for name in names}
+    there = (
+        pl.when(_is_there(name, table.schema[name], readings.get(name))).then(pl.col(name).hash(_SEED)).alias(name)
+        for name in names
+    )
+    every = pl.all()
+    distinct_values = every.n_unique() if exact else every.approx_n_unique()
     whole = _stream(
-        table.frame.select(_value(table, name, readings.get(name)) for name in names).select(
-            *(pl.col(name).null_count().alias(f"missing {name}") for name in names),
-            *((h.n_unique() if exact else h.approx_n_unique()).alias(f"distinct {n}") for n, h in hashed.items()),
+        table.frame.select(there).select(
+            every.null_count().name.prefix("missing "), distinct_values.name.prefix("distinct ")
         )
     ).row(0, named=True)
     labels, _ = encode_labels(sampled[table.target], classes, f"column {table.target!r}")
@@ -165,24 +169,23 @@ def _is_unlabelled(table: Table) -> pl.Expr:
     if dtype.is_float():
         return label.is_null() | label.is_nan()
     if dtype in (pl.String, pl.Categorical, pl.Enum):
-        return label.is_null() | label.cast(pl.String).str.strip_chars().str.to_lowercase().is_in(MISSING_LABELS)
+        return label.is_null() | label.cast(pl.String).str.contains(any_of(MISSING_LABELS))
     return label.is_null()
 
 
-def _value(table: Table, name: str, reading: Reading | None) -> pl.Expr:
-    """Return a column with null where training would find nothing there."""
-    if table.schema[name].is_float():
-        return pl.col(name).fill_nan(None)
+def _is_there(name: str, dtype: pl.DataType, reading: Reading | None) -> pl.Expr:
+    """Return in which rows training finds a value in a column."""
+    value = pl.col(name)
     if reading is None:
-        return pl.col(name)
+        return value.is_not_nan() if dtype.is_float() else value.is_not_null()
     if reading.kind not in ("number", "date"):
-        return pl.when(~pl.col(name).str.contains(NO_VALUE)).then(pl.col(name))
+        return ~value.str.contains(NO_VALUE)
 
     def is_there(column: pl.Series) -> pl.Series:
         read = reading.read(column).is_not_null()
         return read | names_of(column).is_in(list(reading.strays)) if reading.mixed else read
 
-    return pl.when(pl.col(name).map_batches(is_there, return_dtype=pl.Boolean, is_elementwise=True)).then(pl.col(name))
+    return value.map_batches(is_there, return_dtype=pl.Boolean, is_elementwise=True)
 
 
 def _parts(column: pl.Series, reading: Reading) -> list[pl.Series]:
