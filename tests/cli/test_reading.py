@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from tailwise.cli import _app
-from tailwise.data import load
+from tailwise.data import load, stream
 from tailwise.estimators import TailClassifier
 
 FAST = ["--recipe", "logit-adjustment", "--folds", "2"]
@@ -120,6 +120,26 @@ def test_an_identifier_can_be_named_as_diagnose_says(run, tmp_path):
         assert f"tailwise fit {data} --target y --id key" in out
 
 
+def test_the_next_command_names_the_id_that_was_found(run, tmp_path):
+    _, out, _ = run("diagnose", table(tmp_path / "t.csv", key=pl.int_range(60).shuffle(seed=0)), "-t", "y")
+    assert shlex.split(out.partition("Next: ")[2])[3:7] == ["--target", "y", "--id", "key"]
+
+
+def test_a_tail_that_is_longer_than_the_smallest_class_is_refused_by_name(run, tmp_path):
+    code, _, err = run("fit", table(tmp_path / "t.csv"), "-t", "y", "-o", tmp_path / "m", "--make-long-tailed", "50")
+    assert code == _app.BAD_INPUT
+    assert "--make-long-tailed must be from 1 to 20: the smallest class, 'a', has 20 examples" in err
+
+
+def test_a_proof_of_another_decimal_mark_is_refused_before_training(run, tmp_path):
+    data, x = table(tmp_path / "t.csv"), pl.Series("x", ["1,234", "2,345", "3,456"] * 20)
+    code, _, err = run("fit", data, "-t", "y", "--test", table(tmp_path / "p.csv", x=x), "-o", tmp_path / "m", *FAST)
+    assert code == _app.BAD_INPUT
+    assert "column 'x': 60 of 60 values, such as '1,234', are not written as in training" in err
+    assert "resume" not in err
+    assert not list(tmp_path.glob("m*"))
+
+
 def test_no_next_command_after_a_problem(run, tmp_path):
     code, out, _ = run("diagnose", table(tmp_path / "t.csv", y=pl.lit("a")), "-t", "y")
     assert code == 0
@@ -204,3 +224,26 @@ def test_a_misspelt_recipe_is_completed():
     )
     assert ended.returncode == _app.BAD_INPUT
     assert "Did you mean 'logit-adjust" in ended.stderr
+
+
+def test_what_is_no_number_is_missing_in_whatever_order_the_rows_are(run, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    x = [f"{v:.2f}".replace(".", ",") for v in rng.normal(size=60)]
+    prices = pl.Series("x", ["k.A." if i % 20 == 0 else v for i, v in enumerate(x)])
+    data = pl.read_csv(table(tmp_path / "t.csv", x=prices))
+    TailClassifier("logit-adjustment", cv=2, random_state=0).fit(load(tmp_path / "t.csv", "y")).save(tmp_path / "m")
+    monkeypatch.setattr("tailwise.cli._predict.stream", lambda *args, **options: stream(*args, **options, rows=2))
+    for name, new in {"sorted": data.sort("x", descending=True), "one": data.head(1)}.items():
+        new.write_csv(tmp_path / f"{name}.csv", separator=";")
+        code, _, err = run("predict", tmp_path / "m", tmp_path / f"{name}.csv", "-o", tmp_path / f"{name}.parquet")
+        assert code == 0
+        says = "1 value is not a number" if name == "one" else "3 values are not numbers"
+        assert f"column 'x': {says}, such as 'k.A.'; taken as missing." in err
+    pl.DataFrame({"x": ["1.234", "5.678"], "z": [1, 2]}).write_csv(tmp_path / "points.csv")
+    code, _, err = run("predict", tmp_path / "m", tmp_path / "points.csv", "-o", tmp_path / "p.csv")
+    assert code == _app.BAD_INPUT
+    assert "column 'x': 2 of 2 values, such as '1.234', are not written as in training" in err
+    assert load(tmp_path / "points.csv", classes=load(tmp_path / "t.csv", "y")).inputs["x"].to_list() == [
+        "1.234",
+        "5.678",
+    ]

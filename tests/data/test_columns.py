@@ -25,6 +25,7 @@ CASES = {
     "two-digit years": (["31-12-23", "01-02-24"], "date", [datetime(2023, 12, 31), datetime(2024, 2, 1)]),
     "codes are not numbers": (["007", "012"], "category", ["007", "012"]),
     "versions are not dates": (["1.2.3.4", "2.3.4.5"], "category", ["1.2.3.4", "2.3.4.5"]),
+    "short versions are not dates": (["1.2.3", "1.2.30", "1.10.0"], "category", ["1.2.3", "1.2.30", "1.10.0"]),
     "two numbers are not one": (["12 13", "14 15"], "category", ["12 13", "14 15"]),
     "spellings of missing": ([" yes", "no ", "?", "N/A", "True"], "category", ["yes", "no", None, None, "true"]),
     "nothing": ([None, "", "NaN"], "empty", [None, None, None]),
@@ -76,8 +77,39 @@ def test_a_few_strays_among_numbers_are_missing():
 def test_a_column_that_changed_its_meaning_is_an_error():
     reading = read_as(pl.Series("age", [1, 2]), 40)
     assert reading(pl.Series("age", ["1,000", "x", "3"])).to_list() == [1000, None, 3]
-    with pytest.raises(TailwiseError, match=r"'age' held numbers in training, but now 2 of 3 .* such as 'x'"):
-        reading(pl.Series("age", ["x", "y", "3"]))
+    assert reading(pl.Series("age", ["x", "y", "3"])).to_list() == [None, None, 3]
+    with pytest.raises(TailwiseError, match=r"'age' held only numbers in training, but now 2 of 2 .* such as 'x'"):
+        reading(pl.Series("age", ["x", "y", None]))
+
+
+def test_words_that_training_had_among_numbers_are_missing_however_many_there_are():
+    reading = read_as(pl.Series("price", [*map(str, range(40)), "k.A.", "k.A."]), 40)
+    assert (reading.strays, reading.mixed) == (("k.A.",), False)
+    assert reading(pl.Series("price", ["k.A."])).to_list() == [None]
+    assert reading(pl.Series("price", ["tbd"])).to_list() == [None]
+
+
+MARKS = {
+    "points": ([0.5, 1.25, 1234.5], ["4,332", "6,227"], 2),
+    "points in text": (["0.5", "1.25", "-"], ["4,332", "6,227"], 2),
+    "points and thousands": (["1,234.5", "0.5"], ["1.234,5", "0,5", "1"], 2),
+    "commas": (["0,5", "1,25", "2,5"], ["4.332", "6.227"], 2),
+    "commas and thousands": (["1.234,5", "0,5"], ["1,234.5", "0.5", "1"], 2),
+}
+
+
+@pytest.mark.parametrize("name", MARKS)
+def test_numbers_of_another_decimal_mark_than_in_training_are_refused(name):
+    before, now, n = MARKS[name]
+    reading = read_as(pl.Series("a", before), 40)
+    with pytest.raises(TailwiseError, match=f"'a': {n} of {len(now)} values, such as .* not written as in training"):
+        reading(pl.Series("a", now))
+
+
+def test_numbers_that_may_be_a_thousand_times_as_large_are_missing_if_training_had_no_thousands():
+    few = pl.Series("a", [*["0.5"] * 20, "4,332", "1,234.5", "1,234,567"])
+    assert read_as(pl.Series("a", [0.5, 1234.5]), 40)(few).to_list()[20:] == [None, 1234.5, 1234567]
+    assert read_as(pl.Series("a", ["1,000.5", "0.5"]), 40)(few).to_list()[20:] == [4332, 1234.5, 1234567]
 
 
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])

@@ -113,3 +113,13 @@ def test_an_arrow_table_keeps_its_names():
     data = as_dataset(arrow, [0, 1])
     assert data.kind == "table"
     assert data.inputs.equals(pl.DataFrame({"size": [1.5, 2.5], "colour": ["red", "blue"]}))
+
+
+def test_a_list_of_rows_by_name_is_a_table():
+    data = as_dataset([{"a": 1, "b": "x"}, {"a": 2.5}, {"b": "y", "c": True}])
+    assert data.kind == "table"
+    assert data.inputs.to_dict(as_series=False) == {
+        "a": [1, 2.5, None],
+        "b": ["x", None, "y"],
+        "c": [None, None, True],
+    }

@@ -1,3 +1,6 @@
+import datetime as dt
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -30,6 +33,15 @@ from tailwise.errors import TailwiseError
         (pl.Series(["b", None, "a", "null"]), [1, -1, 0, -1], ["a", "b"]),
         (pl.Series(["b", "a"], dtype=pl.Categorical), [1, 0], ["a", "b"]),
         (np.array([1, "1", None, 2], dtype=object), [0, 0, -1, 1], ["1", "2"]),
+        (pl.Series([Decimal("2.00"), None, Decimal("1.00")]), [1, -1, 0], [1, 2]),
+        ([Decimal("1.50"), Decimal("2.50")], [0, 1], ["1.5", "2.5"]),
+        (pl.Series([b"b", b"a", None]), [1, 0, -1], ["a", "b"]),
+        (np.array(["2024-01-02", "NaT"], dtype="M8[D]"), [0, -1], ["2024-01-02"]),
+        (pl.Series([dt.date(2024, 1, 2), None]), [0, -1], ["2024-01-02"]),
+        (pd.Series(pd.to_datetime(["2024-01-02"])), [0], ["2024-01-02"]),
+        (pl.Series([dt.datetime(2024, 1, 2, 3)]), [0], ["2024-01-02 03:00:00"]),
+        (pl.Series([dt.timedelta(days=1, seconds=1)]), [0], ["1 day, 0:00:01"]),
+        (pd.Series(pd.period_range("2024-01", periods=2, freq="M")), [0, 1], ["2024-01", "2024-02"]),
     ],
 )
 def test_labels_of_every_type_become_codes_and_keep_their_values(values, codes, classes):
@@ -66,14 +78,41 @@ def test_known_classes_are_matched_by_name_whatever_the_type():
 
 
 @pytest.mark.parametrize(
+    ("known", "values", "codes"),
+    [
+        ([1, 2], ["2.0", "1", "1.00"], [1, 0, 0]),
+        (["1.0", "2.0"], [2, 1], [1, 0]),
+        (["1.0", "2.0"], [2.0, 1.0], [1, 0]),
+        (["1.50", "2"], [1.5], [0]),
+        ([False, True], ["TRUE", "true", "False", "FALSE"], [1, 1, 0, 0]),
+        (["TRUE", "true"], ["true", "TRUE"], [1, 0]),
+        (["\xe9", "z"], ["e\u0301"], [0]),
+        (["\xe9", "e\u0301"], ["e\u0301", "\xe9"], [1, 0]),
+    ],
+)
+def test_labels_that_mean_a_known_class_find_it(known, values, codes):
+    assert encode_labels(values, np.array(known))[0].tolist() == codes
+
+
+def test_codes_are_no_numbers():
+    with pytest.raises(TailwiseError, match="'7' is not among"):
+        encode_labels(["7"], np.array(["007", "8"]))
+
+
+@pytest.mark.parametrize(
     ("values", "known", "message"),
     [
         (["a", "kat"], ["a", "cat"], r"label 'kat' is not among the 2 classes.*Did you mean 'cat'"),
         (["", None], None, "all 2 labels are missing"),
         ([[1, 2], [3, 4]], None, "one label per row"),
         ([1.0, np.inf], None, "infinity.*row 1"),
-        (np.array(["2020-01-01"], dtype="M8[D]"), None, "names or numbers"),
-        ([{}, {}], None, "names or numbers; got a dict"),
+        ([{}, {}], None, "names or numbers; got values of type dict"),
+        ([1j], None, "names or numbers; got complex128"),
+        ([("a", 1), ("b",)], None, "one label per row; got several"),
+        (pd.Series([("a", 1), ("b", 2)]), None, "names or numbers; got values of type tuple"),
+        (pl.Series([{"a": 1}]), None, "names or numbers; got structs"),
+        (pl.Series([[1], [2]]), None, "names or numbers; got lists"),
+        (pl.Series([b"\xff" * 99]), None, "bytes that are not UTF-8"),
     ],
 )
 def test_labels_that_cannot_be_used_are_named(values, known, message):

@@ -44,6 +44,35 @@ def test_a_folder_of_parquet_files_is_one_table(tmp_path):
     assert scan(tmp_path).collect().height == 6
 
 
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (pl.DataFrame({"x": [1.5]}), "column 'x' is Int64 in 0.parquet and Float64 in 1.parquet"),
+        (pl.DataFrame({"x": [1], "z": [1]}), "column 'z' is absent in 0.parquet and Int64 in 1.parquet"),
+        (None, "1.parquet is cut short"),
+    ],
+)
+def test_files_of_a_folder_that_are_not_one_table_are_named(tmp_path, other, message):
+    pl.DataFrame({"x": [1]}).write_parquet(tmp_path / "0.parquet")
+    if other is None:
+        (tmp_path / "1.parquet").write_bytes((tmp_path / "0.parquet").read_bytes()[:-9])
+    else:
+        other.write_parquet(tmp_path / "1.parquet")
+    with pytest.raises(TailwiseError, match=message) as error, reading(tmp_path):
+        scan(tmp_path).collect()
+    assert "hint" not in str(error.value)
+
+
+@pytest.mark.parametrize("start", ["sep=;\n", "\ufeffSEP=;\r\n", "sep=|\n"])
+def test_the_separator_that_excel_declares_is_used(tmp_path, start):
+    mark = start.strip()[-1]
+    path = write(tmp_path / "t.csv", f"{start}x{mark}a,b,c,d\n1{mark}2\n3{mark}4\n")
+    assert scan(path).collect().to_dict(as_series=False) == {"x": [1, 3], "a,b,c,d": [2, 4]}
+    bad = write(tmp_path / "bad.csv", f"{start}x{mark}a\n1{mark}2{mark}3\n")
+    with pytest.raises(TailwiseError, match="line 3: 3 fields, but the header has 2"), reading(bad):
+        scan(bad).collect()
+
+
 @pytest.mark.parametrize("name", WRITE)
 @pytest.mark.parametrize("stem", ["*", "t[1]", "?"])
 def test_a_name_is_no_pattern(tmp_path, name, stem):

@@ -116,6 +116,13 @@ def test_names_that_differ_in_case_only():
     assert sentences(diagnose(data, "y"), "'Cat ', 'cat'")
 
 
+def test_names_that_look_the_same_and_numbers_that_are_the_same_are_told():
+    data = pl.DataFrame({"x": range(4), "y": ["\xe9", "e\u0301", "1", "1.0"]})
+    found = diagnose(data, "y")
+    assert sentences(found, r"The labels 'e\u0301', '\xe9' differ in their Unicode characters only")
+    assert sentences(found, "The labels '1', '1.0' differ in case, blanks or zeros only")
+
+
 def test_one_class_is_a_problem():
     found = diagnose(pl.DataFrame({"x": [1, 2], "y": ["a", "a"]}), "y")
     assert found.findings[0].severity == "problem"
@@ -295,3 +302,52 @@ def test_times_that_never_repeat_are_no_identifiers_and_what_is_left_aside_is_na
 def test_what_cannot_be_fitted_is_a_problem():
     assert sentences(diagnose(pl.DataFrame({"y": list("aab")}), "y"), "There is nothing but labels")
     assert sentences(diagnose(pl.DataFrame({"x": [1, 2, 3], "y": list("abc")}), "y"), "No class has two examples")
+
+
+WRITTEN = {
+    "decimal commas": lambda x: f"{x:.6f}".replace(".", ","),
+    "money": lambda x: f"${1000 + 100 * x:,.4f}",
+    "apostrophes": lambda x: f"{1000 + x:,.4f}".replace(",", "'"),
+    "dates": lambda x: f"{dt.datetime(2024, 1, 1) + dt.timedelta(days=x):%d.%m.%Y %H:%M:%S}",
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_numbers_and_dates_written_as_text_are_read_as_for_training(name, suffix, tmp_path):
+    x, noise = np.random.default_rng(0).normal(size=(2, 400)).round(6)
+    text = [*map(WRITTEN[name], x[1:]), "n.m."]
+    leak = [WRITTEN[name](20 * (v > 1) + w) for v, w in zip(noise, x, strict=True)]
+    frame = pl.DataFrame({"x": text, "k": noise.round() % 3, "leak": leak, "y": np.where(noise > 1, "a", "b")})
+    path = tmp_path / f"t.{suffix}"
+    frame.write_csv(path, separator=";") if suffix == "csv" else frame.write_ndjson(path)
+    found = diagnose(path, "y")
+    assert not sentences(found, "identifier")
+    assert not sentences(found, "equal others")
+    assert sentences(found, "Column 'x' misses 1 value (0.25 %): encoded as missing.")
+    assert [column.name for column in found.columns if (column.predicts or 0) > 0.7] == ["leak"]
+
+
+def test_words_among_numbers_are_no_missing_values():
+    rng = np.random.default_rng(0)
+    crp = ["negative" if i % 2 else f"{v:.4f}" for i, v in enumerate(rng.random(400))]
+    found = diagnose(pl.DataFrame({"crp": [*crp, "-"], "y": [*(["a", "b"] * 200), "a"]}), "y")
+    assert (found.columns[0].missing, found.columns[0].predicts) == (1, pytest.approx(1))
+
+
+def test_distinct_values_are_counted_in_small_tables_and_never_more_than_rows(monkeypatch):
+    n = 3000
+    data = pl.DataFrame(
+        {"k": range(n), "f": [None, float("nan"), *[0.5, 1.5] * (n // 2 - 1)], "y": ["a", "b"] * (n // 2)}
+    )
+    exact = diagnose(data, "y").columns
+    assert [(column.distinct, column.exact) for column in exact] == [(n, True), (2, True)]
+    monkeypatch.setattr(table_module, "_CELLS", n)
+    estimated = diagnose(data, "y").columns
+    assert not any(column.exact for column in estimated)
+    assert 0.8 * n < estimated[0].distinct <= n
+
+
+def test_rows_without_a_label_do_not_have_another_label():
+    data = pl.DataFrame({"x": [1, 1, 1, 1, 2], "y": ["a", "b", None, "NA", "a"]})
+    assert diagnose(data, "y").duplicates.conflicting == 2

@@ -414,3 +414,22 @@ def test_a_recipe_that_trains_no_networks_says_what_to_do(backbone: Any, x: Any,
 
 def test_the_counts_of_the_cases() -> None:
     np.testing.assert_array_equal(np.bincount(Y), COUNTS)
+
+
+@pytest.mark.parametrize(("labels", "cv"), [("aab", None), ("aabc", 2), ("aabb", 0.2)])
+def test_too_few_rows_are_one_line(labels: str, cv: Any) -> None:
+    with pytest.raises(TailwiseError, match="too few rows to compare recipes"):
+        TailClassifier("cross-entropy", cv=cv).fit(np.eye(len(labels)), list(labels))
+
+
+def test_three_rows_that_can_be_held_out_are_enough() -> None:
+    assert TailClassifier("cross-entropy").fit(np.eye(4), list("aaab")).predict(np.eye(4)).shape == (4,)
+
+
+def test_what_is_missing_is_said() -> None:
+    frame = pl.DataFrame({"a": [*range(19), np.inf], "b": range(20)}, strict=False)
+    said: list[str] = []
+    fitted = TailClassifier("cross-entropy", verbose=said.append).fit(frame, list("ab" * 10))
+    (note,) = fitted.notes_
+    assert note == "column 'a': 1 infinite value, first in row 19 of those encoded, is taken as missing."
+    assert note in said

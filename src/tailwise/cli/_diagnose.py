@@ -29,7 +29,8 @@ def run(source: Source, *, json: bool) -> None:
     _show.diagnosis(console, found)
     if any(finding.severity == "problem" for finding in found.findings):
         return
-    named = (("--target", source.target), ("--text", source.text), ("--image", source.image), ("--id", source.id))
+    id = source.id or next((column.name for column in found.columns if column.identifier), None)
+    named = (("--target", source.target), ("--text", source.text), ("--image", source.image), ("--id", id))
     options = [part for option, column in named if column is not None for part in (option, column)]
     options += ["--skip-broken"] * source.skip_broken
     command = shlex.join(["tailwise", "fit", source.path, *options, "--output", "model"])

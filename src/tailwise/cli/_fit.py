@@ -20,6 +20,7 @@ from tailwise import storage
 from tailwise.cli import _report, _show
 from tailwise.cli._source import Source, number_or_file, settings
 from tailwise.data import Dataset, as_dataset, longtail, make_long_tailed, stratified_split
+from tailwise.data.columns import read_as
 from tailwise.data.paths import require_columns
 from tailwise.diagnose import diagnose
 from tailwise.errors import TailwiseError
@@ -192,6 +193,8 @@ def _check_proof(proof: Dataset, train: Dataset) -> None:
         raise TailwiseError(f"{proof.name} holds data of kind {proof.kind}, but {train.name} of kind {train.kind}.")
     if train.kind == "table":
         require_columns(proof.inputs.columns, train.inputs.columns, proof.name)
+        for column in train.inputs:
+            read_as(column)(proof.inputs[column.name])
 
 
 def _in_training(proof: Dataset, train: Dataset) -> NDArray[np.bool_]:
@@ -246,6 +249,11 @@ def _long_tailed(data: Dataset, imbalance_factor: float) -> Dataset:
     assert data.labels is not None
     counts = data.class_counts
     smallest = int(counts.argmin())
+    if not 1 <= imbalance_factor <= counts[smallest]:
+        raise TailwiseError(
+            f"--make-long-tailed must be from 1 to {counts[smallest]}: the smallest class, {data.classes[smallest]!r}, "
+            f"has {plural(int(counts[smallest]), 'example')}, and no class may keep more; got {imbalance_factor:g}."
+        )
     kept = longtail.exponential(int(counts[smallest]), imbalance_factor, data.n_classes)
     note = (
         f"{plural(len(data) - int(kept.sum()), 'row')} of {len(data):,} left out to make the data long-tailed: the "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -84,23 +84,31 @@ def batches(model: Model, new: Source) -> Iterator[Dataset]:
         broken="skip" if new.skip_broken else "error",
         classes=model.classes if new.target is not None else None,
         features=getattr(model.encoder, "feature_names_in_", ()),
+        strings=getattr(model.encoder, "strings_", ()),
     )
 
 
 def noted(model: Model, parts: Iterator[Dataset], console: Console) -> Iterator[Dataset]:
-    """Yield the batches, and print what reading left out and what of the first one the model ignores, once answered.
+    """Yield the batches, and print what reading left out of each and, after the last, what the model ignored of all.
 
     A batch of which everything was left out is not yielded.
     """
     said: set[str] = set()
-    for number, part in enumerate(parts):
-        if len(part):
-            yield part
-        checked = model.encoder.check(part.inputs) if number == 0 and hasattr(model.encoder, "check") else ()
-        for note in (*part.notes, *checked):
+    lost = model.encoder.losses() if hasattr(model.encoder, "losses") else None
+
+    def say(notes: Iterable[str]) -> None:
+        for note in notes:
             if note not in said:
                 console.print(f"[dim]· {escape(note)}[/]")
-        said.update(part.notes)
+        said.update(notes)
+
+    for part in parts:
+        if len(part):
+            yield part
+        say(part.notes)
+        if lost is not None:
+            lost.add(part.inputs)
+    say(lost.notes() if lost is not None else ())
 
 
 def prior_line(model: Model, shares: Any) -> str:

@@ -45,7 +45,27 @@ def _explain(path: Path, error: Exception) -> TailwiseError:
             return TailwiseError(f"{path} is cut short: a Parquet file ends in PAR1, this one does not. Copy it again.")
         if form == "parquet" and head != b"PAR1":
             return TailwiseError(f"{path} is not a Parquet file, whatever its name says.")
-    return TailwiseError(f"{path} cannot be read as {form or 'a table'}: {reason.rstrip('.')}.")
+    unlike = _unlike_files(path) if path.is_dir() else None
+    return TailwiseError(unlike or f"{path} cannot be read as {form or 'a table'}: {reason.rstrip('.')}.")
+
+
+def _unlike_files(folder: Path) -> str | None:
+    """Say which Parquet file of a folder is damaged, or has other columns or types than the first."""
+    import polars as pl
+
+    schemas: dict[Path, pl.Schema] = {}
+    for file in sorted(folder.glob("*.parquet")):
+        try:
+            schemas[file] = pl.Schema(pl.read_parquet_schema(file))
+        except pl.exceptions.PolarsError as error:
+            return str(_explain(file, error))
+        first = next(iter(schemas))
+        here, there = schemas[first], schemas[file]
+        odd = next((name for name in {**here, **there} if here.get(name) != there.get(name)), None)
+        if odd is not None:
+            types = f"{here.get(odd, 'absent')} in {first.name} and {there.get(odd, 'absent')} in {file.name}"
+            return f"{folder}: its files are not one table, since column {odd!r} is {types}. Write them alike."
+    return None
 
 
 def _last_bytes(file: IO[bytes], count: int) -> bytes:
@@ -55,7 +75,7 @@ def _last_bytes(file: IO[bytes], count: int) -> bytes:
 
 def _bad_record(path: Path) -> str | None:
     """Say which record of a CSV has more fields than the header, or a quote that is not closed."""
-    separator, header = csv_header(path)
+    separator, header, _ = csv_header(path)
     start = 1
     with open_text(path) as file:
         records = csv.reader(file, delimiter=separator, strict=True)

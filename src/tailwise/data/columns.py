@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from tailwise.data.labels import any_of
 from tailwise.errors import TailwiseError
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ ColumnKind = Literal["number", "date", "category", "text", "empty"]
 #: Strings that stand for "missing" in a feature, beside blanks; compared in lower case. "none" is not among them: it
 #: may be a category, and as one it is as good as missing.
 _MISSING = ("", "na", "n/a", "#n/a", "<na>", "nan", "null", "nil", "-", "--", "?", ".")
+NO_VALUE = any_of(_MISSING)
 #: Of the values that are there, the share that must parse for a column of strings to be taken as numbers or dates.
 #: The rest is taken as missing, with a note.
 _ENOUGH = 0.9
@@ -27,6 +30,8 @@ _FORMATS = {
     style: [date + time for date in (*_PLAIN_DATES, *dates) for time in _TIMES]
     for style, dates in (("month", _MONTH_FIRST), ("day", _DAY_FIRST))
 }
+#: With a year of two digits, dates are padded if they have points: 1.2.30 is a version.
+_SHORT_DATE = r"^(\d{1,2}[-/]\d{1,2}[-/]|\d{2}\.\d{2}\.)\d{2}\b"
 _CURRENCY = r"[$€£¥₹₩₽%]|USD|EUR|GBP|JPY|CHF|CNY|INR|AUD|CAD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR"
 _AROUND = rf"^({_CURRENCY})\s*|\s*({_CURRENCY})$|^([-−(])\s*({_CURRENCY})\s*"
 _BREAKS = r"'’_ \x{00a0}\x{202f}"  # between thousands
@@ -34,6 +39,14 @@ _SHAPE = {  # a number may be negative by a minus before or after it or by brack
     ".": rf"^[-+−(]?([1-9]\d{{0,2}}([,{_BREAKS}]\d{{3}})+|0|[1-9]\d*)?(\.\d*)?([eE][-+]?\d+)?[-)]?$",
     ",": rf"^[-+−(]?([1-9]\d{{0,2}}([.{_BREAKS}]\d{{3}})+|0|[1-9]\d*)?(,\d*)?[-)]?$",
 }
+#: Numbers with the other mark between thousands, and those that would be another number if it were the decimal mark.
+_GROUPS = {".": r"^[-+−(]?[1-9]\d{0,2},\d{3}", ",": r"^[-+−(]?[1-9]\d{0,2}\.\d{3}"}
+_ONE_GROUP = {mark: rf"{start}[-)]?$" for mark, start in _GROUPS.items()}
+
+
+_MARKS = {".": "point", ",": "comma"}
+MAX_CATEGORIES = 40  # of a column of strings; one with more is text
+_KNOWN = 100  # values that are no numbers or dates, the commonest of training, which are remembered
 
 
 @dataclass(frozen=True)
@@ -44,19 +57,50 @@ class Reading:
     ----------
     kind : what it holds
     style : for numbers the decimal mark, ``"."`` or ``","``; for dates ``"month"`` or ``"day"``, whichever comes first
+    grouped : whether the other mark, of ``"."`` and ``","``, is one between thousands, since it was in training, or
+        all numbers were whole. Elsewhere ``4,332`` is missing: it may be 4332 or 4.332
+    strays : the commonest values among numbers or dates that are neither
+    mixed : whether strays are so many that they are categories beside the numbers or dates, and not just missing
     """
 
     kind: ColumnKind
     style: str = ""
+    grouped: bool = False
+    strays: tuple[str, ...] = ()
+    mixed: bool = False
 
     def __call__(self, column: pl.Series) -> pl.Series:
-        """Return the column as Float64, Datetime or String; what does not parse is missing.
+        """Return the column as :meth:`read` does, if it can be the one that training had.
 
         Raises
         ------
         TailwiseError
-            If the column held numbers or dates in training and less than half of it parses now.
+            If more than a tenth of the numbers have another decimal mark than in training, or thousands separators
+            that it did not have; or if training had only numbers, or only dates, and nine in ten values are none now.
         """
+        values = self.read(column)
+        lost = lost_values(column, values)
+        strange = lost.filter(~lost.is_in(list(self.strays)))
+        if strange.is_empty():
+            return values
+        present = len(values) - values.null_count() + len(strange)
+        if self.kind == "number":
+            foreign = strange.filter(Reading("number", _other(self.style), grouped=True).read(strange).is_not_null())
+            if len(foreign) > (1 - _ENOUGH) * present:
+                between = f"{'a' if self.grouped else 'no'} {_MARKS[_other(self.style)]} between thousands"
+                raise TailwiseError(
+                    f"column {column.name!r}: {len(foreign)} of {present} values, such as {foreign[0]!r}, are not "
+                    f"written as in training, with a {_MARKS[self.style]} before decimals and {between}: write them so."
+                )
+        if not self.strays and len(strange) >= _ENOUGH * present:
+            raise TailwiseError(
+                f"column {column.name!r} held only {self.kind}s in training, but now {len(strange)} of {present} "
+                f"values {self.unlike(len(strange))}, such as {strange[0]!r}."
+            )
+        return values
+
+    def read(self, column: pl.Series) -> pl.Series:
+        """Return the column as Float64, Datetime or String; what does not parse is missing."""
         import polars as pl
 
         column = _plain(column)
@@ -64,14 +108,12 @@ class Reading:
             return pl.Series(column.name, [None] * len(column), dtype=pl.Float64)
         if self.kind in ("category", "text"):
             return names(column)
-        read = _numbers(column, self.style) if self.kind == "number" else _dates(column, self.style)
-        lost = lost_values(column, read)
-        if len(lost) and 2 * len(lost) > len(column) - names(column).null_count():
-            raise TailwiseError(
-                f"column {column.name!r} held {self.kind}s in training, but now {len(lost)} of {len(column)} values "
-                f"{self.unlike(len(lost))}, such as {lost[0]!r}."
-            )
-        return read
+        if self.kind == "date":
+            return _dates(column, self.style)
+        numbers = _numbers(column, self.style)
+        if self.grouped or column.dtype != pl.String:
+            return numbers
+        return numbers.set(_bare(column).str.contains(_ONE_GROUP[self.style]).fill_null(False), None)
 
     def unlike(self, n: int) -> str:
         """Say of n values that they are not of this kind."""
@@ -79,12 +121,13 @@ class Reading:
         return f"is not a {self.kind}{since}" if n == 1 else f"are not {self.kind}s{since}"
 
 
-def read_as(column: pl.Series, max_categories: int) -> Reading:
+def read_as(column: pl.Series, max_categories: int = MAX_CATEGORIES) -> Reading:
     """Decide how to read a column.
 
     Numbers and dates may be strings: with a thousands separator, a currency, a percent sign, a decimal comma, brackets
-    for negative; dates in any of the common ways to write them, mixed. Booleans and strings of few kinds are
-    categories, other strings text; what has no values, or holds lists, bytes or the like, is empty.
+    for negative; dates in any of the common ways to write them, mixed. What counts is the share of different values:
+    a word in every second row leaves the others numbers. Booleans and strings of few kinds are categories, other
+    strings text; what has no values, or holds lists, bytes or the like, is empty.
     """
     import polars as pl
 
@@ -93,7 +136,7 @@ def read_as(column: pl.Series, max_categories: int) -> Reading:
     if column.null_count() == len(column):
         return Reading("empty")
     if dtype.is_numeric():
-        return Reading("number", ".")
+        return Reading("number", ".", grouped=_whole(column))
     if dtype in (pl.Date, pl.Datetime, pl.Time):
         return Reading("date" if dtype != pl.Time else "number", "month" if dtype != pl.Time else ".")
     if dtype == pl.Boolean:
@@ -103,14 +146,21 @@ def read_as(column: pl.Series, max_categories: int) -> Reading:
     if present.is_empty():
         return Reading("empty")
     if dtype == pl.String:
-        for kind, styles, parse in (("number", ".,", _numbers), ("date", ("month", "day"), _dates)):
+        for kind, (styles, parse) in _PARSERS.items():
             # A look at some values saves parsing all of a column of text.
             if max(_share(parse(present.head(_SAMPLE), style)) for style in styles) < _ENOUGH / 2:
                 continue
-            shares = {style: _share(parse(present, style)) for style in styles}
-            best = max(shares, key=lambda style: shares[style])
-            if shares[best] >= _ENOUGH:
-                return Reading(kind, best)  # type: ignore[arg-type]
+            parsed = {style: parse(present, style) for style in styles}
+            best = max(styles, key=lambda style: _share(parsed[style]))
+            if _share(parsed[best]) >= _ENOUGH:
+                is_stray = parsed[best].is_null()
+                written = _bare(present.filter(~is_stray))
+                grouped = kind == "number" and bool(written.str.contains(_GROUPS[best]).any() or _whole(parsed[best]))
+                strays = values.filter(values.is_in(present.filter(is_stray).to_list()))
+                mixed = len(strays) > (1 - _ENOUGH) * (len(values) - values.null_count())
+                counts = strays.rename("value").value_counts(name="n").sort("n", "value", descending=[True, False])
+                known = tuple(counts["value"].head(max_categories if mixed else _KNOWN))
+                return Reading(kind, best, grouped, known, mixed)
     return Reading("category" if len(present) <= max_categories else "text")
 
 
@@ -137,10 +187,20 @@ def lost_values(before: pl.Series, after: pl.Series) -> pl.Series:
     return values.filter(values.is_not_null() & after.is_null())
 
 
-def undecided_dates(column: pl.Series) -> pl.Series:
-    """Return the dates that mean another day with the day first, if the whole column can be read both ways."""
-    first, second = (_dates(column, style) for style in ("month", "day"))
+def undecided(column: pl.Series, reading: Reading) -> pl.Series:
+    """Return the values that mean another number or day in the other style, if the whole column can be read in both."""
+    import polars as pl
+
+    if reading.kind not in _PARSERS or column.dtype != pl.String:
+        return column.head(0)
+    styles, parse = _PARSERS[reading.kind]
+    first, second = (parse(column.head(_SAMPLE), style) for style in styles)
+    if _share(first) != _share(second):
+        return column.head(0)
+    first, second = (parse(column, style) for style in styles)
     values = column.filter((first != second).fill_null(False))
+    if reading.kind == "number":
+        values = values.filter(values.str.contains(",", literal=True))  # a point before three decimals is usual
     return values if _share(first) == _share(second) else values.head(0)
 
 
@@ -162,6 +222,19 @@ def _share(parsed: pl.Series) -> float:
     return 1 - parsed.null_count() / max(len(parsed), 1)
 
 
+def _whole(numbers: pl.Series) -> bool:
+    return numbers.dtype.is_integer() or bool((numbers == numbers.round()).all())
+
+
+def _bare(column: pl.Series) -> pl.Series:
+    """Return strings without a currency or percent sign before or after them."""
+    return names(column).str.replace_all(_AROUND, "$3")
+
+
+def _other(mark: str) -> str:
+    return "," if mark == "." else "."
+
+
 def _numbers(column: pl.Series, style: str) -> pl.Series:
     import polars as pl
 
@@ -170,11 +243,10 @@ def _numbers(column: pl.Series, style: str) -> pl.Series:
         number = physical.cast(pl.Float64, strict=False)
         finite = number.is_finite()
         return number if finite.all() else number.set(~finite, None)
-    bare = names(column).str.replace_all(_AROUND, "$3")
+    bare = _bare(column)
     fits = bare.str.contains(_SHAPE[style]) & bare.str.contains(r"\d")
     negative = bare.str.contains(r"^[-−(]|-$").fill_null(False)
-    thousands = "," if style == "." else "."
-    plain = bare.str.replace_all(rf"[{thousands}{_BREAKS}()+]|^[-−]|-$", "").str.replace(",", ".", literal=True)
+    plain = bare.str.replace_all(rf"[{_other(style)}{_BREAKS}()+]|^[-−]|-$", "").str.replace(",", ".", literal=True)
     number = plain.set(~fits, None).cast(pl.Float64, strict=False)
     return number.zip_with(~negative, -number)
 
@@ -197,5 +269,13 @@ def _dates(column: pl.Series, style: str) -> pl.Series:
             break
         found = text.str.to_datetime(form, strict=False, time_unit="us")
         found = found.set(found.dt.year() < 1000, None)  # %Y takes two digits for a year of the first century
+        if "%y" in form:  # which takes one digit too
+            found = found.set(~text.str.contains(_SHORT_DATE), None)
         parsed = parsed.zip_with(~missing, found)
     return values.replace_strict(distinct, parsed, return_dtype=pl.Datetime("us"))
+
+
+_PARSERS: dict[ColumnKind, tuple[tuple[str, str], Callable[[pl.Series, str], pl.Series]]] = {
+    "number": ((".", ","), _numbers),
+    "date": (("month", "day"), _dates),
+}

@@ -10,8 +10,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from tailwise.data.coders import Number, OneHot, Ordinal, Parts, Scaled
-from tailwise.data.columns import Reading, lost_values, read_as, undecided_dates
+from tailwise.data.columns import MAX_CATEGORIES, Reading, read_as, undecided
 from tailwise.data.frames import to_frame
+from tailwise.data.losses import Losses
 from tailwise.data.paths import LEARNED_FROM, require_columns
 from tailwise.errors import TailwiseError
 
@@ -26,8 +27,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     """Encode a table's numbers, categories, booleans, dates and texts, with missing values, as one float32 array.
 
     What each column holds is decided once, on the training data, and remembered: numbers may be written with thousands
-    separators, currencies or decimal commas, dates in several ways. Columns are matched by name, so their order does
-    not matter; further ones are ignored. Texts go through skrub's ``StringEncoder``, dates through its
+    separators, currencies or decimal commas, dates in several ways. Words in more than a tenth of the rows of such a
+    column are categories beside its numbers or dates. Columns are matched by name, so their order does not matter;
+    further ones are ignored. Texts go through skrub's ``StringEncoder``, dates through its
     ``DatetimeEncoder``, a column at a time into the array that is returned, so that little more memory is needed than
     that array's. Deterministic.
 
@@ -42,7 +44,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     feature_names_in_, n_features_in_ : columns seen in training
-    readings_ : how each is read
+    readings_ : how each is read, and after them how the words are that stand among numbers or dates
+    strings_ : columns that were strings in training, in which a CSV file must be read as strings again
     notes_ : a line for whatever was left out or taken as missing
     nominal_ : positions of the output columns whose numbers are codes of categories
 
@@ -53,7 +56,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         or holds something else than in training.
     """
 
-    def __init__(self, *, scale: bool = False, max_categories: int = 40, text_components: int = 30) -> None:
+    def __init__(self, *, scale: bool = False, max_categories: int = MAX_CATEGORIES, text_components: int = 30) -> None:
         self.scale = scale
         self.max_categories = max_categories
         self.text_components = text_components
@@ -66,22 +69,29 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         X : (n, n_columns) polars or pandas frame, or anything that makes one
         y : ignored
         """
+        import polars as pl
+
         frame = to_frame(X)
         self.feature_names_in_ = np.array(frame.columns, dtype=object)
         self.n_features_in_ = frame.width
         self.readings_ = [read_as(column, self.max_categories) for column in frame]
         self.coders_ = []
+        self.sources_ = list(frame.columns)
+        self.strings_ = [column.name for column in frame if column.dtype == pl.String]
         notes: list[str] = []
+        found, words = Losses(self), []
         for column, reading in zip(frame, self.readings_, strict=True):
-            values = reading(column)
+            values = reading.read(column)
             self.coders_.append(self._coder(values, reading))
-            notes += _notes(column, values, reading)
-            if reading.kind == "date" and len(undecided := undecided_dates(column)):
-                notes.append(
-                    f"column {column.name!r}: dates such as {undecided[0]!r} are read with the month first; write them "
-                    "as 2024-12-31 if the day is."
-                )
-        self.notes_ = tuple(notes)
+            if self.coders_[-1]:
+                found.add_column(column, values, reading, self.coders_[-1])
+            if reading.mixed:
+                self.sources_.append(column.name)
+                words.append(self._words(reading.strays))
+            notes += _remarks(column, reading)
+        self.notes_ = (*notes, *found.notes())
+        self.readings_ += [Reading("category")] * len(words)
+        self.coders_ += words
         kinds = [type(coder) for coder in self.coders_ if coder for _ in coder.parts]
         self.nominal_ = tuple(at for at, kind in enumerate(kinds) if kind is Ordinal)
         if not any(coder.parts for coder in self.coders_ if coder):
@@ -98,56 +108,42 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         frame = self._columns(to_frame(X))
         out = np.empty((frame.height, sum(len(coder.parts) for coder in self.coders_ if coder)), dtype=np.float32)
         start = 0
-        for column, reading, coder in zip(frame, self.readings_, self.coders_, strict=True):
+        for name, reading, coder in zip(self.sources_, self.readings_, self.coders_, strict=True):
             if coder:
-                coder.fill(reading(column), out[:, start : start + len(coder.parts)])
+                coder.fill(reading(frame[name]), out[:, start : start + len(coder.parts)])
                 start += len(coder.parts)
         return out
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Return a name for each output column."""
         check_is_fitted(self)
-        pairs = zip(self.feature_names_in_, self.coders_, strict=True)
+        pairs = zip(self.sources_, self.coders_, strict=True)
         return np.array(
             [f"{name} {part}".strip() for name, coder in pairs if coder for part in coder.parts], dtype=object
         )
 
     def check(self, X: Any) -> tuple[str, ...]:
-        """Return a line for what :meth:`transform` would ignore in X or take as missing.
+        """Return a line for what :meth:`transform` would ignore in X or take as missing; columns must be there."""
+        frame = to_frame(X)
+        self._columns(frame)
+        found = self.losses()
+        found.add(frame)
+        return found.notes()
 
-        Raises
-        ------
-        TailwiseError
-            As :meth:`transform`.
-        """
-        given = to_frame(X)
-        frame = self._columns(given)
-        extra = [name for name in given.columns if name not in frame.columns]
-        notes = []
-        if extra:
-            more = f" and {len(extra) - 5} more" if len(extra) > 5 else ""
-            notes.append(f"columns that training did not have are ignored: {', '.join(extra[:5])}{more}.")
-        for column, reading, coder in zip(frame, self.readings_, self.coders_, strict=True):
-            if not coder:
-                continue
-            values = reading(column)
-            lost = _notes(column, values, reading)
-            if not lost and values.null_count() == len(values):
-                lost = [f"column {column.name!r} has no values here: taken as missing."]
-            notes += lost
-            new = coder.new(values) if isinstance(coder, Ordinal) else values.head(0)
-            if len(new):
-                notes.append(
-                    f"column {column.name!r}: {_values(len(new))} that training did not have, such as {new[0]!r}, "
-                    f"{_are(len(new))} taken as missing."
-                )
-        return tuple(notes)
+    def losses(self) -> Losses:
+        """Return what counts, batch by batch, what :meth:`transform` ignores or takes as missing."""
+        check_is_fitted(self)
+        return Losses(self)
 
     def _columns(self, frame: pl.DataFrame) -> pl.DataFrame:
         check_is_fitted(self)
         wanted = self.feature_names_in_.tolist()
         require_columns(frame.columns, wanted, "the table", LEARNED_FROM)
         return frame.select(wanted)
+
+    def _words(self, words: tuple[str, ...]) -> Ordinal:
+        """Return what encodes the words of a column of numbers or dates."""
+        return OneHot(words, words) if self.scale else Ordinal(words, ("word",))
 
     def _coder(self, values: pl.Series, reading: Reading) -> Any:
         if reading.kind == "empty":
@@ -180,27 +176,17 @@ class PixelEncoder(TransformerMixin, BaseEstimator):
         return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
 
 
-def _notes(column: pl.Series, values: pl.Series, reading: Reading) -> list[str]:
-    """Say what reading a column lost."""
+def _remarks(column: pl.Series, reading: Reading) -> list[str]:
+    """Say what is done with a column that a person may not expect, losses apart."""
     if reading.kind == "empty":
-        what = f"holds {column.dtype}, which is no feature," if column.null_count() < len(column) else "has no values"
+        what = f"holds {column.dtype}, which is no feature," if len(column.drop_nulls()) else "has no values"
         return [f"column {column.name!r} {what} and is left out."]
-    if column.dtype.is_float() and (infinite := column.is_infinite()).any():
-        n = int(infinite.sum())
-        return [
-            f"column {column.name!r}: {_values(n, 'infinite ')}, first in row {infinite.arg_max()} of those encoded, "
-            f"{_are(n)} taken as missing."
-        ]
-    lost = lost_values(column, values)
-    if not len(lost):
-        return []
-    what = f"{_values(len(lost))} {reading.unlike(len(lost))}"
-    return [f"column {column.name!r}: {what}, such as {lost[0]!r}; taken as missing."]
-
-
-def _values(n: int, of: str = "") -> str:
-    return f"{n} {of}value{'s' * (n != 1)}"
-
-
-def _are(n: int) -> str:
-    return "is" if n == 1 else "are"
+    remarks = []
+    if reading.mixed:
+        remarks.append(f"words such as {reading.strays[0]!r} are categories beside the {reading.kind}s.")
+    if len(two := undecided(column, reading)):
+        how = "with the month first; write them as 2024-12-31 if the day is."
+        if reading.kind == "number":
+            how = "with a comma between thousands; write a point before decimals."
+        remarks.append(f"{reading.kind}s such as {two[0]!r} are read {how}")
+    return [f"column {column.name!r}: {remark}" for remark in remarks]

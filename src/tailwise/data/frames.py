@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,9 +22,10 @@ def as_dataset(X: Any, y: ArrayLike | None = None, *, kind: Kind | None = None, 
 
     Parameters
     ----------
-    X : a polars or pandas frame or an Arrow table (a table, or texts where one column of long text is all there is);
-        (n,) strings; (n, height, width[, channels]) uint8 images, NumPy or torch (channels first is fine there);
-        (n, n_features) numbers, dense or sparse; or a Dataset, which is returned as it is if there is no ``y``
+    X : a polars or pandas frame, an Arrow table or a list of mappings (a table, or texts where one column of long text
+        is all there is); (n,) strings; (n, height, width[, channels]) uint8 images, NumPy or torch (channels first is
+        fine there); (n, n_features) numbers, dense or sparse; or a Dataset, which is returned as it is if there is no
+        ``y``
     y : (n,) labels; see :func:`encode_labels`
     kind : ``"table"``, ``"text"``, ``"image"`` or ``"array"``, where guessing would be wrong
     name : for messages
@@ -56,8 +59,8 @@ def to_frame(X: Any) -> pl.DataFrame:
 
     Parameters
     ----------
-    X : polars or pandas frame, Arrow table, mapping of columns, or (n, n_columns) array, whose columns are then called
-        x0, x1, ...
+    X : polars or pandas frame, Arrow table, mapping of columns, list of mappings, or (n, n_columns) array, whose
+        columns are then called x0, x1, ...
 
     Raises
     ------
@@ -76,6 +79,8 @@ def to_frame(X: Any) -> pl.DataFrame:
         return _from_pandas(X)
     if isinstance(X, dict) or _is_arrow(X):
         return pl.DataFrame(X, strict=False)
+    if _is_records(X):
+        return pl.DataFrame({k: [row.get(k) for row in X] for k in dict.fromkeys(chain(*X))}, strict=False)
     array = np.asarray(X)
     if array.ndim != 2:
         raise TailwiseError(f"a table has rows and columns; got an array of shape {array.shape}.")
@@ -88,6 +93,11 @@ def to_frame(X: Any) -> pl.DataFrame:
 def _is_arrow(X: Any) -> bool:
     """Say whether it is an Arrow table."""
     return hasattr(X, "__arrow_c_stream__") and hasattr(X, "column_names")
+
+
+def _is_records(X: Any) -> bool:
+    """Say whether it is a list of rows that are mappings."""
+    return isinstance(X, list | tuple) and len(X) > 0 and all(isinstance(row, Mapping) for row in X)
 
 
 def _from_pandas(frame: Any) -> pl.DataFrame:
@@ -128,7 +138,7 @@ def _inputs(X: Any, kind: Kind | None) -> tuple[Kind, Any]:
     if sparse.issparse(X):  # first, since one sparse format is a dict
         return "array", _numbers(X)
     pandas_like = hasattr(X, "iloc") and hasattr(X, "columns")
-    if isinstance(X, pl.DataFrame | pl.LazyFrame | dict) or pandas_like or _is_arrow(X):
+    if isinstance(X, pl.DataFrame | pl.LazyFrame | dict) or pandas_like or _is_arrow(X) or _is_records(X):
         frame = to_frame(X)
         if frame.height == 0:
             raise TailwiseError("the table has no rows.")

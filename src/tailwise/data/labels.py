@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
+import unicodedata
+from collections.abc import Iterable
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,11 +21,27 @@ if TYPE_CHECKING:
 MISSING_LABELS = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null"})
 
 
+def any_of(words: Iterable[str]) -> str:
+    """Return a regular expression for the words in upper or lower case, with blanks around them or not."""
+    return rf"(?i)^\s*({'|'.join(map(re.escape, sorted(words)))})\s*$"
+
+
 def class_name(label: Any) -> str:
     """Return how a label is shown: whole floats lose their ``.0``, since they are integers that met a missing value."""
     if isinstance(label, float | np.floating) and float(label).is_integer():
         return str(int(label))
     return str(label)
+
+
+def label_key(label: Any) -> str:
+    """Return what labels that mean one thing have in common, whatever they were stored as.
+
+    That is ``1``, ``1.0`` and ``"1.0"``; ``True``, ``"true"`` and ``"TRUE"``; and ``"é"`` as one character or two.
+    """
+    name = unicodedata.normalize("NFC", class_name(label))
+    if re.fullmatch(r"-?(0|[1-9]\d*)\.\d+", name):
+        return name.rstrip("0").rstrip(".")
+    return name.lower() if name.lower() in ("true", "false") else name
 
 
 def trimmed(column: pl.Series) -> pl.Series:
@@ -76,9 +97,10 @@ def encode_labels(
 
     Parameters
     ----------
-    values : (n,) strings, integers, booleans or floats; None, NaN, blanks and "NA" mean no label
-    known : the classes in code order, where they are given (at evaluation, say); labels are matched by name, so that
-        a CSV's ``"3"`` finds a Parquet's ``3``. By default all that occur, sorted
+    values : (n,) strings, integers, booleans or floats; None, NaN, blanks and "NA" mean no label. Decimals are taken
+        as integers if they are whole, else as text; dates, times and UTF-8 bytes as text
+    known : the classes in code order, where they are given (at evaluation, say); labels are matched by
+        :func:`label_key`, so that a CSV's ``"3.0"`` finds a Parquet's ``3``. By default all that occur, sorted
     where : names the labels in messages
 
     Returns
@@ -98,14 +120,16 @@ def encode_labels(
         raise TailwiseError(f"{where}: all {places.size} labels are missing, so there is nothing to learn.")
     if known is not None:
         code_of = {class_name(label): c for c, label in enumerate(known)}
-        strange = [class_name(label) for label in classes if class_name(label) not in code_of]
-        if strange:
+        by_key = {label_key(label): c for c, label in enumerate(known)}
+        found = [code_of.get(class_name(label), by_key.get(label_key(label), -1)) for label in classes]
+        if -1 in found:
+            strange = [class_name(label) for label, c in zip(classes, found, strict=True) if c < 0]
             others = f" (and {len(strange) - 1} more)" if len(strange) > 1 else ""
             raise TailwiseError(
                 f"{where}: label {strange[0]!r}{others} is not among the {len(known)} classes of the training data."
                 f"{nearest(strange[0], code_of)} Correct it or leave those rows out."
             )
-        code = np.array([code_of[class_name(label)] for label in classes], dtype=np.int64)[code]
+        code = np.array(found, dtype=np.int64)[code]
         classes = known
     codes_of_distinct = np.full(len(distinct) + 1, -1, dtype=np.int64)  # the last is for place -1: missing
     codes_of_distinct[:-1][~absent] = code
@@ -127,14 +151,40 @@ def _factorise(values: Any, where: str) -> tuple[NDArray[np.int64], NDArray[Any]
     if isinstance(values, pl.Series) and values.dtype.is_integer():  # which as an array are floats where one is missing
         places = values.rank("dense").cast(pl.Int64) - 1
         return places.fill_null(-1).to_numpy(), values.drop_nulls().unique().sort().to_numpy()
+    if isinstance(values, pl.Series) and (values.dtype.is_nested() or values.dtype == pl.Object):
+        raise TailwiseError(f"{where} must be names or numbers; got {str(values.dtype.base_type()).lower()}s.")
     array = _as_labels(values, where)
-    if array.dtype.kind in "UT":
+    if array.dtype.kind in "Mm":
+        array = np.array(pl.Series(array).to_list(), dtype=object)
+    if array.dtype.kind in "SUT":
         array = array.astype(object)
     try:
         codes, found = pd.factorize(array)
     except TypeError:
-        raise TailwiseError(f"{where} must be names or numbers; got a {type(array[0]).__name__}.") from None
+        raise TailwiseError(
+            f"{where} must be names or numbers; got values of type {type(array[0]).__name__}."
+        ) from None
+    if found.dtype == object:
+        found = np.fromiter((_plain(label, where) for label in found), dtype=object, count=len(found))
     return codes.astype(np.int64, copy=False), np.asarray(found)
+
+
+def _plain(label: Any, where: str) -> Any:
+    """Return a label as a name or a number."""
+    if isinstance(label, Decimal):
+        return int(label) if label == label.to_integral_value() else f"{label.normalize():f}"
+    if isinstance(label, bytes):
+        try:
+            return label.decode()
+        except UnicodeDecodeError:
+            raise TailwiseError(
+                f"{where} must be names or numbers; got bytes that are not UTF-8: {label[:20]!r}."
+            ) from None
+    if isinstance(label, dt.date | dt.time | dt.timedelta) or type(label).__name__ in ("Period", "Interval"):
+        return str(label).removesuffix(" 00:00:00")  # as CSV files have dates
+    if not isinstance(label, str | bool | int | float | np.generic):
+        raise TailwiseError(f"{where} must be names or numbers; got values of type {type(label).__name__}.")
+    return label
 
 
 def _is_missing(label: Any) -> bool:
@@ -157,12 +207,15 @@ def _as_labels(values: ArrayLike, where: str) -> NDArray[Any]:
         values = values.detach().cpu()
     if hasattr(values, "to_numpy") and not hasattr(values, "to_frame"):  # a frame, whose single column is meant
         values = values.to_numpy()
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:  # rows of different lengths
+        raise TailwiseError(f"{where} must be one label per row; got several.") from None
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
         raise TailwiseError(f"{where} must be one label per row; got an array of shape {array.shape}.")
-    if array.dtype.kind not in "biufUTO":
+    if array.dtype.kind not in "biufSUTOMm":
         raise TailwiseError(f"{where} must be names or numbers; got {array.dtype}.")
     if array.dtype.kind == "f" and np.isinf(array).any():
         raise TailwiseError(

@@ -62,8 +62,12 @@ def load(
         In one line, if something is not there (with the nearest name), cannot be read (and where), has no rows, no
         labels, one class only, or a label that is not among ``classes``.
     """
-    path = existing(path)
+    import polars as pl
+
+    path, strings = existing(path), []
     if isinstance(classes, Dataset):
+        if classes.kind == "table":  # what was words in training stays that, though it may look like numbers
+            strings = [name for name, dtype in classes.inputs.schema.items() if dtype == pl.String]
         if classes.kind == "image":
             image_size = classes.inputs.shape[1:3] if image_size is None else image_size
             channels = classes.inputs.shape[3] if channels is None else channels
@@ -73,7 +77,7 @@ def load(
     if path.is_dir() and table_format(path) is None:
         data = _folder(path, target, kind, form, known)
     else:
-        data = _table(path, target, kind, text, image, id, form, known)
+        data = _table(path, target, kind, text, image, id, form, known, strings)
     if not len(data):
         raise _no_image(path, data)
     if data.labels is None:
@@ -105,6 +109,7 @@ def stream(
     broken: Broken = "error",
     classes: Sequence[Any] | NDArray[Any] | None = None,
     features: Sequence[str] = (),
+    strings: Sequence[str] = (),
     rows: int = 16384,
 ) -> Iterator[Dataset]:
     """Read new data for a model in batches, in memory that does not grow with the table. Class folders come whole.
@@ -116,6 +121,7 @@ def stream(
     path, target, id, image_size, channels, broken, classes : as for :func:`load`
     kind, column : what the training data held, and in which column, as its :class:`Dataset` says
     features : columns that a table must have, since the model was trained on them
+    strings : those that were words in training, and stay that in a CSV file though they look like numbers
     rows : of a batch
 
     Raises
@@ -132,11 +138,11 @@ def stream(
     text, image = (column if kind == wanted else None for wanted in ("text", "image"))
     wanted = [name for name in (target, text, image, id) if name is not None]
     as_text = [name for name in (target, id) if name is not None]
-    present = scan(path, as_text=as_text).collect_schema().names()
+    present = scan(path, as_text=as_text, strings=strings).collect_schema().names()
     require_columns(present, wanted, str(path))
     require_columns(present, features, str(path), LEARNED_FROM)
     seen = read = 0
-    for frame in batches(path, rows, as_text=as_text):
+    for frame in batches(path, rows, as_text=as_text, strings=strings):
         part = _rows(path, frame, target, kind, text, image, id, form, known, seen)
         yield part
         seen, read = seen + frame.height, read + len(part)
@@ -164,10 +170,11 @@ def _table(
     id: str | None,
     form: dict[str, Any],
     known: NDArray[Any] | None,
+    strings: Sequence[str],
 ) -> Dataset:
     named = {"target": target, "text": text, "image": image, "id": id}
     wanted = [column for column in named.values() if column is not None]
-    lazy = scan(path, as_text=[column for column in (target, id) if column is not None])
+    lazy = scan(path, as_text=[column for column in (target, id) if column is not None], strings=strings)
     require_columns(lazy.collect_schema().names(), wanted, str(path))
     if len(set(wanted)) < len(wanted):
         raise TailwiseError(f"one column cannot be two of target, text, image and id: {', '.join(wanted)}.")

@@ -6,6 +6,7 @@ import codecs
 import csv
 import gzip
 import io
+import re
 from collections.abc import Collection
 from pathlib import Path
 from shlex import quote
@@ -22,17 +23,18 @@ MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL",
 _HEADER = 1 << 16  # characters at the start of a CSV that hold its header
 
 
-def scan_csv(path: Path, as_text: Collection[str]) -> pl.LazyFrame:
+def scan_csv(path: Path, as_text: Collection[str], strings: Collection[str] = ()) -> pl.LazyFrame:
     """Scan a CSV with types that hold for its every row, found in one streamed pass; :data:`MISSING` stands for none.
 
-    Columns to be read as text are left as they are written: only what is empty is missing there. Names lose surrounding
-    blanks, and lines without any value are left out. Polars' own inference over all rows would load the whole file, and
-    over the first rows it fails at a later one.
+    Columns to be read as text are left as they are written: only what is empty is missing there; those that are named
+    as strings are no numbers, whatever they look like. Names lose surrounding blanks, and lines without any value are
+    left out. Polars' own inference over all rows would load the whole file, and over the first rows it fails at a later
+    one.
     """
     import polars as pl
 
-    separator, _ = csv_header(path)
-    text = pl.scan_csv(path, separator=separator, infer_schema=False, glob=False)
+    separator, _, lines = csv_header(path)
+    text = pl.scan_csv(path, separator=separator, skip_rows=lines, infer_schema=False, glob=False)
     raw = text.collect_schema().names()
     free = [name for name in raw if name.strip() not in as_text]
     types: dict[str, Any] = {}
@@ -48,7 +50,8 @@ def scan_csv(path: Path, as_text: Collection[str]) -> pl.LazyFrame:
         holds = {dtype: (fit | value.is_null()).all() & value.is_not_null().any() for dtype, fit in fits.items()}
         checks = [hold.name.suffix(f"/{dtype}") for dtype, hold in holds.items()]
         passed = text.select(checks).collect(engine="streaming").row(0, named=True)
-        types = {name: next((t for t in fits if passed[f"{name}/{t}"]), pl.String) for name in free}
+        typed = [name for name in free if name.strip() not in strings]
+        types = {name: next((t for t in fits if passed[f"{name}/{t}"]), pl.String) for name in typed}
     values = [(pl.col(name) == "true") if t == pl.Boolean else pl.col(name).cast(t) for name, t in types.items()]
     frame = text.with_columns(values).filter(~pl.all_horizontal(pl.all().is_null()))
     return frame.rename({name: name.strip() for name in raw})
@@ -59,8 +62,10 @@ def _padded(value: pl.Expr) -> pl.Expr:
     return value.str.starts_with("0") & (value.str.len_bytes() > 1) & ~value.str.starts_with("0.")
 
 
-def csv_header(path: Path) -> tuple[str, list[str]]:
-    """Return the separator of a CSV file and its column names.
+def csv_header(path: Path) -> tuple[str, list[str], int]:
+    """Return the separator of a CSV file, its column names, and how many lines stand before them.
+
+    That is the one line ``sep=;`` with which Excel declares the separator, or none.
 
     Raises
     ------
@@ -78,13 +83,15 @@ def csv_header(path: Path) -> tuple[str, list[str]]:
         raise TailwiseError(f"{path} is not a text file, whatever its name says.")
     if "\r" in start and "\n" not in start:
         raise TailwiseError(f"{path} ends its lines in the old Mac way (CR only): convert it with tr '\\r' '\\n'.")
-    readings = {mark: next(csv.reader(io.StringIO(start, newline=""), delimiter=mark)) for mark in ",;\t|"}
+    declared = re.match(r"sep=(.)\r?\n(?=.)", start, re.IGNORECASE)
+    marks, start = (declared[1], start[declared.end() :]) if declared else (",;\t|", start)
+    readings = {mark: next(csv.reader(io.StringIO(start, newline=""), delimiter=mark)) for mark in marks}
     separator = max(readings, key=lambda mark: len(readings[mark]))
     names = [name.strip() for name in readings[separator]]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise TailwiseError(f"{path} has {names.count(twice)} columns named {twice!r}; give each its own name.")
-    return separator, names
+    return separator, names, int(declared is not None)
 
 
 def open_text(path: Path) -> IO[str]:

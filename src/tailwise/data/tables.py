@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def scan(path: str | Path, *, as_text: Collection[str] = ()) -> pl.LazyFrame:
+def scan(path: str | Path, *, as_text: Collection[str] = (), strings: Collection[str] = ()) -> pl.LazyFrame:
     """Return a table on disk as a lazy polars frame; nothing but its schema is read yet.
 
     Parameters
@@ -26,6 +26,7 @@ def scan(path: str | Path, *, as_text: Collection[str] = ()) -> pl.LazyFrame:
         folder of Parquet files
     as_text : columns of a CSV to read as strings, whatever they look like (so that the label ``007``, or the id
         ``NA``, stays that)
+    strings : columns of a CSV that hold words, which numbers among them are too
 
     Raises
     ------
@@ -52,7 +53,7 @@ def scan(path: str | Path, *, as_text: Collection[str] = ()) -> pl.LazyFrame:
         elif form == "json lines":
             frame = pl.scan_ndjson(escape(str(path)), infer_schema_length=None)  # it alone has no glob=False
         else:
-            frame = scan_csv(path, as_text)
+            frame = scan_csv(path, as_text, strings)
         if not frame.collect_schema().len():
             raise TailwiseError(f"{path} has no columns.")
     return frame
@@ -72,13 +73,18 @@ def missing_words(path: Path, column: str) -> str:
 
 
 def batches(
-    path: str | Path, rows: int = 65536, *, columns: Collection[str] | None = None, as_text: Collection[str] = ()
+    path: str | Path,
+    rows: int = 65536,
+    *,
+    columns: Collection[str] | None = None,
+    as_text: Collection[str] = (),
+    strings: Collection[str] = (),
 ) -> Iterator[pl.DataFrame]:
     """Stream a table in order, ``rows`` rows at a time, in memory that does not grow with the file.
 
     Parameters
     ----------
-    path, as_text : as for :func:`scan`
+    path, as_text, strings : as for :func:`scan`
     rows : rows of a batch; the last one is shorter
     columns : read these only; all by default
 
@@ -87,7 +93,7 @@ def batches(
     TailwiseError
         As :func:`scan`; a file that turns out broken halfway raises when that part is reached.
     """
-    frame = scan(path, as_text=as_text)
+    frame = scan(path, as_text=as_text, strings=strings)
     if columns is not None:
         require_columns(frame.collect_schema().names(), columns, str(path))
         frame = frame.select(list(columns))

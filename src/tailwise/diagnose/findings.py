@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ def find(
     Parameters
     ----------
     diagnosis : the measures
-    similar : groups of class names that differ in case or blanks only
+    similar : groups of class names that may mean one class
     padded : sentence on labels with blanks around them, if there are any
     words : words that count as no label, in brackets
     """
@@ -65,9 +66,11 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
             "there: collect at least one more of each, or merge it with a related class.",
         )
     for group in similar:
+        one_look = len({normalize("NFC", name) for name in group}) < len(group)
         yield Finding(
             "warning",
-            f"The labels {', '.join(map(repr, group))} differ in case or blanks only: if they mean one class, "
+            f"The labels {', '.join(map(ascii if one_look else repr, group))} differ in "
+            f"{'their Unicode characters' if one_look else 'case, blanks or zeros'} only: if they mean one class, "
             "write them one way.",
         )
     factor = d.imbalance_factor
@@ -129,7 +132,7 @@ def _columns(d: Diagnosis) -> Iterator[Finding]:
     for column in d.columns:
         yield from _column(column, d.n_rows)
     present = [column for column in d.columns if column.missing < d.n_rows]
-    constant = [c for c in present if c.top_share == 1 and c.distinct == 1]
+    constant = [c for c in present if c.top_share == 1 and c.distinct == 1 and not c.missing]
     nearly = [c for c in present if c.top_share >= NEAR_CONSTANT and c not in constant]
     if constant:
         yield Finding("warning", f"{_named(constant)} one value in all{examined}: drop {_them(constant)}.")
@@ -182,7 +185,7 @@ def _column(column: Column, n_rows: int) -> Iterator[Finding]:
         yield Finding(
             "warning" if share >= 0.5 else "note",
             f"Column {name} misses {_count(column.missing, 'value')} ({_share(column.missing, n_rows)}): "
-            + ("drop it, unless being missing means something." if share >= 0.5 else "they are encoded as missing."),
+            + ("drop it, unless being missing means something." if share >= 0.5 else "encoded as missing."),
         )
 
 

@@ -31,8 +31,10 @@ class Column:
     Attributes
     ----------
     name, dtype : as in the table
-    missing : rows without a value (null or NaN), exact
-    distinct : distinct values, estimated; a tenth off is usual where there are millions
+    missing : rows without a value that training could use (null, NaN, "NA", a rare word among numbers), exact but for
+        words that the sample lacks
+    distinct : distinct values, the missing one apart
+    exact : whether ``distinct`` was counted; of more than 20 million values it is estimated, and may be a tenth off
     top_share : share of the most frequent value among the sampled rows that have one
     predicts : how far the column alone explains the label, held out, 0 to 1 (see :func:`held_out_lambda`); None
         where it could not be measured
@@ -43,6 +45,7 @@ class Column:
     dtype: str
     missing: int
     distinct: int
+    exact: bool
     top_share: float
     predicts: float | None
     identifier: bool

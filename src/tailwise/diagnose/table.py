@@ -10,15 +10,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tailwise.data.columns import read_as
-from tailwise.data.labels import class_name, encode_labels
+from tailwise.data.columns import NO_VALUE, Reading, read_as
+from tailwise.data.columns import names as names_of
+from tailwise.data.labels import MISSING_LABELS, any_of, class_name, encode_labels, label_key
 from tailwise.diagnose.leaks import held_out_lambda
 from tailwise.diagnose.result import Column, Duplicates
 from tailwise.errors import TailwiseError
 
 #: Distinct rows that are compared with each other; of more, a share chosen by content.
 _COMPARED = 1 << 20
-#: Values of the sample of rows, all columns together.
+#: Values of the sample of rows, all columns together; in tables with no more, different values are counted, not
+#: estimated.
 _CELLS = 20_000_000
 #: Share of the rows that estimated distinct values must reach to be all different: the estimate may be 15 % off.
 _NEARLY = 0.8
@@ -69,7 +71,7 @@ def count_classes(table: Table, name: str) -> tuple[NDArray[np.generic], NDArray
     if counted[table.target].is_null().all():
         rows = counted["len"].sum()
         raise TailwiseError(f"column {table.target!r}: all {rows:,} labels are missing, so there is nothing to learn.")
-    codes, classes = encode_labels(_as_labels(counted[table.target]), table.classes, f"column {table.target!r}")
+    codes, classes = encode_labels(counted[table.target], table.classes, f"column {table.target!r}")
     times = counted["len"].to_numpy()
     counts = np.bincount(codes[codes >= 0], times[codes >= 0], minlength=len(classes)).astype(np.int64)
     return classes, counts, int(times[codes < 0].sum())
@@ -82,32 +84,46 @@ def examine_columns(
     if not table.examined:
         return (), 0
     names = list(table.examined)
-    whole = _stream(
-        table.frame.select(
-            *(_is_missing(table, name).sum().alias(f"missing {name}") for name in names),
-            *(pl.col(name).hash(_SEED).approx_n_unique().alias(f"distinct {name}") for name in names),
-        )
-    ).row(0, named=True)
     one_in = max(1, -(-n_rows // min(sample, _CELLS // len(names))))
     rows = table.frame.select(*names, table.target)
     if one_in > 1:
         rows = rows.with_row_index(_ROW).filter(pl.col(_ROW).hash(_SEED) % one_in == 0).drop(_ROW)
     sampled = _stream(rows)
-    labels, _ = encode_labels(_as_labels(sampled[table.target]), classes, f"column {table.target!r}")
+    written = [name for name in names if table.schema[name] == pl.String]
+    readings = {name: read_as(sampled[name]) for name in written}
+    readings = {name: Reading("text") if r.kind == "empty" else r for name, r in readings.items()}  # in the sample
+    exact = n_rows * len(names) <= _CELLS
+    there = (
+        pl.when(_is_there(name, table.schema[name], readings.get(name))).then(pl.col(name).hash(_SEED)).alias(name)
+        for name in names
+    )
+    every = pl.all()
+    distinct_values = every.n_unique() if exact else every.approx_n_unique()
+    whole = _stream(
+        table.frame.select(there).select(
+            every.null_count().name.prefix("missing "), distinct_values.name.prefix("distinct ")
+        )
+    ).row(0, named=True)
+    labels, _ = encode_labels(sampled[table.target], classes, f"column {table.target!r}")
     columns = []
     for name in names:
-        values, distinct = sampled[name], int(whole[f"distinct {name}"])
+        values, missing = sampled[name], int(whole[f"missing {name}"])
         values = values.fill_nan(None) if values.dtype.is_float() else values
-        known = values.drop_nulls().value_counts(name="times")["times"].to_numpy()
+        parts = _parts(values, readings[name]) if name in readings else [values]
+        distinct = min(int(whole[f"distinct {name}"]) - (missing > 0), n_rows - missing)
+        present = (names_of(values) if name in readings else values).drop_nulls()
+        known = present.value_counts(name="times")["times"].to_numpy()
+        powers = [held_out_lambda(part.filter(labels >= 0), labels[labels >= 0]) for part in parts]
         columns.append(
             Column(
                 name=name,
                 dtype=str(values.dtype),
-                missing=int(whole[f"missing {name}"]),
+                missing=missing,
                 distinct=distinct,
+                exact=exact,
                 top_share=float(known.max() / known.sum()) if known.size else 0.0,
-                predicts=held_out_lambda(values.filter(labels >= 0), labels[labels >= 0]),
-                identifier=name not in table.never_ids and _names_rows(values, distinct, n_rows),
+                predicts=max((power for power in powers if power is not None), default=None),
+                identifier=name not in table.never_ids and _names_rows(values, readings.get(name), distinct, n_rows),
             )
         )
     return tuple(columns), len(sampled)
@@ -124,33 +140,60 @@ def find_duplicates(table: Table, identifiers: Collection[str]) -> Duplicates | 
     if not compared:
         return None
     content = pl.struct(_content(table, name).alias(name) for name in compared).hash(_SEED)
-    label = pl.when(~_is_missing(table, table.target)).then(pl.col(table.target).hash(_SEED))
+    label = pl.when(~_is_unlabelled(table)).then(pl.col(table.target).hash(_SEED))
     hashed = table.frame.select(content.alias("content"), label.alias("label"))
     distinct = int(_stream(hashed.select(pl.col("content").approx_n_unique())).item())
     one_in = max(1, -(-distinct // _COMPARED))
     groups = (
         hashed.filter(pl.col("content") % one_in == 0)
         .group_by("content")
-        .agg(pl.len(), (pl.col("label").min() != pl.col("label").max()).alias("conflict"))
+        .agg(pl.len(), pl.col("label").count(), (pl.col("label").min() != pl.col("label").max()).alias("conflict"))
     )
     rows, conflicting = _stream(
-        groups.select((pl.col("len") - 1).sum(), pl.col("len").filter(pl.col("conflict")).sum().alias("conflicting"))
+        groups.select((pl.col("len") - 1).sum(), pl.col("label").filter(pl.col("conflict")).sum())
     ).row(0)
     return Duplicates(int(rows) * one_in, int(conflicting) * one_in, one_in)
 
 
 def similar_names(classes: NDArray[np.generic]) -> list[tuple[str, ...]]:
-    """Return groups of class names that differ in upper and lower case or in blanks only."""
+    """Return groups of class names that differ in case, blanks, Unicode form or trailing zeros of a number only."""
     groups: dict[str, list[str]] = {}
     for label in classes:
-        name = class_name(label)
-        groups.setdefault("".join(name.casefold().split()), []).append(name)
+        groups.setdefault("".join(label_key(label).casefold().split()), []).append(class_name(label))
     return [tuple(names) for names in groups.values() if len(names) > 1]
 
 
-def _is_missing(table: Table, name: str) -> pl.Expr:
-    column = pl.col(name)
-    return column.is_null() | column.is_nan() if table.schema[name].is_float() else column.is_null()
+def _is_unlabelled(table: Table) -> pl.Expr:
+    """Return which rows have no label, as :func:`encode_labels` sees it."""
+    label, dtype = pl.col(table.target), table.schema[table.target]
+    if dtype.is_float():
+        return label.is_null() | label.is_nan()
+    if dtype in (pl.String, pl.Categorical, pl.Enum):
+        return label.is_null() | label.cast(pl.String).str.contains(any_of(MISSING_LABELS))
+    return label.is_null()
+
+
+def _is_there(name: str, dtype: pl.DataType, reading: Reading | None) -> pl.Expr:
+    """Return in which rows training finds a value in a column."""
+    value = pl.col(name)
+    if reading is None:
+        return value.is_not_nan() if dtype.is_float() else value.is_not_null()
+    if reading.kind not in ("number", "date"):
+        return ~value.str.contains(NO_VALUE)
+
+    def is_there(column: pl.Series) -> pl.Series:
+        read = reading.read(column).is_not_null()
+        return read | names_of(column).is_in(list(reading.strays)) if reading.mixed else read
+
+    return value.map_batches(is_there, return_dtype=pl.Boolean, is_elementwise=True)
+
+
+def _parts(column: pl.Series, reading: Reading) -> list[pl.Series]:
+    """Return a column of strings as training reads it: its numbers or dates, and the words among them."""
+    words = names_of(column)
+    if not reading.strays:
+        return [reading.read(column)]
+    return [reading.read(column), words.set(~words.is_in(list(reading.strays)), None)]
 
 
 def _content(table: Table, name: str) -> pl.Expr:
@@ -160,22 +203,18 @@ def _content(table: Table, name: str) -> pl.Expr:
     return pl.col(name).struct.field("bytes") if is_image else pl.col(name)
 
 
-def _names_rows(values: pl.Series, distinct: int, n_rows: int) -> bool:
+def _names_rows(values: pl.Series, reading: Reading | None, distinct: int, n_rows: int) -> bool:
     """Return whether a column looks like a name for the row: whole numbers or words, no dates, that never repeat."""
     if not (values.dtype.is_integer() or values.dtype == pl.String) or len(values) < _ENOUGH_TO_TELL:
         return False
     if values.null_count() or values.n_unique() < len(values) or distinct < _NEARLY * n_rows:
         return False
-    if values.dtype != pl.String:
+    if reading is None:
         return True
-    return not values.str.strip_chars().str.contains(r"\s").any() and read_as(values, 0).kind != "date"
+    if reading.kind in ("number", "date"):
+        return reading.kind == "number" and bool(values.str.contains(r"^\d+$").all())
+    return not values.str.strip_chars().str.contains(r"\s").any()
 
 
 def _stream(query: pl.LazyFrame) -> pl.DataFrame:
     return query.collect(engine="streaming")
-
-
-def _as_labels(column: pl.Series) -> NDArray[np.generic]:
-    if column.dtype in (pl.Categorical, pl.Enum):
-        column = column.cast(pl.String)
-    return column.to_numpy()

@@ -109,6 +109,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
     recipe_ : the recipe that was chosen
     model_ : the :class:`tailwise.estimators.Model`, which saves and loads
     baseline_ : the plain learner as a Model, where ``baseline`` asked for it
+    notes_ : a line for whatever in the data was left out, or taken as missing, as infinity in a frame is; also told
+        where ``verbose`` asks for it
     n_features_in_, feature_names_in_ : as in scikit-learn
 
     Notes
@@ -316,6 +318,9 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         candidates = self._candidates(kind, data)
         objective = as_objective(self.objective, data.n_classes, self.coverage, data.classes, data.class_counts)
         encoder, inputs = fit_encoder(data, kind, base)
+        self.notes_ = (*data.notes, *getattr(encoder, "notes_", ()))
+        for note in self.notes_:
+            self._tell(note)
         learner: EstimatorLearner | NetworkLearner
         learner = (
             self._network_learner(inputs)
@@ -397,12 +402,16 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             raise TailwiseError("no class has two examples, so nothing can be held out to compare recipes on.")
         cv = self.cv
         if cv is None:
-            cv = 0.2 if data_kind == "image" and len(labels) > _SMALL else min(3, testable)
+            cv = 0.2 if data_kind == "image" and len(labels) > _SMALL else min(3, max(testable - 1, 2))
         if not isinstance(cv, Real):
             raise TailwiseError(f"cv must be a number of folds, or the share to hold out once; got {cv!r}.")
-        if isinstance(cv, float):
-            return [stratified_split(labels, cv, seed)]
-        return stratified_folds(labels, cv, seed)
+        folds = [stratified_split(labels, cv, seed)] if isinstance(cv, float) else stratified_folds(labels, cv, seed)
+        if len(folds[0][1]) < 2:
+            raise TailwiseError(
+                f"too few rows to compare recipes: two must be held out at once, but of {len(labels)} only {testable} "
+                "are in classes with two or more, which can spare one. Collect more, or hold out a larger share."
+            )
+        return folds
 
     def _tell(self, line: str) -> None:
         if callable(self.verbose):

@@ -1,0 +1,86 @@
+"""What an encoder ignores of a table or takes as missing, counted over all its batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tailwise.data.coders import Ordinal
+from tailwise.data.columns import Reading, lost_values
+from tailwise.data.frames import to_frame
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from tailwise.data.encode import TableEncoder
+
+
+@dataclass
+class Losses:
+    """Counts, batch by batch, for notes on the whole.
+
+    Attributes
+    ----------
+    encoder : a fitted one
+    """
+
+    encoder: TableEncoder
+    _rows: int = 0
+    _ignored: list[str] = field(default_factory=list)
+    _present: dict[str, int] = field(default_factory=dict)  # values of each column
+    _lost: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)  # how many, and the first
+
+    def add(self, X: Any) -> None:
+        """Count what would be lost of further rows."""
+        frame = to_frame(X)
+        known = self.encoder.feature_names_in_.tolist()
+        self._ignored = [name for name in frame.columns if name not in known]
+        for name, reading, coder in zip(known, self.encoder.readings_, self.encoder.coders_, strict=False):
+            if coder:
+                self.add_column(frame[name], reading.read(frame[name]), reading, coder)
+        self._rows += frame.height
+
+    def add_column(self, column: pl.Series, values: pl.Series, reading: Reading, coder: Any) -> None:
+        """Count what would be lost of further rows of one column, given what was read of it."""
+        name = column.name
+        self._present[name] = self._present.get(name, 0) + len(values) - values.null_count()
+        if column.dtype.is_float() and (infinite := column.is_infinite()).any():
+            self._count(name, "infinite", int(infinite.sum()), self._rows + (infinite.arg_max() or 0))
+        lost = lost_values(column, values)
+        if reading.mixed:
+            words = lost.is_in(list(reading.strays))
+            self._present[name] += int(words.sum())
+            lost = lost.filter(~words)
+        new = coder.new(values) if isinstance(coder, Ordinal) else values.head(0)
+        for what, some in (("stray", lost), ("new", new)):
+            if len(some):
+                self._count(name, what, len(some), some[0])
+
+    def notes(self) -> tuple[str, ...]:
+        """Return a line for each column and way of losing values."""
+        notes = []
+        if self._ignored:
+            more = f" and {len(self._ignored) - 5} more" if len(self._ignored) > 5 else ""
+            notes.append(f"columns that training did not have are ignored: {', '.join(self._ignored[:5])}{more}.")
+        readings = dict(zip(self.encoder.feature_names_in_, self.encoder.readings_, strict=False))
+        for name, present in self._present.items():
+            lost = {what: found for (column, what), found in self._lost.items() if column == name}
+            notes += [_sentence(name, what, n, first, readings[name]) for what, (n, first) in lost.items()]
+            if not present and not lost:
+                notes.append(f"column {name!r} has no values here: taken as missing.")
+        return tuple(notes)
+
+    def _count(self, name: str, what: str, n: int, first: Any) -> None:
+        before, example = self._lost.get((name, what), (0, first))
+        self._lost[name, what] = (before + n, example)
+
+
+def _sentence(name: str, what: str, n: int, first: Any, reading: Reading) -> str:
+    """Say what became of n values of a column."""
+    values, are = f"{n:,} value{'s' * (n != 1)}", "is" if n == 1 else "are"
+    if what == "infinite":
+        values = f"{n:,} infinite value{'s' * (n != 1)}, first in row {first} of those encoded,"
+        return f"column {name!r}: {values} {are} taken as missing."
+    if what == "new":
+        return f"column {name!r}: {values} that training did not have, such as {first!r}, {are} taken as missing."
+    return f"column {name!r}: {values} {reading.unlike(n)}, such as {first!r}; taken as missing."
