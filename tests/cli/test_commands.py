@@ -729,6 +729,8 @@ def test_what_was_not_tested_is_said_and_what_was_trained_on_too(table, tmp_path
     rows = pl.read_csv(table)["species"].drop_nulls().len()
     said = " ".join(capsys.readouterr().out.split())
     assert f"chosen on, {rows} of which the training data holds too" in said
+    page = " ".join((tmp_path / "n" / "report.html").read_text().split())
+    assert f"{rows} test examples, {rows} of them in the training data too." in page
 
 
 def test_the_proof_has_what_was_asked_for(table, tmp_path, capsys):

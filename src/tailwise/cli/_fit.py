@@ -115,7 +115,7 @@ def main_job(
         classifier.check_options(train)
         found = diagnose(train)
         _show.diagnosis(console, found)
-        notes, shared = list(train.notes), ""
+        notes, twice = list(train.notes), 0
         if proof is None:
             assert train.labels is not None
             learn, aside = stratified_split(train.labels, test_share, options["random_state"])
@@ -124,11 +124,6 @@ def main_job(
         else:
             notes += [f"{proof.name}: {note}" for note in proof.notes]
             twice = int(_in_training(proof, train).sum())
-            if twice:
-                shared = f", [yellow]{twice:,} of which the training data holds too[/]"
-                notes.append(
-                    f"{twice:,} of {len(proof):,} examples of the proof are in the training data, label included."
-                )
 
         console.print()
         with status:
@@ -145,7 +140,7 @@ def main_job(
             answer = model.answer(proof.inputs)
             evaluation = _evaluate(model, proof, answer, objective)
             notes += getattr(model.encoder, "notes_", ())
-            report = _report.content(model, found, proof, answer, evaluation, plain, notes)
+            report = _report.content(model, found, proof, answer, evaluation, plain, notes, twice)
             model.save(
                 output,
                 force=force or resume,
@@ -157,6 +152,7 @@ def main_job(
 
     _show.comparison(console, model.card["comparison"], model.card["objective"])
     examples = plural(evaluation.n_examples, "example")
+    shared = f", [yellow]{twice:,} of which the training data holds too[/]" if twice else ""
     console.print(f"\n[bold]Proof[/] on {examples} that nothing was learned from or chosen on{shared}")
     columns = {model.card["recipe"]: evaluation}
     columns |= {} if model.card["recipe"] == "cross-entropy" else {"plain": plain}

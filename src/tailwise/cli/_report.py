@@ -27,6 +27,7 @@ def content(
     evaluation: Evaluation,
     baseline: Evaluation,
     notes: Sequence[str],
+    trained_on: int,
 ) -> Report:
     """Return the report of a fit: diagnosis, comparison, proof beside the baseline, and the worst mistakes."""
     card = dict(model.card)
@@ -34,6 +35,7 @@ def content(
     return Report(
         title=f"{card['recipe']} on {found.name}",
         evaluation=measured,
+        trained_on=trained_on,
         baseline=baseline.to_dict() if card["recipe"] != "cross-entropy" else None,
         diagnosis=found.to_dict(),
         comparison=card.pop("comparison"),
