@@ -71,11 +71,9 @@ def fit_chains(
 ) -> Chains:
     """Fit a recipe's post-hoc steps, the prior correction and the calibration on held-out scores."""
     probability = _probability(recipe, task, scores, labels, objective)
-    share = probability
-    if recipe.learned_prior(task) is not None:
-        moved = posthoc.apply(probability[:-1], scores)
-        share = (*probability[:-1], posthoc.fit_class_wise(moved, labels, objective.weights(labels)))
-    return Chains(recipe.posthoc(task, scores, labels), probability, share, objective.cost)
+    *back, _ = probability
+    loose = posthoc.fit_class_wise(posthoc.apply(back, scores), labels, objective.weights(labels), strength=1.0)
+    return Chains(recipe.posthoc(task, scores, labels), probability, (*back, loose), objective.cost)
 
 
 def _probability(

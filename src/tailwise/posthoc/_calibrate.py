@@ -43,12 +43,13 @@ def fit_temperature(scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLi
 
 
 def fit_class_wise(
-    scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLike | None = None, *, strength: float = 1.0
+    scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLike | None = None, *, strength: float = 10.0
 ) -> Step:
     """Return the step of a temperature and one bias per class under which held-out labels are likeliest.
 
-    With its bias, a class is on average as probable as it is frequent among the held-out examples. A bias is held to
-    zero as firmly as ``strength`` further examples would, so that it stays finite for a class without any.
+    A bias is held to zero as firmly as ``strength`` further examples would, so that a class with a handful of held-out
+    examples keeps the common calibration and one with thousands gets its own. The less it is held, the nearer a class
+    is on average as probable as it is frequent among the held-out examples.
 
     Parameters
     ----------
