@@ -94,6 +94,8 @@ def test_what_stands_there_is_kept_unless_forced(folder, tmp_path):
         with pytest.raises(TailwiseError, match="was not written by Tailwise"):
             write_folder(foreign, {}, force=True)
         assert (foreign / "a.jpg").read_text() == "dear"
+    (folder / ".DS_Store").write_text("a file manager's")
+    write_folder(folder, {"card": 2}, force=True)
     (folder / "thesis.txt").write_text("dear")
     with pytest.raises(TailwiseError, match=r"holds thesis\.txt, which Tailwise did not write: move it away first"):
         write_folder(folder, {"card": 3}, force=True)

@@ -76,7 +76,8 @@ def class_prior(class_counts: ArrayLike) -> NDArray[np.float64]:
 def floored_counts(class_counts: ArrayLike, floor: float = 1.0) -> NDArray[np.float64]:
     """Return class counts with zeros raised to ``floor`` of an example, or of the smallest share if they are shares."""
     counts = check_counts(class_counts)
-    return np.where(counts > 0, counts, floor * min(1.0, counts[counts > 0].min()))
+    least = max(floor * min(1.0, counts[counts > 0].min()), np.finfo(np.float64).tiny)
+    return np.where(counts > 0, counts, least)
 
 
 def log_prior(class_counts: ArrayLike, floor: float = 1.0) -> NDArray[np.float64]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -19,23 +18,43 @@ def describe(value: Any) -> str:
 
     An estimator is its settings, whose own text leaves some out; a function is its code and what it was given.
     """
+    return _text(value, ())
+
+
+def _text(value: Any, around: tuple[int, ...]) -> str:
+    """Return the text of a value inside of others, which it may hold in its turn."""
+    if id(value) in around:
+        return "..."
+
+    def inner(part: Any) -> str:
+        return _text(part, (*around, id(value)))
+
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{describe(k)}: {describe(v)}' for k, v in value.items())}}}"
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return f"{type(value).__name__}({', '.join(map(describe, value))})"
+        return f"{{{', '.join(f'{inner(k)}: {inner(v)}' for k, v in value.items())}}}"
+    if isinstance(value, (set, frozenset)):
+        return f"set({', '.join(sorted(map(inner, value)))})"
+    if isinstance(value, (list, tuple)):
+        return f"{type(value).__name__}({', '.join(map(inner, value))})"
     if isinstance(value, BaseEstimator):
-        return f"{type(value).__name__}({describe(value.get_params(deep=False))})"
+        return f"{type(value).__name__}({inner(value.get_params(deep=False))})"
     if isinstance(value, partial):
-        return f"partial({describe(value.func)}, {describe(value.args)}, {describe(value.keywords)})"
+        return f"partial({inner(value.func)}, {inner(value.args)}, {inner(value.keywords)})"
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return f"array({digest(value)})"
     if inspect.isfunction(value):
-        inner = inspect.getclosurevars(value).nonlocals  # a function among them may hold this one in its turn
-        held = {name: f.__code__ if inspect.isfunction(f) else f for name, f in inner.items()}
-        given = value.__code__, value.__defaults__, value.__kwdefaults__, held
-        return f"{value.__module__}.{value.__qualname__}{describe(given)}"
+        given = [value.__code__, value.__defaults__, value.__kwdefaults__, *_enclosed(value)]
+        return f"{value.__module__}.{value.__qualname__}({', '.join(map(inner, given))})"
     if inspect.iscode(value):
-        return f"{value.co_code.hex()}{describe(value.co_names)}{describe(value.co_consts)}"
-    with np.printoptions(threshold=sys.maxsize):
-        return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+        return f"{value.co_code.hex()} {inner(value.co_names)} {inner(value.co_consts)}"
+    return re.sub(r"( at 0x|\(MT19937\) at 0x|\(MT19937\))[0-9a-fA-F]*", "", repr(value))
+
+
+def _enclosed(function: Any) -> Iterator[Any]:
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # not filled yet
+            continue
 
 
 def digest(*arrays: Any) -> str:

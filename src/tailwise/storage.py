@@ -173,7 +173,7 @@ def check_free(path: str | Path, *, force: bool = False) -> None:
         raise TailwiseError(f"{target} is not empty and was not written by Tailwise; choose another folder.")
     if not force:
         raise TailwiseError(f"{target} is not empty; choose another folder, or replace it with --force (force=True).")
-    others = sorted(e.name for e in target.iterdir() if e.name not in own and not e.name.startswith(f".{_PAGE}."))
+    others = sorted(e.name for e in target.iterdir() if e.name not in own and not e.name.startswith("."))
     if others:
         raise TailwiseError(f"{target} holds {others[0]}, which Tailwise did not write: move it away first.")
 
@@ -345,13 +345,15 @@ class _Archive(ZipFile):
 def _save_estimator(file: Path, estimator: Any) -> None:
     import skops.io
 
-    inside: Any = sys.modules.get("skops.io._persist", _Archive)  # a later version may not list all names for each
-    theirs = getattr(inside, "ZipFile", None)
-    inside.ZipFile = _Archive
+    inside: Any = sys.modules.get("skops.io._persist")
+    theirs = getattr(inside, "ZipFile", None)  # None in a later version, that may not list all names for each
     try:
+        if theirs is not None:
+            inside.ZipFile = _Archive
         skops.io.dump(estimator, file)
     finally:
-        inside.ZipFile = theirs
+        if theirs is not None:
+            inside.ZipFile = theirs
     foreign = sorted(set(skops.io.get_untrusted_types(file=file)) - TRUSTED)
     if foreign:
         raise TailwiseError(

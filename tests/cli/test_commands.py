@@ -733,6 +733,25 @@ def test_what_was_not_tested_is_said_and_what_was_trained_on_too(table, tmp_path
     assert f"{rows} test examples, {rows} of them in the training data too." in page
 
 
+def test_a_scorer_that_cannot_score_the_proof_loses_nothing(table, tmp_path, capsys):
+    frame = pl.read_csv(table).drop_nulls("species")
+    some = frame.filter(pl.col("species") != frame["species"][0]).head(10)
+    some.write_csv(tmp_path / "p.csv")
+    fit = ["fit", table, "-t", "species", "-o", tmp_path / "m", "-r", "cross-entropy", "--test", tmp_path / "p.csv"]
+    assert run(*fit, "--objective", "roc_auc_ovr") == 0
+    assert "roc_auc_ovr cannot be measured on these examples" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_proof_is_compared_as_it_is_read(tmp_path, capsys):
+    frame = pl.DataFrame({"a": [float(i) for i in range(60)], "note": [""] * 60, "y": list("ab") * 30})
+    frame.with_columns(pl.col("a").cast(pl.Int64)).write_csv(tmp_path / "t.csv")
+    proof = frame.head(12).with_columns(a=pl.col("a") + pl.Series([0.5] + [0.0] * 11), note=pl.Series(["late"] * 12))
+    proof.write_csv(tmp_path / "p.csv")
+    fit = ["fit", tmp_path / "t.csv", "-t", "y", "-o", tmp_path / "m", "-r", "cross-entropy"]
+    assert run(*fit, "--test", tmp_path / "p.csv") == 0
+    assert "11 of which the training data holds too" in " ".join(capsys.readouterr().out.split())
+
+
 def test_the_proof_has_what_was_asked_for(table, tmp_path, capsys):
     write(tmp_path / "cost.json", json.dumps([[0, 1, 1], [2, 0, 1], [9, 9, 0]]))
     fit = ["fit", table, "-t", "species", "-o", tmp_path / "m", "-r", "class-weighted"]

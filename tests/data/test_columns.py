@@ -106,6 +106,15 @@ def test_numbers_of_another_decimal_mark_than_in_training_are_refused(name):
         reading(pl.Series("a", now))
 
 
+def test_a_value_of_a_column_that_is_nearly_empty_does_not_stop_the_others():
+    reading = read_as(pl.Series("a", ["5.20", "6.25", None]), 40)
+    for value in ("1,234", "late"):
+        column = pl.Series("a", [None] * 1000 + [value])
+        assert reading(column).null_count() == 1001
+        with pytest.raises(TailwiseError, match="1 of 1 values"):
+            reading(column.tail(1))
+
+
 def test_numbers_that_may_be_a_thousand_times_as_large_are_missing_if_training_had_no_thousands():
     few = pl.Series("a", [*["0.5"] * 20, "4,332", "1,234.5", "1,234,567"])
     assert read_as(pl.Series("a", [0.5, 1234.5]), 40)(few).to_list()[20:] == [None, 1234.5, 1234567]

@@ -130,6 +130,11 @@ def test_folders_of_texts(tmp_path):
         (tmp_path / folder / "1.txt").write_text("of a system")
     assert load(tmp_path).ids.tolist() == data.ids.tolist()
     assert load(tmp_path).notes == data.notes
+    (tmp_path / "pos" / "8.txt").symlink_to(tmp_path / "nowhere.txt")
+    assert load(tmp_path).ids.tolist() == data.ids.tolist()
+    (tmp_path / "__label__rare").mkdir()
+    (tmp_path / "__label__rare" / "1.txt").write_text("a class")
+    assert load(tmp_path).classes == ("__label__rare", "neg", "pos")
     (tmp_path / "pos" / "9.txt").write_bytes(b"\xe4")
     with pytest.raises(TailwiseError, match=r"9\.txt is not UTF-8"):
         load(tmp_path)

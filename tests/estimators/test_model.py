@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binom
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -334,6 +334,18 @@ def test_zeros_of_a_few_votes_do_not_decide_the_temperature(estimator: Any) -> N
     assert abs(proba.max(axis=1).mean() - (proba.argmax(axis=1) == labels).mean()) < 0.07
     assert log_loss(labels, proba) < log_loss(labels, raw / raw.sum(axis=1, keepdims=True))
     assert (proba > 0).all()
+
+
+def test_a_zero_does_not_come_before_what_got_a_vote() -> None:
+    class Sure(ClassifierMixin, BaseEstimator):
+        classes_ = np.arange(3)
+
+        def predict_proba(self, X: np.ndarray) -> np.ndarray:
+            return np.tile([1 - 1e-12, 1e-12, 0.0], (len(X), 1))
+
+    (scores,) = FittedEstimator(Sure(), np.array([100, 10, 10])).scores(np.zeros((1, 1)))
+    assert scores[1] == pytest.approx(np.log(1e-12))
+    assert scores[2] <= scores[1]
 
 
 def test_log_probabilities_are_taken_where_probabilities_underflow() -> None:

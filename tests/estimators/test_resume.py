@@ -169,6 +169,23 @@ def test_options_are_described_alike_in_every_process() -> None:
     assert describe(cost) != describe(other)
 
 
+def test_options_are_described_alike_whatever_the_order_of_sets() -> None:
+    code = """
+import numpy as np
+from tailwise.identity import describe
+held = np.arange(300_000.0)
+print(describe([lambda x: x in {"a", "b", "c"}, {"x", "y", "z"}, lambda: held, np.random.RandomState(0)]))
+"""
+    texts = []
+    for seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        )
+        texts.append(done.stdout)
+    assert texts[0] == texts[1]
+    assert len(texts[0]) < 2000, "arrays are told by their hash"
+
+
 def test_options_that_differ_are_described_differently() -> None:
     def of(width: int) -> Callable[[], int]:
         return lambda: width
@@ -195,3 +212,6 @@ def test_options_that_differ_are_described_differently() -> None:
         return forever
 
     assert "forever" in describe(forever)
+    around_itself: list[object] = []
+    around_itself.append(lambda: around_itself)
+    assert describe(around_itself)

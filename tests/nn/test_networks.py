@@ -11,7 +11,7 @@ from torch import nn
 
 from tailwise._optional import require
 from tailwise.errors import MissingExtraError, TailwiseError
-from tailwise.nn import MLP, CIFARResNet, Identity, Network, Standardise, resnet32, timm_backbone
+from tailwise.nn import MLP, Anchored, CIFARResNet, Identity, Network, Standardise, resnet32, timm_backbone
 
 
 def parameters(module: nn.Module) -> int:
@@ -93,6 +93,18 @@ def test_timm_says_what_to_install_where_it_is_missing() -> None:
             timm_backbone("resnet18")
     else:
         assert timm_backbone("resnet18", pretrained=False).out_features == 512
+
+
+def test_the_anchor_stands_still_in_any_loop() -> None:
+    layers = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5))
+    anchored, x = Anchored(layers).train(), torch.randn(8, 3)
+    before = {name: value.clone() for name, value in anchored.base.state_dict().items()}
+    anchored(x)
+    first = anchored.base_logits
+    anchored(x)
+    assert torch.equal(anchored.base_logits, first)
+    assert all(torch.equal(value, before[name]) for name, value in anchored.base.state_dict().items())
+    assert not torch.equal(layers[1].running_mean, before["1.running_mean"])
 
 
 @pytest.mark.parametrize(

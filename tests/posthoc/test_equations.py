@@ -133,6 +133,10 @@ def test_em_is_held_by_examples_of_the_source() -> None:
     np.testing.assert_allclose(posthoc.estimate_prior_em(proba, source, strength=1e9), source, atol=1e-6)
 
 
+def test_a_shift_to_nothing_beside_next_to_nothing_is_finite() -> None:
+    assert np.isfinite(posthoc.prior_shift([0.5, 0.5, 1e-9], [1, 0, 1e-30]).bias).all()
+
+
 def test_a_shift_is_told_from_chance() -> None:
     """Of well calibrated probabilities, one in a hundred samples of the same prior is taken for a shift at 0.01."""
     rng, source = np.random.default_rng(0), np.array([0.7, 0.25, 0.05])

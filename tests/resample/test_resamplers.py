@@ -530,3 +530,20 @@ def test_sample_weights_must_be_those_of_the_rows():
     for resampler, target in ((resample.SMOTE(), y), (resample.MLSMOTE(), sets), (resample.SMOGN(), X[:, 0])):
         with pytest.raises(TailwiseError, match="one number for each of 175 rows"):
             resampler.fit_resample(X, target, sample_weight=np.ones(999))
+
+
+def test_sparse_columns_of_pandas_stay_what_they_are():
+    X, y = table()
+    frame = pd.DataFrame({"a": pd.arrays.SparseArray((X[:, 0] > 0).astype(int)), "b": X[:, 1]})
+    made_of = resample.SMOTE(random_state=0).fit_resample(frame, y)[0]
+    assert str(made_of["a"].dtype) == str(frame["a"].dtype)
+
+
+class Typed(resample.SMOTE):
+    def __init__(self, sampling_strategy="auto", k_neighbors=5, random_state=None, weights: "OnlyForCheckers" = None):  # noqa: F821
+        super().__init__(sampling_strategy, k_neighbors, random_state)
+        self.weights = weights
+
+
+def test_a_subclass_may_have_hints_that_are_not_there_at_run_time():
+    assert len(Typed().fit_resample(*table())[1])

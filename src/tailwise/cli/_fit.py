@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
@@ -139,6 +139,8 @@ def main_job(
             plain = _evaluate(baseline, proof, baseline.answer(proof.inputs), objective)
             answer = model.answer(proof.inputs)
             evaluation = _evaluate(model, proof, answer, objective)
+            if objective.name not in evaluation:
+                notes.append(f"{objective.name} cannot be measured on these examples, of which a class may have none.")
             notes += getattr(model.encoder, "notes_", ())
             report = _report.content(model, found, proof, answer, evaluation, plain, notes, twice)
             model.save(
@@ -195,15 +197,17 @@ def _check_proof(proof: Dataset, train: Dataset) -> None:
 
 def _in_training(proof: Dataset, train: Dataset) -> NDArray[np.bool_]:
     """Say of each example of the proof whether the training data has the same one, with the same label."""
-    from polars import selectors
+    import polars as pl
 
+    readings = {column.name: read_as(column) for column in train.inputs} if train.kind == "table" else {}
     keys = []
     for data in (proof, train):
-        if data.kind == "table":
-            plain = data.inputs.select(train.inputs.columns).select(~selectors.nested())
-            content = plain.hash_rows().to_numpy()
+        if readings:
+            content = (
+                pl.DataFrame([read.read(data.inputs[name]) for name, read in readings.items()]).hash_rows().to_numpy()
+            )
         else:
-            rows = (row.tobytes() if data.kind == "image" else str(row).encode() for row in data.inputs)
+            rows = (row.encode() if isinstance(row, str) else row.tobytes() for row in data.inputs)
             content = np.array([int.from_bytes(blake2b(row, digest_size=8).digest()) for row in rows], dtype=np.uint64)
         keys.append(content ^ np.asarray(data.labels).astype(np.uint64))
     return np.isin(keys[0], keys[1]) & (np.asarray(proof.labels) >= 0)
@@ -222,9 +226,10 @@ def _evaluate(model: Model, proof: Dataset, answer: Answer, objective: Objective
     )
     if objective.name not in found:
         known = labels >= 0
-        found.overall[objective.name] = objective.estimate(
-            labels[known], answer.codes[known], answer.proba[known], model.class_counts, np.random.default_rng(0)
-        )
+        with suppress(TailwiseError):  # some scorers need examples of all classes
+            found.overall[objective.name] = objective.estimate(
+                labels[known], answer.codes[known], answer.proba[known], model.class_counts, np.random.default_rng(0)
+            )
     return found
 
 

@@ -19,6 +19,7 @@ from tailwise.cli._source import Source, number_or_file
 from tailwise.data import Dataset, stream
 from tailwise.data.labels import class_name
 from tailwise.data.paths import table_format
+from tailwise.data.separated import csv_header
 from tailwise.data.tables import scan
 from tailwise.errors import TailwiseError
 from tailwise.estimators import Answer, Model
@@ -64,7 +65,8 @@ def with_id(model: Model, new: Source) -> Source:
     known, path = model.documents.get("source", {}).get("id"), Path(new.path)
     if new.id is not None or known is None or table_format(path) is None:
         return new
-    return replace(new, id=known) if known in scan(path).collect_schema().names() else new
+    names = csv_header(path)[1] if table_format(path) == "csv" else scan(path).collect_schema().names()
+    return replace(new, id=known) if known in names else new
 
 
 def batches(model: Model, new: Source) -> Iterator[Dataset]:

@@ -46,6 +46,7 @@ _ONE_GROUP = {mark: rf"{start}[-)]?$" for mark, start in _GROUPS.items()}
 
 _MARKS = {".": "point", ",": "comma"}
 MAX_CATEGORIES = 40  # of a column of strings; one with more is text
+_FEW = 10  # values of many rows, from which on they say something of a column
 _KNOWN = 100  # values that are no numbers or dates, the commonest of training, which are remembered
 
 
@@ -77,22 +78,26 @@ class Reading:
         TailwiseError
             If more than a tenth of the numbers have another decimal mark than in training, or thousands separators
             that it did not have; or if training had only numbers, or only dates, and nine in ten values are none now.
+            A few values of many rows, most of which have none, are taken as missing.
         """
         values = self.read(column)
+        if self.kind not in _PARSERS:
+            return values
         lost = lost_values(column, values)
         strange = lost.filter(~lost.is_in(list(self.strays)))
         if strange.is_empty():
             return values
         present = len(values) - values.null_count() + len(strange)
+        few = min(_FEW, len(values) / 2)
         if self.kind == "number":
             foreign = strange.filter(Reading("number", _other(self.style), grouped=True).read(strange).is_not_null())
-            if len(foreign) > (1 - _ENOUGH) * present:
+            if len(foreign) > (1 - _ENOUGH) * present and len(foreign) >= few:
                 between = f"{'a' if self.grouped else 'no'} {_MARKS[_other(self.style)]} between thousands"
                 raise TailwiseError(
                     f"column {column.name!r}: {len(foreign)} of {present} values, such as {foreign[0]!r}, are not "
                     f"written as in training, with a {_MARKS[self.style]} before decimals and {between}: write them so."
                 )
-        if not self.strays and len(strange) >= _ENOUGH * present:
+        if not self.strays and len(strange) >= max(_ENOUGH * present, few):
             raise TailwiseError(
                 f"column {column.name!r} held only {self.kind}s in training, but now {len(strange)} of {present} "
                 f"values {self.unlike(len(strange))}, such as {strange[0]!r}."

@@ -32,7 +32,8 @@ def files_below(root: Path) -> Iterator[Path]:
 
     for base, folders, names in os.walk(root, followlinks=True):
         folders[:] = sorted(name for name in folders if is_wanted(Path(base, name)))
-        yield from (Path(base, name).relative_to(root) for name in sorted(names) if not name.startswith("."))
+        files = (Path(base, name) for name in sorted(names) if not name.startswith("."))
+        yield from (file.relative_to(root) for file in files if file.is_file())  # a link may lead nowhere
 
 
 def class_files(
@@ -78,5 +79,5 @@ def class_files(
 
 
 def _is_hidden(name: str) -> bool:
-    """Say whether a folder is hidden, or a system's, such as ``__MACOSX``."""
-    return name.startswith((".", "__"))
+    """Say whether a folder is hidden, or a system's."""
+    return name.startswith(".") or name in ("__MACOSX", "__pycache__")

@@ -9,9 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailwise import posthoc
+from tailwise.counts import capped_counts, class_counts
+from tailwise.data.splits import place_in_class
 from tailwise.engine.stage import Task
 from tailwise.estimators._objective import Objective
 from tailwise.recipes import Recipe
+
+_CELLS = 1 << 22  # scores on which class shares are calibrated
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,20 @@ def fit_chains(
     """Fit a recipe's post-hoc steps, the prior correction and the calibration on held-out scores."""
     probability = _probability(recipe, task, scores, labels, objective)
     *back, _ = probability
-    loose = posthoc.fit_class_wise(posthoc.apply(back, scores), labels, objective.weights(labels), strength=1.0)
+    few, weights = _few(labels, objective.weights(labels), scores.shape[1])
+    loose = posthoc.fit_class_wise(posthoc.apply(back, scores[few]), labels[few], weights, strength=1.0)
     return Chains(recipe.posthoc(task, scores, labels), probability, (*back, loose), objective.cost)
+
+
+def _few(
+    labels: NDArray[np.int64], weights: NDArray[np.float64] | None, n_classes: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return rows, the tail whole, with which a fit of all classes takes no more than seconds, and their weights."""
+    counts = class_counts(labels, n_classes)
+    kept = capped_counts(counts, max(_CELLS // n_classes, int(np.count_nonzero(counts))))
+    few = np.flatnonzero(place_in_class(labels, np.random.default_rng(0)) < kept[labels])
+    stands_for = (counts / np.maximum(kept, 1))[labels[few]]
+    return few, stands_for if weights is None else stands_for * weights[few]
 
 
 def _probability(

@@ -327,7 +327,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             if kind == "network"
             else EstimatorLearner(base, getattr(encoder, "nominal_", ()))
         )
-        cache = Cache(self.work_dir, {**self._identity(), "data": digest(labels, inputs)})
+        identity = {} if self.work_dir is None else {**self._identity(), "data": digest(labels, inputs)}
+        cache = Cache(self.work_dir, identity)
         seed = cache.once("seed", lambda: int(check_random_state(self.random_state).randint(2**31 - 1)))
         seed = learner.agreed(seed)
         folds = self._folds(labels, data.kind, seed)

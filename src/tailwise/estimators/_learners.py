@@ -81,8 +81,12 @@ class FittedEstimator:
                 known = self.estimator.predict_log_proba(inputs)
             else:
                 known = np.log(self.estimator.predict_proba(inputs))
-        shares = class_prior(self.class_counts)[self.estimator.classes_]
-        return np.where(np.isneginf(known), np.log(_UNSEEN * shares), known)
+        none = np.isneginf(known)
+        if not none.any():
+            return known
+        little = np.log(_UNSEEN * class_prior(self.class_counts)[self.estimator.classes_])
+        least = np.where(none, 0, known).min(axis=1, keepdims=True)  # nothing comes before what got a vote
+        return np.where(none, np.minimum(little, least), known)
 
 
 @dataclass(frozen=True)

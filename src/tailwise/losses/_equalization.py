@@ -224,7 +224,8 @@ class EqualizationLossV2(BatchLoss):
             own = p.gather(1, index[:, None]).squeeze(1)
             nothing = p.new_zeros(p.shape[1])
             with_class = nothing.scatter_add(0, index, kept * (1 - own))
-            without_class = p.mul_(kept[:, None]).sum(0).sub_(nothing.scatter_add(0, index, kept * own)).clamp_(min=0)
+            of_own = nothing.scatter_add(0, index, kept * own)
+            without_class = (p.mul_(kept[:, None]).sum(0) - of_own).clamp_min(0)  # in place: one tensor is enough
         else:
             with_class, without_class = ((1 - p) * targets).sum(0), (p * (1 - targets)).sum(0)
         sums = torch.stack([turned_up * with_class, turned_down * without_class]).to(self.positive.dtype)

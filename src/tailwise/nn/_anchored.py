@@ -25,6 +25,12 @@ class Anchored(nn.Module):
         self.network = network
         self.base = deepcopy(network).requires_grad_(False)
 
+    def train(self, mode: bool = True) -> Anchored:
+        """Put the network into training mode, or into evaluation mode, in which its copy always is."""
+        super().train(mode)
+        self.base.eval()
+        return self
+
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the network's logits."""
         with torch.no_grad():

@@ -65,16 +65,18 @@ def fit_class_wise(
     n, k = z.shape
     rows = np.arange(n)
     counts, total = np.bincount(y, w, minlength=k), w.sum()
+    unit = np.sqrt(total / (counts + max(strength, 1)))  # of the biases, so that the loss bends alike along all of them
 
     def loss(parameters: NDArray[Any]) -> tuple[float, NDArray[Any]]:
-        scale, bias = np.exp(parameters[0]), parameters[1:]
+        scale, bias = np.exp(parameters[0]), parameters[1:] * unit
         log_p = log_softmax(z * scale + bias)
         p = w[:, None] * np.exp(log_p)
         by_class = p.sum(axis=0) - counts
         by_scale = scale * ((p * z).sum() - w @ z[rows, y])
         value = -(w @ log_p[rows, y]) + strength / 2 * (bias**2).sum()
-        return value / total, np.concatenate([[by_scale], by_class + strength * bias]) / total
+        return value / total, np.concatenate([[by_scale], (by_class + strength * bias) * unit]) / total
 
     start = np.zeros(k + 1)
+    start[0] = np.log(fit_temperature(z, y, w).scale)
     fitted = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-_LOG_RANGE, _LOG_RANGE)] + [(None, None)] * k)
-    return Step.of("class-wise calibration", fitted.x[1:], float(np.exp(fitted.x[0])))
+    return Step.of("class-wise calibration", fitted.x[1:] * unit, float(np.exp(fitted.x[0])))

@@ -148,6 +148,7 @@ def _slices(n: int, width: int) -> list[slice]:
 
 def _held(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
     """Return numbers as a type of NumPy, pandas or polars can hold them: a cast alone would wrap them round."""
+    dtype = getattr(dtype, "subtype", dtype)  # of pandas' sparse columns
     if not is_whole(dtype):
         return values
     name = str(dtype).lower().split("[")[0].replace("128", "64")  # "UInt8", "uint8[pyarrow]"
