@@ -224,7 +224,7 @@ def test_numbers_among_words_are_numbers_and_the_words_categories(scale):
 def test_losses_are_counted_over_all_batches():
     frame = pl.DataFrame({"n": [*map(str, range(40)), "n/m"], "f": [*[0.5] * 40, np.inf], "c": ["a"] * 41})
     encoder = TableEncoder().fit(frame)
-    found = encoder.losses()
+    found = encoder.lost_values()
     found.add(pl.DataFrame({"n": ["n/m"] * 30, "f": [1.0] * 30, "c": ["b"] * 30}))
     found.add(pl.DataFrame({"n": ["7", "n/m"], "f": [1.0, -np.inf], "c": ["c", "a"], "more": [0, 0]}))
     assert found.notes() == (

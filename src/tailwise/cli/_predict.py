@@ -96,7 +96,7 @@ def noted(model: Model, parts: Iterator[Dataset], console: Console) -> Iterator[
     A batch of which everything was left out is not yielded.
     """
     said: set[str] = set()
-    lost = model.encoder.losses() if hasattr(model.encoder, "losses") else None
+    lost = model.encoder.lost_values() if hasattr(model.encoder, "lost_values") else None
 
     def say(notes: Iterable[str]) -> None:
         for note in notes:

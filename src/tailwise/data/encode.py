@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from tailwise.data.coders import Number, OneHot, Ordinal, Parts, Scaled
 from tailwise.data.columns import MAX_CATEGORIES, Reading, read_as, undecided
 from tailwise.data.frames import to_frame
-from tailwise.data.losses import Losses
+from tailwise.data.lost import LostValues
 from tailwise.data.paths import LEARNED_FROM, require_columns
 from tailwise.errors import TailwiseError
 
@@ -79,7 +79,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         self.sources_ = list(frame.columns)
         self.strings_ = [column.name for column in frame if column.dtype == pl.String]
         notes: list[str] = []
-        found, words = Losses(self), []
+        found, words = LostValues(self), []
         for column, reading in zip(frame, self.readings_, strict=True):
             values = reading.read(column)
             self.coders_.append(self._coder(values, reading))
@@ -126,14 +126,14 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         """Return a line for what :meth:`transform` would ignore in X or take as missing; columns must be there."""
         frame = to_frame(X)
         self._columns(frame)
-        found = self.losses()
+        found = self.lost_values()
         found.add(frame)
         return found.notes()
 
-    def losses(self) -> Losses:
+    def lost_values(self) -> LostValues:
         """Return what counts, batch by batch, what :meth:`transform` ignores or takes as missing."""
         check_is_fitted(self)
-        return Losses(self)
+        return LostValues(self)
 
     def _columns(self, frame: pl.DataFrame) -> pl.DataFrame:
         check_is_fitted(self)

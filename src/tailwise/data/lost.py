@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Losses:
+class LostValues:
     """Counts, batch by batch, for notes on the whole.
 
     Attributes
