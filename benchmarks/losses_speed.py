@@ -40,11 +40,11 @@ NOTES = """
 - At 1024 × 100 cross-entropy takes 0.1 ms in all, and what is added shows: the last table takes it apart. A pass
   over the logits and its node in the graph cost an eighth; a bias needs one, a scale two (backward has one too), a
   margin a `scatter_add_` besides. The same bias in a module that checks nothing costs 1.15 already, checks 2 µs more:
-  the bound is missed by a little for a bias (1.16 to 1.17), and for scale and margin by hand too. A function with a
+  the bound is missed by a little for a bias (1.16 to 1.18), and for scale and margin by hand too. A function with a
   backward of its own was tried: its call costs what the saved pass would. `torch.compile` fuses the passes.
 - Losses with a factor per example and class (seesaw, noise, softmax equalization) make that factor: one tensor more.
 - Equalization and its second version are more than 2 times faster than the authors' code where the batch is large: one
-  product of softplus and weights instead of labels, weights and a sigmoid cross-entropy. At 1024 × 100 softplus
+  pass of softplus and weights instead of labels, weights and a sigmoid cross-entropy. At 1024 × 100 softplus
   alone takes a third of the authors' whole time, and twice is out of reach.
 - Overlap, multi-label and ordinal losses are plain torch, several tensors each.
 - All of this is on a CPU; nothing here was measured on a GPU.
