@@ -110,7 +110,8 @@ def test_a_child_of_a_killed_process_blocks_nobody(tmp_path):
     first, child = start(FORK, tmp_path / "m")
     kill(first)
     try:
-        enter(writing(tmp_path / "m"))
+        with writing(tmp_path / "m"):
+            assert files(tmp_path) == [".m.lock"]
     finally:
         os.kill(int(child), signal.SIGKILL)
 
@@ -169,7 +170,9 @@ def test_a_file_system_without_locks_refuses_nobody(tmp_path, monkeypatch):
         raise OSError(errno.ENOSYS, "Function not implemented")
 
     monkeypatch.setattr("fcntl.flock", missing)
-    enter(writing(tmp_path / "m"))
+    with writing(tmp_path / "m"):
+        assert files(tmp_path) == [".m.lock"]
+    assert files(tmp_path) == []
 
 
 @pytest.mark.parametrize(("rank", "first"), [("0", True), ("1", False)])

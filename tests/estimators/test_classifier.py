@@ -360,8 +360,10 @@ def test_networks_train_and_answer_in_every_precision(precision: str) -> None:
 
 def test_the_names_of_augmentations_are_those_that_networks_know() -> None:
     pytest.importorskip("torch")
-    for name in AUGMENTATIONS:
-        _augmentation(name, 32)
+    made = {name: _augmentation(name, 32) for name in AUGMENTATIONS}
+    assert made["none"] is None
+    assert (made["flip-crop"].flip, made["crop"].flip) == (True, False)
+    assert made["crop"].padding == 4
 
 
 @pytest.mark.parametrize("case", list(BAD))

@@ -131,7 +131,9 @@ def test_a_fit_in_limited_time_resumes_with_what_was_planned(tmp_path: Path) -> 
 def test_a_rare_class_is_there_when_an_epoch_is_timed() -> None:
     pytest.importorskip("torch")
     x, y = table((5000, 4))
-    quick("cross-entropy", backbone="mlp", epochs=4, cv=0.3, time_budget="2s").fit(x, y)
+    fitted = quick("cross-entropy", backbone="mlp", epochs=4, cv=0.3, time_budget="2s").fit(x, y)
+    assert fitted.class_counts_.tolist() == [5000, 4]
+    assert np.isfinite(fitted.predict_proba(x)).all()
 
 
 def test_boosting_in_limited_time_resumes_with_what_was_planned(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from tailwise.data.columns import read_as
 from tailwise.data.paths import require_columns
 from tailwise.diagnose import diagnose
 from tailwise.errors import TailwiseError
-from tailwise.estimators import Answer, Model, Objective, TailClassifier, as_objective
+from tailwise.estimators import Answer, Model, Objective, TailClassifier
 from tailwise.metrics import Evaluation
 from tailwise.metrics import evaluate as measure
 from tailwise.processes import is_first, together, writing
@@ -133,9 +133,7 @@ def main_job(
                 return
             status.update("measuring")
             model, baseline = classifier.model_, classifier.baseline_
-            objective = as_objective(
-                classifier.objective, train.n_classes, names=train.classes, class_counts=train.class_counts
-            )
+            objective = classifier.objective_for(train)
             plain = _evaluate(baseline, proof, baseline.answer(proof.inputs), objective)
             answer = model.answer(proof.inputs)
             evaluation = _evaluate(model, proof, answer, objective)

@@ -31,7 +31,7 @@ from tailwise.estimators._defaults import (
 )
 from tailwise.estimators._learners import AUGMENTATIONS, PRECISIONS, EstimatorLearner, NetworkLearner
 from tailwise.estimators._model import Model, Prior
-from tailwise.estimators._objective import as_objective
+from tailwise.estimators._objective import Objective, as_objective
 from tailwise.estimators._plan import Plan, epochs_in_time, in_time
 from tailwise.estimators._training import Training
 from tailwise.identity import describe, digest
@@ -232,12 +232,16 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
                 raise TailwiseError(f"there is no {what} {value!r}.{nearest(value, known)} Use {', '.join(known)}.")
         kind = learner_kind(self.estimator, self.backbone, data.kind)
         self._candidates(kind, data)
-        as_objective(self.objective, data.n_classes, self.coverage, data.classes, data.class_counts)
+        self.objective_for(data)
         for name in ("epochs", "batch_size", "learning_rate"):
             if kind == "estimator" and getattr(self, name) is not None:
                 raise TailwiseError(f"{name} is of networks, and this trains none: name a backbone, or leave it out.")
         if kind == "network":
             self._network_learner(data.inputs if data.kind == "image" else np.empty((1, 1)))
+
+    def objective_for(self, data: Dataset) -> Objective:
+        """Return what is to be best on such data, as a score of decisions with its interval."""
+        return as_objective(self.objective, data.n_classes, self.coverage, data.classes, data.class_counts)
 
     def predict(self, X: Any, prior: Prior = "train") -> NDArray[Any]:
         """Return (n,) labels, decided for the objective; ``prior`` as in :meth:`tailwise.estimators.Model.answer`."""
@@ -316,7 +320,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         kind = learner_kind(self.estimator, self.backbone, data.kind)
         base = self.estimator if self.estimator is not None else default_estimator(data)
         candidates = self._candidates(kind, data)
-        objective = as_objective(self.objective, data.n_classes, self.coverage, data.classes, data.class_counts)
+        objective = self.objective_for(data)
         encoder, inputs = fit_encoder(data, kind, base)
         self.notes_ = (*data.notes, *getattr(encoder, "notes_", ()))
         for note in self.notes_:

@@ -60,7 +60,6 @@ class Objective:
     least : the score of the worst decisions, where it is known
     coverage : share of examples whose true class a prediction set shall hold
     class_weight : (n_classes,) how many held-out examples of each class one that is scored stands for; None is one
-    swapped : whether the scorer is to take the first of two classes for the second
     """
 
     name: str
@@ -71,7 +70,6 @@ class Objective:
     least: float = -np.inf
     coverage: float = 0.9
     class_weight: NDArray[np.float64] | None = None
-    swapped: bool = False
 
     def on_sample(self, class_weight: NDArray[np.float64]) -> Objective:
         """Return the objective for a sample of the held-out examples that favours some classes."""
@@ -96,8 +94,6 @@ class Objective:
 
         A scorer of probabilities needs these too, (n, n_classes).
         """
-        if self.swapped:
-            labels, predicted, proba = 1 - labels, 1 - predicted, None if proba is None else proba[:, ::-1]
         if self.scorer is not None:
             return _ask(self.scorer, self.name, labels, _Predicted(predicted, proba, len(class_counts)))
         return float(self.confusion(_confusion(labels, predicted, len(class_counts)), class_counts))
@@ -215,7 +211,8 @@ def _of_one_of_two(name: str, names: list[str], class_counts: NDArray[np.int64] 
     second = class_counts is None or names in _NO_AND_YES or class_counts[1] <= class_counts[0]
     code, shown = int(second), f"{name} of {names[int(second)]!r}"
     if name in _OF_THE_SECOND:
-        return replace(_of_scorer(get_scorer(name), name, 2, coverage), name=shown, swapped=not second)
+        scorer = get_scorer(name)
+        return replace(_of_scorer(scorer if second else _of_the_first(scorer), name, 2, coverage), name=shown)
 
     def of_one(confusion: NDArray[Any], class_counts: NDArray[np.int64]) -> float:
         hits = float(confusion[code, code])
@@ -223,6 +220,18 @@ def _of_one_of_two(name: str, names: list[str], class_counts: NDArray[np.int64] 
         return _OF_ONE_CLASS[name](hits, false, missed) if hits else 0.0
 
     return Objective(shown, of_one, least=0.0, coverage=coverage)
+
+
+def _of_the_first(scorer: Callable[..., float]) -> Callable[..., float]:
+    """Return a scorer that takes the first of two classes for the second."""
+
+    def score(answer: _Predicted, X: NDArray[np.intp], labels: NDArray[np.int64]) -> float:
+        mirrored = _Predicted(1 - answer.predicted, None if answer.proba is None else answer.proba[:, ::-1], 2)
+        value = scorer(mirrored, X, 1 - labels)
+        answer.asked_for_proba |= mirrored.asked_for_proba
+        return value
+
+    return score
 
 
 def _cost_matrix(cost: Any, names: Sequence[str]) -> NDArray[np.float64]:
