@@ -358,6 +358,22 @@ def test_networks_train_and_answer_in_every_precision(precision: str) -> None:
         np.testing.assert_allclose(fitted.predict_proba(inputs).sum(axis=1), 1, rtol=1e-6)
 
 
+@pytest.mark.parametrize("has_bfloat16", [True, False])
+def test_images_train_in_mixed_precision_where_it_is_faster(has_bfloat16: bool, monkeypatch: Any) -> None:
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": has_bfloat16}, raising=False)
+    images = np.random.default_rng(0).integers(0, 256, (24, 8, 8, 1), dtype=np.uint8)
+    for inputs, settings, mixed in (
+        (X, {"backbone": "mlp"}, False),
+        (images, {"backbone": "resnet32"}, has_bfloat16),
+        (images, {"backbone": "resnet32", "precision": "32-true"}, False),
+    ):
+        fitted = quick("cross-entropy", epochs=1, **settings).fit(inputs, Y[: len(inputs)])
+        assert fitted.model_.card["learner"]["precision"] == ("bf16-mixed" if mixed else "32-true")
+        assert {p.dtype for p in fitted.model_.learner.network.parameters()} == {torch.float32}
+
+
 def test_the_names_of_augmentations_are_those_that_networks_know() -> None:
     pytest.importorskip("torch")
     made = {name: _augmentation(name, 32) for name in AUGMENTATIONS}

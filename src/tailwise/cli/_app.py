@@ -156,8 +156,11 @@ def fit(
     ] = "flip-crop",
     precision: Annotated[
         str,
-        typer.Option(help="Arithmetic of networks: 32-true, bf16-mixed or 16-mixed. Mixed is faster where supported."),
-    ] = "32-true",
+        typer.Option(
+            help="Arithmetic in which networks train: 32-true, bf16-mixed or 16-mixed; auto is bf16-mixed for images "
+            "where the processor or GPU has instructions for it."
+        ),
+    ] = "auto",
     folds: Annotated[int | None, typer.Option(help="Folds for the comparison.", min=2)] = None,
     long_tailed: Annotated[
         float | None,

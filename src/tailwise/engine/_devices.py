@@ -39,6 +39,14 @@ def launch(devices: int | str, precision: Any) -> Fabric:
     return fabric
 
 
+def computes_bfloat16() -> bool:
+    """Say whether what training runs on here has instructions for bfloat16, so that it is faster than float32."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_capability() >= (8, 0)
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}  # since torch 2.10
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+
+
 def meet() -> None:
     """Wait until all processes of this training are here."""
     launch("auto", "32-true").barrier()

@@ -94,7 +94,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
     epochs, batch_size, learning_rate : of networks; None is the default for the kind of data
     augment : of images that networks train on: ``"flip-crop"``, ``"crop"`` (where mirrored is something else, as in
         writing), ``"none"``, or ``augment(inputs, targets, generator) -> (inputs, targets)``
-    precision : of networks: ``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"`` or ``"64-true"``, as in Lightning Fabric
+    precision : in which networks train: ``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"`` or ``"64-true"``, as in
+        Lightning Fabric; ``"auto"`` is bf16-mixed for images where the processor or GPU has instructions for it
     devices : of networks, as in Lightning Fabric
     work_dir : folder for checkpoints and held-out scores, of one fit at a time; one that was killed goes on from there
     baseline : also train the plain learner on everything, as ``baseline_``, to measure what the choice gains
@@ -143,7 +144,7 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         batch_size: int | None = None,
         learning_rate: float | None = None,
         augment: str | Callable[..., Any] = "flip-crop",
-        precision: str = "32-true",
+        precision: str = "auto",
         devices: Any = "auto",
         work_dir: str | Path | None = None,
         baseline: bool = False,

@@ -24,7 +24,7 @@ T = TypeVar("T")
 #: What a network's options may be called, known without torch so that a slip of the pen is found on any data; an
 #: augmentation with the settings of :class:`tailwise.augment.FlipCrop`.
 AUGMENTATIONS: dict[str, dict[str, bool] | None] = {"flip-crop": {"flip": True}, "crop": {"flip": False}, "none": None}
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "64-true")
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed", "64-true")
 
 _LOG_FLOOR = float(np.log(np.finfo(np.float32).tiny))
 
@@ -284,5 +284,6 @@ class NetworkLearner:
             "parameters": sum(p.numel() for p in fitted.network.parameters()),
             "epochs": self.epochs,
             "batch_size": self.batch_size,
+            "precision": self.precision,
             "augmentation": "none" if self.augment is None else repr(self.augment),
         }
