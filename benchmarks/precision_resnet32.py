@@ -55,7 +55,7 @@ def measure(name: str, precision: str, seed: int, epochs: int, data: Dataset, te
     )
     taken = time.perf_counter() - start
     found = evaluate(test.labels, predict(network, test.inputs).argmax(1), class_counts=data.class_counts)
-    scores = {measure: float(found[measure].value) for measure in MEASURES}
+    scores = {measure: float(found[measure]) for measure in MEASURES}
     return {"recipe": name, "precision": precision, "seed": seed, "epochs": epochs, "seconds": taken, **scores}
 
 

@@ -16,7 +16,7 @@ from tailwise.engine._schedule import learning_rate, share_epochs
 from tailwise.engine.stage import Stage, Task
 from tailwise.errors import TailwiseError
 from tailwise.nn import MLP, CIFARResNet, Network, nearest_mean
-from tailwise.samplers import HardAwareSampler
+from tailwise.samplers import ClassBatchSampler, HardAwareSampler
 
 X = np.concatenate([np.random.default_rng(c).normal(c * 2, 1, (n, 4)) for c, n in enumerate((40, 20, 6))])
 Y = np.repeat([0, 1, 2], (40, 20, 6))
@@ -67,6 +67,19 @@ def test_the_seed_decides() -> None:
 def test_batches_of_prediction_do_not_matter() -> None:
     network = fit()
     np.testing.assert_allclose(predict(network, X, batch_size=7), predict(network, X), rtol=1e-5, atol=1e-6)
+
+
+def test_the_batches_of_a_sampler_are_taken_as_they_are() -> None:
+    seen: list[list[int]] = []
+
+    def remember(inputs: torch.Tensor, targets: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
+        seen.append(targets.tolist())
+        return inputs, targets
+
+    fit(Stage("learn", loss=LOSS, sampler=partial(ClassBatchSampler, classes=2, examples=5)), augment=remember)
+    assert len(seen) == 3 * 7, "as many batches of 10 as show 66 examples, in 3 epochs"
+    for targets in seen:
+        assert sorted(np.bincount(targets, minlength=3)) == [0, 5, 5]
 
 
 def test_what_does_not_move_is_frozen_with_its_statistics() -> None:

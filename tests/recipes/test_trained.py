@@ -16,6 +16,7 @@ from tailwise.counts import class_counts  # noqa: E402
 from tailwise.data import make_long_tailed  # noqa: E402
 from tailwise.engine import _checkpoint, predict, train  # noqa: E402
 from tailwise.engine.stage import Task  # noqa: E402
+from tailwise.errors import TailwiseError  # noqa: E402
 from tailwise.nn import MLP, Network  # noqa: E402
 from tailwise.posthoc import apply  # noqa: E402
 from tailwise.recipes import recipe, recipes  # noqa: E402
@@ -151,7 +152,25 @@ def test_samplers_do_without_the_last_class(name: str) -> None:
     (stage,) = recipe(name).stages(Task(class_counts(labels, 3), epochs=10))
     sampler = stage.sampler(labels, num_replicas=1, rank=0, seed=0)
     sampler.set_epoch(9)
-    assert set(labels[list(sampler)]) == {0, 1}
+    assert set(labels[np.ravel(list(sampler))]) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "batch_size", "classes", "examples"),
+    [(10, 128, 10, 12), (3, 16, 3, 5), (100, 64, 16, 4), (5, 2, 1, 4)],
+)
+def test_pk_batches_hold_as_many_classes_and_examples_as_there_is_room_for(
+    n_classes: int, batch_size: int, classes: int, examples: int
+) -> None:
+    labels = np.repeat(np.arange(n_classes), 20)
+    (stage,) = recipe("pk-sampling").stages(Task(class_counts(labels), batch_size=batch_size))
+    batch = next(iter(stage.sampler(labels, num_replicas=1, rank=0, seed=0)))
+    assert [len(batch), len(set(labels[batch]))] == [classes * examples, classes]
+
+
+def test_a_class_has_at_least_one_example_in_a_pk_batch() -> None:
+    with pytest.raises(TailwiseError, match="at least 1; got 0"):
+        list(recipe("pk-sampling", examples=0).stages(Task(np.array([5, 5]))))
 
 
 def test_every_module_with_a_network_recipe_is_here() -> None:

@@ -43,8 +43,7 @@ def train_stage(
     if stage.loss is None:
         raise TailwiseError(f"stage {stage.name!r} has a share of the epochs but no loss.")
     samplers = _samplers(fabric, stage, targets, seeded)
-    examples = int(_sum(fabric, torch.tensor(len(samplers[0]), device=fabric.device)))
-    steps = math.ceil(examples / task.batch_size)
+    steps = _steps(fabric, samplers[0], task.batch_size)
 
     optimizer = optimizer_of(stage, task, select_moving(stage, network))
     if optimizer_state:
@@ -134,9 +133,20 @@ def _samplers(fabric: Fabric, stage: Stage, targets: Tensor, seeded: Callable[..
     ]
 
 
+def _steps(fabric: Fabric, sampler: Any, batch_size: int) -> int:
+    """Return how many batches an epoch has, in every process as many."""
+    if getattr(sampler, "batched", False):
+        return len(sampler)
+    examples = int(_sum(fabric, torch.tensor(len(sampler), device=fabric.device)))
+    return math.ceil(examples / batch_size)
+
+
 def _batches(sampler: Any, epoch: int, steps: int) -> Iterator[NDArray[np.int64]]:
-    """Yield a sampler's epoch as a number of batches that differ by one example at most."""
+    """Yield a sampler's own batches, or its epoch as a number of batches that differ by one example at most."""
     sampler.set_epoch(epoch)
+    if getattr(sampler, "batched", False):
+        yield from (np.array(batch, dtype=np.int64) for batch in sampler)
+        return
     yield from np.array_split(np.fromiter(sampler, dtype=np.int64, count=len(sampler)), steps)
 
 

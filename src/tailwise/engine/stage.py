@@ -83,7 +83,7 @@ class Stage:
         that is a module are kept in checkpoints
     share : share of the task's epochs. A stage of share 0 only prepares (a classifier set in closed form, say)
     sampler : ``sampler(labels, num_replicas=, rank=, seed=)`` builds a sampler that shards itself and has
-        ``set_epoch``; None is shuffling
+        ``set_epoch``; None is shuffling. One that is ``batched`` yields lists of indices, which are a process's batches
     companion : builds a second sampler likewise, whose epoch is divided into as many batches, one beside each. The loss
         is then called as ``loss(network, inputs, targets, companion_inputs, companion_targets)``, where
         ``network.module`` is the network without what shares its gradients among processes

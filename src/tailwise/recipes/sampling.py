@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tailwise import losses, samplers
 from tailwise.counts import class_prior
 from tailwise.engine.stage import Stage, Task
+from tailwise.errors import TailwiseError
 from tailwise.recipes._base import Recipe, register
 
 if TYPE_CHECKING:
@@ -127,6 +128,31 @@ class LateUpsampling(Recipe):
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
         """Return the uniform prior of the last epochs."""
+        return task.uniform_prior
+
+
+@register("pk-sampling", paper="Hermans et al., 2017, arXiv:1703.07737")
+@dataclass(frozen=True)
+class PKSampling(Recipe):
+    """Fill every batch with P classes and K examples of each, as losses that compare examples need.
+
+    Deviates: the paper's loss is the triplet loss; here it is cross-entropy. A batch has all classes where it has room
+    for ``examples`` of each, and as many examples of each as it has room for.
+    """
+
+    examples: int = 4  # of each class, at least
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything on batches in which no class is larger than another."""
+        if self.examples < 1:
+            raise TailwiseError(f"examples of a class in a batch must be at least 1; got {self.examples}.")
+        classes = int(np.clip(task.batch_size // self.examples, 1, np.count_nonzero(task.class_counts)))
+        examples = max(self.examples, task.batch_size // classes)
+        sampler = partial(samplers.ClassBatchSampler, classes=classes, examples=examples)
+        yield Stage("learn", loss=losses.CrossEntropyLoss(), sampler=sampler)
+
+    def learned_prior(self, task: Task) -> NDArray[np.float64]:
+        """Return the uniform prior."""
         return task.uniform_prior
 
 

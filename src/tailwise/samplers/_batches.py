@@ -31,6 +31,8 @@ class ClassBatchSampler(EpochSampler):
     section 2 (batches of P classes with K examples).
     """
 
+    batched = True
+
     def __init__(
         self,
         labels: ArrayLike | None = None,

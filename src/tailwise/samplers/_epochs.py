@@ -47,6 +47,9 @@ class EpochSampler(Sampler[Any]):
         If there are no labels, one is negative or not an integer, or the rank is not below the number of processes.
     """
 
+    #: whether it yields batches, as lists of indices
+    batched = False
+
     _chunk = 2**14  # places computed at once
 
     def __init__(
