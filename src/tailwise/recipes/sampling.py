@@ -74,6 +74,17 @@ class PowerSampling(Recipe):
         return class_prior(np.where(task.class_counts > 0, np.maximum(task.class_counts, 1.0) ** self.power, 0))
 
 
+@register("reversed-sampling", paper="Zhou et al., CVPR 2020, arXiv:1912.02413")
+@dataclass(frozen=True)
+class ReversedSampling(PowerSampling):
+    """Show classes in proportion to one over their counts, the rarest most.
+
+    The paper samples one of two branches so, and shows that a whole network trained on it alone learns worse features.
+    """
+
+    power: float = -1.0
+
+
 @register("progressive-sampling", paper="Kang et al., ICLR 2020, arXiv:1910.09217")
 @dataclass(frozen=True)
 class ProgressivelyBalancedSampling(Recipe):
