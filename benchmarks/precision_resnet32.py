@@ -1,6 +1,6 @@
 """Does training in bfloat16 cost anything? ResNet-32 on CIFAR-10-LT, in float32 and mixed, by seeds.
 
-    python benchmarks/precision_resnet32.py --seeds 3 --epochs 12 --output precision.jsonl
+    python benchmarks/precision_resnet32.py --seeds 3 --epochs 8 --output precision.jsonl
     python benchmarks/precision_resnet32.py --table precision.jsonl
 
 CIFAR-10-LT has imbalance factor 100 (12,406 images) and is the protocol's own, so that seeds differ in the training
@@ -79,7 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--recipes", nargs="+", default=["cross-entropy", "ldam-drw"])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--output", type=Path, default=Path("precision.jsonl"))
     parser.add_argument("--table", type=Path)
     arguments = parser.parse_args()
