@@ -237,6 +237,14 @@ def test_sigmoid_losses_at_their_limit(loss):
     torch.testing.assert_close(loss(z, rows), expected)
 
 
+def test_equalization_lets_only_the_background_tell_the_tail_no():
+    loss = losses.EqualizationLoss(COUNTS, threshold=0.05)  # of which the last class is below
+    z = torch.zeros(3, 3, requires_grad=True)
+    loss(z, torch.tensor([[1.0, 0, 0], [0, 0, 1], [0, 0, 0]])).backward()
+    pushed_down = torch.tensor([[False, True, False], [True, True, False], [True, True, True]])
+    assert torch.equal(z.grad > 0, pushed_down)
+
+
 def test_distribution_balanced_serves_examples_without_any_class():
     loss = losses.DistributionBalancedLoss(COUNTS, 5000)
     z = torch.zeros(1, 3, requires_grad=True)

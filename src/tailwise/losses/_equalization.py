@@ -139,8 +139,8 @@ class SeesawLoss(ClassificationLoss):
 class EqualizationLoss(BatchLoss):
     """Sigmoid cross-entropy that spares tail classes the examples of other classes.
 
-    ``-sum_j y_j log p_j + (1 - T(f_j)) (1 - y_j) log(1 - p_j)``, where ``T(f)`` is 1 for classes whose share of the
-    examples is below ``threshold``.
+    ``-sum_j y_j log p_j + (1 - E T(f_j)) (1 - y_j) log(1 - p_j)``, where ``T(f)`` is 1 for classes whose share of the
+    examples is below ``threshold``, and ``E`` is 0 for an example that has no class at all, the background.
 
     Parameters
     ----------
@@ -148,12 +148,11 @@ class EqualizationLoss(BatchLoss):
     threshold : share of the training examples below which a class belongs to the tail; 0 is sigmoid cross-entropy
     **options : ``ignore_index``, ``reduction``; the mean is over examples, the classes are summed
 
-    Targets are (batch,) class codes or (batch, n_classes) labels, several of which may be 1.
+    Targets are (batch,) class codes or (batch, n_classes) labels, several of which may be 1. Only the background tells
+    a tail class no: without any, as with class codes, nothing does.
 
-    Source: Tan et al., Equalization Loss for Long-Tailed Object Recognition, CVPR 2020.
-    Verified: value and gradient equal the authors' code (eql.detectron2, projects/EQL/eql/fast_rcnn.py) to 1e-15, on
-    foreground examples.
-    Deviates: every example is foreground; there is no background class.
+    Source: Tan et al., Equalization Loss for Long-Tailed Object Recognition, CVPR 2020, equations 3 to 5.
+    Verified: value and gradient equal the authors' code (eql.detectron2, projects/EQL/eql/fast_rcnn.py) to 1e-15.
     """
 
     spared: Tensor
@@ -165,7 +164,8 @@ class EqualizationLoss(BatchLoss):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
         check_batch(logits, targets, self.spared)
-        losses = sigmoid_nll(logits, targets, torch.ones_like(self.spared), 1 - self.spared, self.ignore_index)
+        spared = self.spared if is_hard(targets) else self.spared * (targets > 0).any(1, keepdim=True)
+        losses = sigmoid_nll(logits, targets, torch.ones_like(self.spared), 1 - spared, self.ignore_index)
         return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
 
 
@@ -237,7 +237,10 @@ class EqualizationLossV2(BatchLoss):
 
 
 def sigmoid_nll(logits: Tensor, targets: Tensor, positive: Tensor, negative: Tensor, ignore_index: int) -> Tensor:
-    """Return the (batch,) sums of ``-q_j y_j log p_j - r_j (1 - y_j) log(1 - p_j)``, ``q`` and ``r`` (n_classes,)."""
+    """Return the (batch,) sums of ``-q_j y_j log p_j - r_j (1 - y_j) log(1 - p_j)``, ``q`` and ``r`` (n_classes,).
+
+    With rows, ``r`` may differ from row to row, (batch, n_classes).
+    """
     logits = at_least_float32(logits)
     positive, negative = positive.to(logits.dtype), negative.to(logits.dtype)
     if is_hard(targets) and not torch.compiler.is_compiling():
