@@ -8,12 +8,16 @@ from .frames import take as take
 from .images import read_bytes as read_bytes
 from .images import read_folder as read_folder
 from .images import read_paths as read_paths
+from .label_sets import LabelSets as LabelSets
+from .label_sets import encode_label_sets as encode_label_sets
 from .labels import encode_labels as encode_labels
 from .load import load as load
 from .load import stream as stream
 from .longtail import indices_hash as indices_hash
 from .longtail import make_long_tailed as make_long_tailed
 from .sampled import sample as sample
+from .splits import label_set_folds as label_set_folds
+from .splits import label_set_split as label_set_split
 from .splits import single_example_classes as single_example_classes
 from .splits import stratified_folds as stratified_folds
 from .splits import stratified_split as stratified_split

@@ -29,7 +29,8 @@ class Dataset:
     kind : ``"table"``, ``"image"``, ``"text"`` or ``"array"``
     inputs : table: polars frame of the features; image: (n, height, width, channels) uint8; text: (n,) array of
         strings; array: (n, n_features) numbers, dense or CSR
-    labels : (n,) int64 class codes, -1 where a row has no label; None where there is no target at all
+    labels : (n,) int64 class codes, -1 where a row has no label; or (n, n_classes) int8 where a row has a set of them:
+        1 for what it has, 0 for what not, -1 all along where nobody knows. None where there is no target at all
     class_labels : (n_classes,) the labels as they stand in the data, in code order: strings, integers, booleans, floats
     ids : (n,) what identifies each row: its number from 0 or a file's path, as an array, or a column as polars read it
     name : where the data came from
@@ -39,7 +40,7 @@ class Dataset:
 
     kind: Kind
     inputs: Any
-    labels: NDArray[np.int64] | None
+    labels: NDArray[Any] | None
     class_labels: NDArray[Any]
     ids: NDArray[Any] | pl.Series
     name: str = "data"
@@ -66,6 +67,11 @@ class Dataset:
         """Number of classes."""
         return len(self.class_labels)
 
+    @property
+    def has_sets(self) -> bool:
+        """Whether a row has a set of the classes rather than one."""
+        return self.labels is not None and self.labels.ndim == 2
+
     @cached_property
     def class_counts(self) -> NDArray[np.int64]:
         """(n_classes,) labelled rows of each class.
@@ -77,7 +83,7 @@ class Dataset:
         """
         if self.labels is None:
             raise TailwiseError(f"{self.name} has no labels to count; name the column that holds them.")
-        return class_counts(self.labels, self.n_classes)
+        return (self.labels > 0).sum(axis=0) if self.has_sets else class_counts(self.labels, self.n_classes)
 
     def take(self, indices: ArrayLike) -> Dataset:
         """Return the rows with these indices, in this order; the classes stay, even those left without rows."""

@@ -1,9 +1,13 @@
-"""Stratified splits that never take a class's only example away from training."""
+"""Stratified splits that never take the only example of a class, or of a label, away from training."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 
 from tailwise.counts import class_counts
 from tailwise.errors import TailwiseError
@@ -114,6 +118,124 @@ def stratified_folds(
     labelled = codes >= 0
     fold[~labelled | (spread[codes] == 0)] = -1
     return [(np.flatnonzero(labelled & (fold != i)), np.flatnonzero(fold == i)) for i in range(n_splits)]
+
+
+def label_set_split(
+    rows: ArrayLike, test_size: float = 0.2, random_state: RandomState = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split examples that each have a set of labels into training and test examples, every label in proportion.
+
+    Parameters
+    ----------
+    rows : (n, n_labels) 1 where an example has a label, 0 elsewhere; negative where nobody knows: in neither part
+    test_size : share of the test set, more than 0 and less than 1
+    random_state : seed or generator; the same seed gives the same split
+
+    Returns
+    -------
+    training and test indices, int64, each in ascending order; every label that has examples has one in training
+
+    Raises
+    ------
+    TailwiseError
+        If ``test_size`` is out of range, or no example can be spared.
+
+    Source: as :func:`label_set_folds`.
+    """
+    if not 0 < test_size < 1:
+        raise TailwiseError(f"test_size must be more than 0 and less than 1; got {test_size}.")
+    part = _dealt(rows, [test_size, 1 - test_size], random_state)
+    part[~_spared(rows, part == 0)] = 1
+    part[np.asarray(rows)[:, :1].ravel() < 0] = -1
+    if not (part == 0).any():
+        raise TailwiseError("every example has a label that no other has, so none can be set aside for testing.")
+    return np.flatnonzero(part == 1), np.flatnonzero(part == 0)
+
+
+def label_set_folds(
+    rows: ArrayLike, n_splits: int = 5, random_state: RandomState = None
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Split examples that each have a set of labels into folds, every label spread as evenly as can be.
+
+    Each label in turn, the rarest of those that are left first, deals its examples to the folds that lack it most.
+    Every label that has examples has one in every training set: examples without which it had none are tested in no
+    fold, those with a label of their own among them.
+
+    Parameters
+    ----------
+    rows : as for :func:`label_set_split`
+    n_splits : number of folds, at least 2
+    random_state : seed or generator; the same seed gives the same folds
+
+    Returns
+    -------
+    ``n_splits`` pairs of training and test indices, int64, each in ascending order
+
+    Raises
+    ------
+    TailwiseError
+        If there are too few examples for so many folds.
+
+    Source: Sechidis, Tsoumakas and Vlahavas, On the Stratification of Multi-Label Data, ECML PKDD 2011, algorithm 1.
+    Deviates: in training every label keeps an example, which the paper does not ask for.
+    """
+    if not isinstance(n_splits, int | np.integer) or n_splits < 2:
+        raise TailwiseError(f"n_splits must be a whole number from 2 on; got {n_splits}.")
+    fold = _dealt(rows, [1 / n_splits] * n_splits, random_state)
+    for number in range(n_splits):
+        tested = fold == number
+        fold[tested & ~_spared(rows, tested)] = n_splits
+    known = np.asarray(rows)[:, :1].ravel() >= 0
+    folds = [(np.flatnonzero(known & (fold != i)), np.flatnonzero(known & (fold == i))) for i in range(n_splits)]
+    if not all(len(tested) for _, tested in folds):
+        raise TailwiseError(
+            f"there are too few examples, or too few with labels that others have, for {n_splits} folds."
+        )
+    return folds
+
+
+def label_set_halves(rows: ArrayLike) -> NDArray[np.int64]:
+    """Return 0 or 1 for each example, so that every label has as many examples in one half as in the other, nearly."""
+    return _dealt(rows, [0.5, 0.5], 0)
+
+
+def _dealt(rows: ArrayLike, shares: Sequence[float], random_state: RandomState) -> NDArray[np.int64]:
+    """Return the part, from 0, that each example is dealt to."""
+    has = sparse.csr_array(np.asarray(rows) > 0)
+    by_label = has.tocsc()
+    n, n_labels = has.shape
+    rng = np.random.default_rng(random_state)
+    part = np.full(n, -1, dtype=np.int64)
+    wanted = np.outer(shares, np.bincount(has.indices, minlength=n_labels))
+    wanted_in_all = np.asarray(shares) * n
+    left = np.bincount(has.indices, minlength=n_labels).astype(np.float64)
+
+    def deal(examples: NDArray[Any], lack: NDArray[np.float64]) -> None:
+        for example in rng.permutation(examples):
+            chance = rng.random(len(shares))
+            chosen = np.lexsort((chance, wanted_in_all, lack))[-1]
+            part[example] = chosen
+            own = has.indices[has.indptr[example] : has.indptr[example + 1]]
+            wanted[chosen, own] -= 1
+            wanted_in_all[chosen] -= 1
+            left[own] -= 1
+
+    while (left > 0).any():
+        label = int(np.where(left > 0, left, np.inf).argmin())
+        examples = by_label.indices[by_label.indptr[label] : by_label.indptr[label + 1]]
+        deal(examples[part[examples] < 0], wanted[:, label])
+    deal(np.flatnonzero(part < 0), wanted_in_all)
+    return part
+
+
+def _spared(rows: ArrayLike, tested: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which of the tested examples training can spare: all but one of each label that it else had none of."""
+    has = np.asarray(rows) > 0
+    spared = tested.copy()
+    for label in np.flatnonzero(has.any(axis=0) & ~has[~tested].any(axis=0)):
+        if not (has[:, label] & ~spared).any():  # not yet by an example of another such label
+            spared[np.flatnonzero(has[:, label])[0]] = False
+    return spared
 
 
 def _shares(counts: NDArray[np.int64], test_size: float) -> NDArray[np.int64]:

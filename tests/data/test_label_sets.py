@@ -1,0 +1,162 @@
+"""Sets of labels in every form in which people have them, and splits that keep rare labels in training."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import sparse
+
+from tailwise.data import as_dataset, encode_label_sets, label_set_folds, label_set_split
+from tailwise.data.label_sets import as_form
+from tailwise.data.splits import label_set_halves
+from tailwise.errors import TailwiseError
+
+TABLE = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 1], [0, 1, 0]])
+ROWS = arrays(np.int8, st.tuples(st.integers(6, 40), st.integers(2, 6)), elements=st.integers(0, 1))
+MODEST = settings(deadline=None, max_examples=100)
+
+
+@pytest.mark.parametrize(
+    ("given_", "form"),
+    [
+        (TABLE, "array"),
+        (TABLE.astype(bool), "array"),
+        (TABLE.astype(float), "array"),
+        (TABLE.tolist(), "array"),
+        (list(TABLE), "array"),
+        (sparse.csr_array(TABLE), "sparse"),
+        (sparse.coo_matrix(TABLE), "sparse"),
+    ],
+)
+def test_indicators(given_, form):
+    found = encode_label_sets(given_)
+    np.testing.assert_array_equal(found.rows, TABLE)
+    assert found.rows.dtype == np.int8
+    assert found.labels.tolist() == [0, 1, 2]
+    assert found.form == form
+    back = as_form(found.rows, found.labels, found.form)
+    np.testing.assert_array_equal(back.toarray() if form == "sparse" else back, TABLE)
+
+
+def test_frames_name_their_labels():
+    for frame in (pd.DataFrame(TABLE, columns=["a", "b", "c"]), pl.DataFrame(TABLE, schema=["a", "b", "c"])):
+        found = encode_label_sets(frame)
+        np.testing.assert_array_equal(found.rows, TABLE)
+        assert found.labels.tolist() == ["a", "b", "c"]
+        back = as_form(found.rows, found.labels, found.form)
+        assert type(back) is type(frame)
+        assert list(back.columns) == ["a", "b", "c"]
+        np.testing.assert_array_equal(back.to_numpy(), TABLE)
+
+
+SETS = [["b", "a"], {"a"}, (), None, ("c", "c")]
+
+
+@pytest.mark.parametrize("given_", [SETS, pd.Series(SETS), pl.Series([["b", "a"], ["a"], [], None, ["c", "c"]])])
+def test_sets_of_labels(given_):
+    found = encode_label_sets(given_)
+    assert found.labels.tolist() == ["a", "b", "c"]
+    assert found.rows.tolist() == [[1, 1, 0], [1, 0, 0], [0, 0, 0], [-1, -1, -1], [0, 0, 1]]
+    assert as_form(found.rows[:2], found.labels, found.form) == [["a", "b"], ["a"]]
+
+
+def test_labels_are_matched_by_what_they_mean():
+    known = np.array([1, 2, 30])
+    assert encode_label_sets([["1.0", 30], ["2"]], known).rows.tolist() == [[1, 0, 1], [0, 1, 0]]
+    with pytest.raises(TailwiseError, match="label '31' is not among the 3 classes"):
+        encode_label_sets([["31"]], known, "tags")
+
+
+@pytest.mark.parametrize(
+    ("given_", "message"),
+    [
+        (TABLE * 2, "must be an indicator of 0 and 1, but row 0, column 0 is 2"),
+        (np.where(TABLE, np.nan, 0), "row 0, column 0 is nan"),
+        (np.full((2, 2), "a"), "values that are no numbers"),
+        (["red", "green"], "a set of labels a row; row 0 is 'red'. TailClassifier is for one label a row"),
+        ([1, 2, 3], "row 0 is 1"),
+        ([[], set()], "no row has a label"),
+    ],
+)
+def test_what_is_no_set_of_labels_is_one_line(given_, message):
+    with pytest.raises(TailwiseError, match=message):
+        encode_label_sets(given_)
+
+
+def test_a_dataset_of_sets_counts_them():
+    from dataclasses import replace
+
+    data = replace(as_dataset(np.zeros((4, 2))), labels=TABLE.astype(np.int8), class_labels=np.arange(3))
+    assert data.has_sets
+    assert data.class_counts.tolist() == [1, 2, 2]
+    assert data.take([0, 2]).class_counts.tolist() == [1, 1, 2]
+    assert not as_dataset(np.zeros((4, 2)), [0, 1, 0, 1]).has_sets
+
+
+def kept_in_training(rows, train):
+    return (rows[train].any(axis=0) == rows.any(axis=0)).all()
+
+
+@given(ROWS, st.integers(2, 4), st.integers(0, 1000))
+@MODEST
+def test_every_label_stays_in_every_training_set(rows, n_splits, seed):
+    try:
+        folds = label_set_folds(rows, n_splits, seed)
+    except TailwiseError:  # too few examples can be spared
+        reject()
+    tested = np.concatenate([test for _, test in folds])
+    assert len(np.unique(tested)) == len(tested)
+    for train, test in folds:
+        assert np.array_equal(np.sort(np.r_[train, test]), np.arange(len(rows)))
+        assert kept_in_training(rows, train)
+    again = label_set_folds(rows, n_splits, seed)
+    assert all(np.array_equal(a[1], b[1]) for a, b in zip(folds, again, strict=True))
+
+
+@given(ROWS, st.floats(0.1, 0.9), st.integers(0, 1000))
+@MODEST
+def test_a_split_keeps_every_label_in_training(rows, share, seed):
+    try:
+        train, test = label_set_split(rows, share, seed)
+    except TailwiseError:  # no example can be spared
+        reject()
+    assert np.array_equal(np.sort(np.r_[train, test]), np.arange(len(rows)))
+    assert kept_in_training(rows, train)
+
+
+def test_labels_are_dealt_evenly_where_chance_would_not():
+    rng = np.random.default_rng(0)
+    rows = (rng.random((1500, 40)) < np.geomspace(0.3, 0.004, 40)).astype(np.int8)
+    counts = rows.sum(axis=0)
+    folds = label_set_folds(rows, 3, 0)
+    dealt = np.array([rows[test].sum(axis=0) for _, test in folds])
+    assert (np.abs(dealt - counts / 3) <= np.maximum(2, 0.1 * counts)).all()
+    by_chance = np.array([rows[part].sum(axis=0) for part in np.array_split(rng.permutation(1500), 3)])
+    assert np.abs(dealt - counts / 3).mean() < 0.5 * np.abs(by_chance - counts / 3).mean()
+    _, test = label_set_split(rows, 0.25, 0)
+    assert len(test) == pytest.approx(375, abs=10)
+    assert (np.abs(rows[test].sum(axis=0) - counts / 4) <= np.maximum(2, 0.1 * counts)).all()
+    halves = label_set_halves(rows)
+    assert (np.abs(rows[halves == 0].sum(axis=0) - counts / 2) <= np.maximum(2, 0.1 * counts)).all()
+
+
+def test_rows_whose_labels_nobody_knows_are_in_neither_part():
+    rows = np.array([[1, 0], [1, 0], [0, 1], [0, 1], [1, 1], [1, 1], [-1, -1]], np.int8)
+    train, test = label_set_split(rows, 0.3, 0)
+    assert 6 not in np.r_[train, test]
+    for train, test in label_set_folds(rows, 2, 0):
+        assert 6 not in np.r_[train, test]
+
+
+def test_what_cannot_be_split_is_one_line():
+    with pytest.raises(TailwiseError, match="too few examples, or too few with labels that others have, for 3 folds"):
+        label_set_folds(np.eye(4), 3)
+    with pytest.raises(TailwiseError, match="none can be set aside"):
+        label_set_split(np.eye(4), 0.3)
+    with pytest.raises(TailwiseError, match="test_size must be more than 0"):
+        label_set_split(TABLE, 1.5)
+    with pytest.raises(TailwiseError, match="n_splits must be a whole number from 2"):
+        label_set_folds(TABLE, 1)
