@@ -15,5 +15,8 @@ from .estimates import Estimate as Estimate
 from .evaluation import Evaluation as Evaluation
 from .evaluation import evaluate as evaluate
 from .evaluation import relative_accuracy as relative_accuracy
+from .label_sets import LABEL_OBJECTIVES as LABEL_OBJECTIVES
+from .label_sets import LabelEvaluation as LabelEvaluation
+from .label_sets import evaluate_labels as evaluate_labels
 from .objectives import OBJECTIVES as OBJECTIVES
 from .objectives import objective as objective

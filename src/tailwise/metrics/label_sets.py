@@ -1,0 +1,333 @@
+"""Measures of a classifier that gives every example a set of labels, each with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tailwise.counts import check_counts, shot_groups, shot_thresholds
+from tailwise.errors import AbsentError, TailwiseError, nearest
+from tailwise.metrics import confusion
+from tailwise.metrics.estimates import Estimate
+
+_BORROWED = 2  # examples' worth of what all labels show, added to each
+_NORMAL = 1.96  # standard errors on either side of a 95 % interval
+
+
+@dataclass(frozen=True, eq=False)
+class LabelEvaluation:
+    """How good the sets of labels are: overall, for groups of labels, and for each label.
+
+    Attributes
+    ----------
+    labels : (n_labels,) names
+    label_counts : (n_labels,) *training* examples that have each, which the groups rest on
+    n_examples : test examples
+    groups : ``"many"``, ``"medium"``, ``"few"`` -> label codes; a group without labels is absent
+    margins : test examples that have each label and got it, that have it, and that got it
+    overall : measure -> estimate
+    by_group : group -> measure -> estimate; a group of which no test example has a label is absent
+    average_precision : (n_labels, 3) of each label with its interval; NaN for a label that no test example has
+    """
+
+    labels: tuple[str, ...]
+    label_counts: NDArray[np.float64]
+    n_examples: int
+    groups: dict[str, NDArray[np.intp]]
+    margins: confusion.Margins
+    overall: dict[str, Estimate]
+    by_group: dict[str, dict[str, Estimate]]
+    average_precision: NDArray[np.float64]
+
+    def __getitem__(self, measure: str) -> float:
+        """Return the value of an overall measure.
+
+        Raises
+        ------
+        AbsentError
+            A TailwiseError and a KeyError: if there is no such measure, or its group of labels is absent.
+        """
+        if measure not in self.overall:
+            raise AbsentError(
+                f"there is no {measure} here: the measures are {', '.join(self.overall)}."
+                f"{nearest(measure, self.overall)}"
+            )
+        return self.overall[measure].value
+
+    def __contains__(self, measure: object) -> bool:
+        """Say whether there is such an overall measure."""
+        return measure in self.overall
+
+    @property
+    def thresholds(self) -> tuple[float, float]:
+        """More training examples than the first is many-shot, fewer than the second few-shot."""
+        return shot_thresholds(self.label_counts)
+
+    def per_label(self) -> list[dict[str, Any]]:
+        """Return a row per label, in code order; what is not defined for a label is None."""
+        group_of = {int(c): name for name, members in self.groups.items() for c in members}
+        columns = {
+            "average_precision": self.average_precision[:, 0],
+            "average_precision_low": self.average_precision[:, 1],
+            "average_precision_high": self.average_precision[:, 2],
+            "f1": confusion.f1s(self.margins),
+            "recall": confusion.recalls(self.margins),
+            "precision": confusion.precisions(self.margins),
+        }
+        return [
+            {
+                "label": name,
+                "group": group_of[code],
+                "train": int(self.label_counts[code]),
+                "support": int(self.margins.support[code]),
+                "predicted": int(self.margins.predicted[code]),
+                **{m: None if np.isnan(values[code]) else float(values[code]) for m, values in columns.items()},
+            }
+            for code, name in enumerate(self.labels)
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as plain values for JSON."""
+        return {
+            "n_examples": self.n_examples,
+            "labels": list(self.labels),
+            "label_counts": [int(c) for c in self.label_counts],
+            "thresholds": dict(zip(("many", "few"), self.thresholds, strict=True)),
+            "groups": {name: members.tolist() for name, members in self.groups.items()},
+            "overall": {name: estimate._asdict() for name, estimate in self.overall.items()},
+            "by_group": {
+                group: {name: estimate._asdict() for name, estimate in measures.items()}
+                for group, measures in self.by_group.items()
+            },
+            "per_label": self.per_label(),
+        }
+
+
+def evaluate_labels(
+    rows: ArrayLike,
+    given: ArrayLike,
+    proba: ArrayLike,
+    *,
+    label_counts: ArrayLike,
+    label_names: Sequence[str] | None = None,
+) -> LabelEvaluation:
+    """Measure sets of labels.
+
+    Parameters
+    ----------
+    rows : (n, n_labels) 1 where a test example has a label, 0 elsewhere
+    given : (n, n_labels) 1 where it was given the label
+    proba : (n, n_labels) probabilities, or other scores between 0 and 1
+    label_counts : (n_labels,) examples of the *training* set that have each label; they define the many-, medium- and
+        few-shot groups (:func:`tailwise.counts.shot_thresholds`)
+    label_names : (n_labels,)
+
+    Notes
+    -----
+    *Macro* measures are means over the labels that a test example has, *micro* measures take every example and label
+    for a decision of its own. Average precision is scikit-learn's, ``sum_k (R_k - R_{k-1}) P_k``, and so is F1.
+    ``log_loss`` is the mean over examples and labels of the log loss of one label.
+
+    *Intervals* are 95 % intervals of resampled examples by their normal limit: each measure is linear in how often an
+    example is drawn, near enough, so that its standard error is the root of the summed squares of what each example
+    moves it by (the infinitesimal jackknife; Efron, The Jackknife, the Bootstrap and Other Resampling Plans, SIAM
+    1982, chapter 6), all its labels together. A label with a few examples shows too little spread or none: each leans
+    on what all show, as if it had two further examples. On simulated long tails with one to hundreds of examples
+    a label the interval of macro average precision held the expected one 93 to 96 % of the time with 10 labels or more
+    and 85 % with eight.
+
+    Raises
+    ------
+    TailwiseError
+        If the shapes differ, a probability is not between 0 and 1, or no test example has a label.
+    """
+    counts = check_counts(label_counts)
+    has, got, p = np.asarray(rows) > 0, np.asarray(given) > 0, np.asarray(proba)
+    shape = (len(has), counts.size)
+    for what, array in (("rows", has), ("given labels", got), ("probabilities", p)):
+        if array.shape != shape:
+            raise TailwiseError(f"{what} must be of shape {shape}, one column a label; got {array.shape}.")
+    if p.size and not ((p >= 0) & (p <= 1)).all():
+        raise TailwiseError("probabilities must be between 0 and 1, and none NaN.")
+    if not has.any():
+        raise TailwiseError("no test example has a label: there is nothing to evaluate on.")
+    groups = shot_groups(counts, *shot_thresholds(counts))
+    answers = has, got, p
+    ranked = {name: by_label("average_precision", *answers, codes) for name, codes in groups.items()}
+    first, *others = ranked.values()
+    ranking_of_all = first.with_others(others)
+    overall = {
+        "macro_average_precision": ranking_of_all.estimate(),
+        **{
+            name: LABEL_OBJECTIVES[name](*answers, counts)
+            for name in ("micro_average_precision", "macro_f1", "micro_f1")
+        },
+        "log_loss": _log_loss(has, p),
+    }
+    by_group = {
+        name: {
+            "average_precision": found.estimate(),
+            "f1": by_label("f1", *answers, groups[name]).estimate(),
+        }
+        for name, found in ranked.items()
+        if found.codes.size
+    }
+    overall |= {f"{name}_shot_average_precision": found["average_precision"] for name, found in by_group.items()}
+    names = tuple(str(c) for c in (range(counts.size) if label_names is None else label_names))
+    margins = confusion.Margins((has & got).sum(axis=0), has.sum(axis=0), got.sum(axis=0))
+    table = ranking_of_all.table(counts.size)
+    return LabelEvaluation(names, counts, len(has), groups, margins, overall, by_group, table)
+
+
+def macro_average_precision(rows: Any, given: Any, proba: Any, label_counts: Any) -> Estimate:
+    """Return the mean average precision of the labels that an example has; arguments as :func:`evaluate_labels`."""
+    return by_label("average_precision", rows, given, proba).estimate()
+
+
+def micro_average_precision(rows: Any, given: Any, proba: Any, label_counts: Any) -> Estimate:
+    """Return the average precision of all examples and labels in one ranking."""
+    return _micro(ranking, rows, proba)
+
+
+def few_shot_average_precision(rows: Any, given: Any, proba: Any, label_counts: Any) -> Estimate:
+    """Return that of the few-shot labels or, where no example has one, of the next group; otherwise as the macro's."""
+    groups = shot_groups(label_counts, *shot_thresholds(label_counts))
+    few = [codes for codes in groups.values() if (rows[:, codes] > 0).any()][-1]
+    return by_label("average_precision", rows, given, proba, few).estimate()
+
+
+def macro_f1(rows: Any, given: Any, proba: Any, label_counts: Any) -> Estimate:
+    """Return the mean F1 of the labels that an example has."""
+    return by_label("f1", rows, given, proba).estimate()
+
+
+def micro_f1(rows: Any, given: Any, proba: Any, label_counts: Any) -> Estimate:
+    """Return the F1 of all examples and labels together."""
+    return _micro(f1, rows, given)
+
+
+#: What a model for sets of labels may be chosen for, by name; greater is better. Arguments as :func:`evaluate_labels`.
+LABEL_OBJECTIVES: dict[str, Callable[..., Estimate]] = {
+    "macro_average_precision": macro_average_precision,
+    "micro_average_precision": micro_average_precision,
+    "few_shot_average_precision": few_shot_average_precision,
+    "macro_f1": macro_f1,
+    "micro_f1": micro_f1,
+}
+
+
+def ranking(has: NDArray[np.bool_], scores: NDArray[Any]) -> tuple[float, NDArray[np.float64]]:
+    """Return the average precision of a ranking, and how far each example moves it.
+
+    With weights w, precision at a score is ``C / R``, the weight of the examples with the label and of all, from there
+    up; average precision is its mean over the examples with the label. Its derivative by an example's own weight is
+    what the example adds to that mean, and what it does to every ``C / R`` from its score down.
+    """
+    from sklearn.metrics import average_precision_score
+
+    order = np.argsort(-scores, kind="stable")
+    label, ranked = has[order].astype(np.float64), scores[order]
+    first = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])  # of the examples with one score
+    with_label = np.add.reduceat(label, first)
+    above = np.r_[first[1:], len(label)]
+    precision = np.cumsum(with_label) / above
+    value, total = average_precision_score(has, scores), with_label.sum()
+    lifted, lowered = (np.cumsum((with_label * part / above)[::-1])[::-1] for part in (1.0, precision))
+    place = np.repeat(np.arange(len(first)), np.diff(np.r_[first, len(label)]))
+    moved = np.empty(len(label))
+    moved[order] = (label * (precision - value + lifted)[place] - lowered[place]) / total
+    return float(value), moved
+
+
+def f1(has: NDArray[np.bool_], got: NDArray[np.bool_]) -> tuple[float, NDArray[np.float64]]:
+    """Return F1, ``2 hits / (has + got)``, and how far each example moves it."""
+    hits, either = 2.0 * (has & got), has.astype(np.float64) + got
+    value = hits.sum() / either.sum() if either.any() else 0.0
+    return float(value), (hits - value * either) / max(either.sum(), 1)
+
+
+@dataclass(frozen=True)
+class ByLabel:
+    """A measure of some labels, those that an example has.
+
+    Attributes
+    ----------
+    codes, values : (m,) of the labels
+    moved : (n,) sum over the labels of how far each example moves them
+    squares : (m,) sum over the examples of its squares, label by label
+    positive, deviations : (m,) examples with each label, and the squared deviations of what they move, times them
+    """
+
+    codes: NDArray[np.intp]
+    values: NDArray[np.float64]
+    moved: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    positive: NDArray[np.int64]
+    deviations: NDArray[np.float64]
+
+    def estimate(self) -> Estimate:
+        """Return the mean over the labels."""
+        if not self.codes.size:
+            raise TailwiseError("no example has one of these labels: there is nothing to measure.")
+        variance = np.square(self.moved).sum() + self._lacking().sum()
+        return _interval(float(self.values.mean()), variance / self.codes.size**2)
+
+    def table(self, n_labels: int) -> NDArray[np.float64]:
+        """Return (n_labels, 3) values and their intervals, NaN for a label that no example has."""
+        table = np.full((n_labels, 3), np.nan)
+        for code, value, variance in zip(self.codes, self.values, self.squares + self._lacking(), strict=True):
+            table[code] = _interval(float(value), variance)
+        return table
+
+    def with_others(self, others: Sequence[ByLabel]) -> ByLabel:
+        """Return the measure of these labels and of others, on the same examples."""
+        parts = [self, *others]
+        joined = {
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in ("codes", "values", "squares", "positive", "deviations")
+        }
+        return ByLabel(moved=np.sum([part.moved for part in parts], axis=0), **joined)
+
+    def _lacking(self) -> NDArray[np.float64]:
+        """Return the variance that labels with a few examples do not show, (m,)."""
+        n = self.positive
+        usual = self.deviations.sum() / max(int((n - 1).sum()), 1)
+        leaning = (self.deviations + _BORROWED * usual) / (n - 1 + _BORROWED) / n
+        return np.maximum(leaning - self.deviations / n**2, 0)
+
+
+def by_label(
+    measure: Literal["average_precision", "f1"], rows: Any, given: Any, proba: Any, codes: Any = None
+) -> ByLabel:
+    """Return the average precision or F1 of each label that an example has, of ``codes`` if they are given."""
+    of, answers = (f1, given > 0) if measure == "f1" else (ranking, proba)
+    has = rows > 0
+    codes = np.flatnonzero(has.any(axis=0)) if codes is None else codes[has[:, codes].any(axis=0)]
+    moved, found = np.zeros(len(has)), np.zeros((len(codes), 4))
+    for row, code in zip(found, codes, strict=True):
+        value, by_example = of(has[:, code], answers[:, code])
+        moved += by_example
+        own = by_example[has[:, code]] * np.count_nonzero(has[:, code])
+        row[:] = value, np.square(by_example).sum(), own.size, np.square(own - own.mean()).sum()
+    values, squares, positive, deviations = found.T
+    return ByLabel(codes, values, moved, squares, positive.astype(np.int64), deviations)
+
+
+def _micro(of: Callable[..., tuple[float, NDArray[np.float64]]], rows: Any, answers: Any) -> Estimate:
+    value, moved = of((rows > 0).ravel(), answers.ravel())
+    return _interval(value, np.square(moved.reshape(rows.shape).sum(axis=1)).sum())
+
+
+def _log_loss(has: NDArray[np.bool_], proba: NDArray[Any]) -> Estimate:
+    likely = np.where(has, proba, 1 - proba).astype(np.float64)
+    losses = -np.log(np.maximum(likely, np.finfo(np.float64).eps)).mean(axis=1)
+    return _interval(float(losses.mean()), losses.var() / len(losses), np.inf)
+
+
+def _interval(value: float, variance: float, at_most: float = 1.0) -> Estimate:
+    half = _NORMAL * float(np.sqrt(variance))
+    return Estimate(value, max(value - half, 0.0), min(value + half, at_most))
