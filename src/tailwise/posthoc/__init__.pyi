@@ -1,6 +1,8 @@
 from ._calibrate import fit_class_wise as fit_class_wise
 from ._calibrate import fit_temperature as fit_temperature
 from ._conformal import ConformalSets as ConformalSets
+from ._label_sets import fit_label_wise as fit_label_wise
+from ._label_sets import tune_f1 as tune_f1
 from ._prior import estimate_prior_bbse as estimate_prior_bbse
 from ._prior import estimate_prior_em as estimate_prior_em
 from ._prior import logit_adjustment as logit_adjustment

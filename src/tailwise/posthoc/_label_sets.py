@@ -1,0 +1,112 @@
+"""Where each example has a set of labels: log odds that are honest label by label, and thresholds tuned for F1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from tailwise.errors import TailwiseError
+from tailwise.posthoc._steps import Step
+
+_LOG_RANGE = float(np.log(100.0))  # scales between 1/100 and 100
+_BORROWED = 2  # examples' worth of what the probabilities say, added to each label's own
+
+
+def fit_label_wise(scores: ArrayLike, rows: ArrayLike, *, strength: float = 1.0) -> Step:
+    """Return the step of one scale and a bias per label after which held-out scores are log odds.
+
+    A bias is held to the mean of all as firmly as ``strength`` further examples would, so that a label with a handful
+    of held-out examples keeps the common calibration, and one with thousands gets its own.
+
+    Parameters
+    ----------
+    scores : (n, n_labels) of examples that were not trained on, larger for what is likelier
+    rows : (n, n_labels) 1 where an example has a label, 0 elsewhere
+    strength : of the Gaussian prior: ``strength / 2 * (bias - mean bias)**2`` is added to the total loss
+
+    Source: Platt, Probabilistic Outputs for Support Vector Machines, Advances in Large Margin Classifiers 1999, for
+    each label, with one scale for all and biases that lean on each other.
+
+    Raises
+    ------
+    TailwiseError
+        If scores and rows do not fit together, a score is not finite, or ``strength`` is negative.
+    """
+    if not strength >= 0:
+        raise TailwiseError(f"strength must be 0 or more; got {strength}.")
+    z, y = _held_out(scores, rows)
+    n, k = z.shape
+    counts = y.sum(axis=0)
+    unit = np.sqrt(n * k / (counts + max(strength, 1)))  # so that the loss bends alike along all biases
+    unit_of_mean = np.sqrt(n * k / max(counts.sum(), 1))
+    hits = float(z[y].sum())
+
+    def loss(parameters: NDArray[Any]) -> tuple[float, NDArray[Any]]:
+        scale, mean, own = np.exp(parameters[0]), parameters[1] * unit_of_mean, parameters[2:] * unit
+        log_odds = z * scale + (mean + own)
+        value = np.logaddexp(0, log_odds).sum() - scale * hits - counts @ (mean + own) + strength / 2 * (own @ own)
+        p = expit(log_odds)
+        by_label = p.sum(axis=0) - counts
+        by_scale = scale * (float(np.vdot(p, z)) - hits)
+        moves = np.concatenate([[by_scale, by_label.sum() * unit_of_mean], (by_label + strength * own) * unit])
+        return value / (n * k), moves / (n * k)
+
+    bounds = [(-_LOG_RANGE, _LOG_RANGE)] + [(None, None)] * (k + 1)
+    fitted = minimize(loss, np.zeros(k + 2), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 200}).x
+    return Step.of("label-wise calibration", fitted[1] * unit_of_mean + fitted[2:] * unit, float(np.exp(fitted[0])))
+
+
+def tune_f1(log_odds: ArrayLike, rows: ArrayLike, *, pooled: bool = False) -> Step:
+    """Return the step that moves each label's threshold, above which it is given, from one half to where F1 is best.
+
+    A label with a few held-out examples would get a threshold that fits them by chance. Its F1 is that of its
+    examples and, as if there were two further ones, of what the probabilities expect. A label without held-out examples
+    keeps one half.
+
+    Parameters
+    ----------
+    log_odds : (n, n_labels) of calibrated probabilities, of examples that were not trained on
+    rows : (n, n_labels) 1 where an example has a label, 0 elsewhere
+    pooled : one threshold for all labels, for which micro F1 is best, rather than the mean of the labels' F1
+
+    Source: Lipton, Elkan and Naryanaswamy, Optimal Thresholding of Classifiers to Maximize F1 Measure, ECML PKDD 2014:
+    thresholds on probabilities, and why those of rare labels must not be tuned on their examples alone.
+
+    Raises
+    ------
+    TailwiseError
+        If log odds and rows do not fit together, or some are not finite.
+    """
+    z, y = _held_out(log_odds, rows)
+    if pooled:
+        threshold = _best_threshold(z.ravel(), y.ravel().astype(np.float64)) if y.any() else 0.0
+        return Step.of("tuned threshold", np.full(z.shape[1], -threshold))
+    bias = np.zeros(z.shape[1])
+    for label in np.flatnonzero(y.any(axis=0)):
+        leaning = _BORROWED / (_BORROWED + np.count_nonzero(y[:, label]))
+        expected = (1 - leaning) * y[:, label] + leaning * expit(z[:, label])
+        bias[label] = -_best_threshold(z[:, label], expected)
+    return Step.of("tuned thresholds", bias)
+
+
+def _best_threshold(z: NDArray[np.float64], expected: NDArray[np.float64]) -> float:
+    """Return the threshold above which F1, for what is expected of each example, is best."""
+    order = np.argsort(-z, kind="stable")
+    ranked = z[order]
+    f1 = 2 * np.cumsum(expected[order]) / (expected.sum() + np.arange(1, len(z) + 1))
+    f1[:-1][ranked[1:] == ranked[:-1]] = -1  # no threshold parts what is equal
+    last = int(f1.argmax())
+    return float((ranked[last] + ranked[last + 1]) / 2) if last + 1 < len(z) else float(ranked[last] - 1)
+
+
+def _held_out(scores: ArrayLike, rows: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    z, y = np.asarray(scores, dtype=np.float64), np.asarray(rows)
+    if z.ndim != 2 or y.shape != z.shape or not len(z):
+        raise TailwiseError(f"scores and rows must both be (n, n_labels), n at least 1; got {z.shape}, {y.shape}.")
+    if not np.isfinite(z).all():
+        raise TailwiseError("finite scores are needed; some are NaN or infinite.")
+    return z, y > 0
