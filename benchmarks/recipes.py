@@ -206,7 +206,7 @@ def main() -> None:
         for seed in range(options.seeds):
             train, test, settings = CASES[case](seed)
             kind = "network" if "backbone" in settings else "estimator"
-            names = [name for name, cls in recipes().items() if kind in cls.learners()]
+            names = [n for n, cls in recipes().items() if kind in cls.learners() and "class" in cls.targets]
             for name in options.recipes or names:
                 if (case, name, seed) in done:
                     continue

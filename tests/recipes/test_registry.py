@@ -26,6 +26,8 @@ def test_every_recipe_is_documented_and_hashable():
         assert hash(cls()) == hash(cls()), "recipes that train alike share a learner, so they must compare equal"
         assert dataclasses.replace(cls()) == cls()
         assert cls.learners() <= {"network", "estimator"}
+        assert cls.targets
+        assert set(cls.targets) <= {"class", "labels"}
         assert cls().plain_fits >= 1
         assert cls.learners()
 

@@ -166,7 +166,7 @@ def _sgd(parameters: Iterable[nn.Parameter]) -> Optimizer:
     return SGD(parameters, lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True)
 
 
-def _shuffle(labels: NDArray[np.int64], **settings: Any) -> Any:
+def _shuffle(labels: NDArray[Any], **settings: Any) -> Any:
     from tailwise.samplers import ShuffleSampler
 
-    return ShuffleSampler(labels, **settings)
+    return ShuffleSampler(class_counts=[len(labels)], **settings)

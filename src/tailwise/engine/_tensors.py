@@ -48,15 +48,17 @@ def as_tensor(inputs: Any) -> Tensor:
     return tensor.permute(0, 3, 1, 2) if tensor.ndim == 4 else tensor
 
 
-def as_labels(labels: Any, n: int, n_classes: int) -> NDArray[np.int64]:
-    """Return checked class codes, one for each of ``n`` inputs.
+def as_targets(labels: Any, n: int, n_classes: int) -> NDArray[Any]:
+    """Return checked targets: (n,) int64 class codes, or (n, n_classes) float32 rows of what each example has.
 
     Raises
     ------
     TailwiseError
-        If there are none, some are missing or out of range, or all are one class.
+        If there are none, some are missing or out of range, or all are one class or one row.
     """
     codes = np.asarray(labels)
+    if codes.ndim == 2:
+        return _rows(codes, n, n_classes)
     if codes.shape != (n,):
         raise TailwiseError(f"labels must be one code for each of the {n} inputs; got shape {codes.shape}.")
     counts = class_counts(codes, n_classes)
@@ -69,6 +71,18 @@ def as_labels(labels: Any, n: int, n_classes: int) -> NDArray[np.int64]:
     if np.count_nonzero(counts) < 2:
         raise TailwiseError(f"all {n} labels are of class {codes[0]}: at least two classes are needed.")
     return codes.astype(np.int64)
+
+
+def _rows(rows: NDArray[Any], n: int, n_classes: int) -> NDArray[np.float32]:
+    if rows.shape != (n, n_classes):
+        raise TailwiseError(f"label rows must be {n} inputs × {n_classes} classes; got shape {rows.shape}.")
+    if n == 0:
+        raise TailwiseError("there is no example to train on.")
+    if rows.dtype.kind not in "biuf" or not ((rows >= 0) & (rows <= 1)).all():
+        raise TailwiseError("label rows hold 1 where an example has a class and 0 elsewhere, or shares between.")
+    if (rows == rows[0]).all():
+        raise TailwiseError(f"all {n} label rows are alike: there is nothing to tell apart.")
+    return rows.astype(np.float32)
 
 
 def take(inputs: Tensor, indices: Tensor) -> Tensor:
@@ -94,6 +108,6 @@ def outputs(
 
 
 def training_features(network: Any, data: Tensor, targets: Tensor, batch_size: int) -> tuple[Tensor, Tensor]:
-    """Return the (n, out_features) features of the training set as the backbone is now, and its (n,) class codes."""
+    """Return the (n, out_features) features of the training set as the backbone is now, and its targets."""
     parts = outputs(network, network.features, data, batch_size, data.device)
     return torch.cat(list(parts)).clone(), targets

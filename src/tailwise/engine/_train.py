@@ -18,7 +18,7 @@ from tailwise.engine._devices import launch, seeded_by
 from tailwise.engine._progress import EpochProgress
 from tailwise.engine._schedule import share_epochs
 from tailwise.engine._stage_loop import augment_of, optimizer_of, train_stage
-from tailwise.engine._tensors import as_labels, as_tensor, training_features
+from tailwise.engine._tensors import as_targets, as_tensor, training_features
 from tailwise.engine.stage import Stage, Task
 from tailwise.errors import TailwiseError
 from tailwise.identity import describe, digest
@@ -59,7 +59,7 @@ def train(
     recipe : has ``network(task)`` and ``stages(task)``
     task : what the recipe may know, and how long and with what to train
     inputs : (n, height, width, channels) uint8 images or (n, features) numbers; kept whole on the device
-    labels : (n,) class codes
+    labels : (n,) class codes, or (n, n_classes) rows: 1 for a class that an example has and 0 for others, or shares
     random_state : seed of weights, order, augmentation and dropout
     checkpoint_dir : folder whose checkpoint is replaced after every epoch; on CPU a training that was killed at any
         moment and resumed ends with the very weights of one that was not
@@ -75,7 +75,7 @@ def train(
         If inputs or labels cannot be trained on, training diverges, or the folder's checkpoint is of another training.
     """
     data = as_tensor(inputs)
-    codes = as_labels(labels, len(data), task.n_classes)
+    known = as_targets(labels, len(data), task.n_classes)
     fabric = launch(devices, precision)
     device = fabric.device
     seeded = partial(seeded_by, device, random_state)
@@ -100,7 +100,7 @@ def train(
             "recipe": [describe(recipe), *(stage.name for stage in stages)],
             "network": {name: list(value.shape) for name, value in network.state_dict().items()},
             "inputs": digest(np.asarray(inputs)),
-            "labels": digest(codes),
+            "labels": digest(known),
             "epochs": epochs,
             "batch_size": task.batch_size,
             "optimizer": [repr(optimizer_of(stage, task, [nn.Parameter(torch.zeros(1))])) for stage in stages],
@@ -110,7 +110,7 @@ def train(
             "processes": fabric.world_size,
         }
         start = _checkpoint.read(folder, identity)
-    data, targets = data.to(device), torch.from_numpy(codes).to(device)
+    data, targets = data.to(device), torch.from_numpy(known).to(device)
 
     with EpochProgress(sum(epochs), enabled=progress and fabric.is_global_zero) as bar:
         for number, (stage, length) in enumerate(zip(stages, epochs, strict=True)):

@@ -33,6 +33,7 @@ class Task:
     augment : ``augment(inputs, targets, generator) -> (inputs, targets)`` on a batch, or None
     objective : what a decision is tuned for: a function of a confusion matrix (true × predicted) and the class counts
     nominal : columns of the inputs whose numbers are codes of categories
+    n_sets : number of training examples, where each has a set of the classes; None where each has one class
     """
 
     class_counts: NDArray[np.int64]
@@ -43,6 +44,22 @@ class Task:
     augment: Callable[..., tuple[Any, Any]] | None = None
     objective: Callable[[NDArray[Any], NDArray[np.int64]], float] | None = None
     nominal: tuple[int, ...] = ()
+    n_sets: int | None = None
+
+    @property
+    def has_sets(self) -> bool:
+        """Whether an example has a set of the classes, none and all included, rather than one."""
+        return self.n_sets is not None
+
+    @property
+    def n_examples(self) -> int:
+        """Number of training examples."""
+        return int(self.class_counts.sum()) if self.n_sets is None else self.n_sets
+
+    @property
+    def mean_share(self) -> float:
+        """Share of the examples that have a class, on average over the classes: one over them if each has one."""
+        return float(self.class_counts.sum()) / (self.n_examples * self.n_classes)
 
     @property
     def n_classes(self) -> int:

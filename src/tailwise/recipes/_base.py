@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import importlib.machinery
 import importlib.metadata
+import math
 import pkgutil
 import sys
 import traceback
@@ -42,6 +43,12 @@ class Recipe:
     name: ClassVar[str]
     paper: ClassVar[str]
 
+    #: What an example may have: ``"class"``, one of the classes, or ``"labels"``, a set of them.
+    targets: ClassVar[tuple[str, ...]] = ("class",)
+
+    #: Whether an example gets those of a set of labels whose scores are above 0, rather than above tuned thresholds.
+    decides_plainly: ClassVar[bool] = False
+
     @property
     def training(self) -> Recipe:
         """The recipe whose trained learner this one takes; itself unless it is purely post hoc."""
@@ -56,7 +63,8 @@ class Recipe:
         """Build the network: by default the task's backbone under a linear classifier."""
         from tailwise.nn import Network
 
-        return Network.linear(task.build_backbone(), task.n_classes)
+        network = Network.linear(task.build_backbone(), task.n_classes)
+        return begin_at_mean_share(network, task) if task.has_sets else network
 
     def stages(self, task: Task) -> Iterable[Stage]:
         """Yield the stages that train the network."""
@@ -85,6 +93,15 @@ class Recipe:
             "estimator": cls.estimator is not Recipe.estimator,
         }
         return frozenset(learner for learner, is_written in written.items() if is_written)
+
+
+def begin_at_mean_share(network: nn.Module, task: Task) -> nn.Module:
+    """Let a network's linear head begin with the probability that a class has on average, one sigmoid a class.
+
+    From one half, where linear classifiers begin, many classes would spend their training on saying no.
+    """
+    network.head.bias.data.fill_(math.log(task.mean_share) - math.log1p(-task.mean_share))  # type: ignore[union-attr, operator]
+    return network
 
 
 _REGISTRY: dict[str, type[Recipe]] = {}

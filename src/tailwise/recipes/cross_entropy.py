@@ -12,6 +12,12 @@ from tailwise.recipes._base import Recipe, register
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
+    from torch import nn
+
+
+def plain_loss(task: Task) -> nn.Module:
+    """Return cross-entropy: of one softmax or, where an example has a set of the classes, of a sigmoid for each."""
+    return losses.AsymmetricLoss(gamma_negative=0, clip=0) if task.has_sets else losses.CrossEntropyLoss()
 
 
 @register("cross-entropy", paper="the plain learner: no correction of any kind")
@@ -19,9 +25,12 @@ if TYPE_CHECKING:
 class CrossEntropy(Recipe):
     """Plain cross-entropy, or the plain scikit-learn estimator; the baseline."""
 
+    targets = ("class", "labels")
+    decides_plainly = True
+
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything with cross-entropy."""
-        yield Stage("learn", loss=losses.CrossEntropyLoss())
+        yield Stage("learn", loss=plain_loss(task))
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
         """Take the estimator as it is."""

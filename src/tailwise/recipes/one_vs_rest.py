@@ -1,4 +1,4 @@
-"""Losses with a sigmoid for each class, made for several labels an example; here each example has one.
+"""Losses with a sigmoid for each class, for examples that have one class or a set of them.
 
 Equalization loss v1 is left out: it spares rare classes every example of another class, and without a background class
 nothing would ever tell them no.
@@ -6,14 +6,13 @@ nothing would ever tell them no.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tailwise import losses
 from tailwise.engine.stage import Stage, Task
-from tailwise.recipes._base import Recipe, register
+from tailwise.recipes._base import Recipe, begin_at_mean_share, register
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -21,16 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _OneVsRest(Recipe):
-    def network(self, task: Task) -> nn.Module:
-        """Build the backbone under a linear classifier that begins with a probability of one over the classes.
+    targets = ("class", "labels")
 
-        From one half, where linear classifiers begin, many classes would spend their training on saying no.
-        """
+    def network(self, task: Task) -> nn.Module:
+        """Build the backbone under a linear classifier that begins with the mean share of a class."""
         from tailwise.nn import Network
 
-        network = Network.linear(task.build_backbone(), task.n_classes)
-        network.head.bias.data.fill_(-math.log(task.n_classes - 1))
-        return network
+        return begin_at_mean_share(Network.linear(task.build_backbone(), task.n_classes), task)
 
     def learned_prior(self, task: Task) -> None:
         """Return None: probabilities are a softmax of the one-versus-rest logits, calibrated class by class."""
@@ -89,7 +85,7 @@ class DistributionBalanced(_OneVsRest):
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything with the loss."""
         settings = (self.alpha, self.beta, self.mu, self.lam, self.kappa, self.gamma)
-        balanced = losses.DistributionBalancedLoss(task.class_counts, int(task.class_counts.sum()), *settings)
+        balanced = losses.DistributionBalancedLoss(task.class_counts, task.n_examples, *settings)
 
         def summed(loss: nn.Module, logits: Tensor, targets: Tensor) -> Tensor:
             return task.n_classes * loss(logits, targets)

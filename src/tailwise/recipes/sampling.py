@@ -15,6 +15,7 @@ from tailwise.counts import class_prior
 from tailwise.engine.stage import Stage, Task
 from tailwise.errors import TailwiseError
 from tailwise.recipes._base import Recipe, register
+from tailwise.recipes.cross_entropy import plain_loss
 
 if TYPE_CHECKING:
     from tailwise.nn import Network
@@ -179,12 +180,14 @@ class RepeatFactorSampling(Recipe):
     Measured: +0.007 on digits, +0.020 on CIFAR-10-LT.
     """
 
-    threshold: float = 1.0  # in units of 1 / n_classes
+    targets = ("class", "labels")
+
+    threshold: float = 1.0  # in units of a class's mean share, 1 / n_classes where each example has one
 
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything on epochs with repeated examples."""
-        sampler = partial(samplers.RepeatFactorSampler, threshold=self.threshold / task.n_classes)
-        yield Stage("learn", loss=losses.CrossEntropyLoss(), sampler=sampler)
+        sampler = partial(samplers.RepeatFactorSampler, threshold=self.threshold * task.mean_share)
+        yield Stage("learn", loss=plain_loss(task), sampler=sampler)
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
         """Return the repeated class counts over their sum."""

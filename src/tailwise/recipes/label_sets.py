@@ -1,0 +1,67 @@
+"""Tables that are resampled where rows have sets of labels, for any scikit-learn classifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tailwise import resample
+from tailwise.engine.stage import Task
+from tailwise.recipes._base import Recipe, register
+from tailwise.recipes.resampled import check_numbers
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+
+@register("ml-smote", paper="Charte et al., Knowledge-Based Systems 2015")
+@dataclass(frozen=True)
+class MLSMOTE(Recipe):
+    """Put a new row between each row of a rare label and one of its neighbours, with the labels most of them have."""
+
+    targets = ("labels",)
+
+    k_neighbors: int = 5
+
+    @property
+    def plain_fits(self) -> float:
+        """About twice the rows, or more where many labels are rare."""
+        return 2.0
+
+    def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
+        """Fit on the larger table."""
+        check_numbers(self, task, "ml-ros")
+        return resample.ResampledClassifier(base, resample.MLSMOTE(k_neighbors=self.k_neighbors))
+
+
+@register("ml-ros", paper="Charte et al., Neurocomputing 2015")
+@dataclass(frozen=True)
+class MLRandomOverSampling(Recipe):
+    """Repeat rows of rare labels, a quarter of all rows at most."""
+
+    targets = ("labels",)
+
+    ratio: float = 0.25
+
+    @property
+    def plain_fits(self) -> float:
+        """As many rows more as the ratio says."""
+        return 1 + self.ratio
+
+    def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
+        """Fit on the larger table."""
+        return resample.ResampledClassifier(base, resample.MLRandomOverSampler(ratio=self.ratio))
+
+
+@register("ml-rus", paper="Charte et al., Neurocomputing 2015")
+@dataclass(frozen=True)
+class MLRandomUnderSampling(Recipe):
+    """Leave out rows of frequent labels that have no rare one, a quarter of all rows at most."""
+
+    targets = ("labels",)
+
+    ratio: float = 0.25
+
+    def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
+        """Fit on the smaller table."""
+        return resample.ResampledClassifier(base, resample.MLRandomUnderSampler(ratio=self.ratio))
