@@ -19,7 +19,7 @@ from tailwise.data import TableEncoder
 from tailwise.errors import MissingExtraError, TailwiseError
 from tailwise.recipes import recipes
 
-RECIPES = [name for name, cls in recipes().items() if "estimator" in cls.learners()]
+RECIPES = [name for name, cls in recipes().items() if "estimator" in cls.learners() and "class" in cls.targets]
 OVER = "borderline-smote adasyn smote-tomek smote-enn gaussian-over-sampling mixup-over-sampling svm-smote kmeans-smote"
 UNDER = "tomek-links edited-nearest-neighbours near-miss cluster-centroids"
 NUMBERS_ONLY = {**dict.fromkeys(OVER.split(), "smote"), **dict.fromkeys(UNDER.split(), "random-under-sampling")}

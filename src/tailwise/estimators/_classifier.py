@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import sys
-import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state, get_tags
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import column_or_1d
 
 from tailwise.counts import class_counts
 from tailwise.data import Dataset, as_dataset, stratified_folds, stratified_split
-from tailwise.errors import TailwiseError, nearest
-from tailwise.estimators._cache import Cache
-from tailwise.estimators._card import versions
-from tailwise.estimators._compare import Clock, Fold, compare, held_out_sample, seconds
-from tailwise.estimators._defaults import (
-    default_estimator,
-    fit_encoder,
-    learner_kind,
-    network_learner,
-)
-from tailwise.estimators._learners import AUGMENTATIONS, PRECISIONS, EstimatorLearner, NetworkLearner
-from tailwise.estimators._model import Model, Prior
+from tailwise.errors import TailwiseError
+from tailwise.estimators._compare import Fold, held_out_sample, seconds
+from tailwise.estimators._learners import EstimatorLearner, NetworkLearner
+from tailwise.estimators._model import Prior
 from tailwise.estimators._objective import Objective, as_objective
 from tailwise.estimators._plan import Plan, epochs_in_time, in_time
+from tailwise.estimators._tail import TailEstimator
 from tailwise.estimators._training import Training
-from tailwise.identity import describe, digest
-from tailwise.processes import working_in
 from tailwise.recipes import Recipe
 from tailwise.recipes import recipe as find_recipe
 from tailwise.resample import affordable_rows
@@ -59,19 +46,8 @@ _SCORED = 20_000  # held-out examples that are scored in any case
 
 _SMALL = 5000  # images up to which training on every fold is affordable, and one fold too few examples to choose by
 
-#: Options that change no result, so that a fit may be resumed with others.
-_NO_MATTER = {"verbose", "work_dir", "baseline", "recipe"}
 
-
-@contextmanager
-def _many_classes_are_expected() -> Iterator[None]:
-    """Silence scikit-learn's guess that labels of many small classes are numbers; the diagnosis says it once."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
-        yield
-
-
-class TailClassifier(ClassifierMixin, BaseEstimator):
+class TailClassifier(TailEstimator):
     """A classifier for long-tailed data: any recipe, or the best of them, on tables, images, text or arrays.
 
     Parameters
@@ -169,7 +145,9 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    @_many_classes_are_expected()
+    _target = "class"
+    _training_of = Training
+
     def fit(self, X: Any, y: ArrayLike | None = None) -> TailClassifier:
         """Compare the recipes on held-out data, choose, and train the choice on everything.
 
@@ -179,66 +157,8 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             uint8 images; or a :class:`tailwise.data.Dataset`, which brings its labels
         y : (n,) labels; missing ones (None, NaN) are left out of the training
         """
-        start = time.monotonic()
-        data = self._training_data(X, y)
-        self.check_options(data)
-        with nullcontext() if self.work_dir is None else working_in(self.work_dir):
-            training = self._training(data)
-            candidates = self._candidates(training.learner.kind, training.data)
-            for candidate in candidates:
-                training.learner.check(candidate.training, training.task)
-            plain = find_recipe("cross-entropy")
-            comparison = compare(
-                candidates,
-                training.held_out_scores,
-                training.task,
-                training.labels,
-                training.folds,
-                training.objective,
-                reference=plain if self.baseline else None,
-                seed=training.seed,
-                clock=Clock(seconds(self.time_budget), start, training.learner.agreed),
-                whole=training.whole,
-            )
-            chosen = comparison.winner
-            fitted = training.on_everything(chosen.training)
-            self.classes_ = training.data.class_labels
-            self.class_counts_ = training.data.class_counts
-            self.comparison_ = comparison.rows
-            self.recipe_ = chosen
-            self.model_ = training.model(chosen, fitted, comparison)
-            if self.baseline:
-                plainly = fitted if chosen.training == plain else training.on_everything(plain)
-                self.baseline_ = training.model(plain, plainly, comparison)
+        self._fit(X, y)
         return self
-
-    def check_options(self, data: Dataset) -> None:
-        """Check that the options can be used on such data, which :meth:`fit` also does before it trains anything.
-
-        Raises
-        ------
-        TailwiseError
-            In one line, for the first that cannot.
-        """
-        seconds(self.time_budget)
-        try:
-            check_random_state(self.random_state)
-        except ValueError as error:
-            raise TailwiseError(f"random_state cannot be {self.random_state!r}: {error}.") from None
-        for what, value, known in (
-            ("augmentation", self.augment, AUGMENTATIONS),
-            ("precision", self.precision, PRECISIONS),
-        ):
-            if not callable(value) and str(value) not in known:
-                raise TailwiseError(f"there is no {what} {value!r}.{nearest(value, known)} Use {', '.join(known)}.")
-        kind = learner_kind(self.estimator, self.backbone, data.kind)
-        self._candidates(kind, data)
-        self.objective_for(data)
-        for name in ("epochs", "batch_size", "learning_rate"):
-            if kind == "estimator" and getattr(self, name) is not None:
-                raise TailwiseError(f"{name} is of networks, and this trains none: name a backbone, or leave it out.")
-        if kind == "network":
-            self._network_learner(data.inputs if data.kind == "image" else np.empty((1, 1)))
 
     def objective_for(self, data: Dataset) -> Objective:
         """Return what is to be best on such data, as a score of decisions with its interval."""
@@ -260,22 +180,13 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
         """Return (n, n_classes): which classes are in each example's prediction set."""
         return self._fitted().predict_sets(self._inputs(X))
 
-    def _fitted(self) -> Model:
-        check_is_fitted(self)
-        return self.model_
-
-    def _training_data(self, X: Any, y: ArrayLike | None) -> Dataset:
-        """Return the labelled rows, and remember what scikit-learn's contract asks an estimator to remember."""
-        if self.estimator is not None and (isinstance(self.estimator, type) or not hasattr(self.estimator, "fit")):
-            raise TailwiseError(f"estimator must be a scikit-learn classifier, such as SVC(); got {self.estimator!r}.")
-        data = as_dataset(X, y)
-        if data.kind == "array":
-            validate_data(self, data.inputs, accept_sparse="csr", ensure_all_finite="allow-nan")
-        elif data.kind == "table":
-            self.feature_names_in_ = np.array(data.inputs.columns, dtype=object)
-            self.n_features_in_ = data.inputs.width
+    def _labelled(self, X: Any, y: ArrayLike | None) -> Dataset:
+        """Return the labelled rows."""
+        data = self._known(as_dataset(X, y))
         if data.labels is None:
             raise TailwiseError("requires y to be passed, but the target y is None: give a label per row.")
+        if data.has_sets:
+            raise TailwiseError("each row has a set of labels: use TailMultilabelClassifier.")
         if getattr(y, "ndim", 1) == 2:
             column_or_1d(y, warn=True)
         classes = data.class_labels
@@ -289,58 +200,18 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             raise TailwiseError(f"the labels hold only one class, {data.classes[0]!r}: there is nothing to tell apart.")
         return data
 
-    def _inputs(self, X: Any) -> Any:
-        """Return inputs in the form that the encoder was fitted on."""
-        kind = self.model_.kind
-        inputs = as_dataset(X.inputs if isinstance(X, Dataset) else X, kind=kind).inputs  # type: ignore[arg-type]
-        if kind == "array":
-            return validate_data(self, inputs, reset=False, accept_sparse="csr", ensure_all_finite="allow-nan")
-        return inputs
-
-    def _network_learner(self, inputs: Any) -> NetworkLearner:
-        return network_learner(
-            self.backbone,
-            inputs,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            augment=self.augment,
-            devices=self.devices,
-            precision=self.precision,
-            progress=bool(self.verbose) and not callable(self.verbose),
-        )
-
-    def save(self, path: str | Path, *, force: bool = False) -> None:
-        """Write the model folder; :meth:`tailwise.Model.load` reads it. Under ``torchrun`` the first process writes."""
-        check_is_fitted(self)
-        self.model_.save(path, force=force)
+    def _recipes(self, kind: str, data: Dataset) -> Sequence[str]:
+        return [name for name in CANDIDATES[kind] if name != "balanced-bagging" or data.n_classes <= _BAGGED]
 
     def _training(self, data: Dataset) -> Training:
-        """Encode the data and set up the learner, the folds and the cache."""
-        labels = np.asarray(data.labels)
-        kind = learner_kind(self.estimator, self.backbone, data.kind)
-        base = self.estimator if self.estimator is not None else default_estimator(data)
-        candidates = self._candidates(kind, data)
-        objective = self.objective_for(data)
-        encoder, inputs = fit_encoder(data, kind, base)
-        self.notes_ = (*data.notes, *getattr(encoder, "notes_", ()))
-        for note in self.notes_:
-            self._tell(note)
-        learner: EstimatorLearner | NetworkLearner
-        learner = (
-            self._network_learner(inputs)
-            if kind == "network"
-            else EstimatorLearner(base, getattr(encoder, "nominal_", ()))
-        )
-        identity = {} if self.work_dir is None else {**self._identity(), "data": digest(labels, inputs)}
-        cache = Cache(self.work_dir, identity)
-        seed = cache.once("seed", lambda: int(check_random_state(self.random_state).randint(2**31 - 1)))
-        seed = learner.agreed(seed)
-        folds = self._folds(labels, data.kind, seed)
+        """Encode the data, set up the learner, the folds and the cache, and plan how much training is affordable."""
+        training = super()._training(data)
+        inputs, labels, folds, objective = training.inputs, training.labels, training.folds, training.objective
         most = max(_SCORED, affordable_rows(inputs, data.n_classes) // 4)  # calibrating holds 64 bytes a row and class
         if objective.scorer is None and sum(len(held_out) for _, held_out in folds) > most:
-            folds, class_weight = held_out_sample(folds, labels, data.n_classes, most, seed)
+            folds, class_weight = held_out_sample(folds, labels, data.n_classes, most, training.seed)
             objective = objective.on_sample(class_weight)
+        candidates = self._candidates(training.learner.kind, data)
         trainings = list(dict.fromkeys(candidate.training for candidate in candidates))
         plan = Plan(
             inputs=inputs,
@@ -349,56 +220,16 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
             sure=list(dict.fromkeys([trainings[0], find_recipe("cross-entropy")][: 1 + self.baseline])),
             n_fits=len(trainings) * len(folds) + 2,
             budget=seconds(self.time_budget),
-            seed=seed,
-            cache=cache,
+            seed=training.seed,
+            cache=training.cache,
         )
-        if isinstance(learner, EstimatorLearner):
-            base, left_out = in_time(base, plan)
-            learner = EstimatorLearner(base, learner.nominal)
+        learner: EstimatorLearner | NetworkLearner
+        if isinstance(training.learner, EstimatorLearner):
+            base, left_out = in_time(training.learner.base, plan)
+            learner = EstimatorLearner(base, training.learner.nominal)
         else:
-            learner, left_out = epochs_in_time(learner, plan)
-        return Training(
-            data=data,
-            labels=labels,
-            encoder=encoder,
-            inputs=inputs,
-            learner=learner,
-            objective=objective,
-            folds=folds,
-            seed=seed,
-            cache=cache,
-            left_out=left_out,
-            tell=self._tell,
-        )
-
-    def _identity(self) -> dict[str, str]:
-        """Return the options that a result depends on, and the versions."""
-        options = self.get_params(deep=False).items()
-        return {
-            **{name: describe(value) for name, value in options if name not in _NO_MATTER},
-            "versions": describe(versions()),
-        }
-
-    def _candidates(self, kind: str, data: Dataset) -> list[Recipe]:
-        """Return the recipes to compare, the baseline first."""
-        names = self.recipe
-        if isinstance(names, str) and names == "auto":
-            names = [name for name in CANDIDATES[kind] if name != "balanced-bagging" or data.n_classes <= _BAGGED]
-        elif isinstance(names, str) or not isinstance(names, Iterable):
-            names = [names]
-        found = [find_recipe(name) for name in names]
-        if not found:
-            raise TailwiseError("the list of recipes is empty; name at least one, or auto.")
-        for candidate in found:
-            if kind not in candidate.learners():
-                if kind == "estimator":
-                    wrong = "needs a network: give a backbone"
-                elif data.kind == "image":
-                    wrong = "is for tables and texts, not for images"
-                else:
-                    wrong = "needs a scikit-learn estimator: leave the backbone out"
-                raise TailwiseError(f"recipe {candidate.name!r} {wrong}.")
-        return found
+            learner, left_out = epochs_in_time(training.learner, plan)
+        return replace(training, learner=learner, objective=objective, folds=folds, left_out=left_out)
 
     def _folds(self, labels: NDArray[np.int64], data_kind: str, seed: int) -> list[Fold]:
         """Return the folds for the comparison; examples that are alone in their class are always trained on."""
@@ -418,17 +249,3 @@ class TailClassifier(ClassifierMixin, BaseEstimator):
                 "are in classes with two or more, which can spare one. Collect more, or hold out a larger share."
             )
         return folds
-
-    def _tell(self, line: str) -> None:
-        if callable(self.verbose):
-            self.verbose(line)
-        elif self.verbose:
-            print(line, file=sys.stderr)
-
-    def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn that NaN and strings are welcome, and sparse matrices where the estimator takes them."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = self.estimator is None or get_tags(self.estimator).input_tags.sparse
-        tags.input_tags.string = True
-        return tags

@@ -17,7 +17,6 @@ from tailwise.data.splits import place_in_class
 from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
 from tailwise.estimators._chains import cross_fit, halves
-from tailwise.estimators._objective import Objective
 from tailwise.recipes import Recipe
 
 _SLACK = 1.1  # for fits that take longer than those before them
@@ -116,14 +115,66 @@ class Clock:
         return self._end is None or self._agreed(time.monotonic() + seconds <= self._end)
 
 
+class Entrant:
+    """One recipe in the race: what it predicted of the held-out examples so far.
+
+    Attributes
+    ----------
+    recipe, row : itself, and its row in the comparison
+    seen : (m,) indices of the examples held out so far, fold after fold
+    so_far : the objective on them
+    """
+
+    def __init__(self, recipe: Recipe, task: Task, labels: NDArray[Any], objective: Any) -> None:
+        self.recipe = recipe
+        self.row = Row(recipe.name, asdict(recipe))  # type: ignore[call-overload]
+        self._task, self._all_labels, self._objective = task, labels, objective
+        self._parts: list[NDArray[np.intp]] = []
+
+    def add_fold(self, held_out: NDArray[np.intp], scores: NDArray[np.float32]) -> None:
+        """Take in another fold, and predict everything held out so far anew from the scores for all of it."""
+        self._parts.append(held_out)
+        self.seen = np.concatenate(self._parts)
+        self.labels = self._all_labels[self.seen]
+        fold = np.repeat(np.arange(len(self._parts)), [len(part) for part in self._parts])
+        self._predict(scores, fold)
+        self.row.folds = [self.score(np.flatnonzero(fold == f)) for f in range(len(self._parts))]
+        self.so_far = self.score()
+
+    def _predict(self, scores: NDArray[np.float32], fold: NDArray[np.int64]) -> None:
+        """Predict each fold, or each half of one, by what is fitted on the others."""
+        groups = fold if fold.any() else halves(self.labels)
+        self.predicted, self.proba = cross_fit(self.recipe, self._task, scores, self.labels, groups, self._objective)
+        self.hits = self.predicted == self.labels
+
+    def score(self, rows: NDArray[np.intp] | slice = slice(None)) -> float:
+        """Return the objective on some of the examples seen."""
+        proba = None if self.proba is None else self.proba[rows]
+        return self._objective.score(self.labels[rows], self.predicted[rows], proba, self._task.class_counts)
+
+    def loses_to(self, other: Entrant) -> bool:
+        """Say whether it scores less on the examples that both have seen, by more than chance explains."""
+        n = min(len(self.seen), len(other.seen))
+        shared = slice(n)
+        return self.score(shared) < other.score(shared) and _beaten(self.hits[:n], other.hits[:n], self.labels[:n])
+
+    def summarise(self, rng: np.random.Generator) -> None:
+        """Write the score and its interval into the row."""
+        if self.row.folds:
+            self.row.score, self.row.low, self.row.high = self._objective.estimate(
+                self.labels, self.predicted, self.proba, self._task.class_counts, rng
+            )
+
+
 def compare(
     recipes: Sequence[Recipe],
     fit_fold: FitFold,
     task: Task,
-    labels: NDArray[np.int64],
+    labels: NDArray[Any],
     folds: Sequence[Fold],
-    objective: Objective,
+    objective: Any,
     *,
+    enter: Callable[..., Entrant] = Entrant,
     reference: Recipe | None = None,
     seed: int = 0,
     clock: Clock,
@@ -141,22 +192,24 @@ def compare(
     recipes : to choose from
     fit_fold : trains a recipe on a fold's training part and returns its scores for the fold's held-out part, and the
         seconds it took
+    task, labels, objective : of the whole, as ``enter`` takes them
+    enter : makes an entrant of a recipe, the task, the labels and the objective
     reference : a recipe to compare with; it is chosen only if it is among the recipes
     whole : how many times as long as on a fold training on everything takes, which comes after
     """
     field = [recipe for recipe in recipes if recipe != reference]
     if reference is not None:
         field.insert(0, reference)
-    entrants = [_Entrant(recipe, task, labels, objective) for recipe in field]
+    entrants = [enter(recipe, task, labels, objective) for recipe in field]
     sure = entrants[: 1 + (field[0] not in recipes)]  # to be fitted once, however short the time
     scores: dict[Recipe, list[NDArray[np.float32]]] = {}  # of the folds so far
 
-    def after(entrant: _Entrant) -> float:
+    def after(entrant: Entrant) -> float:
         """Return the seconds that training it on everything may take, and the reference too."""
         fits = {entrant.recipe.training} if reference is None else {entrant.recipe.training, reference.training}
         return sum(map(clock.expected, fits)) * whole
 
-    def contenders() -> list[_Entrant]:
+    def contenders() -> list[Entrant]:
         """Return those that may be chosen, after ruling out those that have no time left where others have it."""
         found = [e for e in entrants if e.recipe in recipes and e.row.folds and not e.row.status.startswith("dropped")]
         left = [e for e in found if clock.has_room(after(e))] or found
@@ -218,51 +271,11 @@ def held_out_sample(
     return [(train, rows) for (train, _), rows in zip(folds, sampled, strict=True)], weight
 
 
-def _running(entrant: _Entrant) -> bool:
+def _running(entrant: Entrant) -> bool:
     return entrant.row.status == "compared"
 
 
-class _Entrant:
-    """One recipe in the race: what it predicted of the held-out examples so far."""
-
-    def __init__(self, recipe: Recipe, task: Task, labels: NDArray[np.int64], objective: Objective) -> None:
-        self.recipe = recipe
-        self.row = Row(recipe.name, asdict(recipe))  # type: ignore[call-overload]
-        self._task, self._all_labels, self._objective = task, labels, objective
-        self._parts: list[NDArray[np.intp]] = []
-
-    def add_fold(self, held_out: NDArray[np.intp], scores: NDArray[np.float32]) -> None:
-        """Take in another fold, and predict everything held out so far anew from the scores for all of it."""
-        self._parts.append(held_out)
-        self.seen = np.concatenate(self._parts)
-        self.labels = self._all_labels[self.seen]
-        fold = np.repeat(np.arange(len(self._parts)), [len(part) for part in self._parts])
-        groups = fold if fold.any() else halves(self.labels)
-        self.predicted, self.proba = cross_fit(self.recipe, self._task, scores, self.labels, groups, self._objective)
-        self.hits = self.predicted == self.labels
-        self.row.folds = [self.score(np.flatnonzero(fold == f)) for f in range(len(self._parts))]
-        self.so_far = self.score()
-
-    def score(self, rows: NDArray[np.intp] | slice = slice(None)) -> float:
-        """Return the objective on some of the examples seen."""
-        proba = None if self.proba is None else self.proba[rows]
-        return self._objective.score(self.labels[rows], self.predicted[rows], proba, self._task.class_counts)
-
-    def loses_to(self, other: _Entrant) -> bool:
-        """Say whether it scores less on the examples that both have seen, by more than chance explains."""
-        n = min(len(self.seen), len(other.seen))
-        shared = slice(n)
-        return self.score(shared) < other.score(shared) and _beaten(self.hits[:n], other.hits[:n], self.labels[:n])
-
-    def summarise(self, rng: np.random.Generator) -> None:
-        """Write the score and its interval into the row."""
-        if self.row.folds:
-            self.row.score, self.row.low, self.row.high = self._objective.estimate(
-                self.labels, self.predicted, self.proba, self._task.class_counts, rng
-            )
-
-
-def _drop_losers(running: Sequence[_Entrant]) -> None:
+def _drop_losers(running: Sequence[Entrant]) -> None:
     """Mark as dropped every entrant but the first that scores below the leader by more than chance explains."""
     if not running:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.utils import get_tags
 from threadpoolctl import threadpool_limits
 
 from tailwise.counts import class_prior
@@ -89,53 +92,56 @@ class FittedEstimator:
         return np.where(none, np.minimum(little, least), known)
 
 
+def for_label_sets(estimator: BaseEstimator) -> BaseEstimator:
+    """Return a classifier that gives sets of labels: itself if it does, or else one of it for each label."""
+    return estimator if get_tags(estimator).classifier_tags.multi_label else OneVsRestClassifier(estimator)
+
+
+def fit_label_sets(estimator: BaseEstimator, inputs: Any, rows: NDArray[Any]) -> BaseEstimator:
+    """Fit a classifier on (n, n_labels) rows; that a label is nowhere or everywhere is known without its warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Label .* is present in all training examples", UserWarning)
+        return estimator.fit(inputs, rows)
+
+
 @dataclass(frozen=True)
-class EstimatorLearner:
-    """Trains any scikit-learn classifier by recipes that write ``estimator``.
+class FittedLabelSets:
+    """A fitted scikit-learn classifier that gives every example a score for each of a set of labels.
 
     Attributes
     ----------
-    base : the classifier
-    nominal : columns of its inputs whose numbers are codes of categories
+    estimator : fitted on rows of 0 and 1, a column a label
+    class_counts : (n_labels,) examples with each label that it was fitted on
+    n_examples : all that it was fitted on
     """
 
-    base: BaseEstimator
-    nominal: tuple[int, ...] = ()
+    estimator: BaseEstimator
+    class_counts: NDArray[np.int64]
+    n_examples: int
     kind = "estimator"
 
-    def task(self, class_counts: NDArray[np.int64], objective: Any) -> Task:
-        """Return what a recipe may know."""
-        return Task(class_counts, objective=objective, nominal=self.nominal)
+    def scores(self, inputs: Any) -> NDArray[np.float32]:
+        """Return (n, n_labels) log odds, or decision values where there are no probabilities.
 
-    def check(self, recipe: Recipe, task: Task) -> None:
-        """Let a recipe refuse its settings or the task before anything is trained."""
-        recipe.learned_prior(task)
-        recipe.estimator(clone(self.base), task)
-
-    def fit(
-        self, recipe: Recipe, task: Task, inputs: Any, labels: NDArray[np.int64], seed: int, folder: Path | None = None
-    ) -> FittedEstimator:
-        """Fit a clone of the base estimator in the recipe's way."""
-        base = clone(self.base)
-        _seed(base, seed)
-        estimator = recipe.estimator(base, task)
-        _seed(estimator, seed)
+        A probability is at least a hundredth of the label's share, and short of 1 by a hundredth of the others'. A
+        label that no example had, or all, has the odds of its share.
+        """
         with threads_for(inputs.size):
-            return FittedEstimator(estimator.fit(inputs, labels), task.class_counts)
+            known = self._known(inputs)
+        n, counts = self.n_examples, self.class_counts
+        odds = np.log((counts + 0.5) / (n - counts + 0.5))
+        return np.where((counts == 0) | (counts == n), odds, known).astype(np.float32)
 
-    def agreed(self, value: T) -> T:
-        """Return the value: each process of several fits estimators for itself."""
-        return value
-
-    def describe(self, fitted: Any) -> dict[str, Any]:
-        """Return what a model card says of the learner."""
-        return {"kind": self.kind, "estimator": type(self.base).__name__, "settings": repr(self.base)}
-
-
-def _seed(estimator: BaseEstimator, seed: int) -> None:
-    """Give every unset ``random_state`` inside the estimator the seed."""
-    params = estimator.get_params()
-    estimator.set_params(**{p: seed for p in params if p.endswith("random_state") and params[p] is None})
+    def _known(self, inputs: Any) -> NDArray[np.float64]:
+        if hasattr(self.estimator, "decision_function"):  # log odds that do not underflow, if they are such
+            return np.asarray(self.estimator.decision_function(inputs), dtype=np.float64)
+        proba = self.estimator.predict_proba(inputs)
+        if isinstance(proba, list):  # a table for each label, of 0 and 1 or of the one that occurs
+            tables = zip(proba, self.estimator.classes_, strict=True)
+            proba = np.stack([p[:, list(c).index(1)] if 1 in c else np.zeros(len(p)) for p, c in tables], axis=1)
+        share = (self.class_counts + 0.5) / (self.n_examples + 1)
+        some = np.clip(proba, _UNSEEN * share, 1 - _UNSEEN * (1 - share))
+        return np.log(some) - np.log1p(-some)
 
 
 @dataclass(frozen=True)
@@ -203,6 +209,60 @@ class FittedNetwork:
         return cls(build_network(built, description["head"], weights), architecture)
 
 
+Fitted = FittedEstimator | FittedLabelSets | FittedNetwork
+
+
+@dataclass(frozen=True)
+class EstimatorLearner:
+    """Trains any scikit-learn classifier by recipes that write ``estimator``.
+
+    Attributes
+    ----------
+    base : the classifier
+    nominal : columns of its inputs whose numbers are codes of categories
+    """
+
+    base: BaseEstimator
+    nominal: tuple[int, ...] = ()
+    kind = "estimator"
+
+    def task(self, class_counts: NDArray[np.int64], objective: Any, n_sets: int | None = None) -> Task:
+        """Return what a recipe may know."""
+        return Task(class_counts, objective=objective, nominal=self.nominal, n_sets=n_sets)
+
+    def check(self, recipe: Recipe, task: Task) -> None:
+        """Let a recipe refuse its settings or the task before anything is trained."""
+        recipe.learned_prior(task)
+        recipe.estimator(clone(self.base), task)
+
+    def fit(
+        self, recipe: Recipe, task: Task, inputs: Any, labels: NDArray[Any], seed: int, folder: Path | None = None
+    ) -> FittedEstimator | FittedLabelSets:
+        """Fit a clone of the base estimator in the recipe's way."""
+        base = clone(self.base)
+        _seed(base, seed)
+        estimator = recipe.estimator(base, task)
+        _seed(estimator, seed)
+        with threads_for(inputs.size):
+            if task.has_sets:
+                return FittedLabelSets(fit_label_sets(estimator, inputs, labels), task.class_counts, task.n_examples)
+            return FittedEstimator(estimator.fit(inputs, labels), task.class_counts)
+
+    def agreed(self, value: T) -> T:
+        """Return the value: each process of several fits estimators for itself."""
+        return value
+
+    def describe(self, fitted: Any) -> dict[str, Any]:
+        """Return what a model card says of the learner."""
+        return {"kind": self.kind, "estimator": type(self.base).__name__, "settings": repr(self.base)}
+
+
+def _seed(estimator: BaseEstimator, seed: int) -> None:
+    """Give every unset ``random_state`` inside the estimator the seed."""
+    params = estimator.get_params()
+    estimator.set_params(**{p: seed for p in params if p.endswith("random_state") and params[p] is None})
+
+
 @dataclass(frozen=True)
 class NetworkLearner:
     """Trains networks by recipes that write ``stages``.
@@ -226,7 +286,7 @@ class NetworkLearner:
     progress: bool = False
     kind = "network"
 
-    def task(self, class_counts: NDArray[np.int64], objective: Any) -> Task:
+    def task(self, class_counts: NDArray[np.int64], objective: Any, n_sets: int | None = None) -> Task:
         """Return what a recipe may know."""
         return Task(
             class_counts,
@@ -236,6 +296,7 @@ class NetworkLearner:
             optimizer=self.optimizer,
             augment=self.augment,
             objective=objective,
+            n_sets=n_sets,
         )
 
     def check(self, recipe: Recipe, task: Task) -> None:
@@ -247,7 +308,7 @@ class NetworkLearner:
             list(recipe.stages(task))
 
     def fit(
-        self, recipe: Recipe, task: Task, inputs: Any, labels: NDArray[np.int64], seed: int, folder: Path | None = None
+        self, recipe: Recipe, task: Task, inputs: Any, labels: NDArray[Any], seed: int, folder: Path | None = None
     ) -> FittedNetwork:
         """Train a new network by the recipe's stages, or go on from the checkpoint in ``folder``."""
         from tailwise.engine import train

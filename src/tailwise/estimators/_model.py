@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +14,9 @@ from tailwise import posthoc, storage
 from tailwise.counts import class_prior
 from tailwise.errors import TailwiseError
 from tailwise.estimators._chains import Chains
-from tailwise.estimators._learners import FittedEstimator, FittedNetwork
+from tailwise.estimators._learners import Fitted, FittedEstimator, FittedLabelSets, FittedNetwork
+
+M = TypeVar("M")
 
 _BLOCK = 1 << 21  # scores that are worked on at once
 _PRIOR_STRENGTH = 100  # examples of the training prior that are added to those it is estimated from
@@ -44,7 +46,7 @@ class Model:
     class_counts: NDArray[np.int64]
     kind: str
     encoder: Any
-    learner: FittedEstimator | FittedNetwork
+    learner: Fitted
     chains: Chains
     sets: posthoc.ConformalSets
     card: dict[str, Any]
@@ -57,16 +59,12 @@ class Model:
 
     def scores(self, inputs: Any) -> NDArray[np.float32]:
         """Return the learner's (n, n_classes) scores."""
-        n, step = inputs.shape[0] if hasattr(inputs, "shape") else len(inputs), self._block
-        parts = [
-            self.learner.scores(self.encoder.transform(inputs[at : at + step])) for at in range(0, max(n, 1), step)
-        ]
-        return np.concatenate(parts)
+        return scores_of(self, inputs, self._block)
 
     @property
     def _block(self) -> int:
         """How many examples are answered at once, so that work on their scores takes little memory."""
-        return max(1024, _BLOCK // self.n_classes)
+        return block_of(self.n_classes)
 
     def predict_proba(self, inputs: Any, prior: Prior = "train") -> NDArray[np.float64]:
         """Return (n, n_classes) probabilities under a class prior; see :meth:`answer`."""
@@ -187,23 +185,7 @@ class Model:
             If the folder is not empty, another process is writing there, the disk is full, or the network cannot be
             rebuilt from a description.
         """
-        model = {
-            "classes": self.classes.tolist(),
-            "classes_dtype": self.classes.dtype.str if self.classes.dtype != object else "object",
-            "class_counts": self.class_counts.tolist(),
-            "kind": self.kind,
-            "learner": self.learner.kind,
-            "chains": self.chains.to_dict(),
-            "sets": self.sets.to_dict(),
-            "card": self.card,
-        }
-        estimators, tensors = {"encoder": self.encoder}, {}
-        if isinstance(self.learner, FittedNetwork):
-            model["network"], tensors["network"] = self.learner.describe()
-        else:
-            estimators["estimator"] = self.learner.estimator
-        written = {"model": model, **self.documents, **documents}
-        storage.write_folder(path, written, tensors, estimators, kind="model", force=force)
+        write(self, {"sets": self.sets.to_dict()}, path, documents, force=force)
 
     @classmethod
     def load(cls, path: str | Path, backbone: Any = None) -> Model:
@@ -218,34 +200,14 @@ class Model:
         TailwiseError
             If the folder is not a model of this version, or was damaged; nothing in it is ever executed.
         """
-        folder = storage.read_folder(path, kind="model")
-        try:
-            return cls._of(folder, folder.documents["model"], backbone)
-        except TailwiseError:
-            raise
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
-            said = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            raise TailwiseError(f"{folder.path / 'model.json'} is not what Tailwise writes ({said}).") from error
+        return read(path, cls._of, backbone)
 
     @classmethod
-    def _of(cls, folder: storage.Folder, model: Mapping[str, Any], backbone: Any) -> Model:
-        class_counts = np.array(model["class_counts"], dtype=np.int64)
-        learner: FittedEstimator | FittedNetwork
-        if model["learner"] == "network":
-            learner = FittedNetwork.rebuild(model["network"], folder.tensors("network"), backbone)
-        else:
-            learner = FittedEstimator(folder.estimator("estimator"), class_counts)
-        return cls(
-            classes=np.array(model["classes"], dtype=np.dtype(model["classes_dtype"])),
-            class_counts=class_counts,
-            kind=model["kind"],
-            encoder=folder.estimator("encoder"),
-            learner=learner,
-            chains=Chains.from_dict(model["chains"]),
-            sets=posthoc.ConformalSets.from_dict(model["sets"]),
-            card=model["card"],
-            documents={name: document for name, document in folder.documents.items() if name != "model"},
-        )
+    def _of(cls, model: Mapping[str, Any], parts: dict[str, Any]) -> Model:
+        if "n_examples" in model:
+            raise TailwiseError("this is a model for sets of labels: tailwise.estimators.load_model reads either kind.")
+        chains, sets = Chains.from_dict(model["chains"]), posthoc.ConformalSets.from_dict(model["sets"])
+        return cls(chains=chains, sets=sets, **parts)
 
 
 @dataclass(frozen=True)
@@ -269,3 +231,68 @@ def _with_decisions(sets: NDArray[np.bool_], codes: NDArray[np.int64]) -> NDArra
     sets = sets.copy()
     sets[np.arange(len(sets)), codes] = True
     return sets
+
+
+def scores_of(model: Any, inputs: Any, step: int) -> NDArray[np.float32]:
+    """Return a model's (n, n_classes) scores, of so many examples at once."""
+    n = inputs.shape[0] if hasattr(inputs, "shape") else len(inputs)
+    parts = [model.learner.scores(model.encoder.transform(inputs[at : at + step])) for at in range(0, max(n, 1), step)]
+    return np.concatenate(parts)
+
+
+def block_of(n_classes: int) -> int:
+    """Return how many examples to answer at once."""
+    return max(1024, _BLOCK // n_classes)
+
+
+def write(
+    model: Any, own: Mapping[str, Any], path: str | Path, documents: Mapping[str, Mapping[str, Any]], *, force: bool
+) -> None:
+    """Write a model's folder: what every model has, and what is its own."""
+    written = {
+        "classes": model.classes.tolist(),
+        "classes_dtype": model.classes.dtype.str if model.classes.dtype != object else "object",
+        "class_counts": model.class_counts.tolist(),
+        "kind": model.kind,
+        "learner": model.learner.kind,
+        "chains": model.chains.to_dict(),
+        **own,
+        "card": model.card,
+    }
+    estimators, tensors = {"encoder": model.encoder}, {}
+    if isinstance(model.learner, FittedNetwork):
+        written["network"], tensors["network"] = model.learner.describe()
+    else:
+        estimators["estimator"] = model.learner.estimator
+    everything = {"model": written, **model.documents, **documents}
+    storage.write_folder(path, everything, tensors, estimators, kind="model", force=force)
+
+
+def read(path: str | Path, build: Callable[[Mapping[str, Any], dict[str, Any]], M], backbone: Any) -> M:
+    """Return what ``build`` makes of the document of a model's folder and of the parts that every model has."""
+    folder = storage.read_folder(path, kind="model")
+    try:
+        model = folder.documents["model"]
+        class_counts = np.array(model["class_counts"], dtype=np.int64)
+        learner: Fitted
+        if model["learner"] == "network":
+            learner = FittedNetwork.rebuild(model["network"], folder.tensors("network"), backbone)
+        elif "n_examples" in model:
+            learner = FittedLabelSets(folder.estimator("estimator"), class_counts, int(model["n_examples"]))
+        else:
+            learner = FittedEstimator(folder.estimator("estimator"), class_counts)
+        parts = {
+            "classes": np.array(model["classes"], dtype=np.dtype(model["classes_dtype"])),
+            "class_counts": class_counts,
+            "kind": model["kind"],
+            "encoder": folder.estimator("encoder"),
+            "learner": learner,
+            "card": model["card"],
+            "documents": {name: document for name, document in folder.documents.items() if name != "model"},
+        }
+        return build(model, parts)
+    except TailwiseError:
+        raise
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise TailwiseError(f"{folder.path / 'model.json'} is not what Tailwise writes ({said}).") from error

@@ -18,10 +18,9 @@ from tailwise.engine.stage import Task
 from tailwise.estimators._cache import Cache
 from tailwise.estimators._card import model_card
 from tailwise.estimators._chains import fit_chains
-from tailwise.estimators._compare import Comparison, Fold
-from tailwise.estimators._learners import EstimatorLearner, FittedEstimator, FittedNetwork, NetworkLearner
+from tailwise.estimators._compare import Comparison, Entrant, Fold
+from tailwise.estimators._learners import EstimatorLearner, Fitted, NetworkLearner
 from tailwise.estimators._model import Model
-from tailwise.estimators._objective import Objective
 from tailwise.identity import describe, digest
 from tailwise.recipes import Recipe
 from tailwise.resample import CaseControlClassifier
@@ -34,7 +33,7 @@ class Training:
     Attributes
     ----------
     data : labelled rows
-    labels : (n,) their class codes
+    labels : (n,) their class codes, or (n, n_classes) rows of what each has
     encoder, inputs : fitted, and what it made of the data
     learner : what recipes train
     objective : what decisions are for
@@ -46,21 +45,28 @@ class Training:
     """
 
     data: Dataset
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     encoder: Any
     inputs: Any
     learner: EstimatorLearner | NetworkLearner
-    objective: Objective
+    objective: Any
     folds: list[Fold]
     seed: int
     cache: Cache
     left_out: list[str]
     tell: Callable[[str], None]
 
+    #: Makes an entrant of the comparison.
+    enter = Entrant
+
     @property
     def task(self) -> Task:
         """What a recipe may know of the whole."""
-        return self.learner.task(self.data.class_counts, self.objective.confusion)
+        return self._task_of(self.labels)
+
+    def _task_of(self, labels: NDArray[Any]) -> Task:
+        """Return what a recipe may know when it is trained on examples with these labels."""
+        return self.learner.task(class_counts(labels, self.data.n_classes), self.objective.confusion)
 
     @property
     def whole(self) -> float:
@@ -82,7 +88,7 @@ class Training:
             return finished
         self.tell(f"{recipe.name}, fold {number + 1} of {len(self.folds)}")
         start = time.monotonic()
-        task = self.learner.task(class_counts(self.labels[train], self.data.n_classes), self.objective.confusion)
+        task = self._task_of(self.labels[train])
         folder = self.cache.checkpoints(key)
         fitted = self.learner.fit(recipe, task, self.inputs[train], self.labels[train], self.seed, folder)
         scores = fitted.scores(self.inputs[held_out])
@@ -90,24 +96,27 @@ class Training:
         self.cache.keep(key, *finished)
         return finished
 
-    def on_everything(self, recipe: Recipe) -> FittedEstimator | FittedNetwork:
+    def on_everything(self, recipe: Recipe) -> Fitted:
         """Train a recipe on all rows."""
         self.tell(f"{recipe.name}, on all {len(self.labels):,} examples")
         folder = self.cache.checkpoints(f"{_key(recipe)}-all")
         return self.learner.fit(recipe, self.task, self.inputs, self.labels, self.seed, folder)
 
-    def model(self, recipe: Recipe, fitted: FittedEstimator | FittedNetwork, comparison: Comparison) -> Model:
+    def model(self, recipe: Recipe, fitted: Fitted, comparison: Comparison) -> Model:
         """Return a fitted learner with the recipe's chains and prediction sets, fitted on its held-out scores."""
         seen, scores = comparison.held_out[recipe]
         labels = self.labels[seen]
         chains = fit_chains(recipe, self.task, scores, labels, self.objective)
         proba, weights = chains.predict_proba(scores), self.objective.weights(labels)
         sets = posthoc.ConformalSets.fit(proba, labels, self.objective.coverage, weights)
-        facts = {"rows": len(self.labels), "hash": digest(self.labels, self.inputs)[:16], "seed": self.seed}
-        learner = {**self.learner.describe(fitted), "left_out": self.left_out}
-        card = model_card(recipe, self.task, comparison, self.objective, learner, facts)
+        card = self._card(recipe, fitted, comparison)
         counts, kind = self.data.class_counts, self.data.kind
         return Model(self.data.class_labels, counts, kind, self.encoder, fitted, chains, sets, card)
+
+    def _card(self, recipe: Recipe, fitted: Fitted, comparison: Comparison) -> dict[str, Any]:
+        facts = {"rows": len(self.labels), "hash": digest(self.labels, self.inputs)[:16], "seed": self.seed}
+        learner = {**self.learner.describe(fitted), "left_out": self.left_out}
+        return model_card(recipe, self.task, comparison, self.objective, learner, facts)
 
 
 def _key(recipe: Recipe) -> str:

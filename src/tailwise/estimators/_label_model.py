@@ -1,0 +1,103 @@
+"""A fitted model for sets of labels: what is saved, loaded and deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise.estimators._label_chains import LabelChains
+from tailwise.estimators._learners import Fitted
+from tailwise.estimators._model import Model, block_of, read, scores_of, write
+
+
+@dataclass(frozen=True)
+class LabelModel:
+    """What :class:`tailwise.TailMultilabelClassifier` learned, independent of how it was found.
+
+    Attributes
+    ----------
+    classes : (n_labels,) the labels as they stood in the training data
+    class_counts : (n_labels,) training examples that have each
+    n_examples : all training examples
+    kind, encoder, learner, card, documents : as of :class:`tailwise.Model`
+    chains : from scores to sets and to probabilities
+    """
+
+    classes: NDArray[Any]
+    class_counts: NDArray[np.int64]
+    n_examples: int
+    kind: str
+    encoder: Any
+    learner: Fitted
+    chains: LabelChains
+    card: dict[str, Any]
+    documents: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of labels."""
+        return len(self.classes)
+
+    def predict(self, inputs: Any) -> list[list[Any]]:
+        """Return the labels that each input gets."""
+        return [self.classes[np.flatnonzero(row)].tolist() for row in self.answer(inputs).given]
+
+    def predict_proba(self, inputs: Any) -> NDArray[np.float64]:
+        """Return (n, n_labels) calibrated probabilities of each label by itself; a row's need not sum to 1."""
+        return self.answer(inputs).proba
+
+    def answer(self, inputs: Any) -> LabelAnswer:
+        """Return sets and probabilities for inputs.
+
+        Raises
+        ------
+        TailwiseError
+            If the inputs do not fit the training data's columns.
+        """
+        scores = scores_of(self, inputs, block_of(self.n_classes))
+        return LabelAnswer(self.chains.predict(scores), self.chains.predict_proba(scores))
+
+    def save(self, path: str | Path, *, force: bool = False, **documents: Mapping[str, Any]) -> None:
+        """Write the model folder, as :meth:`tailwise.Model.save` does; :func:`load_model` reads it."""
+        write(self, {"n_examples": self.n_examples}, path, documents, force=force)
+
+
+@dataclass(frozen=True)
+class LabelAnswer:
+    """What a model says of a batch of examples.
+
+    Attributes
+    ----------
+    given : (n, n_labels) int8, 1 where an example is given the label
+    proba : (n, n_labels)
+    """
+
+    given: NDArray[np.int8]
+    proba: NDArray[np.float64]
+
+
+def load_model(path: str | Path, backbone: Any = None) -> Model | LabelModel:
+    """Read a model folder, of one class or of sets of labels an example.
+
+    Parameters
+    ----------
+    backbone : the ``nn.Module`` that a model with a backbone of the user's own was trained with
+
+    Raises
+    ------
+    TailwiseError
+        If the folder is not a model of this version, or was damaged; nothing in it is ever executed.
+    """
+    return read(path, _build, backbone)
+
+
+def _build(model: Mapping[str, Any], parts: dict[str, Any]) -> Model | LabelModel:
+    if "n_examples" not in model:
+        return Model._of(model, parts)
+    chains = LabelChains.from_dict(model["chains"])
+    return LabelModel(n_examples=int(model["n_examples"]), chains=chains, **parts)

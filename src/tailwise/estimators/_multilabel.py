@@ -1,0 +1,205 @@
+"""The scikit-learn estimator for rows that each have a set of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from tailwise.data import Dataset, as_dataset, encode_label_sets, label_set_folds, label_set_split
+from tailwise.data.label_sets import as_form
+from tailwise.engine.stage import Task
+from tailwise.errors import TailwiseError
+from tailwise.estimators._compare import Comparison, Fold
+from tailwise.estimators._label_chains import LabelChains, LabelEntrant, LabelObjective, as_label_objective
+from tailwise.estimators._label_model import LabelModel
+from tailwise.estimators._learners import EstimatorLearner, Fitted, for_label_sets
+from tailwise.estimators._tail import TailEstimator
+from tailwise.estimators._training import Training
+from tailwise.recipes import Recipe
+
+#: Without plain training, of which tuned thresholds are the better decisions at no more cost.
+CANDIDATES = {
+    "estimator": ("tuned-thresholds", "ml-ros", "ml-rus"),
+    "network": ("tuned-thresholds", "repeat-factor-sampling", "asymmetric", "distribution-balanced"),
+}
+
+
+class LabelTraining(Training):
+    """What all fits of one data set share, where each row has a set of labels."""
+
+    enter = LabelEntrant
+
+    def _task_of(self, labels: NDArray[np.int8]) -> Task:
+        return self.learner.task(labels.sum(axis=0, dtype=np.int64), None, len(labels))
+
+    def model(self, recipe: Recipe, fitted: Fitted, comparison: Comparison) -> LabelModel:  # type: ignore[override]
+        """Return a fitted learner with the recipe's chains, fitted on its held-out scores."""
+        seen, scores = comparison.held_out[recipe]
+        return LabelModel(
+            classes=self.data.class_labels,
+            class_counts=self.data.class_counts,
+            n_examples=len(self.data),
+            kind=self.data.kind,
+            encoder=self.encoder,
+            learner=fitted,
+            chains=LabelChains.fit(recipe, scores, self.labels[seen], self.objective),
+            card=self._card(recipe, fitted, comparison),
+        )
+
+
+class TailMultilabelClassifier(TailEstimator):
+    """A classifier for rows that each have a set of long-tailed labels: any recipe, or the best of them.
+
+    Parameters
+    ----------
+    recipe : a recipe's name or instance, a list of them to choose from, or ``"auto"``; ``tailwise recipes`` says which
+        are for sets of labels
+    estimator : a scikit-learn classifier for the recipes to train: one for all labels if it is made for that, as
+        forests and nearest neighbours are, else one for each label. By default histogram gradient boosting for tables
+        and arrays, logistic regression for text
+    backbone : train networks instead, one sigmoid a label; otherwise as in :class:`tailwise.TailClassifier`
+    objective : what the choice and the thresholds are for: ``"macro_average_precision"``,
+        ``"micro_average_precision"``, ``"few_shot_average_precision"``, ``"macro_f1"`` or ``"micro_f1"``
+    cv : number of folds, or the share to hold out once. By default 3 folds
+    time_budget : seconds, or ``"90s"``, ``"10m"``, ``"2h"``; None is no limit. Recipes and folds that there is no time
+        for are left out; a fit that runs is not interrupted, nor made smaller
+    epochs, batch_size, learning_rate, augment, precision, devices, work_dir, baseline, random_state, verbose : as in
+        :class:`tailwise.TailClassifier`
+
+    Attributes
+    ----------
+    classes_ : (n_labels,) labels
+    class_counts_ : (n_labels,) training examples that have each
+    comparison_ : list of rows, one a recipe, with the held-out objective and its 95 % interval
+    recipe_ : the recipe that was chosen
+    model_ : the :class:`tailwise.estimators.LabelModel`, which saves; :func:`tailwise.estimators.load_model` loads
+    baseline_ : the plain learner as a model, where ``baseline`` asked for it
+    form_ : in which the labels came and predictions go; see :class:`tailwise.data.LabelSets`
+    notes_ : a line for whatever in the data was left out or taken as missing
+    n_features_in_, feature_names_in_ : as in scikit-learn
+
+    Notes
+    -----
+    Folds are dealt by iterative stratification (:func:`tailwise.data.label_set_folds`): every label that has examples
+    has one in every training part. ``predict`` gives a label where its score is above the label's own threshold, tuned
+    for F1 on held-out scores; only the plain recipe, ``"cross-entropy"``, decides as the learner does. Probabilities
+    are calibrated label by label on held-out scores, so that they stay honest whatever re-balancing a recipe did.
+
+    Raises
+    ------
+    TailwiseError
+        In one line, for data, options or recipes that cannot be used.
+    """
+
+    _target = "labels"
+    _training_of = LabelTraining
+
+    def __init__(
+        self,
+        recipe: str | Recipe | Sequence[str | Recipe] = "auto",
+        *,
+        estimator: BaseEstimator | None = None,
+        backbone: str | Callable[[], Any] | None = None,
+        objective: str = "macro_average_precision",
+        cv: int | float | None = None,
+        time_budget: float | str | None = None,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        augment: str | Callable[..., Any] = "flip-crop",
+        precision: str = "auto",
+        devices: Any = "auto",
+        work_dir: str | Path | None = None,
+        baseline: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int | Callable[[str], None] = 0,
+    ) -> None:
+        self.recipe = recipe
+        self.estimator = estimator
+        self.backbone = backbone
+        self.objective = objective
+        self.cv = cv
+        self.time_budget = time_budget
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.augment = augment
+        self.precision = precision
+        self.devices = devices
+        self.work_dir = work_dir
+        self.baseline = baseline
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None) -> TailMultilabelClassifier:
+        """Compare the recipes on held-out data, choose, and train the choice on everything.
+
+        Parameters
+        ----------
+        X : as for :meth:`tailwise.TailClassifier.fit`
+        y : (n, n_labels) indicator of 0 and 1 (array, sparse matrix, or a frame whose columns are named after the
+            labels), or n sets or lists of labels; rows whose set is None are left out of the training
+        """
+        self._fit(X, y)
+        return self
+
+    def predict(self, X: Any) -> Any:
+        """Return which labels each row gets, in the form that ``fit`` was given: an indicator, or lists of labels."""
+        model = self._fitted()
+        return as_form(model.answer(self._inputs(X)).given, model.classes, self.form_)
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return (n, n_labels) calibrated probabilities of each label by itself; a row's need not sum to 1."""
+        return self._fitted().predict_proba(self._inputs(X))
+
+    def objective_for(self, data: Dataset) -> LabelObjective:
+        """Return what is to be best."""
+        return as_label_objective(self.objective)
+
+    def _labelled(self, X: Any, y: Any) -> Dataset:
+        """Return the rows whose labels are known."""
+        data, self.form_ = as_dataset(X), "sets"
+        if y is not None:
+            sets = encode_label_sets(y)
+            data, self.form_ = replace(data, labels=sets.rows, class_labels=sets.labels), sets.form
+        data = self._known(data)
+        if data.labels is None:
+            raise TailwiseError("requires y to be passed, but the target y is None: give a set of labels per row.")
+        if not data.has_sets:
+            raise TailwiseError("each row has one label, not a set of them: use TailClassifier.")
+        if data.n_classes < 2:
+            raise TailwiseError("there is only one label: use TailClassifier to tell rows with it from those without.")
+        if (data.labels < 0).any():
+            data = data.take(np.flatnonzero((data.labels >= 0).all(axis=1)))
+        counts = data.class_counts
+        if not ((counts > 0) & (counts < len(data))).any():
+            raise TailwiseError("every label is in all rows or in none: there is nothing to tell apart.")
+        return data
+
+    def _recipes(self, kind: str, data: Dataset) -> Sequence[str]:
+        return CANDIDATES[kind]
+
+    def _estimator_learner(self, base: BaseEstimator, nominal: tuple[int, ...]) -> EstimatorLearner:
+        return EstimatorLearner(for_label_sets(base), nominal)
+
+    def _folds(self, labels: NDArray[np.int8], data_kind: str, seed: int) -> list[Fold]:
+        cv = 3 if self.cv is None else self.cv
+        if not isinstance(cv, Real):
+            raise TailwiseError(f"cv must be a number of folds, or the share to hold out once; got {cv!r}.")
+        return [label_set_split(labels, cv, seed)] if isinstance(cv, float) else label_set_folds(labels, int(cv), seed)
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn besides that a row has a set of labels."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        tags.classifier_tags.multi_class = False
+        tags.target_tags.single_output = False
+        tags.target_tags.multi_output = True
+        return tags

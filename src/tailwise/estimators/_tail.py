@@ -1,0 +1,272 @@
+"""What the estimators have in common: options, the comparison, and training the choice on everything."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state, get_tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from tailwise.data import Dataset, as_dataset
+from tailwise.errors import TailwiseError, nearest
+from tailwise.estimators._cache import Cache
+from tailwise.estimators._card import versions
+from tailwise.estimators._compare import Clock, Fold, compare, seconds
+from tailwise.estimators._defaults import default_estimator, fit_encoder, learner_kind, network_learner
+from tailwise.estimators._learners import AUGMENTATIONS, PRECISIONS, EstimatorLearner, NetworkLearner
+from tailwise.estimators._training import Training
+from tailwise.identity import describe, digest
+from tailwise.processes import working_in
+from tailwise.recipes import Recipe
+from tailwise.recipes import recipe as find_recipe
+
+#: Options that change no result, so that a fit may be resumed with others.
+_NO_MATTER = {"verbose", "work_dir", "baseline", "recipe"}
+
+
+@contextmanager
+def _many_classes_are_expected() -> Iterator[None]:
+    """Silence scikit-learn's guess that labels of many small classes are numbers; the diagnosis says it once."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
+        yield
+
+
+class TailEstimator(ClassifierMixin, BaseEstimator):
+    """Compares recipes on the same folds, chooses, and trains the choice on everything.
+
+    A subclass says what an example has, one class or a set of them: which labels there are, how they are split, what is
+    to be best, and how the model answers.
+    """
+
+    #: As :attr:`tailwise.recipes.Recipe.targets` has it.
+    _target: ClassVar[str]
+    _training_of: ClassVar[type[Training]]
+
+    recipe: str | Recipe | Sequence[str | Recipe]
+    estimator: BaseEstimator | None
+    backbone: str | Callable[[], Any] | None
+    cv: int | float | None
+    time_budget: float | str | None
+    epochs: int | None
+    batch_size: int | None
+    learning_rate: float | None
+    augment: str | Callable[..., Any]
+    precision: str
+    devices: Any
+    work_dir: str | Path | None
+    baseline: bool
+    random_state: int | np.random.RandomState | None
+    verbose: int | Callable[[str], None]
+
+    def objective_for(self, data: Dataset) -> Any:
+        """Return what is to be best on such data."""
+        raise NotImplementedError
+
+    def _labelled(self, X: Any, y: Any) -> Dataset:
+        """Return the rows with labels that something can be learned from."""
+        raise NotImplementedError
+
+    def _recipes(self, kind: str, data: Dataset) -> Sequence[str]:
+        """Return the recipes that ``"auto"`` compares."""
+        raise NotImplementedError
+
+    def _folds(self, labels: Any, data_kind: str, seed: int) -> list[Fold]:
+        """Return the folds for the comparison."""
+        raise NotImplementedError
+
+    def _estimator_learner(self, base: BaseEstimator, nominal: tuple[int, ...]) -> EstimatorLearner:
+        """Return what trains a scikit-learn classifier on such labels."""
+        return EstimatorLearner(base, nominal)
+
+    @_many_classes_are_expected()
+    def _fit(self, X: Any, y: Any) -> None:
+        """Do what ``fit`` is for."""
+        start = time.monotonic()
+        data = self._labelled(X, y)
+        self.check_options(data)
+        with nullcontext() if self.work_dir is None else working_in(self.work_dir):
+            training = self._training(data)
+            candidates = self._candidates(training.learner.kind, training.data)
+            for candidate in candidates:
+                training.learner.check(candidate.training, training.task)
+            plain = find_recipe("cross-entropy")
+            comparison = compare(
+                candidates,
+                training.held_out_scores,
+                training.task,
+                training.labels,
+                training.folds,
+                training.objective,
+                enter=training.enter,
+                reference=plain if self.baseline else None,
+                seed=training.seed,
+                clock=Clock(seconds(self.time_budget), start, training.learner.agreed),
+                whole=training.whole,
+            )
+            chosen = comparison.winner
+            fitted = training.on_everything(chosen.training)
+            self.classes_ = training.data.class_labels
+            self.class_counts_ = training.data.class_counts
+            self.comparison_ = comparison.rows
+            self.recipe_ = chosen
+            self.model_ = training.model(chosen, fitted, comparison)
+            if self.baseline:
+                plainly = fitted if chosen.training == plain else training.on_everything(plain)
+                self.baseline_ = training.model(plain, plainly, comparison)
+
+    def check_options(self, data: Dataset) -> None:
+        """Check that the options can be used on such data, which :meth:`fit` also does before it trains anything.
+
+        Raises
+        ------
+        TailwiseError
+            In one line, for the first that cannot.
+        """
+        seconds(self.time_budget)
+        try:
+            check_random_state(self.random_state)
+        except ValueError as error:
+            raise TailwiseError(f"random_state cannot be {self.random_state!r}: {error}.") from None
+        for what, value, known in (
+            ("augmentation", self.augment, AUGMENTATIONS),
+            ("precision", self.precision, PRECISIONS),
+        ):
+            if not callable(value) and str(value) not in known:
+                raise TailwiseError(f"there is no {what} {value!r}.{nearest(value, known)} Use {', '.join(known)}.")
+        kind = learner_kind(self.estimator, self.backbone, data.kind)
+        self._candidates(kind, data)
+        self.objective_for(data)
+        for name in ("epochs", "batch_size", "learning_rate"):
+            if kind == "estimator" and getattr(self, name) is not None:
+                raise TailwiseError(f"{name} is of networks, and this trains none: name a backbone, or leave it out.")
+        if kind == "network":
+            self._network_learner(data.inputs if data.kind == "image" else np.empty((1, 1)))
+
+    def _fitted(self) -> Any:
+        check_is_fitted(self)
+        return self.model_
+
+    def _known(self, data: Dataset) -> Dataset:
+        """Return data after remembering what scikit-learn's contract asks an estimator to remember."""
+        if self.estimator is not None and (isinstance(self.estimator, type) or not hasattr(self.estimator, "fit")):
+            raise TailwiseError(f"estimator must be a scikit-learn classifier, such as SVC(); got {self.estimator!r}.")
+        if data.kind == "array":
+            validate_data(self, data.inputs, accept_sparse="csr", ensure_all_finite="allow-nan")
+        elif data.kind == "table":
+            self.feature_names_in_ = np.array(data.inputs.columns, dtype=object)
+            self.n_features_in_ = data.inputs.width
+        return data
+
+    def _inputs(self, X: Any) -> Any:
+        """Return inputs in the form that the encoder was fitted on."""
+        kind = self.model_.kind
+        inputs = as_dataset(X.inputs if isinstance(X, Dataset) else X, kind=kind).inputs  # type: ignore[arg-type]
+        if kind == "array":
+            return validate_data(self, inputs, reset=False, accept_sparse="csr", ensure_all_finite="allow-nan")
+        return inputs
+
+    def _network_learner(self, inputs: Any) -> NetworkLearner:
+        return network_learner(
+            self.backbone,
+            inputs,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            augment=self.augment,
+            devices=self.devices,
+            precision=self.precision,
+            progress=bool(self.verbose) and not callable(self.verbose),
+        )
+
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Write the model folder; :meth:`tailwise.Model.load` reads it. Under ``torchrun`` the first process writes."""
+        check_is_fitted(self)
+        self.model_.save(path, force=force)
+
+    def _training(self, data: Dataset) -> Training:
+        """Encode the data and set up the learner, the folds and the cache."""
+        labels = np.asarray(data.labels)
+        kind = learner_kind(self.estimator, self.backbone, data.kind)
+        base = self.estimator if self.estimator is not None else default_estimator(data)
+        encoder, inputs = fit_encoder(data, kind, base)
+        self.notes_ = (*data.notes, *getattr(encoder, "notes_", ()))
+        for note in self.notes_:
+            self._tell(note)
+        learner: EstimatorLearner | NetworkLearner
+        learner = (
+            self._network_learner(inputs)
+            if kind == "network"
+            else self._estimator_learner(base, getattr(encoder, "nominal_", ()))
+        )
+        identity = {} if self.work_dir is None else {**self._identity(), "data": digest(labels, inputs)}
+        cache = Cache(self.work_dir, identity)
+        seed = cache.once("seed", lambda: int(check_random_state(self.random_state).randint(2**31 - 1)))
+        seed = learner.agreed(seed)
+        return self._training_of(
+            data=data,
+            labels=labels,
+            encoder=encoder,
+            inputs=inputs,
+            learner=learner,
+            objective=self.objective_for(data),
+            folds=self._folds(labels, data.kind, seed),
+            seed=seed,
+            cache=cache,
+            left_out=[],
+            tell=self._tell,
+        )
+
+    def _identity(self) -> dict[str, str]:
+        """Return the options that a result depends on, and the versions."""
+        options = self.get_params(deep=False).items()
+        return {
+            **{name: describe(value) for name, value in options if name not in _NO_MATTER},
+            "versions": describe(versions()),
+        }
+
+    def _candidates(self, kind: str, data: Dataset) -> list[Recipe]:
+        """Return the recipes to compare, the baseline first."""
+        names = self.recipe
+        if isinstance(names, str) and names == "auto":
+            names = self._recipes(kind, data)
+        elif isinstance(names, str) or not isinstance(names, Iterable):
+            names = [names]
+        found = [find_recipe(name) for name in names]
+        if not found:
+            raise TailwiseError("the list of recipes is empty; name at least one, or auto.")
+        for candidate in found:
+            if self._target not in candidate.targets:
+                instead = ("one class a row: use TailClassifier", "sets of labels: use TailMultilabelClassifier")
+                raise TailwiseError(f"recipe {candidate.name!r} is for {instead['labels' in candidate.targets]}.")
+            if kind not in candidate.learners():
+                if kind == "estimator":
+                    wrong = "needs a network: give a backbone"
+                elif data.kind == "image":
+                    wrong = "is for tables and texts, not for images"
+                else:
+                    wrong = "needs a scikit-learn estimator: leave the backbone out"
+                raise TailwiseError(f"recipe {candidate.name!r} {wrong}.")
+        return found
+
+    def _tell(self, line: str) -> None:
+        if callable(self.verbose):
+            self.verbose(line)
+        elif self.verbose:
+            print(line, file=sys.stderr)
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that NaN and strings are welcome, and sparse matrices where the estimator takes them."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = self.estimator is None or get_tags(self.estimator).input_tags.sparse
+        tags.input_tags.string = True
+        return tags
