@@ -45,12 +45,15 @@ def lines(file: Path) -> Iterator[str]:
 def packages(file: Path) -> Iterator[dict[str, str]]:
     """Yield the fields of each package."""
     fields: dict[str, str] = {}
+    name = ""
     for line in lines(file):
-        name, colon, value = line.rstrip("\n").partition(": ")
         if not line.strip():
             yield fields
             fields = {}
-        elif colon and not line.startswith(" "):
+        elif line.startswith(" "):  # the field goes on
+            fields[name] = f"{fields.get(name, '')} {line.strip()}"
+        else:
+            name, _, value = line.rstrip("\n").partition(": ")
             fields[name] = value
 
 
@@ -78,6 +81,12 @@ def frame(file: Path) -> pl.DataFrame:
         if p.get("Section")
     )
     return pl.DataFrame(list(rows), infer_schema_length=None)
+
+
+def tags(file: Path) -> pl.DataFrame:
+    """Return the packages that people have tagged (debtags), and each one's tags: a set of labels with a long tail."""
+    rows = ({"package": p["Package"], "tags": p["Tag"].split(", ")} for p in packages(file) if "Tag" in p)
+    return pl.DataFrame(list(rows)).unique("package", keep="first", maintain_order=True)
 
 
 def main() -> None:

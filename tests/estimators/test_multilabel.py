@@ -149,6 +149,14 @@ def test_labels_that_none_one_or_all_have(estimator: Any) -> None:
     assert given[:, 3].all()
 
 
+def test_more_labels_than_a_byte_can_count() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 4))
+    y = (x[:, rng.integers(4, size=150)] * rng.choice([-1, 1], 150) > 0.8).astype(np.int8)
+    proba = quick(estimator=GaussianNB()).fit(x, y).predict_proba(x)
+    assert average_precision_score(y, proba, average="macro") > 0.9
+
+
 def test_the_form_of_the_labels_is_that_of_the_answer() -> None:
     x, y = sets()
     expected = quick().fit(x, y)

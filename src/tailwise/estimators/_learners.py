@@ -101,7 +101,7 @@ def fit_label_sets(estimator: BaseEstimator, inputs: Any, rows: NDArray[Any]) ->
     """Fit a classifier on (n, n_labels) rows; that a label is nowhere or everywhere is known without its warning."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Label .* is present in all training examples", UserWarning)
-        return estimator.fit(inputs, rows)
+        return estimator.fit(inputs, rows.astype(np.int32))  # scikit-learn numbers the labels in the rows' own type
 
 
 @dataclass(frozen=True)
