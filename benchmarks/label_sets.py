@@ -76,7 +76,7 @@ def measure(case: str, name: str, seed: int) -> dict[str, float]:
     model = TailMultilabelClassifier(name, cv=0.2, random_state=seed, **CASES[case]).fit(inputs[train], rows[train])
     seconds = time.perf_counter() - start
     answer = model.model_.answer(inputs[test])
-    found = evaluate_labels(rows[test], answer.given, answer.proba, label_counts=model.class_counts_)
+    found = evaluate_labels(rows[test], answer.given, answer.proba, class_counts=model.class_counts_)
     return {"labels": rows.shape[1], "seconds": round(seconds, 1), **{m: found[m] for m in MEASURES}}
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
-from tailwise.data import as_dataset, encode_label_sets, label_set_folds, label_set_split
+from tailwise.data import as_dataset, encode_label_sets, label_set_folds, label_set_split, load, stream
 from tailwise.data.label_sets import as_form
 from tailwise.data.splits import label_set_halves
 from tailwise.errors import TailwiseError
@@ -160,3 +160,49 @@ def test_what_cannot_be_split_is_one_line():
         label_set_split(TABLE, 1.5)
     with pytest.raises(TailwiseError, match="n_splits must be a whole number from 2"):
         label_set_folds(TABLE, 1)
+
+
+TAGS = "id,tags,text\n1,red| blue,a\n2,blue ,b\n3,|,c\n4,,d\n5,NA,e\n6,green|red|red,f\n"
+
+
+def test_a_column_of_text_is_split(tmp_path):
+    file = tmp_path / "tags.csv"
+    file.write_text(TAGS)
+    data = load(file, "tags", separator="|", id="id")
+    assert data.classes == ("blue", "green", "red")
+    assert data.labels.tolist() == [[1, 0, 1], [1, 0, 0], [0, 0, 0], [-1, -1, -1], [-1, -1, -1], [0, 1, 1]]
+    assert data.is_labelled.tolist() == [True, True, True, False, False, True]
+    assert data.class_counts.tolist() == [2, 1, 2]
+    assert data.notes[0].startswith("2 of 6 rows have no known labels ('NA' counts as none); they are kept apart")
+    (part,) = stream(file, "tags", separator="|", kind="table", id="id", classes=["blue", "green", "red"])
+    assert part.labels.tolist() == data.labels.tolist()
+    with pytest.raises(TailwiseError, match="label 'green' is not among the 2 classes"):
+        load(file, "tags", separator="|", id="id", classes=["blue", "red"])
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
+def test_a_column_of_lists_needs_no_separator(tmp_path, suffix):
+    frame = pl.DataFrame({"tags": [["red", "blue"], [], None, ["blue"]], "n": [1, 2, 3, 4]})
+    file = tmp_path / f"tags{suffix}"
+    frame.write_parquet(file) if suffix == ".parquet" else frame.write_ndjson(file)
+    data = load(file, "tags")
+    assert data.classes == ("blue", "red")
+    assert data.labels.tolist() == [[1, 1], [0, 0], [-1, -1], [1, 0]]
+    with pytest.raises(TailwiseError, match="holds lists, not texts: leave the separator out"):
+        load(file, "tags", separator="|")
+
+
+@pytest.mark.parametrize(
+    ("separator", "message"),
+    [
+        ("", "the separator is empty: give what stands between the labels in .*tags.csv, column 'tags', such as"),
+        (";", "has one label a row at most, and nothing that ';' separates: correct the separator, or leave it out"),
+    ],
+)
+def test_a_separator_that_separates_nothing_is_one_line(tmp_path, separator, message):
+    (tmp_path / "tags.csv").write_text(TAGS)
+    with pytest.raises(TailwiseError, match=message):
+        load(tmp_path / "tags.csv", "tags", separator=separator)
+    (tmp_path / "folder" / "a").mkdir(parents=True)
+    with pytest.raises(TailwiseError, match="whose sub-folders are the classes: leave the separator out"):
+        load(tmp_path / "folder", separator="|")

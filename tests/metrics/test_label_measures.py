@@ -30,7 +30,7 @@ def make(seed=0, n=300, share=(0.5, 0.3, 0.1, 0.05, 0.02, 0.01), absent=(), digi
 def test_values_are_those_of_scikit_learn(absent):
     rows, given_, proba = make(absent=absent)
     present = [c for c in range(6) if c not in absent]
-    found = evaluate_labels(rows, given_, proba, label_counts=COUNTS)
+    found = evaluate_labels(rows, given_, proba, class_counts=COUNTS)
     precision = np.array([sk.average_precision_score(rows[:, c], proba[:, c]) for c in present])
     f1s = np.array([sk.f1_score(rows[:, c], given_[:, c]) for c in present])
     expected = {
@@ -49,7 +49,7 @@ def test_values_are_those_of_scikit_learn(absent):
             assert found[f"{name}_shot_average_precision"] == found.by_group[name]["average_precision"].value
         else:
             assert name not in found.by_group
-    for code, row in enumerate(found.per_label()):
+    for code, row in enumerate(found.per_class()):
         assert row["support"] == rows[:, code].sum()
         assert row["predicted"] == given_[:, code].sum()
         if code in absent:
@@ -99,14 +99,14 @@ def test_intervals_hold_what_is_expected_where_labels_have_few_examples(name):
 @settings(deadline=None, max_examples=30)
 def test_the_order_of_labels_and_a_label_that_no_example_has_do_not_matter(order, seed):
     rows, given_, proba = make(seed, n=80)
-    whole = evaluate_labels(rows, given_, proba, label_counts=COUNTS)
+    whole = evaluate_labels(rows, given_, proba, class_counts=COUNTS)
     order = list(order)
-    turned = evaluate_labels(rows[:, order], given_[:, order], proba[:, order], label_counts=COUNTS[order])
+    turned = evaluate_labels(rows[:, order], given_[:, order], proba[:, order], class_counts=COUNTS[order])
     for name, estimate in whole.overall.items():
         assert_allclose(turned.overall[name], estimate, rtol=1e-9)
     assert_allclose(turned.average_precision, whole.average_precision[order], rtol=1e-9)
     more = [np.column_stack([part, column]) for part, column in ((rows, 0 * rows[:, 0]), (given_, given_[:, 0]))]
-    wider = evaluate_labels(*more, np.column_stack([proba, proba[:, 0]]), label_counts=[*COUNTS, 40])
+    wider = evaluate_labels(*more, np.column_stack([proba, proba[:, 0]]), class_counts=[*COUNTS, 40])
     for name in ("macro_average_precision", "macro_f1", "few_shot_average_precision"):
         assert_allclose(wider.overall[name], whole.overall[name], rtol=1e-9)
 
@@ -115,7 +115,7 @@ def test_one_example_with_a_label_is_not_taken_for_certain():
     rows, given_, proba = make()
     rows[:, 5], given_[:, 5] = np.eye(300, dtype=int)[7], np.eye(300, dtype=int)[7]
     proba[:, 5] = np.where(rows[:, 5], 0.9, 0.1)
-    row = evaluate_labels(rows, given_, proba, label_counts=COUNTS).per_label()[5]
+    row = evaluate_labels(rows, given_, proba, class_counts=COUNTS).per_class()[5]
     assert row["average_precision"] == row["average_precision_high"] == row["f1"] == 1
     assert row["average_precision_low"] < 0.9
 
@@ -129,12 +129,12 @@ def test_the_few_shot_objective_takes_the_next_group_where_no_example_has_a_few_
 def test_what_cannot_be_measured_is_one_line():
     rows, given_, proba = make()
     with pytest.raises(TailwiseError, match=r"given labels must be of shape \(300, 6\), one column a label; got"):
-        evaluate_labels(rows, given_[:, :5], proba, label_counts=COUNTS)
+        evaluate_labels(rows, given_[:, :5], proba, class_counts=COUNTS)
     with pytest.raises(TailwiseError, match="between 0 and 1, and none NaN"):
-        evaluate_labels(rows, given_, np.where(proba > 0.9, np.nan, proba), label_counts=COUNTS)
+        evaluate_labels(rows, given_, np.where(proba > 0.9, np.nan, proba), class_counts=COUNTS)
     with pytest.raises(TailwiseError, match="no test example has a label"):
-        evaluate_labels(0 * rows, given_, proba, label_counts=COUNTS)
-    found = evaluate_labels(rows, given_, proba, label_counts=COUNTS)
+        evaluate_labels(0 * rows, given_, proba, class_counts=COUNTS)
+    found = evaluate_labels(rows, given_, proba, class_counts=COUNTS)
     with pytest.raises(AbsentError, match="Did you mean 'macro_f1'"):
         found["macro_f"]
     assert "micro_f1" in found

@@ -72,6 +72,13 @@ class Dataset:
         """Whether a row has a set of the classes rather than one."""
         return self.labels is not None and self.labels.ndim == 2
 
+    @property
+    def is_labelled(self) -> NDArray[np.bool_]:
+        """(n,) whether a row's label or set of labels is known."""
+        if self.labels is None:
+            return np.zeros(len(self), dtype=bool)
+        return np.atleast_1d((self.labels >= 0).reshape(len(self), -1).all(axis=1))
+
     @cached_property
     def class_counts(self) -> NDArray[np.int64]:
         """(n_classes,) labelled rows of each class.

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from tailwise.data.labels import encode_labels
+from tailwise.data.labels import MISSING_LABELS, encode_labels
 from tailwise.errors import TailwiseError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +47,39 @@ def as_form(rows: NDArray[Any], labels: NDArray[Any], form: str) -> Any:
 
         return pl.DataFrame(rows, schema=[str(label) for label in labels])
     return rows if form == "array" else [labels[np.flatnonzero(row)].tolist() for row in rows]
+
+
+def sets_in(column: pl.Series, separator: str | None, where: str) -> pl.Series | None:
+    """Return the lists of labels in a table's column, None if it holds one label a row.
+
+    Parameters
+    ----------
+    column : of lists, or of text
+    separator : what stands between the labels of a text; blanks around them go, and a text of nothing else is an empty
+        set. A missing value, such as an empty cell or "NA", says that nobody knows the labels
+    where : names the column in messages
+
+    Raises
+    ------
+    TailwiseError
+        If the separator is empty, or the column holds lists already.
+    """
+    import polars as pl
+
+    if column.dtype.is_nested():
+        if separator is not None:
+            raise TailwiseError(
+                f"{where} holds {str(column.dtype.base_type()).lower()}s, not texts: leave the separator out."
+            )
+        return column.arr.to_list() if column.dtype == pl.Array else column if column.dtype == pl.List else None
+    if separator is None:
+        return None
+    if not separator:
+        raise TailwiseError(f"the separator is empty: give what stands between the labels in {where}, such as '|'.")
+    text = column.cast(pl.String).str.strip_chars()
+    known = text.set(text.str.to_lowercase().is_in(MISSING_LABELS), None)
+    parts = known.str.split(separator).list.eval(pl.element().str.strip_chars())
+    return parts.list.eval(pl.element().filter(pl.element() != ""))
 
 
 def encode_label_sets(Y: Any, known: Sequence[Any] | NDArray[Any] | None = None, where: str = "y") -> LabelSets:

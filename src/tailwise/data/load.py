@@ -15,6 +15,7 @@ from tailwise.data.broken import reading
 from tailwise.data.dataset import Dataset, Kind
 from tailwise.data.folders import class_files, files_below
 from tailwise.data.frames import text_column, texts
+from tailwise.data.label_sets import encode_label_sets, sets_in
 from tailwise.data.labels import encode_labels, padding, trimmed
 from tailwise.data.paths import LEARNED_FROM, existing, require_columns, table_format
 from tailwise.data.tables import batches, missing_words, scan
@@ -30,6 +31,7 @@ def load(
     path: str | Path,
     target: str | None = None,
     *,
+    separator: str | None = None,
     kind: Kind | None = None,
     text: str | None = None,
     image: str | None = None,
@@ -45,7 +47,9 @@ def load(
     ----------
     path : a table (see :func:`scan`); or a folder with one sub-folder of images or of ``.txt`` files per class,
         whichever are more
-    target : column with the labels; class folders need none. Without it a table has no labels
+    target : column with the labels; class folders need none. Without it a table has no labels. A column of lists holds
+        sets of labels
+    separator : what stands between the labels of a set in the target column, where that is text (see :func:`sets_in`)
     kind : ``"table"``, ``"text"`` or ``"image"``, where guessing would be wrong. Otherwise image bytes in the Hugging
         Face layout or paths to images make images, one column of long text beside the target makes texts, and
         everything else is a table
@@ -75,9 +79,11 @@ def load(
     known = None if classes is None else np.asarray(classes)
     form = {"image_size": image_size, "channels": channels, "broken": broken}
     if path.is_dir() and table_format(path) is None:
+        if separator is not None:
+            raise TailwiseError(f"{path} is a folder, whose sub-folders are the classes: leave the separator out.")
         data = _folder(path, target, kind, form, known)
     else:
-        data = _table(path, target, kind, text, image, id, form, known, strings)
+        data = _table(path, target, separator, kind, text, image, id, form, known, strings)
     if not len(data):
         raise _no_image(path, data)
     if data.labels is None:
@@ -86,11 +92,17 @@ def load(
         raise TailwiseError(
             f"{path}{_column(target)} has one class only, {data.classes[0]!r}: there is nothing to tell apart."
         )
-    unlabelled = int((data.labels < 0).sum())
+    if separator is not None and known is None and (data.labels > 0).sum(axis=1).max() < 2:
+        raise TailwiseError(
+            f"{path}{_column(target)} has one label a row at most, and nothing that {separator!r} separates: correct "
+            "the separator, or leave it out to tell classes apart."
+        )
+    unlabelled = int((~data.is_labelled).sum())
     if unlabelled:
-        spelt = "" if target is None else missing_words(path, target)
+        what = "known labels" if data.has_sets else "label"
+        spelt = "" if target is None or (data.has_sets and separator is None) else missing_words(path, target)
         note = (
-            f"{unlabelled} of {len(data)} rows have no label{spelt}; they are kept apart, neither learned from nor "
+            f"{unlabelled} of {len(data)} rows have no {what}{spelt}; they are kept apart, neither learned from nor "
             "measured."
         )
         data = replace(data, notes=(*data.notes, note))
@@ -101,6 +113,7 @@ def stream(
     path: str | Path,
     target: str | None = None,
     *,
+    separator: str | None = None,
     kind: Kind,
     column: str | None = None,
     id: str | None = None,
@@ -118,7 +131,7 @@ def stream(
 
     Parameters
     ----------
-    path, target, id, image_size, channels, broken, classes : as for :func:`load`
+    path, target, separator, id, image_size, channels, broken, classes : as for :func:`load`
     kind, column : what the training data held, and in which column, as its :class:`Dataset` says
     features : columns that a table must have, since the model was trained on them
     strings : those that were words in training, and stay that in a CSV file though they look like numbers
@@ -143,7 +156,7 @@ def stream(
     require_columns(present, features, str(path), LEARNED_FROM)
     seen = read = 0
     for frame in batches(path, rows, as_text=as_text, strings=strings):
-        part = _rows(path, frame, target, kind, text, image, id, form, known, seen)
+        part = _rows(path, frame, target, separator, kind, text, image, id, form, known, seen)
         yield part
         seen, read = seen + frame.height, read + len(part)
     if not seen:
@@ -164,6 +177,7 @@ def _column(target: str | None) -> str:
 def _table(
     path: Path,
     target: str | None,
+    separator: str | None,
     kind: Kind | None,
     text: str | None,
     image: str | None,
@@ -182,13 +196,14 @@ def _table(
         frame = lazy.collect()
     if frame.height == 0:
         raise TailwiseError(f"{path} has columns but no rows.")
-    return _rows(path, frame, target, kind, text, image, id, form, known)
+    return _rows(path, frame, target, separator, kind, text, image, id, form, known)
 
 
 def _rows(
     path: Path,
     frame: pl.DataFrame,
     target: str | None,
+    separator: str | None,
     kind: Kind | None,
     text: str | None,
     image: str | None,
@@ -198,12 +213,19 @@ def _rows(
     first_row: int = 0,
 ) -> Dataset:
     wanted = [column for column in (target, text, image, id) if column is not None]
-    labels, class_labels = None, np.array([], dtype=str)
+    labels: NDArray[Any] | None = None
+    class_labels = np.array([], dtype=str)
     notes: tuple[str, ...] = ()
     if target is not None:
-        labels, class_labels = encode_labels(trimmed(frame[target]), known, f"{path}, column {target!r}")
-        padded = padding(frame[target])
-        notes = () if padded is None else (f"column {target!r}: {padded}",)
+        where = f"{path}, column {target!r}"
+        sets = sets_in(frame[target], separator, where)
+        if sets is not None:
+            found = encode_label_sets(sets, known, where)
+            labels, class_labels = found.rows, found.labels
+        else:
+            labels, class_labels = encode_labels(trimmed(frame[target]), known, where)
+            padded = padding(frame[target])
+            notes = () if padded is None else (f"column {target!r}: {padded}",)
     ids = first_row + np.arange(frame.height) if id is None else frame[id]
     features = frame.drop([column for column in (target, id) if column is not None])
     if not features.width:

@@ -46,10 +46,10 @@ class LabelObjective:
         return self.name in ("macro_average_precision", "few_shot_average_precision")
 
     def estimate(
-        self, rows: NDArray[Any], given: NDArray[Any], proba: NDArray[Any], label_counts: NDArray[Any]
+        self, rows: NDArray[Any], given: NDArray[Any], proba: NDArray[Any], class_counts: NDArray[Any]
     ) -> Estimate:
         """Return the score with its 95 % interval; arguments as :func:`tailwise.metrics.evaluate_labels`."""
-        return LABEL_OBJECTIVES[self.name](rows, given, proba, label_counts)
+        return LABEL_OBJECTIVES[self.name](rows, given, proba, class_counts)
 
     def by_label(self, rows: NDArray[Any], given: NDArray[Any], proba: NDArray[Any]) -> ByLabel:
         """Return the F1 or the average precision of each label."""

@@ -176,8 +176,7 @@ class TailMultilabelClassifier(TailEstimator):
             raise TailwiseError("each row has one label, not a set of them: use TailClassifier.")
         if data.n_classes < 2:
             raise TailwiseError("there is only one label: use TailClassifier to tell rows with it from those without.")
-        if (data.labels < 0).any():
-            data = data.take(np.flatnonzero((data.labels >= 0).all(axis=1)))
+        data = data.take(data.is_labelled)
         counts = data.class_counts
         if not ((counts > 0) & (counts < len(data))).any():
             raise TailwiseError("every label is in all rows or in none: there is nothing to tell apart.")

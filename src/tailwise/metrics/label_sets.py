@@ -24,8 +24,8 @@ class LabelEvaluation:
 
     Attributes
     ----------
-    labels : (n_labels,) names
-    label_counts : (n_labels,) *training* examples that have each, which the groups rest on
+    classes : (n_labels,) names
+    class_counts : (n_labels,) *training* examples that have each, which the groups rest on
     n_examples : test examples
     groups : ``"many"``, ``"medium"``, ``"few"`` -> label codes; a group without labels is absent
     margins : test examples that have each label and got it, that have it, and that got it
@@ -34,8 +34,8 @@ class LabelEvaluation:
     average_precision : (n_labels, 3) of each label with its interval; NaN for a label that no test example has
     """
 
-    labels: tuple[str, ...]
-    label_counts: NDArray[np.float64]
+    classes: tuple[str, ...]
+    class_counts: NDArray[np.float64]
     n_examples: int
     groups: dict[str, NDArray[np.intp]]
     margins: confusion.Margins
@@ -65,9 +65,9 @@ class LabelEvaluation:
     @property
     def thresholds(self) -> tuple[float, float]:
         """More training examples than the first is many-shot, fewer than the second few-shot."""
-        return shot_thresholds(self.label_counts)
+        return shot_thresholds(self.class_counts)
 
-    def per_label(self) -> list[dict[str, Any]]:
+    def per_class(self) -> list[dict[str, Any]]:
         """Return a row per label, in code order; what is not defined for a label is None."""
         group_of = {int(c): name for name, members in self.groups.items() for c in members}
         columns = {
@@ -80,22 +80,22 @@ class LabelEvaluation:
         }
         return [
             {
-                "label": name,
+                "class": name,
                 "group": group_of[code],
-                "train": int(self.label_counts[code]),
+                "train": int(self.class_counts[code]),
                 "support": int(self.margins.support[code]),
                 "predicted": int(self.margins.predicted[code]),
                 **{m: None if np.isnan(values[code]) else float(values[code]) for m, values in columns.items()},
             }
-            for code, name in enumerate(self.labels)
+            for code, name in enumerate(self.classes)
         ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain values for JSON."""
         return {
             "n_examples": self.n_examples,
-            "labels": list(self.labels),
-            "label_counts": [int(c) for c in self.label_counts],
+            "classes": list(self.classes),
+            "class_counts": [int(c) for c in self.class_counts],
             "thresholds": dict(zip(("many", "few"), self.thresholds, strict=True)),
             "groups": {name: members.tolist() for name, members in self.groups.items()},
             "overall": {name: estimate._asdict() for name, estimate in self.overall.items()},
@@ -103,7 +103,7 @@ class LabelEvaluation:
                 group: {name: estimate._asdict() for name, estimate in measures.items()}
                 for group, measures in self.by_group.items()
             },
-            "per_label": self.per_label(),
+            "per_class": self.per_class(),
         }
 
 
@@ -112,8 +112,8 @@ def evaluate_labels(
     given: ArrayLike,
     proba: ArrayLike,
     *,
-    label_counts: ArrayLike,
-    label_names: Sequence[str] | None = None,
+    class_counts: ArrayLike,
+    class_names: Sequence[str] | None = None,
 ) -> LabelEvaluation:
     """Measure sets of labels.
 
@@ -122,9 +122,9 @@ def evaluate_labels(
     rows : (n, n_labels) 1 where a test example has a label, 0 elsewhere
     given : (n, n_labels) 1 where it was given the label
     proba : (n, n_labels) probabilities, or other scores between 0 and 1
-    label_counts : (n_labels,) examples of the *training* set that have each label; they define the many-, medium- and
+    class_counts : (n_labels,) examples of the *training* set that have each label; they define the many-, medium- and
         few-shot groups (:func:`tailwise.counts.shot_thresholds`)
-    label_names : (n_labels,)
+    class_names : (n_labels,)
 
     Notes
     -----
@@ -145,7 +145,7 @@ def evaluate_labels(
     TailwiseError
         If the shapes differ, a probability is not between 0 and 1, or no test example has a label.
     """
-    counts = check_counts(label_counts)
+    counts = check_counts(class_counts)
     has, got, p = np.asarray(rows) > 0, np.asarray(given) > 0, np.asarray(proba)
     shape = (len(has), counts.size)
     for what, array in (("rows", has), ("given labels", got), ("probabilities", p)):
@@ -177,35 +177,35 @@ def evaluate_labels(
         if found.codes.size
     }
     overall |= {f"{name}_shot_average_precision": found["average_precision"] for name, found in by_group.items()}
-    names = tuple(str(c) for c in (range(counts.size) if label_names is None else label_names))
+    names = tuple(str(c) for c in (range(counts.size) if class_names is None else class_names))
     margins = confusion.Margins((has & got).sum(axis=0), has.sum(axis=0), got.sum(axis=0))
     table = ranking_of_all.table(counts.size)
     return LabelEvaluation(names, counts, len(has), groups, margins, overall, by_group, table)
 
 
-def macro_average_precision(rows: Any, given: Any, proba: Any, label_counts: Any) -> Estimate:
+def macro_average_precision(rows: Any, given: Any, proba: Any, class_counts: Any) -> Estimate:
     """Return the mean average precision of the labels that an example has; arguments as :func:`evaluate_labels`."""
     return by_label("average_precision", rows, given, proba).estimate()
 
 
-def micro_average_precision(rows: Any, given: Any, proba: Any, label_counts: Any) -> Estimate:
+def micro_average_precision(rows: Any, given: Any, proba: Any, class_counts: Any) -> Estimate:
     """Return the average precision of all examples and labels in one ranking."""
     return _micro(ranking, rows, proba)
 
 
-def few_shot_average_precision(rows: Any, given: Any, proba: Any, label_counts: Any) -> Estimate:
+def few_shot_average_precision(rows: Any, given: Any, proba: Any, class_counts: Any) -> Estimate:
     """Return that of the few-shot labels or, where no example has one, of the next group; otherwise as the macro's."""
-    groups = shot_groups(label_counts, *shot_thresholds(label_counts))
+    groups = shot_groups(class_counts, *shot_thresholds(class_counts))
     few = [codes for codes in groups.values() if (rows[:, codes] > 0).any()][-1]
     return by_label("average_precision", rows, given, proba, few).estimate()
 
 
-def macro_f1(rows: Any, given: Any, proba: Any, label_counts: Any) -> Estimate:
+def macro_f1(rows: Any, given: Any, proba: Any, class_counts: Any) -> Estimate:
     """Return the mean F1 of the labels that an example has."""
     return by_label("f1", rows, given, proba).estimate()
 
 
-def micro_f1(rows: Any, given: Any, proba: Any, label_counts: Any) -> Estimate:
+def micro_f1(rows: Any, given: Any, proba: Any, class_counts: Any) -> Estimate:
     """Return the F1 of all examples and labels together."""
     return _micro(f1, rows, given)
 
