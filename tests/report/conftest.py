@@ -1,9 +1,11 @@
 """Reports of two, of many, and of hostile classes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from tailwise.metrics import evaluate
+from tailwise.metrics import evaluate, evaluate_labels
 from tailwise.report import Example, Report, thumbnail
 
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}"
@@ -44,7 +46,24 @@ def make(k, n=600, names=None, baseline=True, probabilities=True):
     )
 
 
-@pytest.fixture(params=["two", "ten", "hundreds", "hostile", "bare"])
+def make_sets(k, n=400, names=None):
+    rng = np.random.default_rng(k)
+    share = np.geomspace(0.4, 0.008, k)
+    rows = (rng.random((n, k)) < share).astype(int)
+    rows[np.arange(k), np.arange(k)] = 1
+    rows[:, k // 2] = 0
+    names = names or [f"label {i}" for i in range(k)]
+
+    def measured(shift):
+        proba = 1 / (1 + np.exp(-(shift * rows - 2 + rng.normal(size=rows.shape))))
+        counts = np.maximum(5000 * share, 1).astype(int)
+        return evaluate_labels(rows, proba > 0.5, proba, class_counts=counts, class_names=names).to_dict()
+
+    whole = make(2, names=[names[0], names[1]])
+    return replace(whole, evaluation=measured(3), baseline=measured(2.5), examples=[])
+
+
+@pytest.fixture(params=["two", "ten", "hundreds", "hostile", "bare", "sets", "hundreds of labels", "hostile labels"])
 def report(request):
     match request.param:
         case "two":
@@ -55,6 +74,12 @@ def report(request):
             return make(300)
         case "hostile":
             return make(3, names=[HOSTILE, "longwordwithoutanyspace" * 8, "</style></svg><img src=x onerror=alert(1)>"])
+        case "sets":
+            return make_sets(8)
+        case "hundreds of labels":
+            return make_sets(200)
+        case "hostile labels":
+            return make_sets(3, names=[HOSTILE, "longwordwithoutanyspace" * 8, "</style>"])
         case "bare":
             whole = make(4, baseline=False, probabilities=False)
             return Report(whole.title, whole.evaluation)

@@ -63,9 +63,11 @@ def test_names_from_data_are_shown_and_never_run(report):
 
 def test_every_section_that_has_something_to_say_is_there(report):
     ids = {value for tag, name, value in Page(render(report)).attributes if tag == "h2" and name == "id"}
-    expected = {"distribution", "recall", "confusion", "numbers"}
-    expected |= {"calibration"} if report.evaluation["reliability"] else set()
-    expected |= {"recipes", "errors", "made"} if report.comparison else set()
+    of_sets = "average_precision" in report.evaluation["per_class"][0]
+    expected = {"distribution", "numbers"} | ({"average_precision"} if of_sets else {"recall", "confusion"})
+    expected |= {"calibration"} if report.evaluation.get("reliability") else set()
+    expected |= {"recipes", "made"} if report.comparison else set()
+    expected |= {"errors"} if report.examples else set()
     assert ids == expected
 
 
@@ -134,6 +136,22 @@ def test_verdict_says_what_is_gained_lost_and_unsure():
     assert "intervals overlap" in verdict(_evaluation(0.9, 0.25, 0.05), plain)
     assert "intervals overlap" not in verdict(_evaluation(0.9, 0.6), plain)
     assert "as plain training does" in verdict(plain, plain)
+
+
+def test_verdict_on_sets_of_labels_is_of_average_precision():
+    def of(many, few):
+        both = {"many": many, "few": few}
+        groups = {
+            name: {"average_precision": {"value": v, "low": v - 0.01, "high": v + 0.01}} for name, v in both.items()
+        }
+        return {"classes": list("abcd"), "groups": {"many": [0, 1], "few": [2, 3]}, "by_group": groups}
+
+    said = verdict(of(0.8, 0.4), of(0.8, 0.3)).replace("\N{NON-BREAKING HYPHEN}", "-")
+    assert said.replace("\N{NARROW NO-BREAK SPACE}", " ") == (
+        "In the average few-shot class the average precision is 40 %, 10 points more than plain training; "
+        "the average many-shot class loses nothing."
+    )
+    assert "it is 80" in verdict(of(0.8, 0.4))
 
 
 def test_a_group_of_one_class_is_called_by_its_name():

@@ -80,6 +80,12 @@ Data = Annotated[
 Target = Annotated[
     str | None, typer.Option("--target", "-t", help="Column with the labels. Not needed for class folders.")
 ]
+Separator = Annotated[
+    str | None,
+    typer.Option(
+        help="What stands between the labels where a row has a set of them, such as '|'. Columns of lists need none."
+    ),
+]
 TextColumn = Annotated[str | None, typer.Option("--text", help="Column with the text to classify.")]
 ImageColumn = Annotated[str | None, typer.Option("--image", help="Column with images or paths to images.")]
 IdColumn = Annotated[
@@ -108,6 +114,7 @@ UserRecipes = Annotated[
 def diagnose(
     data: Data,
     target: Target = None,
+    separator: Separator = None,
     text: TextColumn = None,
     image: ImageColumn = None,
     id: IdColumn = None,
@@ -118,7 +125,7 @@ def diagnose(
     from tailwise.cli import _diagnose
     from tailwise.cli._source import Source
 
-    _diagnose.run(Source(data, target, text, image, id, skip_broken=skip_broken), json=json)
+    _diagnose.run(Source(data, target, separator, text, image, id, skip_broken=skip_broken), json=json)
 
 
 @app.command(epilog="Example: [bold]tailwise fit orders.csv --target category --output model --time 10m[/]")
@@ -126,6 +133,7 @@ def fit(
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model, the measures and report.html.")],
     target: Target = None,
+    separator: Separator = None,
     test: Annotated[
         str | None, typer.Option(help="Data to prove the model on. Without it a share of DATA is set aside.")
     ] = None,
@@ -135,12 +143,14 @@ def fit(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the recipe.")
     ] = None,
     objective: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="What is to be best: balanced_accuracy, macro_f1, few_shot_accuracy, "
-            "worst_class, g_mean, accuracy, a scikit-learn scorer, or a JSON file with a cost matrix."
+            help="What is to be best: balanced_accuracy (the default), macro_f1, few_shot_accuracy, "
+            "worst_class, g_mean, accuracy, a scikit-learn scorer, or a JSON file with a cost matrix; for sets of "
+            "labels macro_average_precision (the default), micro_average_precision, few_shot_average_precision, "
+            "macro_f1 or micro_f1."
         ),
-    ] = "balanced_accuracy",
+    ] = None,
     time: Annotated[
         str | None, typer.Option("--time", help="Time budget for comparing and training, such as 90s, 10m or 2h.")
     ] = None,
@@ -182,7 +192,7 @@ def fit(
     from tailwise.cli._source import Source
 
     _fit.run(
-        Source(data, target, text, image, id, image_size, skip_broken),
+        Source(data, target, separator, text, image, id, image_size, skip_broken),
         output,
         test=test,
         test_share=test_share,
@@ -231,6 +241,7 @@ def evaluate(
     model: Model,
     data: Data,
     target: Target = None,
+    separator: Separator = None,
     prior: Prior = "train",
     text: TextColumn = None,
     image: ImageColumn = None,
@@ -241,7 +252,8 @@ def evaluate(
     from tailwise.cli import _evaluate
     from tailwise.cli._source import Source
 
-    _evaluate.run(model, Source(data, target, text, image, skip_broken=skip_broken), prior=prior, json=json)
+    new = Source(data, target, separator, text, image, skip_broken=skip_broken)
+    _evaluate.run(model, new, prior=prior, json=json)
 
 
 @app.command(epilog="Example: [bold]tailwise recipes ldam-drw[/]")

@@ -21,7 +21,14 @@ def run(source: Source, *, json: bool) -> None:
         for note in data.notes:
             Console(stderr=True, highlight=False).print(f"[dim]· {escape(note)}[/]")
     else:
-        found = diagnose(source.path, source.target, text=source.text, image=source.image, id=source.id)
+        found = diagnose(
+            source.path,
+            source.target,
+            separator=source.separator,
+            text=source.text,
+            image=source.image,
+            id=source.id,
+        )
     if json:
         print(json_module.dumps(found.to_dict(), indent=1))
         return
@@ -30,7 +37,13 @@ def run(source: Source, *, json: bool) -> None:
     if any(finding.severity == "problem" for finding in found.findings):
         return
     id = source.id or next((column.name for column in found.columns if column.identifier), None)
-    named = (("--target", source.target), ("--text", source.text), ("--image", source.image), ("--id", id))
+    named = (
+        ("--target", source.target),
+        ("--separator", source.separator),
+        ("--text", source.text),
+        ("--image", source.image),
+        ("--id", id),
+    )
     options = [part for option, column in named if column is not None for part in (option, column)]
     options += ["--skip-broken"] * source.skip_broken
     command = shlex.join(["tailwise", "fit", source.path, *options, "--output", "model"])

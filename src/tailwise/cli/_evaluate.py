@@ -6,24 +6,33 @@ import json as json_module
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
 from tailwise.cli import _show
 from tailwise.cli._predict import batches, noted, prior_for, prior_line, with_id
+from tailwise.cli._show import Measured
 from tailwise.cli._source import Source
 from tailwise.data.labels import class_name
 from tailwise.errors import TailwiseError
-from tailwise.estimators import Model
-from tailwise.metrics import Accumulator, evaluate
+from tailwise.estimators import LabelModel, Model, load_model
+from tailwise.metrics import Accumulator, evaluate, evaluate_labels
 from tailwise.metrics.estimates import Estimate
 from tailwise.report.words import untested
 
 
 def run(model: Path, new: Source, *, prior: str, json: bool) -> None:
     """Print how good a model is on labelled data."""
-    fitted = Model.load(model)
-    new = with_id(fitted, replace(new, target=new.target or fitted.documents.get("source", {}).get("target")))
+    fitted = load_model(model)
+    trained = fitted.documents.get("source", {})
+    new = with_id(fitted, replace(new, target=new.target or trained.get("target")))
+    if isinstance(fitted, LabelModel):
+        separator = trained.get("separator") if new.separator is None else new.separator
+        _run_of_sets(fitted, replace(new, separator=separator), prior, json)
+        return
+    if new.separator is not None:
+        raise TailwiseError("--separator is for sets of labels; this model tells classes apart.")
     shares = prior_for(fitted, prior, batches(fitted, new))
     seen = Accumulator(fitted.n_classes)
     for part in noted(fitted, batches(fitted, new), Console(stderr=True, highlight=False)):
@@ -36,12 +45,37 @@ def run(model: Path, new: Source, *, prior: str, json: bool) -> None:
     objective = fitted.card["objective"]
     if fitted.chains.cost is not None:
         found.overall[objective] = Estimate(-float((found.confusion * fitted.chains.cost).sum()) / found.n_examples)
+    _print(found, fitted, new, prior_line(fitted, shares), json)
+
+
+def _run_of_sets(fitted: LabelModel, new: Source, prior: str, json: bool) -> None:
+    """Print how good a model of sets of labels is; rankings need all answers at once, so that memory grows."""
+    prior_for(fitted, prior, iter(()))
+    rows, given, proba = [], [], []
+    for part in noted(fitted, batches(fitted, new), Console(stderr=True, highlight=False)):
+        if not part.has_sets:
+            raise TailwiseError(
+                f"{new.path} has no sets of labels to measure against: name their column with --target and, if it is "
+                "text, what stands between them with --separator."
+            )
+        known = part.take(part.is_labelled)
+        answer = fitted.answer(known.inputs)
+        rows.append(np.asarray(known.labels))
+        given.append(answer.given)
+        proba.append(answer.proba.astype(np.float32))
+    names = [class_name(label) for label in fitted.classes]
+    answers = np.concatenate(rows), np.concatenate(given), np.concatenate(proba)
+    _print(evaluate_labels(*answers, class_counts=fitted.class_counts, class_names=names), fitted, new, "", json)
+
+
+def _print(found: Measured, fitted: Model | LabelModel, new: Source, shares_line: str, json: bool) -> None:
+    objective = fitted.card["objective"]
     if json:
         print(json_module.dumps(found.to_dict(), indent=1))
         return
     console = Console(highlight=False)
     console.print(f"[bold]{fitted.card['recipe']}[/] on {found.n_examples:,} labelled examples of {escape(new.path)}\n")
-    if shares_line := prior_line(fitted, shares):
+    if shares_line:
         console.print(shares_line)
     _show.evaluations(console, {fitted.card["recipe"]: found}, objective)
     if missing := untested(found.to_dict()):

@@ -19,14 +19,14 @@ from rich.markup import escape
 from tailwise import storage
 from tailwise.cli import _report, _show
 from tailwise.cli._source import Source, number_or_file, settings
-from tailwise.data import Dataset, as_dataset, longtail, make_long_tailed, stratified_split
+from tailwise.data import Dataset, as_dataset, label_set_split, longtail, make_long_tailed, stratified_split
 from tailwise.data.columns import read_as
 from tailwise.data.paths import require_columns
 from tailwise.diagnose import diagnose
 from tailwise.errors import TailwiseError
-from tailwise.estimators import Answer, Model, Objective, TailClassifier
-from tailwise.metrics import Evaluation
+from tailwise.estimators import TailClassifier, TailMultilabelClassifier
 from tailwise.metrics import evaluate as measure
+from tailwise.metrics import evaluate_labels
 from tailwise.processes import is_first, together, writing
 from tailwise.recipes import Recipe, load_recipes_from, recipe
 from tailwise.report import Report, write_report
@@ -44,7 +44,7 @@ def run(
     test_share: float,
     recipes: str,
     recipe_settings: Sequence[str],
-    objective: str,
+    objective: str | None,
     options: dict[str, Any],
     long_tailed: float | None,
     resume: bool,
@@ -56,7 +56,9 @@ def run(
     for file in recipe_files:
         load_recipes_from(file)
     chosen = _recipes(recipes, recipe_settings)
-    options |= {"recipe": chosen, "objective": number_or_file(objective, "cost matrix")}
+    options |= {"recipe": chosen}
+    if objective is not None:
+        options["objective"] = number_or_file(objective, "cost matrix")
     with writing(output):  # from here on, so that a second fit is refused before it reads its data
         storage.check_free(output, force=force or resume)
         train = source.load()
@@ -109,7 +111,8 @@ def main_job(
     console = Console(stderr=json, highlight=False, quiet=not is_first())
     status = console.status("preparing", spinner="line")
     with writing(output), _working_folder(output, resume=resume, force=force) as work:
-        classifier = TailClassifier(
+        estimator = TailMultilabelClassifier if train.has_sets else TailClassifier
+        classifier = estimator(
             **options, baseline=True, work_dir=work, verbose=lambda line: status.update(escape(line))
         )
         classifier.check_options(train)
@@ -117,8 +120,8 @@ def main_job(
         _show.diagnosis(console, found)
         notes, twice = list(train.notes), 0
         if proof is None:
-            assert train.labels is not None
-            learn, aside = stratified_split(train.labels, test_share, options["random_state"])
+            split = label_set_split if train.has_sets else stratified_split
+            learn, aside = split(np.asarray(train.labels), test_share, options["random_state"])
             train, proof = train.take(learn), train.take(aside)
             _check_proof(proof, train)
         else:
@@ -181,12 +184,17 @@ def rewrite_report(model: Path, output: Path, *, force: bool) -> None:
 
 def _check_proof(proof: Dataset, train: Dataset) -> None:
     """Raise TailwiseError if a model of the training data could not be proved on the proof, before it is trained."""
-    if proof.labels is None or not (proof.labels >= 0).any():
+    if proof.labels is None or not proof.is_labelled.any():
         raise TailwiseError(
             f"{proof.name} has no labelled rows to prove the model on: name their column with --target."
         )
     if proof.kind != train.kind:
         raise TailwiseError(f"{proof.name} holds data of kind {proof.kind}, but {train.name} of kind {train.kind}.")
+    if proof.has_sets != train.has_sets:
+        one, other = ("a set of labels" if data.has_sets else "one label" for data in (proof, train))
+        raise TailwiseError(f"{proof.name} has {one} a row, but {train.name} {other}.")
+    if proof.has_sets and not (proof.labels > 0).any():
+        raise TailwiseError(f"{proof.name} has no row with a label to prove the model on.")
     if train.kind == "table":
         require_columns(proof.inputs.columns, train.inputs.columns, proof.name)
         for column in train.inputs:
@@ -207,13 +215,26 @@ def _in_training(proof: Dataset, train: Dataset) -> NDArray[np.bool_]:
         else:
             rows = (row.encode() if isinstance(row, str) else row.tobytes() for row in data.inputs)
             content = np.array([int.from_bytes(blake2b(row, digest_size=8).digest()) for row in rows], dtype=np.uint64)
-        keys.append(content ^ np.asarray(data.labels).astype(np.uint64))
-    return np.isin(keys[0], keys[1]) & (np.asarray(proof.labels) >= 0)
+        keys.append(content ^ _label_keys(data))
+    return np.isin(keys[0], keys[1]) & proof.is_labelled
 
 
-def _evaluate(model: Model, proof: Dataset, answer: Answer, objective: Objective) -> Evaluation:
+def _label_keys(data: Dataset) -> NDArray[np.uint64]:
+    """Return a number for each row's label, or for its set of labels."""
+    labels = np.asarray(data.labels)
+    if not data.has_sets:
+        return labels.astype(np.uint64)
+    digests = (blake2b(row.tobytes(), digest_size=8).digest() for row in labels)
+    return np.array([int.from_bytes(digest) for digest in digests], dtype=np.uint64)
+
+
+def _evaluate(model: Any, proof: Dataset, answer: Any, objective: Any) -> Any:
     """Measure answers, by what the model was chosen for too."""
     labels = np.asarray(proof.labels)
+    if proof.has_sets:
+        known = proof.is_labelled
+        answers = labels[known], answer.given[known], answer.proba[known]
+        return evaluate_labels(*answers, class_counts=model.class_counts, class_names=proof.classes)
     found = measure(
         labels,
         answer.codes,
@@ -245,6 +266,10 @@ def _recipes(names: str, pairs: Sequence[str]) -> str | list[Recipe]:
 
 def _long_tailed(data: Dataset, imbalance_factor: float) -> Dataset:
     """Keep the first examples of each class, exponentially fewer from class to class."""
+    if data.has_sets:
+        raise TailwiseError(
+            "--make-long-tailed is for one label a row: a set of labels cannot be thinned by one of them."
+        )
     assert data.labels is not None
     counts = data.class_counts
     smallest = int(counts.argmin())

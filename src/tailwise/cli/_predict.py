@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
@@ -22,7 +24,7 @@ from tailwise.data.paths import table_format
 from tailwise.data.separated import csv_header
 from tailwise.data.tables import scan
 from tailwise.errors import TailwiseError
-from tailwise.estimators import Answer, Model
+from tailwise.estimators import LabelModel, Model, load_model
 from tailwise.report.words import plural
 
 _SHOWN = 6  # classes whose shares are told, those that moved most
@@ -39,7 +41,8 @@ def run(model: Path, new: Source, *, output: Path, prior: str, force: bool) -> N
         raise TailwiseError(f"{output} is the data to predict on; choose another name for the predictions.")
     if output.exists() and not force:
         raise TailwiseError(f"{output} is there already; choose another name, or replace it with --force.")
-    fitted = Model.load(model)
+    fitted = load_model(model)
+    joint = joiner(fitted) if output.suffix == ".csv" else ""
     console = Console(stderr=True, highlight=False)
     new = with_id(fitted, new)
     known = fitted.documents.get("source", {}).get("id")
@@ -52,15 +55,24 @@ def run(model: Path, new: Source, *, output: Path, prior: str, force: bool) -> N
     with storage.atomic_write(output, "wb") as file, Progress(*columns, console=console, transient=True) as bar:
         rows = bar.add_task("predict", total=None)
         parts = noted(fitted, batches(fitted, new), console)
-        frames = (_frame(fitted, part, fitted.answer(part.inputs, shares)) for part in parts)
-        write = _write_csv if output.suffix == ".csv" else _write_parquet
+        frames = (_frame(fitted, part, shares) for part in parts)
+        write = partial(_write_csv, joint=joint) if output.suffix == ".csv" else _write_parquet
         for height in write(file, frames):
             bar.advance(rows, height)
         total = int(bar.tasks[rows].completed)
     console.print(f"{plural(total, 'prediction')} in [bold]{escape(str(output))}[/]")
 
 
-def with_id(model: Model, new: Source) -> Source:
+def joiner(model: Model | LabelModel) -> str:
+    """Return what stands between the labels of a set in a file of text: what did in the training data, or a bar."""
+    between = model.documents.get("source", {}).get("separator") or "|"
+    odd = next((name for name in map(class_name, model.classes) if between in name), None)
+    if isinstance(model, LabelModel) and odd is not None:
+        raise TailwiseError(f"label {odd!r} holds {between!r}, which stands between labels in .csv: write .parquet.")
+    return between
+
+
+def with_id(model: Model | LabelModel, new: Source) -> Source:
     """Name the column that identified the training data's rows, if none is named and the new data has it."""
     known, path = model.documents.get("source", {}).get("id"), Path(new.path)
     if new.id is not None or known is None or table_format(path) is None:
@@ -69,7 +81,7 @@ def with_id(model: Model, new: Source) -> Source:
     return replace(new, id=known) if known in names else new
 
 
-def batches(model: Model, new: Source) -> Iterator[Dataset]:
+def batches(model: Model | LabelModel, new: Source) -> Iterator[Dataset]:
     """Yield new data in the form of the data that the model was trained on."""
     for kind, column in (("text", new.text), ("image", new.image)):
         if column is not None and kind != model.kind:
@@ -78,6 +90,7 @@ def batches(model: Model, new: Source) -> Iterator[Dataset]:
     return stream(
         new.path,
         new.target,
+        separator=new.separator,
         kind=model.kind,  # type: ignore[arg-type]
         column=new.text or new.image or trained.get("column"),
         id=new.id,
@@ -90,7 +103,7 @@ def batches(model: Model, new: Source) -> Iterator[Dataset]:
     )
 
 
-def noted(model: Model, parts: Iterator[Dataset], console: Console) -> Iterator[Dataset]:
+def noted(model: Model | LabelModel, parts: Iterator[Dataset], console: Console) -> Iterator[Dataset]:
     """Yield the batches, and print what reading left out of each and, after the last, what the model ignored of all.
 
     A batch of which everything was left out is not yielded.
@@ -113,7 +126,7 @@ def noted(model: Model, parts: Iterator[Dataset], console: Console) -> Iterator[
     say(lost.notes() if lost is not None else ())
 
 
-def prior_line(model: Model, shares: Any) -> str:
+def prior_line(model: Model | LabelModel, shares: Any) -> str:
     """Say in one line which class shares were estimated, those that moved most, and which the training had."""
     if not isinstance(shares, np.ndarray):
         return ""
@@ -126,30 +139,48 @@ def prior_line(model: Model, shares: Any) -> str:
     return f"Estimated class shares [dim](those in training)[/]: {', '.join(names)}{more}"
 
 
-def prior_for(model: Model, prior: str, parts: Iterator[Dataset]) -> Any:
+def prior_for(model: Model | LabelModel, prior: str, parts: Iterator[Dataset]) -> Any:
     """Return the class prior that ``--prior`` asks for, estimated from the data where it says so."""
+    if isinstance(model, LabelModel):
+        if prior != "train":
+            raise TailwiseError("--prior is for one label a row; this model gives sets of labels.")
+        return prior
     shares = number_or_file(prior, "class shares")
     if isinstance(shares, str) and shares == "estimate":
         return model.estimate_prior(part.inputs for part in parts if len(part))
     return shares
 
 
-def _frame(model: Model, part: Dataset, answer: Answer) -> pl.DataFrame:
-    """Return one row per input: id, label, probabilities, prediction set."""
+def _frame(model: Model | LabelModel, part: Dataset, prior: Any) -> pl.DataFrame:
+    """Return one row per input: id, label, probabilities, prediction set; or id, set of labels and probabilities."""
     import polars as pl
 
     names = [class_name(label) for label in model.classes]
-    proba = {f"probability {name}": answer.proba[:, c].astype(np.float32) for c, name in enumerate(names)}
+
+    def columns(proba: NDArray[np.float64]) -> dict[str, NDArray[np.float32]]:
+        return {f"probability {name}": proba[:, c].astype(np.float32) for c, name in enumerate(names)}
+
+    if isinstance(model, LabelModel):
+        found = model.answer(part.inputs)
+        given = [[names[c] for c in np.flatnonzero(row)] for row in found.given]
+        labels = pl.Series(given, dtype=pl.List(pl.String))
+        return pl.DataFrame({"id": part.ids, "labels": labels, **columns(found.proba)})
+    answer = model.answer(part.inputs, prior)
+    proba = columns(answer.proba)
     sets = [[names[c] for c in np.flatnonzero(row)] for row in answer.sets]
     return pl.DataFrame({"id": part.ids, "label": model.classes[answer.codes], **proba, "prediction_set": sets})
 
 
-def _write_csv(file: IO[bytes], frames: Iterator[pl.DataFrame]) -> Iterator[int]:
+def _write_csv(file: IO[bytes], frames: Iterator[pl.DataFrame], joint: str) -> Iterator[int]:
     import polars as pl
 
     for number, frame in enumerate(frames):
-        as_json = pl.Series([json.dumps(names, ensure_ascii=False) for names in frame["prediction_set"].to_list()])
-        frame.with_columns(prediction_set=as_json).write_csv(file, include_header=number == 0)
+        if "labels" in frame.columns:
+            text = frame.with_columns(pl.col("labels").list.join(joint))
+        else:
+            as_json = pl.Series([json.dumps(names, ensure_ascii=False) for names in frame["prediction_set"].to_list()])
+            text = frame.with_columns(prediction_set=as_json)
+        text.write_csv(file, include_header=number == 0)
         yield frame.height
 
 

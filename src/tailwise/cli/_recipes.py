@@ -21,6 +21,9 @@ _TRAINS = {
     ("estimator", "network"): "networks and scikit-learn estimators",
 }
 
+#: What a recipe's rows have, where it is not one class each.
+_ON = {("class",): "", ("labels",): "for sets of labels", ("class", "labels"): "also for sets of labels"}
+
 
 def run(name: str | None, *, recipe_files: Sequence[Path], json: bool) -> None:
     """Print all recipes, or one with its settings."""
@@ -33,6 +36,7 @@ def run(name: str | None, *, recipe_files: Sequence[Path], json: bool) -> None:
         {
             "name": key,
             "for": sorted(cls.learners()),
+            "targets": list(cls.targets),
             "paper": cls.paper,
             "summary": _summary(cls),
             "settings": {f.name: f.default for f in dataclasses.fields(cls)},  # type: ignore[arg-type]
@@ -49,7 +53,8 @@ def run(name: str | None, *, recipe_files: Sequence[Path], json: bool) -> None:
             table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
             for row in rows:
                 if tuple(row["for"]) == learners:
-                    lines = escape(row["summary"]), f"[dim]{escape(row['paper'])}[/]"
+                    on = _ON[tuple(row["targets"])]
+                    lines = escape(row["summary"]), f"[dim]{escape(row['paper'])}{on and f'; {on}'}[/]"
                     table.add_row(f"[bold cyan]{escape(row['name'])}[/]", "\n".join(filter(None, lines)))
             console.print(f"[bold]For {_TRAINS[learners]}[/]\n", table, "")
         console.print("[dim]tailwise recipes NAME shows the settings of one.[/]")
@@ -58,7 +63,8 @@ def run(name: str | None, *, recipe_files: Sequence[Path], json: bool) -> None:
     console.print(f"[bold cyan]{escape(row['name'])}[/]  [dim]{escape(row['paper'])}[/]")
     if row["summary"]:
         console.print(escape(row["summary"]))
-    console.print(f"Trains {_TRAINS[tuple(row['for'])]}.")
+    on = _ON[tuple(row["targets"])]
+    console.print(f"Trains {_TRAINS[tuple(row['for'])]}{on and f', {on}'}.")
     for setting, default in row["settings"].items():
         console.print(escape(f"  --set {setting}={default}"))
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from tailwise.data import Dataset
 from tailwise.diagnose import Diagnosis
-from tailwise.estimators import Answer, Model
-from tailwise.metrics import Evaluation
+from tailwise.estimators import Answer, LabelModel, Model
+from tailwise.metrics import Evaluation, LabelEvaluation
 from tailwise.report import Example, Report, thumbnail
 from tailwise.report.words import untested
 
@@ -20,12 +20,12 @@ _FIELDS = 8
 
 
 def content(
-    model: Model,
+    model: Model | LabelModel,
     found: Diagnosis,
     proof: Dataset,
-    answer: Answer,
-    evaluation: Evaluation,
-    baseline: Evaluation,
+    answer: Any,
+    evaluation: Evaluation | LabelEvaluation,
+    baseline: Evaluation | LabelEvaluation,
     notes: Sequence[str],
     trained_on: int,
 ) -> Report:
@@ -40,17 +40,30 @@ def content(
         diagnosis=found.to_dict(),
         comparison=card.pop("comparison"),
         objective=card["objective"].replace("_", " "),
-        examples=mistakes(model, proof, answer),
+        examples=[] if isinstance(model, LabelModel) else mistakes(model, proof, answer),
         notes=[
             *filter(None, [untested(measured)]),
             *notes,
             *card["learner"]["left_out"],
-            *_guessing(evaluation),
-            *_without_tail(model, evaluation),
-            *_notes(model),
+            *_remarks(model, evaluation),
         ],
         model_card=card,
     )
+
+
+def _remarks(model: Model | LabelModel, evaluation: Evaluation | LabelEvaluation) -> list[str]:
+    """Say what to mind, and what was done to probabilities, decisions and prediction sets."""
+    if isinstance(model, Model) and isinstance(evaluation, Evaluation):
+        return [*_guessing(evaluation), *_without_tail(model, evaluation), *_notes(model)]
+    decided = (
+        "as the learner does, by one half"
+        if model.card["recipe"] == "cross-entropy"
+        else "by a threshold of its own, tuned for F1 on held-out examples"
+    )
+    return [
+        f"Each label is given {decided}. Probabilities are calibrated label by label on held-out examples, so that "
+        "they say how often a label really occurs; those of an example need not sum to 1."
+    ]
 
 
 def _guessing(evaluation: Evaluation) -> list[str]:

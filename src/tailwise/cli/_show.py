@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from tailwise.diagnose import Diagnosis
-from tailwise.metrics import Evaluation
+from tailwise.metrics import Evaluation, LabelEvaluation
 from tailwise.report.words import borders, plural
+
+Measured = Evaluation | LabelEvaluation
 
 _MARK = {"problem": "[bold red]✗[/]", "warning": "[yellow]![/]", "note": "[dim]·[/]"}
 _GROUP = {"many": "many-shot", "medium": "medium-shot", "few": "few-shot"}
 _LABEL = {"coverage": "coverage, mean over classes"}
 _MEASURES = (
     "balanced_accuracy", "many_shot_accuracy", "medium_shot_accuracy", "few_shot_accuracy", "worst_class",
-    "accuracy", "macro_f1", "g_mean", "log_loss", "ece", "coverage", "set_size",
+    "macro_average_precision", "many_shot_average_precision", "medium_shot_average_precision",
+    "few_shot_average_precision", "micro_average_precision",
+    "accuracy", "macro_f1", "micro_f1", "g_mean", "log_loss", "ece", "coverage", "set_size",
 )  # fmt: skip
 _BAR = 28
 _MOST_CLASSES = 20
@@ -45,8 +49,9 @@ def diagnosis(console: Console, found: Diagnosis) -> None:
             escape(found.classes[code]), f"{counts[code]:,}", f"[cyan]{bar}[/]", f"[dim]{group_of[int(code)]}[/]"
         )
     rows = plural(found.n_rows, "row") + (f", {found.n_unlabelled:,} without a label" if found.n_unlabelled else "")
+    several = "" if found.labels_per_row is None else f", {found.labels_per_row:.3g} of them a row"
     console.print(
-        f"[bold]{escape(found.name)}[/]: {rows}, {plural(len(counts), 'class', 'classes')}, "
+        f"[bold]{escape(found.name)}[/]: {rows}, {plural(len(counts), 'class', 'classes')}{several}, "
         f"imbalance factor {found.imbalance_factor:.4g}, Gini {found.gini:.2f}, "
         f"{found.effective_classes:,.1f} effective classes"
     )
@@ -88,7 +93,7 @@ def comparison(console: Console, rows: Sequence[dict[str, Any]], objective: str)
     console.print(table)
 
 
-def evaluations(console: Console, columns: dict[str, Evaluation], objective: str = "balanced_accuracy") -> None:
+def evaluations(console: Console, columns: Mapping[str, Measured], objective: str = "balanced_accuracy") -> None:
     """Print one or several evaluations side by side: what was asked for, overall measures and those of the groups."""
     table = _table("", *map(escape, columns))
     for column in table.columns[1:]:
@@ -111,21 +116,21 @@ def _estimate(estimate: Any) -> str:
     return f"{estimate.value:.3f} [dim]({estimate.low:.3f} – {estimate.high:.3f})[/]"
 
 
-def classes(console: Console, found: Evaluation) -> None:
-    """Print recall and precision of each class, rarest first; of many classes only the worst."""
-    rows = sorted(found.per_class(), key=lambda row: row["train"])
-    if len(rows) > _MOST_CLASSES:
-        rows = sorted((row for row in rows if row["recall"] is not None), key=lambda row: row["recall"])[:_MOST_CLASSES]
-        console.print(f"[dim]the {_MOST_CLASSES} classes with the lowest recall[/]")
-    table = Table(
-        "class", "group", "trained on", "here", "recall", "precision", box=None, header_style="bold", pad_edge=False
+def classes(console: Console, found: Measured) -> None:
+    """Print measures of each class or label, rarest first; of many only the worst."""
+    measures = (
+        ("average_precision", "recall", "precision") if isinstance(found, LabelEvaluation) else ("recall", "precision")
     )
+    rows, worst = sorted(found.per_class(), key=lambda row: row["train"]), measures[0]
+    if len(rows) > _MOST_CLASSES:
+        rows = sorted((row for row in rows if row[worst] is not None), key=lambda row: row[worst])[:_MOST_CLASSES]
+        console.print(f"[dim]the {_MOST_CLASSES} classes with the lowest {worst.replace('_', ' ')}[/]")
+    table = _table("class", "group", "trained on", "here", *(measure.replace("_", " ") for measure in measures))
     for column in table.columns[2:]:
         column.justify = "right"
     for row in rows:
-        recall, precision = ("–" if row[m] is None else f"{row[m]:.3f}" for m in ("recall", "precision"))
         cells = escape(row["class"]), f"[dim]{_GROUP[row['group']]}[/]", f"{row['train']:,}", f"{row['support']:,}"
-        table.add_row(*cells, recall, precision)
+        table.add_row(*cells, *("–" if row[m] is None else f"{row[m]:.3f}" for m in measures))
     console.print(table)
 
 

@@ -20,6 +20,7 @@ class Source:
 
     path: str
     target: str | None = None
+    separator: str | None = None
     text: str | None = None
     image: str | None = None
     id: str | None = None
@@ -31,6 +32,7 @@ class Source:
         return load(
             self.path,
             self.target,
+            separator=self.separator,
             text=self.text,
             image=self.image,
             id=self.id,
@@ -43,7 +45,8 @@ class Source:
         """Return what must be known to read new data like it, as plain data."""
         shape = data.inputs.shape[1:]
         form = {"image_size": shape[:2], "channels": shape[2]} if data.kind == "image" else {}
-        return {"target": self.target, "column": data.column, "id": self.id, **form}
+        sets = {"separator": self.separator} if data.has_sets else {}
+        return {"target": self.target, **sets, "column": data.column, "id": self.id, **form}
 
 
 def number_or_file(text: str, what: str) -> Any:

@@ -44,6 +44,16 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
         only = names[present][0]
         yield Finding("problem", f"All labels are {only!r}: a classifier needs examples of at least two classes.")
         return
+    sets = d.labels_per_row
+    measure, whole = "balanced accuracy", "the labelled rows"
+    if sets is not None and d.set_sizes is not None:
+        measure, whole = "macro average precision", "all labels given"
+        none = int(d.set_sizes[0])
+        yield Finding(
+            "note",
+            f"A row has {sets:.3g} labels on average and {_n(len(d.set_sizes) - 1)} at most"
+            + (f"; {_count(none, 'row')} {_have(none)} none, which is taken as known." if none else "."),
+        )
     if present.sum() > counts.sum() / 2 and counts.sum() >= 20:
         yield Finding(
             "problem",
@@ -80,7 +90,7 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
             "warning",
             f"The largest class, {names[largest]!r}, has {_n(counts[largest])} examples and the smallest, "
             f"{names[smallest]!r}, {_n(counts[smallest])}: an imbalance factor of {factor:,.4g}. Plain training "
-            "favours the head; compare recipes by balanced accuracy.",
+            f"favours the head; compare recipes by {measure}.",
         )
     else:
         yield Finding("note", f"The imbalance factor is {factor:.3g}: the tail is short, and plain training may do.")
@@ -89,8 +99,8 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
         yield Finding(
             "note",
             f"{_n(rare.size)} of {_n(counts.size)} classes {_have(rare.size)} at most "
-            f"{_count(int(counts[rare].max()), 'example')}, together {_share(counts[rare].sum(), counts.sum())} of the "
-            "labelled rows: mind the intervals of their results.",
+            f"{_count(int(counts[rare].max()), 'example')}, together {_share(counts[rare].sum(), counts.sum())} of "
+            f"{whole}: mind the intervals of their results.",
         )
 
 
@@ -111,10 +121,11 @@ def _rows(d: Diagnosis, words: str) -> Iterator[Finding]:
     but = f" but {_these(aside)}" if aside else ""
     how = f" (estimated from one content in {twins.one_in})" if twins.one_in > 1 else ""
     if twins.conflicting:
+        what = "label" if d.set_sizes is None else "set of labels"
         yield Finding(
             "warning",
             f"{about}{_n(twins.conflicting)} rows ({_share(twins.conflicting, d.n_rows)}) equal others in every "
-            f"feature{but}, and have another label{how}: no model can get them all right; correct the labels or add a "
+            f"feature{but}, and have another {what}{how}: no model can get them all right; correct the labels or add a "
             "feature that tells them apart.",
         )
     if twins.rows:

@@ -30,6 +30,7 @@ def diagnose(
     data: str | Path | Dataset | pl.DataFrame | pl.LazyFrame | pd.DataFrame,
     target: str | None = None,
     *,
+    separator: str | None = None,
     text: str | None = None,
     image: str | None = None,
     id: str | None = None,
@@ -37,15 +38,17 @@ def diagnose(
 ) -> Diagnosis:
     """Say how long the tail is and what is wrong with labels, rows and columns.
 
-    A table on disk is streamed: class counts, missing values and the number of rows are exact; what costs more
-    (leaks, near-constant columns; duplicates among more than a million distinct rows) rests on a sample, and the
-    result says so.
+    A table on disk is streamed, unless its rows have sets of labels: class counts, missing values and the number of
+    rows are exact; what costs more (leaks, near-constant columns; duplicates among more than a million distinct rows)
+    rests on a sample, and the result says so.
 
     Parameters
     ----------
     data : a table (CSV, TSV, JSON lines, Parquet, Arrow), a folder with one sub-folder of images or texts per class, a
         polars or pandas frame, or a data set from :func:`tailwise.data.load`
-    target : column with the labels; not for class folders and data sets
+    target : column with the labels, or lists of them; not for class folders and data sets
+    separator : what stands between the labels of a set in the target column of a file, as for
+        :func:`tailwise.data.load`
     text, image, id : column that holds a text or an image, or identifies a row, where there is one
     sample : rows that the sampled checks look at, at most
 
@@ -62,24 +65,33 @@ def diagnose(
         raise TailwiseError(f"sample must be at least 1 row; got {sample}.")
     if isinstance(data, str | Path) and _is_class_folder(existing(data)):
         data = load(data)
+    if isinstance(data, str | Path) and (separator is not None or _holds_lists(data, target)):
+        data = load(data, target, separator=separator, text=text, image=image, id=id)
     if isinstance(data, str | Path):
         path = existing(data)
         with reading(path):
             frame = scan(path, as_text=() if target is None else (target,))
             found = _diagnose(_columns(frame, target, text, image, id, str(path)), path.name, "table", sample, path)
     elif isinstance(data, Dataset):
-        found = _diagnose(_dataset(data), data.name, data.kind, sample)
+        found = _diagnose(_dataset(data), data.name, data.kind, sample, labels=data if data.has_sets else None)
     else:
         frame = data if isinstance(data, pl.LazyFrame) else to_frame(data).lazy()
         found = _diagnose(_columns(frame, target, text, image, id, "the frame"), "frame", "table", sample)
     return found
 
 
+def _holds_lists(path: str | Path, target: str | None) -> bool:
+    return isinstance(scan(path).collect_schema().get(target or ""), pl.List | pl.Array)
+
+
 def _is_class_folder(path: Path) -> bool:
     return path.is_dir() and table_format(path) is None
 
 
-def _diagnose(table: Table, name: str, kind: str, sample: int, path: Path | None = None) -> Diagnosis:
+def _diagnose(
+    table: Table, name: str, kind: str, sample: int, path: Path | None = None, labels: Dataset | None = None
+) -> Diagnosis:
+    """Examine a table; where its rows have sets of labels, they are in ``labels``, and the target names whole sets."""
     typed = table.frame.with_columns(cs.by_dtype(pl.Null).cast(pl.String))  # a column without a value has no type
     table = replace(table, frame=typed)
     padded = None
@@ -100,6 +112,10 @@ def _diagnose(table: Table, name: str, kind: str, sample: int, path: Path | None
         columns=columns,
         sampled=sampled,
     )
+    if labels is not None and labels.labels is not None:
+        sizes = np.bincount((labels.labels[labels.is_labelled] > 0).sum(axis=1)).astype(np.int64)
+        classes = labels.class_labels
+        diagnosis = replace(diagnosis, classes=labels.classes, class_counts=labels.class_counts, set_sizes=sizes)
     words = missing_words(path, table.target) if path is not None and n_unlabelled else ""
     return replace(diagnosis, findings=find(diagnosis, similar_names(classes), padded, words))
 
@@ -136,7 +152,10 @@ def _dataset(data: Dataset) -> Table:
     if data.labels is None:
         raise TailwiseError(f"{data.name} has no labels to diagnose; name the column that holds them.")
     names = np.asarray(data.classes, dtype=object)
-    labels = pl.Series(_LABEL, names, dtype=pl.String).gather(pl.Series(data.labels).replace(-1, None))
+    if data.has_sets:
+        labels = pl.Series(_LABEL, [_whole(names, row) for row in data.labels], dtype=pl.String)
+    else:
+        labels = pl.Series(_LABEL, names, dtype=pl.String).gather(pl.Series(data.labels).replace(-1, None))
     if data.kind == "table":
         frame = data.inputs
     elif data.kind == "text":
@@ -148,7 +167,13 @@ def _dataset(data: Dataset) -> Table:
     features = tuple(frame.columns)
     examined = tuple(name for name in features if _is_scalar(frame.schema[name]) and data.kind != "text")
     table = frame.with_columns(labels).lazy()
-    return Table(table, _LABEL, features, examined, ("text",) if data.kind == "text" else (), names)
+    never_ids = ("text",) if data.kind == "text" else ()
+    return Table(table, _LABEL, features, examined, never_ids, None if data.has_sets else names)
+
+
+def _whole(names: Any, row: Any) -> str | None:
+    """Return one name for a set of labels, None where it is not known."""
+    return None if (row < 0).any() else "{" + ", ".join(names[row > 0]) + "}"
 
 
 def _row_hashes(rows: Any) -> list[bytes]:

@@ -81,6 +81,7 @@ class Diagnosis:
     columns : feature columns that were examined; empty for images and texts
     sampled : rows that ``top_share`` and ``predicts`` rest on
     findings : most severe first
+    set_sizes : where each row has a set of labels, the rows that have 0, 1, 2, ... of them; else None
     """
 
     name: str
@@ -93,6 +94,13 @@ class Diagnosis:
     columns: tuple[Column, ...]
     sampled: int
     findings: tuple[Finding, ...] = ()
+    set_sizes: NDArray[np.int64] | None = None
+
+    @property
+    def labels_per_row(self) -> float | None:
+        """Mean number of labels of the rows whose set of them is known; None where each row has one label."""
+        sizes = self.set_sizes
+        return None if sizes is None else float(sizes @ np.arange(len(sizes)) / sizes.sum())
 
     @property
     def imbalance_factor(self) -> float:
@@ -135,5 +143,6 @@ class Diagnosis:
             "duplicates": None if self.duplicates is None else asdict(self.duplicates),
             "columns": [asdict(column) for column in self.columns],
             "sampled": self.sampled,
+            **({} if self.set_sizes is None else {"set_sizes": self.set_sizes.tolist()}),
             "findings": [finding._asdict() for finding in self.findings],
         }

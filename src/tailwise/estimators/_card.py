@@ -33,18 +33,20 @@ def model_card(
     learner : what the learner says of itself: kind, parameter count, epochs, augmentation, what it left out
     data : number of rows, subset hash, seed
 
-    ``prior_corrected`` says whether training re-balanced the classes, so that probabilities were moved back to the
-    training prior.
+    Where each row has one class, ``prior_corrected`` says whether training re-balanced the classes, so that
+    probabilities were moved back to the training prior.
     """
-    learned = recipe.learned_prior(task)
-    corrected = learned is None or not np.allclose(learned, task.class_prior)
+    prior = {}
+    if not task.has_sets:
+        learned = recipe.learned_prior(task)
+        prior["prior_corrected"] = learned is None or not np.allclose(learned, task.class_prior)
     return {
         "recipe": recipe.name,
         "settings": asdict(recipe),  # type: ignore[call-overload]
         "paper": recipe.paper,
         "learner": learner,
         "data": data,
-        "prior_corrected": corrected,
+        **prior,
         "objective": objective.name,
         "comparison": [row.to_dict() for row in comparison.rows],
         "versions": versions(),

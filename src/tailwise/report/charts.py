@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from tailwise.report.svg import LogScale, Plot, number
-from tailwise.report.words import GROUPS, interval, names, percent, plural, short
+from tailwise.report.words import GROUPS, drawn, interval, names, percent, plural, short
 
 _LISTED = 24  # classes up to which each has its own labelled bar
 _WHISKERS = 120  # classes up to which each has its interval drawn
@@ -63,13 +63,14 @@ def _bars(
     return plot.markup()
 
 
-def recall_by_size(evaluation: Mapping[str, Any], baseline: Mapping[str, Any] | None = None) -> Markup:
-    """Draw each class's recall over its number of training examples, and the mean of each group."""
-    height = 300.0
-    rows = [row for row in evaluation["per_class"] if row["recall"] is not None]
-    plain = {r["class"]: r["recall"] for r in baseline["per_class"]} if baseline else {}
+def by_size(evaluation: Mapping[str, Any], baseline: Mapping[str, Any] | None = None) -> Markup:
+    """Draw each class's recall, or average precision, over its training examples, and the mean of each group."""
+    height, shown = 300.0, drawn(evaluation)
+    name, low_end, high_end = shown.column, f"{shown.column}_low", f"{shown.column}_high"
+    rows = [row for row in evaluation["per_class"] if row[name] is not None]
+    plain = {r["class"]: r[name] for r in baseline["per_class"]} if baseline else {}
     scale = LogScale([row["train"] for row in evaluation["per_class"]])
-    plot = Plot(height + 44, "Recall of each class over its number of training examples", "framed")
+    plot = Plot(height + 44, f"{shown.name.capitalize()} of each class over its number of training examples", "framed")
     for tick in (0, 0.25, 0.5, 0.75, 1):
         y = height * (1 - tick)
         plot.line(0, y, 1, y, "axis" if tick == 0 else "grid")
@@ -86,20 +87,20 @@ def recall_by_size(evaluation: Mapping[str, Any], baseline: Mapping[str, Any] | 
             plot.dot(
                 x, height * (1 - before), radius - 0.5, "hollow", f"{row['class']}, plain training: {percent(before)}"
             )
-        if row["recall_low"] is not None and len(rows) <= _WHISKERS:
-            low, high = (height * (1 - row[end]) for end in ("recall_low", "recall_high"))
+        if row[low_end] is not None and len(rows) <= _WHISKERS:
+            low, high = (height * (1 - row[end]) for end in (low_end, high_end))
             plot.line(x, low, x, high, f"whisker line-{row['group']}")
     for row in rows:
-        spread = interval({"low": row["recall_low"], "high": row["recall_high"]})
+        spread = interval({"low": row[low_end], "high": row[high_end]})
         hover = (
-            f"{row['class']}: recall {percent(row['recall'])}{f' ({spread})' if spread else ''}, "
+            f"{row['class']}: {shown.name} {percent(row[name])}{f' ({spread})' if spread else ''}, "
             f"{row['train']:,} training and {row['support']:,} test examples"
         )
-        plot.dot(scale(row["train"]), height * (1 - row["recall"]), radius, f"dot fill-{row['group']}", hover)
+        plot.dot(scale(row["train"]), height * (1 - row[name]), radius, f"dot fill-{row['group']}", hover)
     for group, measures in evaluation["by_group"].items():
         sizes = [scale(row["train"]) for row in rows if row["group"] == group]
         left, right = min(sizes) - 0.012, max(sizes) + 0.012
-        y = height * (1 - measures["accuracy"]["value"])
+        y = height * (1 - measures[shown.in_groups]["value"])
         plot.line(left, y, right, y, f"mean line-{group}")
     return plot.markup()
 

@@ -49,7 +49,7 @@ class Report:
     Attributes
     ----------
     title : what was learned, from what
-    evaluation : ``Evaluation.to_dict()`` of the model on its test data
+    evaluation : ``Evaluation.to_dict()`` or ``LabelEvaluation.to_dict()`` of the model on its test data
     baseline : the same of the plain model on the same test data; it is drawn beside the model
     verdict : the first sentence; by default :func:`tailwise.report.verdict`
     trained_on : how many of the test examples the training data holds too

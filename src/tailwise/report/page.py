@@ -19,7 +19,10 @@ from tailwise.storage import atomic_write
 _MEASURES = {
     "accuracy": ("Accuracy", "share of all test examples"),
     "balanced_accuracy": ("Balanced accuracy", "mean recall of the classes"),
+    "macro_average_precision": ("Macro average precision", "mean over classes"),
+    "micro_average_precision": ("Micro average precision", "of all examples and classes in one ranking"),
     "macro_f1": ("Macro F1", "mean over classes"),
+    "micro_f1": ("Micro F1", "of all examples and classes together"),
     "g_mean": ("G-mean", "geometric mean of the recalls"),
     "harmonic_mean": ("Harmonic mean", "of the recalls"),
     "worst_class": ("Worst class", "lowest recall"),
@@ -32,7 +35,7 @@ _MEASURES = {
     "coverage": ("Coverage, mean over classes", "prediction sets that hold the true class"),
     "set_size": ("Set size", "classes in a prediction set"),
 }
-_SHARES = {"accuracy", "balanced_accuracy", "macro_f1", "g_mean", "harmonic_mean", "worst_class", "coverage"}
+_NO_SHARES = {"auroc", "auprc", "log_loss", "brier", "ece", "classwise_ece", "set_size"}
 _OPEN_TABLE = 12  # classes up to which the table of classes stands open
 
 
@@ -67,9 +70,10 @@ def render(report: Report) -> str:
             evaluation=evaluation,
             baseline=baseline,
             headline=_headline(evaluation, baseline),
-            measures=[(k, *_MEASURES[k], k in _SHARES) for k in _MEASURES if k in evaluation["overall"]],
+            measures=[(k, *_MEASURES[k], k not in _NO_SHARES) for k in _MEASURES if k in evaluation["overall"]],
             group_names=words.names(evaluation["groups"]),
-            shares=charts.flow(evaluation),
+            drawn=words.drawn(evaluation),
+            shares=charts.flow(evaluation) if words.drawn(evaluation).column == "recall" else None,
             open_table=len(evaluation["classes"]) <= _OPEN_TABLE,
             charts=charts,
             words=words,
@@ -96,17 +100,19 @@ def write_report(path: str | Path, report: Report) -> None:
 
 def _headline(evaluation: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """Return the numbers under the verdict: the mean over classes and each group's."""
-    rows = [("all", "Average class", evaluation["overall"]["balanced_accuracy"])]
+    shown = words.drawn(evaluation)
+    overall = "balanced_accuracy" if shown.column == "recall" else "macro_average_precision"
+    rows = [("all", "Average class", evaluation["overall"][overall])]
     if len(evaluation["by_group"]) > 1:
         for group, measures in evaluation["by_group"].items():
-            rows.append((group, f"{words.GROUPS[group].capitalize()} classes", measures["accuracy"]))
+            rows.append((group, f"{words.GROUPS[group].capitalize()} classes", measures[shown.in_groups]))
 
     def before(group: str) -> Mapping[str, Any] | None:
         if baseline is None:
             return None
         if group == "all":
-            return dict(baseline["overall"]["balanced_accuracy"])
-        return baseline["by_group"].get(group, {}).get("accuracy")
+            return dict(baseline["overall"][overall])
+        return baseline["by_group"].get(group, {}).get(shown.in_groups)
 
     return [{"group": g, "label": label, "estimate": e, "before": before(g)} for g, label, e in rows]
 

@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from tailwise.counts import shot_groups, shot_thresholds
 
 _NARROW = "\N{NARROW NO-BREAK SPACE}"
 #: The groups from head to tail, as they are called in the text.
 GROUPS = {group: f"{group}\N{NON-BREAKING HYPHEN}shot" for group in ("many", "medium", "few")}
+
+
+class Drawn(NamedTuple):
+    """The measure of each class that a report draws.
+
+    Attributes
+    ----------
+    column : in the rows of the classes
+    in_groups : in the groups' measures
+    name : in sentences
+    finds : what the model does by it, before its number and after it
+    """
+
+    column: str
+    in_groups: str
+    name: str
+    finds: tuple[str, str]
+
+
+_RECALL = Drawn("recall", "accuracy", "recall", ("the model finds", " of the examples"))
+_PRECISION = Drawn("average_precision", "average_precision", "average precision", ("the average precision is", ""))
+
+
+def drawn(evaluation: Mapping[str, Any]) -> Drawn:
+    """Return what is drawn of an evaluation: recall or, of sets of labels, average precision."""
+    return _PRECISION if any("average_precision" in m for m in evaluation["by_group"].values()) else _RECALL
 
 
 def percent(share: float | None, digits: int = 0) -> str:
@@ -47,12 +73,15 @@ def names(groups: Iterable[str]) -> dict[str, str]:
 
 def verdict(evaluation: Mapping[str, Any], baseline: Mapping[str, Any] | None = None) -> str:
     """Say in a sentence how good the model is for the rare classes, and beside plain training if that is known."""
+    shown = drawn(evaluation)
+    finds, of = shown.finds
     if (only := _only(evaluation)) is not None:
-        return f"Only class {only['class']} was tested: the model finds {percent(only['recall'])} of its examples."
+        of_its = of.replace("the", "its")
+        return f"Only class {only['class']} was tested: {finds} {percent(only[shown.column])}{of_its}."
     (what, ours), (head, ours_there) = _ends(evaluation)
-    sentence = f"In the {what} the model finds {percent(ours['value'])} of the examples"
+    sentence = f"In the {what} {finds} {percent(ours['value'])}{of}"
     if baseline is None:
-        return f"{sentence}; in the {head} it finds {percent(ours_there['value'])}."
+        return f"{sentence}; in the {head} it {finds.split()[-1]} {percent(ours_there['value'])}."
     (_, theirs), (_, theirs_there) = _ends(baseline)
     change = ours_there["value"] - theirs_there["value"]
     pays = "loses nothing" if abs(change) < 0.005 else f"{'loses' if change < 0 else 'gains'} {_points(abs(change))}"
@@ -79,14 +108,16 @@ def _only(evaluation: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _ends(evaluation: Mapping[str, Any]) -> tuple[tuple[str, Mapping[str, Any]], tuple[str, Mapping[str, Any]]]:
-    """Return name and recall of the tail and of the head: groups where there are several, else single classes."""
+    """Return name and measure of the tail and of the head: groups where there are several, else single classes."""
     groups = evaluation["by_group"]
     if len(groups) > 1:
         ends = (rarest(evaluation), next(iter(groups)))
-        tail, head = ((_average_class(evaluation, group), groups[group]["accuracy"]) for group in ends)
+        key = drawn(evaluation).in_groups
+        tail, head = ((_average_class(evaluation, group), groups[group][key]) for group in ends)
         return tail, head
-    rows = sorted((r for r in evaluation["per_class"] if r["recall"] is not None), key=lambda row: row["train"])
-    estimates = [{"value": row["recall"], "low": row["recall_low"], "high": row["recall_high"]} for row in rows]
+    rows = sorted((r for r in evaluation["per_class"] if r["support"]), key=lambda row: row["train"])
+    name = drawn(evaluation).column
+    estimates = [{"value": row[name], "low": row[f"{name}_low"], "high": row[f"{name}_high"]} for row in rows]
     return (
         (f"rarest class, {rows[0]['class']},", estimates[0]),
         (f"largest class, {rows[-1]['class']},", estimates[-1]),
@@ -133,8 +164,10 @@ def _points(share: float) -> str:
     return f"{value} point" + ("" if value == "1" else "s")
 
 
-def distribution(counts: Sequence[int], groups: Mapping[str, Sequence[int]]) -> str:
+def distribution(evaluation: Mapping[str, Any]) -> str:
     """Say how long the tail is."""
+    counts: Sequence[int] = evaluation["class_counts"]
+    what = "training examples" if drawn(evaluation) == _RECALL else "labels given in training"
     present = [c for c in counts if c]
     factor = max(present) / min(present)
     order = sorted(counts, reverse=True)
@@ -146,29 +179,30 @@ def distribution(counts: Sequence[int], groups: Mapping[str, Sequence[int]]) -> 
         return f"The {len(counts):,} classes are about equally frequent."
     return (
         f"{'One class holds' if head == 1 else f'{head:,} of {len(counts):,} classes hold'} half of the "
-        f"{total:,} training examples; the largest class is {factor:,.{0 if factor >= 10 else 1}f} times the smallest."
+        f"{total:,} {what}; the largest class is {factor:,.{0 if factor >= 10 else 1}f} times the smallest."
     )
 
 
-def recall_by_size(evaluation: Mapping[str, Any], baseline: Mapping[str, Any] | None = None) -> str:
-    """Say how recall changes from the head to the tail."""
-    groups = evaluation["by_group"]
+def by_size(evaluation: Mapping[str, Any], baseline: Mapping[str, Any] | None = None) -> str:
+    """Say how recall, or average precision, changes from the head to the tail."""
+    groups, shown = evaluation["by_group"], drawn(evaluation)
+    name = shown.name.capitalize()
     if (only := _only(evaluation)) is not None:
-        return f"Recall is {percent(only['recall'])} in class {only['class']}; no other was tested."
+        return f"{name} is {percent(only[shown.column])} in class {only['class']}; no other was tested."
     if len(groups) < 2:
         (tail, low), (head, high) = _ends(evaluation)
-        return f"Recall is {percent(high['value'])} in the {head} and {percent(low['value'])} in the {tail[:-1]}."
+        return f"{name} is {percent(high['value'])} in the {head} and {percent(low['value'])} in the {tail[:-1]}."
     first, last = next(iter(groups)), rarest(evaluation)
 
     def drop(e: Mapping[str, Any]) -> float:
-        return float(e["by_group"][first]["accuracy"]["value"] - e["by_group"][last]["accuracy"]["value"])
+        return float(e["by_group"][first][shown.in_groups]["value"] - e["by_group"][last][shown.in_groups]["value"])
 
     gap = drop(evaluation)
     if abs(gap) < 0.005:
-        sentence = f"Recall is the same for {GROUPS[first]} and {GROUPS[last]} classes"
+        sentence = f"{name} is the same for {GROUPS[first]} and {GROUPS[last]} classes"
     else:
         change = f"{'falls' if gap > 0 else 'rises'} by {_points(abs(gap))}"
-        sentence = f"From {GROUPS[first]} to {GROUPS[last]} classes recall {change}"
+        sentence = f"From {GROUPS[first]} to {GROUPS[last]} classes {shown.name} {change}"
     if baseline and first in baseline["by_group"] and last in baseline["by_group"]:
         plain = drop(baseline)
         sentence += f"; with plain training it {'falls' if plain > 0 else 'rises'} by {_points(abs(plain))}"
