@@ -14,6 +14,7 @@ from tailwise import losses
 from tailwise.errors import TailwiseError
 
 K = len(COUNTS)
+WEIGHT = np.arange(1.0, K + 1)
 every_loss = pytest.mark.parametrize("name", CASES)
 
 
@@ -75,6 +76,22 @@ def test_one_hot_rows_are_codes(name):
     torch.testing.assert_close(loss(logits, torch.eye(K)[codes]), loss(logits, codes))
 
 
+def takes_weight(case):
+    """Say whether the loss takes a weight for each class."""
+    try:
+        case.build(COUNTS, weight=WEIGHT)
+    except (TypeError, TailwiseError):
+        return False
+    return True
+
+
+@where(takes_weight)
+def test_one_hot_rows_are_codes_where_classes_have_weights(name):
+    logits, codes, _ = batch()
+    loss = build(name, reduction="none", weight=WEIGHT)
+    torch.testing.assert_close(loss(logits, torch.eye(K)[codes]), loss(logits, codes))
+
+
 @where(lambda case: case.smooth)
 def test_gradient_is_the_derivative(name):
     logits, codes, rows = batch(n=4, seed=3)
@@ -121,17 +138,18 @@ def test_reductions_agree(name):
 
 
 @every_loss
-@pytest.mark.parametrize("ignore_index", [-100, -1])
+@pytest.mark.parametrize("ignore_index", [-100, -1, 255])
 def test_ignored_examples_count_nothing(name, ignore_index):
     logits, codes, _ = batch()
     more, _, _ = batch(seed=9)
     padded = torch.cat([codes, torch.full((len(more),), ignore_index)])
-    loss = build(name, ignore_index=ignore_index)
-    both = torch.cat([logits, more]).requires_grad_()
-    value = loss(both, padded)
-    torch.testing.assert_close(value, loss(logits, codes))
-    value.backward()
-    assert not both.grad[len(codes) :].any()
+    for options in [{}] + [{"weight": WEIGHT}] * takes_weight(CASES[name]):
+        loss = build(name, ignore_index=ignore_index, **options)
+        both = torch.cat([logits, more]).requires_grad_()
+        value = loss(both, padded)
+        torch.testing.assert_close(value, loss(logits, codes))
+        value.backward()
+        assert not both.grad[len(codes) :].any()
 
 
 @every_loss

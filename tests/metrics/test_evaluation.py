@@ -238,6 +238,15 @@ def test_the_labels_type_does_not_matter(dtype):
         np.testing.assert_array_equal(one.confusion, other.confusion)
 
 
+def test_tensors_are_measured_as_arrays_are():
+    torch = pytest.importorskip("torch")
+    arrays = make()
+    found, expected = (
+        evaluate(y, p, proba=q, class_counts=COUNTS, n_bootstrap=0) for y, p, q in (map(torch.tensor, arrays), arrays)
+    )
+    assert found.to_dict() == expected.to_dict()
+
+
 @pytest.mark.parametrize("each", [1, 2, 5, 40])
 def test_intervals_hold_with_few_examples_a_class(each):
     """Of 20 classes with recalls about 0.6, balanced accuracy and coverage lie in their intervals as promised."""

@@ -14,7 +14,6 @@ from tailwise.losses._fused import at_least_float32
 from tailwise.losses._mechanism import (
     ClassificationLoss,
     as_rows,
-    example_weight,
     is_hard,
     per_class,
     reduce,
@@ -138,9 +137,8 @@ class LADELoss(BalancedSoftmaxLoss):
         rows = as_rows(targets, logits, self.ignore_index)
         seen = rows.sum(0)
         mean_of_own = (rows * logits).sum(0) / seen.clamp_min(torch.finfo(logits.dtype).tiny)
-        weights = torch.ones_like(logits[:, 0])
+        weights = (rows if self.weight is None else rows * self.weight).sum(1)
         if is_hard(targets):
-            weights = example_weight(weights, self.weight, targets, self.ignore_index)
             ignored = targets == self.ignore_index
             logits = logits.masked_fill((ignored & ~ignored.all())[:, None], -torch.inf)
         n_kept = rows.sum().clamp_min(1)

@@ -97,8 +97,9 @@ def is_hard(targets: Tensor) -> bool:
 
 def example_weight(losses: Tensor, weight: Tensor | None, targets: Tensor, ignore_index: int) -> Tensor:
     """Return the weight of each example's class code, 0 where it is ignored, in the losses' dtype."""
-    kept = (targets != ignore_index).to(losses.dtype)
-    return kept if weight is None else weight.to(losses.dtype)[targets.clamp_min(0)] * kept
+    ignored = targets == ignore_index
+    kept = (~ignored).to(losses.dtype)
+    return kept if weight is None else weight.to(losses.dtype)[targets.masked_fill(ignored, 0)] * kept
 
 
 def reduce(losses: Tensor, reduction: Reduction, weights: Tensor | None = None) -> Tensor:

@@ -199,7 +199,7 @@ def evaluate(
             raise TailwiseError("evaluate needs predictions beside the labels.")
         seen = Accumulator(counts.size)
         seen.update(labels, predicted, proba, sets)
-        if proba is not None and np.size(proba) <= _EXACT:
+        if proba is not None and np.asarray(proba).size <= _EXACT:
             exact = exact_ranking(np.asarray(labels), np.asarray(proba), n_bootstrap, rng)
     names = tuple(str(c) for c in (range(counts.size) if class_names is None else class_names))
     for what, length in (("an accumulator", seen.n_classes), ("class names", len(names))):
