@@ -57,7 +57,7 @@ def recipe_losses(counts: np.ndarray) -> dict[str, nn.Module]:
     task = Task(counts, backbone=partial(MLP, 4))
     found = {}
     for name, cls in recipes().items():
-        if "network" in cls.learners():
+        if "network" in cls.learners() and "class" in cls.targets:
             for stage in cls().stages(task):
                 loss = stage.loss
                 if isinstance(loss, AdaptedLoss):

@@ -32,6 +32,7 @@ from tailwise.recipes import recipes
 
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs tailwise[torch]")
 FOR_ESTIMATORS = [n for n, cls in recipes().items() if "estimator" in cls.learners() and "labels" in cls.targets]
+FOR_NETWORKS = [n for n, cls in recipes().items() if "network" in cls.learners() and "labels" in cls.targets]
 NAMES = ["a", "b", "c", "d", "e"]
 
 
@@ -105,7 +106,7 @@ def test_probabilities_have_the_shares_of_the_training_data(name: str) -> None:
 
 
 @needs_torch
-@pytest.mark.parametrize("name", ["asymmetric", "distribution-balanced", "repeat-factor-sampling", "equalization-v2"])
+@pytest.mark.parametrize("name", FOR_NETWORKS)
 def test_networks_say_honest_probabilities_too(name: str, tmp_path: Path) -> None:
     x, y = sets(1500)
     new, labels = sets(3000, seed=1)

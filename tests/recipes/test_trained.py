@@ -22,7 +22,9 @@ from tailwise.posthoc import apply  # noqa: E402
 from tailwise.recipes import recipe, recipes  # noqa: E402
 
 NETWORKS = [
-    name for name, cls in recipes().items() if "network" in cls.learners() and cls.__module__.startswith("tailwise.")
+    name
+    for name, cls in recipes().items()
+    if "network" in cls.learners() and "class" in cls.targets and cls.__module__.startswith("tailwise.")
 ]
 
 SAMPLED = [name for name, cls in recipes().items() if cls.__module__ == "tailwise.recipes.sampling"]

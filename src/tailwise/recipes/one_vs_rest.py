@@ -1,8 +1,4 @@
-"""Losses with a sigmoid for each class, for examples that have one class or a set of them.
-
-Equalization loss v1 is left out: it spares rare classes every example of another class, and without a background class
-nothing would ever tell them no.
-"""
+"""Losses with a sigmoid for each class, for examples that have one class or a set of them."""
 
 from __future__ import annotations
 
@@ -30,6 +26,26 @@ class _OneVsRest(Recipe):
 
     def learned_prior(self, task: Task) -> None:
         """Return None: probabilities are a softmax of the one-versus-rest logits, calibrated class by class."""
+
+
+@register("equalization", paper="Tan et al., CVPR 2020, arXiv:2003.05176")
+@dataclass(frozen=True)
+class Equalization(_OneVsRest):
+    """Spare rare labels the examples of others; only examples without any label tell them no.
+
+    Where every example has a label nothing does, and rare labels are hardly told apart. For one class an example the
+    paper has softmax equalization.
+    Deviates: the threshold is a share of the labels' mean count, which works for any number of them; LVIS has 1,230 and
+    spares those of fewer than 100 images, a fifth of the mean.
+    """
+
+    targets = ("labels",)
+
+    threshold: float = 0.2  # in units of a label's mean share
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything with the loss."""
+        yield Stage("learn", loss=losses.EqualizationLoss(task.class_counts, self.threshold / task.n_classes))
 
 
 @register("equalization-v2", paper="Tan et al., CVPR 2021, arXiv:2012.08548")
