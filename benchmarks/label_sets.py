@@ -4,8 +4,8 @@
     python benchmarks/label_sets.py --table label_sets.jsonl > benchmarks/results/label_sets.md
 
 30,300 of Debian's packages have tags that people gave them (debtags): 598 of them, 3.7 a package, from 10,277 packages
-(devel::library) to one. A seed draws 5,000 packages to train on and leaves the others to measure on; tags that fewer
-than ten packages have, or none of those drawn, are left out.
+(devel::library) to one. A seed draws 3,000 packages to train on and 10,000 others to measure on; tags that fewer than
+ten packages have, or none of those drawn, are left out.
 
 - text-logistic: name and one-line description, tf-idf, a logistic regression a tag (the default for text).
 - text-mlp: the same text as 256 singular vectors, an MLP for 15 epochs.
@@ -38,7 +38,7 @@ from tailwise.data import encode_label_sets
 from tailwise.metrics import evaluate_labels
 from tailwise.recipes import recipes
 
-TRAIN = 5000
+TRAIN, TEST = 3000, 10_000
 MEASURES = {
     "macro_average_precision": "macro AP",
     "few_shot_average_precision": "few-shot AP",
@@ -68,7 +68,7 @@ def packages() -> tuple[pl.DataFrame, np.ndarray]:
 def measure(case: str, name: str, seed: int) -> dict[str, float]:
     frame, rows = packages()
     order = np.random.default_rng(seed).permutation(len(rows))
-    train, test = order[:TRAIN], order[TRAIN:]
+    train, test = order[:TRAIN], order[TRAIN : TRAIN + TEST]
     rows = rows[:, (rows.sum(axis=0) >= 10) & rows[train].any(axis=0)]
     text = (frame["package"] + " " + frame["description"]).to_numpy()
     inputs: Any = text if case.startswith("text") else frame.drop("package", "description", "version")

@@ -76,7 +76,7 @@ def test_labels_are_matched_by_what_they_mean():
         (TABLE * 2, "must be an indicator of 0 and 1, but row 0, column 0 is 2"),
         (np.where(TABLE, np.nan, 0), "row 0, column 0 is nan"),
         (np.full((2, 2), "a"), "values that are no numbers"),
-        (["red", "green"], "a set of labels a row; row 0 is 'red'. TailClassifier is for one label a row"),
+        (["red", "green"], "a set of labels a row; row 0 is 'red', not a set"),
         ([1, 2, 3], "row 0 is 1"),
         ([[], set()], "no row has a label"),
     ],

@@ -219,7 +219,7 @@ def test_images() -> None:
 def test_auto_compares_and_says_what_it_found() -> None:
     x, y = sets()
     fitted = quick("auto", baseline=True).fit(x, y)
-    assert [row.recipe for row in fitted.comparison_] == ["cross-entropy", "tuned-thresholds", "ml-ros", "ml-rus"]
+    assert [row.recipe for row in fitted.comparison_] == ["cross-entropy", "tuned-thresholds", "ml-ros"]
     chosen = next(row for row in fitted.comparison_ if row.status == "selected")
     assert chosen.low <= chosen.score <= chosen.high
     assert fitted.recipe_.name == chosen.recipe != "cross-entropy"
@@ -227,6 +227,13 @@ def test_auto_compares_and_says_what_it_found() -> None:
     assert fitted.baseline_.card["recipe"] == "cross-entropy"
     plain = quick("cross-entropy").fit(x, y)
     np.testing.assert_array_equal(plain.predict_proba(x), fitted.baseline_.predict_proba(x))
+
+
+def test_what_there_is_no_time_for_is_said() -> None:
+    x, y = sets()
+    rows = quick("auto", time_budget="0.001s").fit(x, y).comparison_
+    assert [row.status for row in rows] == ["selected", "not started: no time left"]
+    assert len(rows[0].folds) == 1
 
 
 def test_tuned_thresholds_find_more_of_the_tail_than_one_half() -> None:

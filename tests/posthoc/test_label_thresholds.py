@@ -100,7 +100,7 @@ def test_a_label_without_held_out_examples_keeps_one_half():
 
 
 def test_examples_with_one_score_are_not_parted():
-    log_odds = np.array([[1.0], [1.0], [1.0], [0.0]])
+    log_odds = np.array([[3.0], [3.0], [3.0], [-3.0]])
     step = tune_f1(log_odds, np.array([[1], [0], [1], [0]]))
     assert (step(log_odds)[:, 0] > 0).tolist() == [True, True, True, False]
     everything = tune_f1(np.zeros((3, 1)), np.ones((3, 1)))

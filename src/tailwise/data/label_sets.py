@@ -137,8 +137,7 @@ def _as_set(row: Any, number: int, where: str) -> Any:
         return None
     if isinstance(row, str | bytes) or not isinstance(row, Iterable):
         raise TailwiseError(
-            f"{where} must be an (n, n_labels) indicator or a set of labels a row; row {number} is {row!r}. "
-            "TailClassifier is for one label a row."
+            f"{where} must be an (n, n_labels) indicator or a set of labels a row; row {number} is {row!r}, not a set."
         )
     return row if isinstance(row, set | frozenset) else list(row)
 

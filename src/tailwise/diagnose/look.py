@@ -46,7 +46,7 @@ def diagnose(
     ----------
     data : a table (CSV, TSV, JSON lines, Parquet, Arrow), a folder with one sub-folder of images or texts per class, a
         polars or pandas frame, or a data set from :func:`tailwise.data.load`
-    target : column with the labels, or lists of them; not for class folders and data sets
+    target : column with the labels, in a file also with lists of them; not for class folders and data sets
     separator : what stands between the labels of a set in the target column of a file, as for
         :func:`tailwise.data.load`
     text, image, id : column that holds a text or an image, or identifies a row, where there is one
@@ -65,12 +65,13 @@ def diagnose(
         raise TailwiseError(f"sample must be at least 1 row; got {sample}.")
     if isinstance(data, str | Path) and _is_class_folder(existing(data)):
         data = load(data)
-    if isinstance(data, str | Path) and (separator is not None or _holds_lists(data, target)):
-        data = load(data, target, separator=separator, text=text, image=image, id=id)
     if isinstance(data, str | Path):
         path = existing(data)
         with reading(path):
             frame = scan(path, as_text=() if target is None else (target,))
+            if separator is not None or isinstance(frame.collect_schema().get(target or ""), pl.List | pl.Array):
+                sets = load(data, target, separator=separator, text=text, image=image, id=id)
+                return _diagnose(_dataset(sets), sets.name, sets.kind, sample, labels=sets)
             found = _diagnose(_columns(frame, target, text, image, id, str(path)), path.name, "table", sample, path)
     elif isinstance(data, Dataset):
         found = _diagnose(_dataset(data), data.name, data.kind, sample, labels=data if data.has_sets else None)
@@ -78,10 +79,6 @@ def diagnose(
         frame = data if isinstance(data, pl.LazyFrame) else to_frame(data).lazy()
         found = _diagnose(_columns(frame, target, text, image, id, "the frame"), "frame", "table", sample)
     return found
-
-
-def _holds_lists(path: str | Path, target: str | None) -> bool:
-    return isinstance(scan(path).collect_schema().get(target or ""), pl.List | pl.Array)
 
 
 def _is_class_folder(path: Path) -> bool:

@@ -26,8 +26,14 @@ from tailwise.recipes import Recipe
 
 #: Without plain training, of which tuned thresholds are the better decisions at no more cost.
 CANDIDATES = {
-    "estimator": ("tuned-thresholds", "ml-ros", "ml-rus"),
-    "network": ("tuned-thresholds", "repeat-factor-sampling", "asymmetric", "distribution-balanced"),
+    "estimator": ("tuned-thresholds", "ml-ros"),
+    "network": (
+        "tuned-thresholds",
+        "repeat-factor-sampling",
+        "equalization-v2",
+        "asymmetric",
+        "distribution-balanced",
+    ),
 }
 
 

@@ -13,7 +13,9 @@ from tailwise.errors import TailwiseError
 from tailwise.posthoc._steps import Step
 
 _LOG_RANGE = float(np.log(100.0))  # scales between 1/100 and 100
-_BORROWED = 2  # examples' worth of what the probabilities say, added to each label's own
+#: Examples' worth of what the probabilities say, added to each label's own. On packages' tags (benchmarks/label_sets.py,
+#: an MLP) macro F1 was 0.185 with half an example, 0.190 with 2, 0.194 with 5, 0.198 with 20; micro F1 rose by 0.21.
+_BORROWED = 20
 
 
 def fit_label_wise(scores: ArrayLike, rows: ArrayLike, *, strength: float = 1.0) -> Step:
@@ -64,8 +66,8 @@ def tune_f1(log_odds: ArrayLike, rows: ArrayLike, *, pooled: bool = False) -> St
     """Return the step that moves each label's threshold, above which it is given, from one half to where F1 is best.
 
     A label with a few held-out examples would get a threshold that fits them by chance. Its F1 is that of its
-    examples and, as if there were two further ones, of what the probabilities expect. A label without held-out examples
-    keeps one half.
+    examples and, as if there were twenty further ones, of what the probabilities expect. A label without held-out
+    examples keeps one half.
 
     Parameters
     ----------
