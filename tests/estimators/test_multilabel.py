@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -29,6 +29,7 @@ from tailwise.data import as_dataset
 from tailwise.errors import TailwiseError
 from tailwise.estimators import load_model
 from tailwise.recipes import recipes
+from tailwise.resample import CaseControlClassifier
 
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs tailwise[torch]")
 FOR_ESTIMATORS = [n for n, cls in recipes().items() if "estimator" in cls.learners() and "labels" in cls.targets]
@@ -229,6 +230,14 @@ def test_auto_compares_and_says_what_it_found() -> None:
     np.testing.assert_array_equal(plain.predict_proba(x), fitted.baseline_.predict_proba(x))
 
 
+def test_rows_that_memory_leaves_out_are_said() -> None:
+    x, y = sets(300)
+    boosting = CaseControlClassifier(HistGradientBoostingClassifier(max_iter=3), 200)
+    card = quick(estimator=boosting).fit(x, y).model_.card
+    assert card["learner"]["left_out"][0].startswith("Fits saw at most 200 of 300 rows")
+    assert quick().fit(x, y).model_.card["learner"]["left_out"] == []
+
+
 def test_what_there_is_no_time_for_is_said() -> None:
     x, y = sets()
     rows = quick("auto", time_budget="0.001s").fit(x, y).comparison_
@@ -257,6 +266,10 @@ def test_clones_pickles_pipes_and_searches() -> None:
     fitted = copy.set_params(recipe="tuned-thresholds").fit(x, y)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict(x), fitted.predict(x))
     assert make_pipeline(StandardScaler(), quick()).fit(x, y).score(x, y) > 0.5
+    scores = cross_validate(
+        quick(), x, y, cv=2, scoring=["average_precision", "f1_macro", "roc_auc"], error_score="raise"
+    )
+    assert scores["test_average_precision"].min() > 0.4
     search = GridSearchCV(quick(), {"recipe": ["tuned-thresholds", "ml-ros"]}, cv=2, error_score="raise")
     assert search.fit(x, y).best_params_["recipe"] in ("tuned-thresholds", "ml-ros")
 

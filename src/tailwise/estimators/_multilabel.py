@@ -20,9 +20,11 @@ from tailwise.estimators._compare import Comparison, Fold
 from tailwise.estimators._label_chains import LabelChains, LabelEntrant, LabelObjective, as_label_objective
 from tailwise.estimators._label_model import LabelModel
 from tailwise.estimators._learners import EstimatorLearner, Fitted, for_label_sets
+from tailwise.estimators._plan import rows_left_out
 from tailwise.estimators._tail import TailEstimator
 from tailwise.estimators._training import Training
 from tailwise.recipes import Recipe
+from tailwise.resample import CaseControlClassifier
 
 #: Without plain training, of which tuned thresholds are the better decisions at no more cost.
 CANDIDATES = {
@@ -193,6 +195,15 @@ class TailMultilabelClassifier(TailEstimator):
 
     def _estimator_learner(self, base: BaseEstimator, nominal: tuple[int, ...]) -> EstimatorLearner:
         return EstimatorLearner(for_label_sets(base), nominal)
+
+    def _training(self, data: Dataset) -> Training:
+        """Encode the data, set up the learner, the folds and the cache, and say what memory leaves out."""
+        training = super()._training(data)
+        each = getattr(getattr(training.learner, "base", None), "estimator", None)
+        if not isinstance(each, CaseControlClassifier):
+            return training
+        rows = min(each.limit(training.inputs, 2), len(data))
+        return replace(training, left_out=rows_left_out(rows, len(data)))
 
     def _folds(self, labels: NDArray[np.int8], data_kind: str, seed: int) -> list[Fold]:
         cv = 3 if self.cv is None else self.cv

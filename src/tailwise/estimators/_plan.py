@@ -81,7 +81,7 @@ def in_time(estimator: BaseEstimator, plan: Plan) -> tuple[BaseEstimator, list[s
     if isinstance(estimator, CaseControlClassifier):
         bare, most = estimator.estimator, min(most, estimator.limit(inputs, len(counts)))
     if budget is None or not has_fit_parameter(estimator, "sample_weight"):
-        return estimator, _left_out(most, len(labels))
+        return estimator, rows_left_out(most, len(labels))
     iterations = bare.max_iter if isinstance(bare, HistGradientBoostingClassifier) else 1
     tried = max(1, iterations // 5)
 
@@ -110,11 +110,12 @@ def in_time(estimator: BaseEstimator, plan: Plan) -> tuple[BaseEstimator, list[s
         bare = clone(bare).set_params(max_iter=max(1, int(iterations * share)))
         left_out.append(f"Boosting made {bare.max_iter:,} of {iterations:,} iterations, to end in time.")
     rows = min(most, max(len(counts), floor, int(sample * allowed / (plan.all_fits * one_fit))))
-    left_out += _left_out(rows, len(labels))
+    left_out += rows_left_out(rows, len(labels))
     return bare if rows == len(labels) else CaseControlClassifier(bare, rows, random_state=plan.seed), left_out
 
 
-def _left_out(rows: int, of_rows: int) -> list[str]:
+def rows_left_out(rows: int, of_rows: int) -> list[str]:
+    """Return the sentence that says how many rows fits see, if that is not all of them."""
     if rows == of_rows:
         return []
     return [f"Fits saw at most {rows:,} of {of_rows:,} rows, fewer of the large classes, to bound time and memory."]
