@@ -70,8 +70,8 @@ def table(rows: list[dict[str, Any]]) -> None:
         for measure in MEASURES:
             values = [[run[p][measure] for p in PRECISIONS] for (of, _), run in pairs.items() if of == name]
             full, mixed = np.array(values).T
-            low, high = stats.t.interval(0.95, len(full) - 1, (mixed - full).mean(), stats.sem(mixed - full))
-            shown = f"{(mixed - full).mean():+.3f} ({low:+.3f} to {high:+.3f})"
+            gain, half = (mixed - full).mean(), stats.t.ppf(0.975, len(full) - 1) * stats.sem(mixed - full)
+            shown = f"{gain:+.3f} ({gain - half:+.3f} to {gain + half:+.3f})"
             print(f"| {name} | {measure.replace('_', ' ')} | {full.mean():.3f} | {mixed.mean():.3f} | {shown} |")
 
 

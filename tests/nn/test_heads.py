@@ -29,6 +29,14 @@ def test_normed_linear_gives_cosines() -> None:
     np.testing.assert_allclose(np.linalg.norm(w, axis=1), 1, rtol=1e-6)
 
 
+def test_cosines_are_not_rounded_under_autocast() -> None:
+    head, features = NormedLinear(5, 3), torch.from_numpy(X).float()
+    expected = head(features)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(head(features), expected, rtol=0, atol=0)
+        assert head(features.bfloat16()).dtype == torch.float32
+
+
 def test_scaled_linear_starts_as_the_classifier_and_moves_only_its_scales() -> None:
     layer = linear()
     head = ScaledLinear(layer)

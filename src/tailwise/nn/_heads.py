@@ -12,7 +12,8 @@ from tailwise.errors import TailwiseError
 class NormedLinear(nn.Module):
     """Cosine classifier: the cosine of the angle between features and each class's weights, in [-1, 1].
 
-    The scale of the logits belongs to the loss (``LDAMLoss(scale=30)``).
+    The scale of the logits belongs to the loss (``LDAMLoss(scale=30)``). Under autocast cosines are computed in the
+    weights' type all the same, as the scale would make what is rounded off larger too.
 
     Source: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, NeurIPS 2019,
     section 3.2: weights and features of unit norm.
@@ -34,7 +35,8 @@ class NormedLinear(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return cosines."""
-        return F.linear(F.normalize(features), F.normalize(self.weight))
+        with torch.autocast(features.device.type, enabled=False):
+            return F.linear(F.normalize(features.to(self.weight.dtype)), F.normalize(self.weight))
 
 
 class ScaledLinear(nn.Module):
