@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tailwise import losses
 from tailwise.engine.stage import Stage, Task
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _OneVsRest(Recipe):
-    targets = ("class", "labels")
+    targets: ClassVar[tuple[str, ...]] = ("class", "labels")
 
     def network(self, task: Task) -> nn.Module:
         """Build the backbone under a linear classifier that begins with the mean share of a class."""
