@@ -177,6 +177,37 @@ def test_texts_from_folders_teach_a_model_that_predicts_a_table(run, text_model,
     assert "--image words: the model was not trained on images but on text data." in err
 
 
+def folders(path, write, *names):
+    """Make a folder of classes, two files each."""
+    for name in names:
+        (path / name).mkdir(parents=True)
+        for i in range(2):
+            write(path / name / str(i), name)
+    return path
+
+
+def text_file(path, name):
+    path.with_suffix(".txt").write_text(WORDS.get(name, WORDS["fish"]).format(9))
+
+
+def test_folders_are_measured_by_the_classes_of_the_model(run, text_model, tmp_path):
+    code, out, err = run("evaluate", text_model, folders(tmp_path / "some", text_file, "fish"), "--json")
+    assert code == 0, err
+    assert json.loads(out)["overall"]["accuracy"]["value"] == 1
+    assert [row["support"] for row in json.loads(out)["per_class"]] == [0, 2]
+    code, _, err = run("evaluate", text_model, folders(tmp_path / "more", text_file, "fish", "whales"))
+    assert code == _app.BAD_INPUT
+    assert "label 'whales' is not among the 2 classes" in err
+
+
+def test_folders_to_predict_on_may_be_called_anything(run, text_model, tmp_path):
+    for names in (["fish"], ["January", "February"]):
+        data, out = folders(tmp_path / names[0], text_file, *names), tmp_path / f"{names[0]}.csv"
+        code, _, err = run("predict", text_model, data, "-o", out)
+        assert code == 0, err
+        assert set(pl.read_csv(out)["label"]) == {"fish"}
+
+
 @pytest.fixture(scope="module")
 def image_model(tmp_path_factory):
     image = pytest.importorskip("PIL.Image")
@@ -205,6 +236,15 @@ def test_broken_images_are_left_out_and_counted_where_that_is_asked_for(run, ima
         assert "1 broken images were left out; the first is" in err
     assert len(pl.read_csv(out)) == 11
     assert "dark/3.png" not in pl.read_csv(out)["id"].to_list()
+
+
+def test_folders_of_images_are_measured_by_the_classes_of_the_model(run, image_model, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    data = folders(tmp_path / "some", lambda p, _: image.new("RGB", (4, 4), (210,) * 3).save(f"{p}.png"), "light")
+    code, out, err = run("evaluate", image_model, data, "--json")
+    assert code == 0, err
+    assert json.loads(out)["overall"]["accuracy"]["value"] == 1
+    assert run("predict", image_model, data, "-o", tmp_path / "p.csv")[0] == 0
 
 
 def test_a_terminal_without_the_characters_gets_others(monkeypatch, tmp_path):

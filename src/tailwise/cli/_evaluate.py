@@ -33,9 +33,9 @@ def run(model: Path, new: Source, *, prior: str, json: bool) -> None:
         return
     if new.separator is not None:
         raise TailwiseError("--separator is for sets of labels; this model tells classes apart.")
-    shares = prior_for(fitted, prior, batches(fitted, new))
+    shares = prior_for(fitted, prior, batches(fitted, new, fitted.classes))
     seen = Accumulator(fitted.n_classes)
-    for part in noted(fitted, batches(fitted, new), Console(stderr=True, highlight=False)):
+    for part in noted(fitted, batches(fitted, new, fitted.classes), Console(stderr=True, highlight=False)):
         if part.labels is None:
             raise TailwiseError(f"{new.path} has no labels to measure against: name their column with --target.")
         answer = fitted.answer(part.inputs, shares)
@@ -52,7 +52,7 @@ def _run_of_sets(fitted: LabelModel, new: Source, prior: str, json: bool) -> Non
     """Print how good a model of sets of labels is; rankings need all answers at once, so that memory grows."""
     prior_for(fitted, prior, iter(()))
     rows, given, proba = [], [], []
-    for part in noted(fitted, batches(fitted, new), Console(stderr=True, highlight=False)):
+    for part in noted(fitted, batches(fitted, new, fitted.classes), Console(stderr=True, highlight=False)):
         if not part.has_sets:
             raise TailwiseError(
                 f"{new.path} has no sets of labels to measure against: name their column with --target and, if it is "

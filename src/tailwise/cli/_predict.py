@@ -81,8 +81,8 @@ def with_id(model: Model | LabelModel, new: Source) -> Source:
     return replace(new, id=known) if known in names else new
 
 
-def batches(model: Model | LabelModel, new: Source) -> Iterator[Dataset]:
-    """Yield new data in the form of the data that the model was trained on."""
+def batches(model: Model | LabelModel, new: Source, classes: NDArray[Any] | None = None) -> Iterator[Dataset]:
+    """Yield new data in the form of the data that the model was trained on, with labels if there are classes."""
     for kind, column in (("text", new.text), ("image", new.image)):
         if column is not None and kind != model.kind:
             raise TailwiseError(f"--{kind} {column}: the model was not trained on {kind}s but on {model.kind} data.")
@@ -97,7 +97,7 @@ def batches(model: Model | LabelModel, new: Source) -> Iterator[Dataset]:
         image_size=trained.get("image_size"),
         channels=trained.get("channels"),
         broken="skip" if new.skip_broken else "error",
-        classes=model.classes if new.target is not None else None,
+        classes=classes,
         features=getattr(model.encoder, "feature_names_in_", ()),
         strings=getattr(model.encoder, "strings_", ()),
     )

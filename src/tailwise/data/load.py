@@ -125,13 +125,14 @@ def stream(
     strings: Sequence[str] = (),
     rows: int = 16384,
 ) -> Iterator[Dataset]:
-    """Read new data for a model in batches, in memory that does not grow with the table. Class folders come whole.
+    """Read new data for a model in batches, in memory that does not grow with the table. Folders come whole.
 
     A batch of images that are all broken, and to be skipped, has no rows.
 
     Parameters
     ----------
-    path, target, separator, id, image_size, channels, broken, classes : as for :func:`load`
+    path, target, separator, id, image_size, channels, broken : as for :func:`load`
+    classes : the classes in code order; without them sub-folders may be called anything, and are no labels
     kind, column : what the training data held, and in which column, as its :class:`Dataset` says
     features : columns that a table must have, since the model was trained on them
     strings : those that were words in training, and stay that in a CSV file though they look like numbers
@@ -142,12 +143,14 @@ def stream(
     TailwiseError
         As :func:`load`.
     """
-    path = existing(path)
+    path, known = existing(path), None if classes is None else np.asarray(classes)
     form: dict[str, Any] = {"image_size": image_size, "channels": channels, "broken": broken}
     if path.is_dir() and table_format(path) is None:
-        yield load(path, kind=kind, **form, classes=classes)
+        data = _folder(path, None, kind, form, known)
+        if not len(data):
+            raise _no_image(path, data)
+        yield data if known is not None else replace(data, labels=None)
         return
-    known = None if classes is None else np.asarray(classes)
     text, image = (column if kind == wanted else None for wanted in ("text", "image"))
     wanted = [name for name in (target, text, image, id) if name is not None]
     as_text = [name for name in (target, id) if name is not None]
