@@ -33,7 +33,7 @@ _MANIFEST = "manifest.json"
 _PAGE = "report.html"  # which a fit puts beside its model
 _NAME = re.compile(r"[A-Za-z0-9_-]+\.(json|safetensors|skops)")
 
-#: Types that scikit-learn models written here may hold, beside those that skops itself knows to be harmless. Names are
+#: What scikit-learn models written here may hold, beside those that skops itself knows to be harmless. Names are
 #: exact: a prefix would also trust functions.
 TRUSTED = frozenset(
     {
@@ -51,6 +51,7 @@ TRUSTED = frozenset(
         "tailwise.data.columns.Reading",
         "tailwise.data.encode.PixelEncoder",
         "tailwise.data.encode.TableEncoder",
+        "tailwise.data.encode.dense",
         "tailwise.data.text.SentenceEncoder",
         "tailwise.data.text.TextEncoder",
         "tailwise.resample._boosting.RUSBoostClassifier",

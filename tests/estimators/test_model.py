@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
+from scipy import sparse
 from scipy.stats import binom
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -20,6 +22,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 
 from estimators.cases import digits, quick, table
+from tailwise.data import as_dataset
 from tailwise.errors import TailwiseError
 from tailwise.estimators import Model
 from tailwise.estimators._learners import FittedEstimator
@@ -202,6 +205,63 @@ def test_saved_models_come_back(case: str, tmp_path: Path) -> None:
 def test_saved_networks_come_back(case: str, tmp_path: Path) -> None:
     settings, inputs, labels = NETWORKS[case]
     check_round_trip(quick(**settings, epochs=2, batch_size=32).fit(inputs, labels), inputs, tmp_path / "model")
+
+
+def small_images(y: np.ndarray) -> np.ndarray:
+    return (60 * y[:, None, None, None] + np.arange(16).reshape(4, 4, 1)).astype(np.uint8)
+
+
+FORMS: list[tuple[Any, list[Callable[[Any], Any]]]] = [
+    (X, [np.ndarray.tolist, pl.DataFrame, pd.DataFrame, as_dataset, sparse.csr_matrix, sparse.coo_array]),
+    (frame(X, Y), [pl.from_pandas, lambda t: pl.from_pandas(t).lazy(), lambda t: {c: t[c] for c in t}, as_dataset]),
+    (words(Y), [pd.Series, np.array, lambda t: pd.DataFrame({"said": t}), as_dataset]),
+    (small_images(Y), [lambda a: a[..., 0], as_dataset]),
+]
+
+
+@pytest.mark.parametrize("estimator", [LogisticRegression(), BOOSTING])
+@pytest.mark.parametrize(("inputs", "forms"), FORMS, ids=["array", "table", "text", "image"])
+def test_a_model_takes_what_the_classifier_takes(
+    inputs: Any, forms: list[Callable[[Any], Any]], estimator: BaseEstimator
+) -> None:
+    if isinstance(inputs, list) and estimator is BOOSTING:
+        pytest.skip("does not take sparse features")
+    classifier = quick("cross-entropy", estimator=estimator).fit(inputs, Y)
+    expected = classifier.predict_proba(inputs)
+    for form in forms:
+        np.testing.assert_allclose(classifier.model_.predict_proba(form(inputs)), expected, rtol=1e-5)
+        np.testing.assert_allclose(classifier.predict_proba(form(inputs)), expected, rtol=1e-5)
+
+
+@needs_torch
+def test_a_model_takes_tensors() -> None:
+    import torch
+
+    model = quick("cross-entropy").fit(X, Y).model_
+    np.testing.assert_array_equal(model.predict(torch.tensor(X)), model.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "wrong", "message"),
+    [
+        (words(Y), "red apple", "not one text"),
+        (words(Y), [], "no rows"),
+        (X, [], "2D"),
+        (X, X[:, :2], "X has 2 features, but Model is expecting 3 features"),
+        (X, np.c_[X, X], "X has 6 features, but Model is expecting 3 features"),
+        (X, pl.DataFrame({"a": ["b"]}), "trained on data of kind array, but X is of kind table"),
+        (small_images(Y), small_images(Y) / 255, "must be uint8"),
+        (small_images(Y), small_images(Y) > 0, "must be uint8"),
+        (small_images(Y), frame(X, Y), "trained on data of kind image, but X is of kind table"),
+        (words(Y), small_images(Y), "trained on data of kind text, but X is of kind image"),
+    ],
+)
+def test_inputs_of_another_form_are_refused_in_one_line(inputs: Any, wrong: Any, message: str) -> None:
+    classifier = quick("cross-entropy").fit(inputs, Y)
+    for fitted in (classifier, classifier.model_):
+        with pytest.raises(TailwiseError, match=message) as error:
+            fitted.predict(wrong)
+        assert "\n" not in str(error.value)
 
 
 @needs_torch

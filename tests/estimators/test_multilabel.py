@@ -329,6 +329,18 @@ def test_what_cannot_be_used_is_one_line(make: Any, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_model_takes_what_the_classifier_takes() -> None:
+    classifier = quick().fit(X, Y)
+    expected = classifier.predict_proba(X)
+    for form in (np.ndarray.tolist, pl.DataFrame, as_dataset, sparse.csr_array):
+        np.testing.assert_allclose(classifier.model_.predict_proba(form(X)), expected, rtol=1e-5)
+    with pytest.raises(TailwiseError, match="X has 3 features, but LabelModel is expecting 6 features"):
+        classifier.model_.predict(X[:, :3])
+    said = [f"{NAMES[row.argmax()]} it is, number {i}" for i, row in enumerate(Y)]
+    texts = quick().fit(said, Y)
+    assert texts.model_.predict(pd.DataFrame({"said": said})) == texts.model_.predict(said)
+
+
 def test_a_model_for_sets_is_not_taken_for_one_of_classes(tmp_path: Path) -> None:
     quick().fit(X, Y).save(tmp_path / "sets")
     with pytest.raises(TailwiseError, match=r"for sets of labels: tailwise\.estimators\.load_model reads either kind"):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -105,7 +106,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         ----------
         X : (n, n_columns) as for :meth:`fit`, columns in any order
         """
-        frame = self._columns(to_frame(X))
+        frame = self._columns(to_frame(dense(X)))
         out = np.empty((frame.height, sum(len(coder.parts) for coder in self.coders_ if coder)), dtype=np.float32)
         start = 0
         for name, reading, coder in zip(self.sources_, self.readings_, self.coders_, strict=True):
@@ -174,6 +175,11 @@ class PixelEncoder(TransformerMixin, BaseEstimator):
         if images.shape[1:] != self.shape_:
             raise TailwiseError(f"images must be of shape {self.shape_}, as in training; got {images.shape[1:]}.")
         return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
+
+
+def dense(X: Any) -> Any:
+    """Return numbers as they are, but none of them sparse."""
+    return X.toarray() if issparse(X) else X
 
 
 def _remarks(column: pl.Series, reading: Reading) -> list[str]:

@@ -166,11 +166,11 @@ class TailClassifier(TailEstimator):
 
     def predict(self, X: Any, prior: Prior = "train") -> NDArray[Any]:
         """Return (n,) labels, decided for the objective; ``prior`` as in :meth:`tailwise.estimators.Model.answer`."""
-        return self._fitted().predict(self._inputs(X), prior)
+        return self._fitted().predict(X, prior)
 
     def predict_proba(self, X: Any, prior: Prior = "train") -> NDArray[np.float64]:
         """Return (n, n_classes) calibrated probabilities under a class prior, by default the training prior."""
-        return self._fitted().predict_proba(self._inputs(X), prior)
+        return self._fitted().predict_proba(X, prior)
 
     def predict_log_proba(self, X: Any, prior: Prior = "train") -> NDArray[np.float64]:
         """Return the logarithms of :meth:`predict_proba`."""
@@ -178,7 +178,7 @@ class TailClassifier(TailEstimator):
 
     def predict_sets(self, X: Any) -> NDArray[np.bool_]:
         """Return (n, n_classes): which classes are in each example's prediction set."""
-        return self._fitted().predict_sets(self._inputs(X))
+        return self._fitted().predict_sets(X)
 
     def _labelled(self, X: Any, y: ArrayLike | None) -> Dataset:
         """Return the labelled rows."""

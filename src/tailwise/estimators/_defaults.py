@@ -82,12 +82,15 @@ def fit_encoder(data: Dataset, kind: str, base: BaseEstimator) -> tuple[Any, Any
     from sklearn.preprocessing import FunctionTransformer
 
     from tailwise.data import PixelEncoder, TableEncoder, TextEncoder
+    from tailwise.data.encode import dense
 
     scale = kind == "network" or not get_tags(base).input_tags.allow_nan
     encoder: Any = FunctionTransformer()
-    if data.kind == "text":
+    if data.kind == "array" and not issparse(data.inputs):
+        encoder = TableEncoder(scale=True) if scale else FunctionTransformer(dense)
+    elif data.kind == "text":
         encoder = TextEncoder()
-    elif data.kind == "table" or (data.kind == "array" and scale and not issparse(data.inputs)):
+    elif data.kind == "table":
         encoder = TableEncoder(scale=scale)
     elif data.kind == "image" and kind == "estimator":
         encoder = PixelEncoder()

@@ -52,12 +52,12 @@ class LabelModel:
         return self.answer(inputs).proba
 
     def answer(self, inputs: Any) -> LabelAnswer:
-        """Return sets and probabilities for inputs.
+        """Return sets and probabilities for inputs, in any form that the classifier takes.
 
         Raises
         ------
         TailwiseError
-            If the inputs do not fit the training data's columns.
+            If the inputs do not fit the training data.
         """
         scores = scores_of(self, inputs, block_of(self.n_classes))
         return LabelAnswer(self.chains.predict(scores), self.chains.predict_proba(scores))

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tailwise import posthoc, storage
 from tailwise.counts import class_prior
+from tailwise.data import Dataset, as_dataset
 from tailwise.errors import TailwiseError
 from tailwise.estimators._chains import Chains
 from tailwise.estimators._learners import Fitted, FittedEstimator, FittedLabelSets, FittedNetwork
@@ -83,6 +84,7 @@ class Model:
 
         Parameters
         ----------
+        inputs : in any form that the classifier takes
         prior : the class prior of the population that the inputs come from. ``"train"``: as in training, decided by
             the recipe. Otherwise the probabilities are moved to that prior, and the likeliest class (or the cheapest
             one, where the objective was a cost matrix) is the decision: ``"uniform"``, ``"estimate"`` (from these
@@ -92,7 +94,7 @@ class Model:
         Raises
         ------
         TailwiseError
-            If the inputs do not fit the training data's columns, or the prior is not one.
+            If the inputs do not fit the training data, or the prior is not one.
         """
         scores = self.scores(inputs)
         answer = self._answer(scores, self.chains)
@@ -233,11 +235,27 @@ def _with_decisions(sets: NDArray[np.bool_], codes: NDArray[np.int64]) -> NDArra
     return sets
 
 
-def scores_of(model: Any, inputs: Any, step: int) -> NDArray[np.float32]:
-    """Return a model's (n, n_classes) scores, of so many examples at once."""
-    n = inputs.shape[0] if hasattr(inputs, "shape") else len(inputs)
-    parts = [model.learner.scores(model.encoder.transform(inputs[at : at + step])) for at in range(0, max(n, 1), step)]
-    return np.concatenate(parts)
+def scores_of(model: Any, X: Any, step: int) -> NDArray[np.float32]:
+    """Return a model's (n, n_classes) scores, of so many examples at once; X is whatever the classifier takes."""
+    inputs = _in_form(model, X)
+    starts = range(0, inputs.shape[0], step)
+    return np.concatenate([model.learner.scores(model.encoder.transform(inputs[at : at + step])) for at in starts])
+
+
+def _in_form(model: Any, X: Any) -> Any:
+    """Return inputs in the form that a model's encoder was fitted on."""
+    data = as_dataset(X.inputs if isinstance(X, Dataset) else X, kind=model.kind)
+    if model.kind == "array" and data.kind == "table":  # a frame of numbers
+        data = as_dataset(data.inputs.to_numpy(), kind="array")
+    if data.kind != model.kind:
+        raise TailwiseError(f"the model was trained on data of kind {model.kind}, but X is of kind {data.kind}.")
+    if not len(data):
+        raise TailwiseError("X has no rows to predict on.")
+    given, wanted = data.inputs.shape[-1], getattr(model.encoder, "n_features_in_", None)
+    if model.kind == "array" and given != wanted:
+        name = type(model).__name__
+        raise TailwiseError(f"X has {given} features, but {name} is expecting {wanted} features as input.")
+    return data.inputs
 
 
 def block_of(n_classes: int) -> int:

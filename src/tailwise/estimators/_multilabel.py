@@ -161,11 +161,11 @@ class TailMultilabelClassifier(TailEstimator):
     def predict(self, X: Any) -> Any:
         """Return which labels each row gets, in the form that ``fit`` was given: an indicator, or lists of labels."""
         model = self._fitted()
-        return as_form(model.answer(self._inputs(X)).given, model.classes, self.form_)
+        return as_form(model.answer(X).given, model.classes, self.form_)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return (n, n_labels) calibrated probabilities of each label by itself; a row's need not sum to 1."""
-        return self._fitted().predict_proba(self._inputs(X))
+        return self._fitted().predict_proba(X)
 
     def objective_for(self, data: Dataset) -> LabelObjective:
         """Return what is to be best."""

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from tailwise.data import Dataset, as_dataset
+from tailwise.data import Dataset
 from tailwise.errors import TailwiseError, nearest
 from tailwise.estimators._cache import Cache
 from tailwise.estimators._card import versions
@@ -165,14 +165,6 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             self.feature_names_in_ = np.array(data.inputs.columns, dtype=object)
             self.n_features_in_ = data.inputs.width
         return data
-
-    def _inputs(self, X: Any) -> Any:
-        """Return inputs in the form that the encoder was fitted on."""
-        kind = self.model_.kind
-        inputs = as_dataset(X.inputs if isinstance(X, Dataset) else X, kind=kind).inputs  # type: ignore[arg-type]
-        if kind == "array":
-            return validate_data(self, inputs, reset=False, accept_sparse="csr", ensure_all_finite="allow-nan")
-        return inputs
 
     def _network_learner(self, inputs: Any) -> NetworkLearner:
         return network_learner(
