@@ -115,6 +115,25 @@ UNNAMED = {"0": 1, "1": 1}
 WRONG: list[Any] = ["unifrom", [0.5, 0.5], [1, 1, -1], [0, 0, 0], [np.nan, 1, 1], [[1, 1, 1]], UNNAMED, ["a", 1, 1]]
 
 
+SPELT: list[tuple[list[Any], list[dict[Any, float]]]] = [
+    ([0.0, 1.0], [{"0": 0.2, "1": 0.8}, {1: 0.8, 0: 0.2}, {0.0: 0.2, 1.0: 0.8}]),
+    ([False, True], [{"true": 0.8, "false": 0.2}, {"False": 0.2, "True": 0.8}, {True: 0.8, False: 0.2}]),
+    (["1", "1.0"], [{"1": 0.2, "1.0": 0.8}]),
+]
+
+
+@pytest.mark.parametrize(("labels", "priors"), SPELT)
+def test_a_prior_names_classes_as_they_are_shown(labels: list[Any], priors: list[dict[Any, float]]) -> None:
+    x, y = table((60, 30))
+    model = quick().fit(x, np.array(labels)[y])
+    for prior in priors:
+        np.testing.assert_array_equal(model.predict_proba(x, prior=prior), model.predict_proba(x, prior=[0.2, 0.8]))
+    with pytest.raises(TailwiseError, match="names an unknown class 'other'"):
+        model.predict(x, prior={**priors[0], "other": 1})
+    with pytest.raises(TailwiseError, match=r"lacks class '(1|True|1\.0)'"):
+        model.predict(x, prior={labels[0]: 1})
+
+
 @pytest.mark.parametrize("prior", WRONG)
 def test_a_prior_that_is_none_is_refused_in_one_line(prior: Any) -> None:
     x, y = table()

@@ -44,6 +44,13 @@ def label_key(label: Any) -> str:
     return name.lower() if name.lower() in ("true", "false") else name
 
 
+def codes_among(labels: Iterable[Any], known: Iterable[Any]) -> list[int]:
+    """Return the code of the known class that has each label's name, or else its :func:`label_key`; -1 if none has."""
+    code_of = {label_key(label): code for code, label in enumerate(known)}
+    code_of |= {class_name(label): code for code, label in enumerate(known)}
+    return [code_of.get(class_name(label), code_of.get(label_key(label), -1)) for label in labels]
+
+
 def trimmed(column: pl.Series) -> pl.Series:
     """Return a file's labels as they are meant: without blanks around them, and as integers if all are.
 
@@ -119,15 +126,13 @@ def encode_labels(
     if not len(classes) and known is None:
         raise TailwiseError(f"{where}: all {places.size} labels are missing, so there is nothing to learn.")
     if known is not None:
-        code_of = {class_name(label): c for c, label in enumerate(known)}
-        by_key = {label_key(label): c for c, label in enumerate(known)}
-        found = [code_of.get(class_name(label), by_key.get(label_key(label), -1)) for label in classes]
+        found = codes_among(classes, known)
         if -1 in found:
             strange = [class_name(label) for label, c in zip(classes, found, strict=True) if c < 0]
             others = f" (and {len(strange) - 1} more)" if len(strange) > 1 else ""
             raise TailwiseError(
                 f"{where}: label {strange[0]!r}{others} is not among the {len(known)} classes of the training data."
-                f"{nearest(strange[0], code_of)} Correct it or leave those rows out."
+                f"{nearest(strange[0], map(class_name, known))} Correct it or leave those rows out."
             )
         code = np.array(found, dtype=np.int64)[code]
         classes = known

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from tailwise import posthoc, storage
 from tailwise.counts import class_prior
 from tailwise.data import Dataset, as_dataset
+from tailwise.data.labels import class_name, codes_among
 from tailwise.errors import TailwiseError
 from tailwise.estimators._chains import Chains
 from tailwise.estimators._learners import Fitted, FittedEstimator, FittedLabelSets, FittedNetwork
@@ -150,14 +151,15 @@ class Model:
             if prior == "estimate":
                 return self._estimated(scores)
             raise TailwiseError(f"unknown prior {prior!r}: use train, uniform, estimate or {self.n_classes} numbers.")
-        names = [str(label) for label in self.classes]
+        names = [class_name(label) for label in self.classes]
         if isinstance(prior, Mapping):
-            by_name = {str(label): share for label, share in prior.items()}
-            if by_name.keys() != set(names):
-                odd = min(by_name.keys() ^ set(names))
-                what = "lacks" if odd in names else "names an unknown"
+            codes = codes_among(prior, self.classes)
+            lacking = set(range(self.n_classes)).difference(codes)
+            if -1 in codes or lacking:
+                odd = class_name(list(prior)[codes.index(-1)]) if -1 in codes else names[min(lacking)]
+                what = "names an unknown" if -1 in codes else "lacks"
                 raise TailwiseError(f"a prior by name has a number for every class; this one {what} class {odd!r}.")
-            prior = [by_name[name] for name in names]
+            prior = np.array(list(prior.values()), dtype=object)[np.argsort(codes)]
         try:
             given = np.asarray(prior, dtype=np.float64)
         except (TypeError, ValueError):
