@@ -1,5 +1,6 @@
 """The commands as people type them: happy paths, bad input in one line, nothing lost."""
 
+import datetime as dt
 import json
 import os
 import re
@@ -147,6 +148,45 @@ def test_priors(model, table, tmp_path, prior):
     prior = str(tmp_path / "prior.json") if prior == "file" else prior
     assert run("predict", model, table, "-o", tmp_path / "p.csv", "--prior", prior) == 0
     assert pl.read_csv(tmp_path / "p.csv").height == 92
+
+
+def test_a_prior_of_numbers_is_checked_and_not_called_estimated(model, table, tmp_path, capsys):
+    prior = tmp_path / "prior.json"
+    for wrong in ("[1, 2]", "3", "[[0.2, 0.3, 0.5]]", "[1, 2, 3, 4]"):
+        write(prior, wrong)
+        for command in (["predict", model, table, "-o", tmp_path / "p.csv"], ["evaluate", model, table]):
+            refused(capsys, "a prior for 3 classes has 3 numbers", *command, "--prior", prior)
+    write(prior, "[0.1, 0.1, 0.8]")
+    assert run("evaluate", model, table, "--prior", prior) == 0
+    out, err = capsys.readouterr()
+    assert "stimated" not in out + err
+
+
+@pytest.mark.parametrize("labels", [[False, True], [0.0, 1.0], [3, 7], ["x", "1.0"]])
+def test_a_label_is_spelt_as_in_its_set_and_its_probability(tmp_path, labels):
+    x = np.random.default_rng(0).normal(size=60)
+    data = pl.DataFrame({"x": x, "y": [labels[int(v > 0)] for v in x]})
+    data.write_parquet(tmp_path / "t.parquet")
+    fit = ["fit", tmp_path / "t.parquet", "-t", "y", "-o", tmp_path / "m", "-r", "cross-entropy", "--folds", "2"]
+    assert run(*fit) == 0
+    for suffix in (".csv", ".parquet"):
+        assert run("predict", tmp_path / "m", tmp_path / "t.parquet", "-o", tmp_path / f"p{suffix}") == 0
+    typed = pl.read_parquet(tmp_path / "p.parquet")
+    assert typed["label"].dtype == data["y"].dtype
+    assert typed.select(pl.col("prediction_set").list.contains(pl.col("label")).all()).item()
+    spelt = pl.read_csv(tmp_path / "p.csv", infer_schema=False)
+    assert [f"probability {name}" for name in sorted(set(spelt["label"]))] == sorted(spelt.columns[2:4])
+    assert all(label in json.loads(names) for label, names in spelt.select("label", "prediction_set").iter_rows())
+    assert spelt.columns == typed.columns
+
+
+@pytest.mark.parametrize("ids", [[b"\xff"], [[1, 2]], [{"a": 1}], [dt.timedelta(1)]])
+def test_ids_that_a_csv_cannot_hold_are_refused(model, table, tmp_path, capsys, ids):
+    pl.read_csv(table).head(1).with_columns(flower=pl.Series(ids)).write_parquet(tmp_path / "new.parquet")
+    predict = ["predict", model, tmp_path / "new.parquet", "-o"]
+    refused(capsys, "which .csv cannot hold: write .parquet", *predict, tmp_path / "p.csv")
+    assert run(*predict, tmp_path / "p.parquet") == 0
+    assert pl.read_parquet(tmp_path / "p.parquet")["id"].to_list() == ids
 
 
 def test_evaluate_prints_groups_and_json(model, table, capsys):

@@ -75,6 +75,18 @@ def test_predict_writes_sets_and_a_probability_for_each_label(files: Path, suffi
     np.testing.assert_allclose(proba, model.predict_proba(inputs), atol=1e-6)
 
 
+def test_labels_keep_their_type_where_the_file_has_types(files: Path, tmp_path: Path) -> None:
+    numbers = pl.col("tags").list.eval(pl.element().replace_strict(TAGS, range(5)))
+    fruit().with_columns(numbers).write_parquet(tmp_path / "data.parquet")
+    data = tmp_path / "data.parquet"
+    assert run("fit", data, "-t", "tags", "--id", "id", "-o", tmp_path / "m", *FAST) == 0
+    for suffix in (".csv", ".parquet"):
+        assert run("predict", tmp_path / "m", data, "-o", tmp_path / f"p{suffix}") == 0
+    typed, spelt = pl.read_parquet(tmp_path / "p.parquet"), pl.read_csv(tmp_path / "p.csv", infer_schema=False)
+    assert typed["labels"].dtype == pl.List(pl.Int64)
+    assert ["|".join(map(str, row)) for row in typed["labels"].to_list()] == spelt["labels"].fill_null("").to_list()
+
+
 def test_evaluate_reads_what_training_read(files: Path, capsys: pytest.CaptureFixture) -> None:
     capsys.readouterr()
     assert run("evaluate", files / "m", files / "new.csv", "--json") == 0

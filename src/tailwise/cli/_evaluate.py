@@ -45,7 +45,7 @@ def run(model: Path, new: Source, *, prior: str, json: bool) -> None:
     objective = fitted.card["objective"]
     if fitted.chains.cost is not None:
         found.overall[objective] = Estimate(-float((found.confusion * fitted.chains.cost).sum()) / found.n_examples)
-    _print(found, fitted, new, prior_line(fitted, shares), json)
+    _print(found, fitted, new, prior_line(fitted, prior, shares), json)
 
 
 def _run_of_sets(fitted: LabelModel, new: Source, prior: str, json: bool) -> None:

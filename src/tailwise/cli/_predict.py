@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -42,21 +42,23 @@ def run(model: Path, new: Source, *, output: Path, prior: str, force: bool) -> N
     if output.exists() and not force:
         raise TailwiseError(f"{output} is there already; choose another name, or replace it with --force.")
     fitted = load_model(model)
-    joint = joiner(fitted) if output.suffix == ".csv" else ""
+    in_text = output.suffix == ".csv"
+    joint = joiner(fitted) if in_text else ""
     console = Console(stderr=True, highlight=False)
     new = with_id(fitted, new)
     known = fitted.documents.get("source", {}).get("id")
     if new.id is None and known is not None:
         console.print(f"[dim]· there is no column {escape(repr(known))} here, so that rows are numbered[/]")
     shares = prior_for(fitted, prior, batches(fitted, new))
-    if shares_line := prior_line(fitted, shares):
+    if shares_line := prior_line(fitted, prior, shares):
         console.print(shares_line)
     columns = TextColumn("{task.completed:,.0f} rows"), TimeElapsedColumn()
     with storage.atomic_write(output, "wb") as file, Progress(*columns, console=console, transient=True) as bar:
         rows = bar.add_task("predict", total=None)
         parts = noted(fitted, batches(fitted, new), console)
-        frames = (_frame(fitted, part, shares) for part in parts)
-        write = partial(_write_csv, joint=joint) if output.suffix == ".csv" else _write_parquet
+        labels = [class_name(label) for label in fitted.classes] if in_text else fitted.classes
+        frames = (_frame(fitted, part, shares, labels) for part in (_spelt(parts) if in_text else parts))
+        write = partial(_write_csv, joint=joint) if in_text else _write_parquet
         for height in write(file, frames):
             bar.advance(rows, height)
         total = int(bar.tasks[rows].completed)
@@ -126,9 +128,20 @@ def noted(model: Model | LabelModel, parts: Iterator[Dataset], console: Console)
     say(lost.notes() if lost is not None else ())
 
 
-def prior_line(model: Model | LabelModel, shares: Any) -> str:
+def _spelt(parts: Iterator[Dataset]) -> Iterator[Dataset]:
+    """Yield the batches if a file of text can hold their ids."""
+    import polars as pl
+
+    for part in parts:
+        dtype = pl.Series(part.ids).dtype
+        if dtype.is_nested() or dtype in (pl.Binary, pl.Duration):
+            raise TailwiseError(f"the ids are of type {dtype}, which .csv cannot hold: write .parquet.")
+        yield part
+
+
+def prior_line(model: Model | LabelModel, prior: str, shares: Any) -> str:
     """Say in one line which class shares were estimated, those that moved most, and which the training had."""
-    if not isinstance(shares, np.ndarray):
+    if prior != "estimate":
         return ""
     trained = model.class_counts / model.class_counts.sum()
     if np.array_equal(shares, trained):
@@ -151,24 +164,31 @@ def prior_for(model: Model | LabelModel, prior: str, parts: Iterator[Dataset]) -
     return shares
 
 
-def _frame(model: Model | LabelModel, part: Dataset, prior: Any) -> pl.DataFrame:
-    """Return one row per input: id, label, probabilities, prediction set; or id, set of labels and probabilities."""
+def _frame(model: Model | LabelModel, part: Dataset, prior: Any, labels: Sequence[Any] | NDArray[Any]) -> pl.DataFrame:
+    """Return one row per input: id, label, probabilities, prediction set; or id, set of labels and probabilities.
+
+    Parameters
+    ----------
+    labels : (n_classes,) how the classes are written
+    """
     import polars as pl
 
-    names = [class_name(label) for label in model.classes]
+    written = pl.Series(labels)
+
+    def sets(rows: NDArray[Any]) -> pl.Series:
+        of = written.to_list()
+        return pl.Series([[of[c] for c in np.flatnonzero(row)] for row in rows], dtype=pl.List(written.dtype))
 
     def columns(proba: NDArray[np.float64]) -> dict[str, NDArray[np.float32]]:
+        names = map(class_name, model.classes)
         return {f"probability {name}": proba[:, c].astype(np.float32) for c, name in enumerate(names)}
 
     if isinstance(model, LabelModel):
         found = model.answer(part.inputs)
-        given = [[names[c] for c in np.flatnonzero(row)] for row in found.given]
-        labels = pl.Series(given, dtype=pl.List(pl.String))
-        return pl.DataFrame({"id": part.ids, "labels": labels, **columns(found.proba)})
+        return pl.DataFrame({"id": part.ids, "labels": sets(found.given), **columns(found.proba)})
     answer = model.answer(part.inputs, prior)
-    proba = columns(answer.proba)
-    sets = [[names[c] for c in np.flatnonzero(row)] for row in answer.sets]
-    return pl.DataFrame({"id": part.ids, "label": model.classes[answer.codes], **proba, "prediction_set": sets})
+    decided, proba = written.gather(answer.codes), columns(answer.proba)
+    return pl.DataFrame({"id": part.ids, "label": decided, **proba, "prediction_set": sets(answer.sets)})
 
 
 def _write_csv(file: IO[bytes], frames: Iterator[pl.DataFrame], joint: str) -> Iterator[int]:
