@@ -160,6 +160,43 @@ def test_a_column_without_values_is_told(run, model, tmp_path):
     assert "column 'x' has no values here: taken as missing." in err
 
 
+def rows(path, keys, n=60):
+    """Write JSON lines; a key that is not always there is in a third of them."""
+    rng, always = np.random.default_rng(0), {"x", "y", "nested"}
+    lines = ({"x": rng.normal(), "y": "abc"[i % 3], "opt": float(i), "nested": {"a": i}} for i in range(n))
+    kept = [{k: v for k, v in line.items() if k in keys and (k in always or i % 3)} for i, line in enumerate(lines)]
+    path.write_text("\n".join(map(json.dumps, kept)))
+    return path
+
+
+def test_keys_that_no_json_line_has_are_missing_values(run, tmp_path):
+    train = rows(tmp_path / "t.jsonl", {"x", "y", "opt", "nested"})
+    test = rows(tmp_path / "test.jsonl", {"x", "y"}, 12)
+    code, _, err = run("fit", train, "-t", "y", "--test", test, "-o", tmp_path / "m", *FAST)
+    assert code == 0, err
+    code, _, err = run("predict", tmp_path / "m", test, "-o", tmp_path / "p.csv")
+    assert code == 0, err
+    assert "column 'opt' has no values here: taken as missing." in err
+    assert "nested" not in err
+    assert run("evaluate", tmp_path / "m", test)[0] == 0
+    pl.read_ndjson(test).write_parquet(tmp_path / "less.parquet")
+    for data, said in (
+        (tmp_path / "less.parquet", "has no column 'opt', which the model was trained on"),
+        (rows(tmp_path / "other.jsonl", {"y"}), "has no columns 'x', 'opt', which the model was trained on"),
+    ):
+        code, _, err = run("predict", tmp_path / "m", data, "-o", tmp_path / "q.csv")
+        assert code == _app.BAD_INPUT
+        assert said in err
+
+
+def test_columns_that_were_left_out_need_not_come_again(run, tmp_path):
+    train = table(tmp_path / "t.csv", gone=pl.lit(None))
+    new = table(tmp_path / "new.csv")
+    code, _, err = run("fit", train, "-t", "y", "--test", new, "-o", tmp_path / "m", *FAST)
+    assert code == 0, err
+    assert run("predict", tmp_path / "m", new, "-o", tmp_path / "p.csv")[0] == 0
+
+
 def test_texts_from_folders_teach_a_model_that_predicts_a_table(run, text_model, tmp_path):
     lines = [{"words": words.format(i), "note": "any", "y": name} for name, words in WORDS.items() for i in range(3)]
     pl.DataFrame(lines).write_csv(tmp_path / "t.csv")

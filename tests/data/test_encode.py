@@ -240,3 +240,13 @@ def test_numbers_that_could_have_a_decimal_comma_are_told():
     assert note.startswith("column 'a': numbers such as '4,332' are read with a comma between thousands")
     for decided in (["4,332", "6,22"], ["4,332", "6.22"], ["4.332", "6.221"]):
         assert TableEncoder().fit(pl.DataFrame({"a": decided})).notes_ == ()
+
+
+def test_columns_that_were_left_out_need_not_come_again():
+    frame = pl.DataFrame({"a": [1.0, 2.0, 3.0], "gone": [None] * 3, "nested": [[1], [2], [3]]})
+    encoder = TableEncoder().fit(frame)
+    np.testing.assert_array_equal(encoder.transform(frame.select("a")), encoder.transform(frame))
+    assert encoder.needed == ["a"]
+    assert encoder.check(frame.select("a")) == ()
+    with pytest.raises(TailwiseError, match="no column 'a', which the model was trained on"):
+        encoder.transform(frame.select("gone", "nested"))

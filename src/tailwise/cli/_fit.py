@@ -20,7 +20,7 @@ from tailwise import storage
 from tailwise.cli import _report, _show
 from tailwise.cli._source import Source, number_or_file, settings
 from tailwise.data import Dataset, as_dataset, label_set_split, longtail, make_long_tailed, stratified_split
-from tailwise.data.columns import read_as
+from tailwise.data.columns import Reading, read_as
 from tailwise.data.paths import require_columns
 from tailwise.diagnose import diagnose
 from tailwise.errors import TailwiseError
@@ -196,16 +196,23 @@ def _check_proof(proof: Dataset, train: Dataset) -> None:
     if proof.has_sets and not (proof.labels > 0).any():
         raise TailwiseError(f"{proof.name} has no row with a label to prove the model on.")
     if train.kind == "table":
-        require_columns(proof.inputs.columns, train.inputs.columns, proof.name)
-        for column in train.inputs:
-            read_as(column)(proof.inputs[column.name])
+        readings = _readings(train)
+        require_columns(proof.inputs.columns, list(readings), proof.name)
+        for name, read in readings.items():
+            read(proof.inputs[name])
+
+
+def _readings(train: Dataset) -> dict[str, Reading]:
+    """Return how the columns of a table that have values are read."""
+    readings = {column.name: read_as(column) for column in train.inputs}
+    return {name: reading for name, reading in readings.items() if reading.kind != "empty"}
 
 
 def _in_training(proof: Dataset, train: Dataset) -> NDArray[np.bool_]:
     """Say of each example of the proof whether the training data has the same one, with the same label."""
     import polars as pl
 
-    readings = {column.name: read_as(column) for column in train.inputs} if train.kind == "table" else {}
+    readings = _readings(train) if train.kind == "table" else {}
     keys = []
     for data in (proof, train):
         if readings:

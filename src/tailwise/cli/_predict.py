@@ -100,7 +100,7 @@ def batches(model: Model | LabelModel, new: Source, classes: NDArray[Any] | None
         channels=trained.get("channels"),
         broken="skip" if new.skip_broken else "error",
         classes=classes,
-        features=getattr(model.encoder, "feature_names_in_", ()),
+        features=getattr(model.encoder, "needed", ()),
         strings=getattr(model.encoder, "strings_", ()),
     )
 

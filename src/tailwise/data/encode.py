@@ -30,9 +30,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     What each column holds is decided once, on the training data, and remembered: numbers may be written with thousands
     separators, currencies or decimal commas, dates in several ways. Words in more than a tenth of the rows of such a
     column are categories beside its numbers or dates. Columns are matched by name, so their order does not matter;
-    further ones are ignored. Texts go through skrub's ``StringEncoder``, dates through its
-    ``DatetimeEncoder``, a column at a time into the array that is returned, so that little more memory is needed than
-    that array's. Deterministic.
+    further ones are ignored, and those without values in training need not come again. Texts go through skrub's
+    ``StringEncoder``, dates through its ``DatetimeEncoder``, a column at a time into the array that is returned, so
+    that little more memory is needed than that array's. Deterministic.
 
     Parameters
     ----------
@@ -106,7 +106,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         ----------
         X : (n, n_columns) as for :meth:`fit`, columns in any order
         """
-        frame = self._columns(to_frame(dense(X)))
+        frame = to_frame(dense(X))
+        require_columns(frame.columns, self.needed, "the table", LEARNED_FROM)
         out = np.empty((frame.height, sum(len(coder.parts) for coder in self.coders_ if coder)), dtype=np.float32)
         start = 0
         for name, reading, coder in zip(self.sources_, self.readings_, self.coders_, strict=True):
@@ -126,7 +127,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     def check(self, X: Any) -> tuple[str, ...]:
         """Return a line for what :meth:`transform` would ignore in X or take as missing; columns must be there."""
         frame = to_frame(X)
-        self._columns(frame)
+        require_columns(frame.columns, self.needed, "the table", LEARNED_FROM)
         found = self.lost_values()
         found.add(frame)
         return found.notes()
@@ -136,11 +137,11 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return LostValues(self)
 
-    def _columns(self, frame: pl.DataFrame) -> pl.DataFrame:
+    @property
+    def needed(self) -> list[str]:
+        """The columns that a table must have: those that had values in training."""
         check_is_fitted(self)
-        wanted = self.feature_names_in_.tolist()
-        require_columns(frame.columns, wanted, "the table", LEARNED_FROM)
-        return frame.select(wanted)
+        return list(dict.fromkeys(name for name, coder in zip(self.sources_, self.coders_, strict=True) if coder))
 
     def _words(self, words: tuple[str, ...]) -> Ordinal:
         """Return what encodes the words of a column of numbers or dates."""

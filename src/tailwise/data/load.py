@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tailwise.data.images import Broken, ImageSize
+
+F = TypeVar("F", "pl.DataFrame", "pl.LazyFrame")
 
 
 def load(
@@ -58,7 +60,8 @@ def load(
     image_size, channels, broken : side of the images in pixels, or (height, width), whether they are grey (1) or in
         colour (3), and what to do with those that cannot be read; see :func:`read_paths`
     classes : the classes in code order, or a data set that has them (the training set, when reading the test set);
-        images then take the size and the channels of those in it, unless others are given
+        images then take the size and the channels of those in it, unless others are given, and keys that no JSON line
+        has are missing values
 
     Raises
     ------
@@ -68,9 +71,10 @@ def load(
     """
     import polars as pl
 
-    path, strings = existing(path), []
+    path, features, strings = existing(path), [], []
     if isinstance(classes, Dataset):
         if classes.kind == "table":  # what was words in training stays that, though it may look like numbers
+            features = classes.inputs.columns
             strings = [name for name, dtype in classes.inputs.schema.items() if dtype == pl.String]
         if classes.kind == "image":
             image_size = classes.inputs.shape[1:3] if image_size is None else image_size
@@ -83,7 +87,7 @@ def load(
             raise TailwiseError(f"{path} is a folder, whose sub-folders are the classes: leave the separator out.")
         data = _folder(path, target, kind, form, known)
     else:
-        data = _table(path, target, separator, kind, text, image, id, form, known, strings)
+        data = _table(path, target, separator, kind, text, image, id, form, known, features, strings)
     if not len(data):
         raise _no_image(path, data)
     if data.labels is None:
@@ -134,7 +138,8 @@ def stream(
     path, target, separator, id, image_size, channels, broken : as for :func:`load`
     classes : the classes in code order; without them sub-folders may be called anything, and are no labels
     kind, column : what the training data held, and in which column, as its :class:`Dataset` says
-    features : columns that a table must have, since the model was trained on them
+    features : columns that a table must have, since the model was trained on them; what none of its JSON lines has is
+        missing, unless they have none of them
     strings : those that were words in training, and stay that in a CSV file though they look like numbers
     rows : of a batch
 
@@ -154,11 +159,13 @@ def stream(
     text, image = (column if kind == wanted else None for wanted in ("text", "image"))
     wanted = [name for name in (target, text, image, id) if name is not None]
     as_text = [name for name in (target, id) if name is not None]
-    present = scan(path, as_text=as_text, strings=strings).collect_schema().names()
+    lazy = _with_keys(path, scan(path, as_text=as_text, strings=strings), features)
+    present = lazy.collect_schema().names()
     require_columns(present, wanted, str(path))
     require_columns(present, features, str(path), LEARNED_FROM)
     seen = read = 0
     for frame in batches(path, rows, as_text=as_text, strings=strings):
+        frame = _with_keys(path, frame, features)
         part = _rows(path, frame, target, separator, kind, text, image, id, form, known, seen)
         yield part
         seen, read = seen + frame.height, read + len(part)
@@ -166,6 +173,16 @@ def stream(
         raise TailwiseError(f"{path} has columns but no rows.")
     if not read:
         raise _no_image(path, part)
+
+
+def _with_keys(path: Path, frame: F, features: Sequence[str]) -> F:
+    """Return a table with those features too that are keys of none of its JSON lines, where they are missing values."""
+    import polars as pl
+
+    present = frame.collect_schema().names()
+    if table_format(path) != "json lines" or not set(features) & set(present):
+        return frame
+    return frame.with_columns(pl.lit(None).alias(name) for name in features if name not in present)
 
 
 def _no_image(path: Path, data: Dataset) -> TailwiseError:
@@ -187,6 +204,7 @@ def _table(
     id: str | None,
     form: dict[str, Any],
     known: NDArray[Any] | None,
+    features: Sequence[str],
     strings: Sequence[str],
 ) -> Dataset:
     named = {"target": target, "text": text, "image": image, "id": id}
@@ -196,7 +214,7 @@ def _table(
     if len(set(wanted)) < len(wanted):
         raise TailwiseError(f"one column cannot be two of target, text, image and id: {', '.join(wanted)}.")
     with reading(path):
-        frame = lazy.collect()
+        frame = _with_keys(path, lazy.collect(), features)
     if frame.height == 0:
         raise TailwiseError(f"{path} has columns but no rows.")
     return _rows(path, frame, target, separator, kind, text, image, id, form, known)
