@@ -268,6 +268,17 @@ def test_where_no_image_can_be_read_it_is_said(tmp_path):
         assert str(error.value).startswith(str(path))
 
 
+def test_a_folder_may_have_the_name_of_no_label(tmp_path):
+    for name in ("na", "naan"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.txt").write_text("bread and butter")
+    data = load(tmp_path)
+    assert data.classes == ("na", "naan")
+    assert load(tmp_path, classes=data).labels.tolist() == data.labels.tolist()
+    (part,) = stream(tmp_path, kind="text", classes=["naan", "na"])
+    assert part.labels.tolist() == [1, 0]
+
+
 def test_a_folder_has_no_target(pictures):
     with pytest.raises(TailwiseError, match="sub-folders are the classes"):
         load(pictures, "label")

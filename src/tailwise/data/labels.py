@@ -51,6 +51,24 @@ def codes_among(labels: Iterable[Any], known: Iterable[Any]) -> list[int]:
     return [code_of.get(class_name(label), code_of.get(label_key(label), -1)) for label in labels]
 
 
+def known_codes(labels: NDArray[Any], known: NDArray[Any], where: str) -> NDArray[np.int64]:
+    """Return the code of each label among the classes of the training data.
+
+    Raises
+    ------
+    TailwiseError
+        If one is not among them.
+    """
+    codes = np.array(codes_among(labels, known), dtype=np.int64)
+    if (strange := labels[codes < 0]).size:
+        name, others = class_name(strange[0]), f" (and {strange.size - 1} more)" if strange.size > 1 else ""
+        raise TailwiseError(
+            f"{where}: label {name!r}{others} is not among the {len(known)} classes of the training data."
+            f"{nearest(name, map(class_name, known))} Correct it or leave those rows out."
+        )
+    return codes
+
+
 def trimmed(column: pl.Series) -> pl.Series:
     """Return a file's labels as they are meant: without blanks around them, and as integers if all are.
 
@@ -126,16 +144,7 @@ def encode_labels(
     if not len(classes) and known is None:
         raise TailwiseError(f"{where}: all {places.size} labels are missing, so there is nothing to learn.")
     if known is not None:
-        found = codes_among(classes, known)
-        if -1 in found:
-            strange = [class_name(label) for label, c in zip(classes, found, strict=True) if c < 0]
-            others = f" (and {len(strange) - 1} more)" if len(strange) > 1 else ""
-            raise TailwiseError(
-                f"{where}: label {strange[0]!r}{others} is not among the {len(known)} classes of the training data."
-                f"{nearest(strange[0], map(class_name, known))} Correct it or leave those rows out."
-            )
-        code = np.array(found, dtype=np.int64)[code]
-        classes = known
+        code, classes = known_codes(classes, known, where)[code], known
     codes_of_distinct = np.full(len(distinct) + 1, -1, dtype=np.int64)  # the last is for place -1: missing
     codes_of_distinct[:-1][~absent] = code
     return codes_of_distinct[places], classes

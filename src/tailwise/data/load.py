@@ -16,7 +16,7 @@ from tailwise.data.dataset import Dataset, Kind
 from tailwise.data.folders import class_files, files_below
 from tailwise.data.frames import text_column, texts
 from tailwise.data.label_sets import encode_label_sets, sets_in
-from tailwise.data.labels import encode_labels, padding, trimmed
+from tailwise.data.labels import encode_labels, known_codes, padding, trimmed
 from tailwise.data.paths import LEARNED_FROM, existing, require_columns, table_format
 from tailwise.data.tables import batches, missing_words, scan
 from tailwise.errors import TailwiseError
@@ -348,9 +348,7 @@ def _folder(
         data = _texts(path)
     if known is None or data.labels is None:
         return data
-    names = data.class_labels[data.labels]
-    labels, class_labels = encode_labels(names, known, str(path))
-    return replace(data, labels=labels, class_labels=class_labels)
+    return replace(data, labels=known_codes(data.class_labels, known, str(path))[data.labels], class_labels=known)
 
 
 def _most(root: Path) -> Kind:
