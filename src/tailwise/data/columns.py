@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from tailwise.data.labels import any_of
@@ -32,6 +33,9 @@ _FORMATS = {
 }
 #: With a year of two digits, dates are padded if they have points: 1.2.30 is a version.
 _SHORT_DATE = r"^(\d{1,2}[-/]\d{1,2}[-/]|\d{2}\.\d{2}\.)\d{2}\b"
+#: Seconds, their fraction, and the offset from UTC; only after a time of day.
+_AFTER_TIME = r"(:\d{2})(\.\d+)?\s*(Z|[+-]\d{2}(?::?\d{2})?)?$"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CURRENCY = r"[$€£¥₹₩₽%]|USD|EUR|GBP|JPY|CHF|CNY|INR|AUD|CAD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR"
 _AROUND = rf"^({_CURRENCY})\s*|\s*({_CURRENCY})$|^([-−(])\s*({_CURRENCY})\s*"
 _BREAKS = r"'’_ \x{00a0}\x{202f}"  # between thousands
@@ -45,6 +49,7 @@ _ONE_GROUP = {mark: rf"{start}[-)]?$" for mark, start in _GROUPS.items()}
 
 
 _MARKS = {".": "point", ",": "comma"}
+_KEPT_AS = {"number": "numbers", "date": "dates", "category": "categories", "text": "texts"}
 MAX_CATEGORIES = 40  # of a column of strings; one with more is text
 _FEW = 10  # values of many rows, from which on they say something of a column
 _KNOWN = 100  # values that are no numbers or dates, the commonest of training, which are remembered
@@ -62,6 +67,8 @@ class Reading:
         all numbers were whole. Elsewhere ``4,332`` is missing: it may be 4332 or 4.332
     strays : the commonest values among numbers or dates that are neither
     mixed : whether strays are so many that they are categories beside the numbers or dates, and not just missing
+    zone : time zone of the times that come with one, ``"UTC"`` where they are strings with an offset; ``""`` for times
+        without one, None where there are no times
     """
 
     kind: ColumnKind
@@ -69,6 +76,7 @@ class Reading:
     grouped: bool = False
     strays: tuple[str, ...] = ()
     mixed: bool = False
+    zone: str | None = None
 
     def __call__(self, column: pl.Series) -> pl.Series:
         """Return the column as :meth:`read` does, if it can be the one that training had.
@@ -78,8 +86,21 @@ class Reading:
         TailwiseError
             If more than a tenth of the numbers have another decimal mark than in training, or thousands separators
             that it did not have; or if training had only numbers, or only dates, and nine in ten values are none now.
-            A few values of many rows, most of which have none, are taken as missing.
+            A few values of many rows, most of which have none, are taken as missing. Also if the column is of a type
+            that is no feature, or of times with a zone where training had times without one, or the other way round.
         """
+        if self.kind != "empty" and _plain(column).null_count() > column.null_count():
+            raise TailwiseError(
+                f"column {column.name!r} held {_KEPT_AS[self.kind]} in training, but now it holds {column.dtype}, "
+                "which cannot be read: give it as in training."
+            )
+        zone = _zone(column) if self.kind == "date" else None
+        if None not in (zone, self.zone) and bool(zone) != bool(self.zone):
+            now, then = ("with", "without") if zone else ("without", "with")
+            raise TailwiseError(
+                f"column {column.name!r} held times {then} a time zone in training, but now they are {now} one, and "
+                "may be other times than they seem: give them as in training."
+            )
         values = self.read(column)
         if self.kind not in _PARSERS:
             return values
@@ -114,7 +135,7 @@ class Reading:
         if self.kind in ("category", "text"):
             return names(column)
         if self.kind == "date":
-            return _dates(column, self.style)
+            return _dates(column, self.style, self.zone or "UTC")
         numbers = _numbers(column, self.style)
         if self.grouped or column.dtype != pl.String:
             return numbers
@@ -132,10 +153,11 @@ def read_as(column: pl.Series, max_categories: int = MAX_CATEGORIES) -> Reading:
     Numbers and dates may be strings: with a thousands separator, a currency, a percent sign, a decimal comma, brackets
     for negative; dates in any of the common ways to write them, mixed. What counts is the share of different values:
     a word in every second row leaves the others numbers. Booleans and strings of few kinds are categories, other
-    strings text; what has no values, or holds lists, bytes or the like, is empty.
+    strings text; what has no values, or holds lists, bytes that are not UTF-8 or the like, is empty.
     """
     import polars as pl
 
+    declared = column.dtype in (pl.Categorical, pl.Enum)
     column = _plain(column)
     dtype = column.dtype
     if column.null_count() == len(column):
@@ -143,14 +165,14 @@ def read_as(column: pl.Series, max_categories: int = MAX_CATEGORIES) -> Reading:
     if dtype.is_numeric():
         return Reading("number", ".", grouped=_whole(column))
     if dtype in (pl.Date, pl.Datetime, pl.Time):
-        return Reading("date" if dtype != pl.Time else "number", "month" if dtype != pl.Time else ".")
+        return Reading("number", ".") if dtype == pl.Time else Reading("date", "month", zone=_zone(column))
     if dtype == pl.Boolean:
         return Reading("category")
     values = names(column)
     present = values.drop_nulls().unique(maintain_order=True)
     if present.is_empty():
         return Reading("empty")
-    if dtype == pl.String:
+    if dtype == pl.String and not declared:
         for kind, (styles, parse) in _PARSERS.items():
             # A look at some values saves parsing all of a column of text.
             if max(_share(parse(present.head(_SAMPLE), style)) for style in styles) < _ENOUGH / 2:
@@ -165,7 +187,7 @@ def read_as(column: pl.Series, max_categories: int = MAX_CATEGORIES) -> Reading:
                 mixed = len(strays) > (1 - _ENOUGH) * (len(values) - values.null_count())
                 counts = strays.rename("value").value_counts(name="n").sort("n", "value", descending=[True, False])
                 known = tuple(counts["value"].head(max_categories if mixed else _KNOWN))
-                return Reading(kind, best, grouped, known, mixed)
+                return Reading(kind, best, grouped, known, mixed, _zone(written) if kind == "date" else None)
     return Reading("category" if len(present) <= max_categories else "text")
 
 
@@ -174,10 +196,10 @@ def names(column: pl.Series) -> pl.Series:
     import polars as pl
 
     column = _plain(column)
-    if column.dtype.is_float():  # integers that met a missing value: "3", not "3.0"
-        whole = (column == column.round()).all() and column.is_finite().all()
-        column = column.cast(pl.Int64, strict=False) if whole else column
     text = column.cast(pl.String, strict=False).str.strip_chars()
+    if column.dtype.is_float():  # integers that met a missing value: "3", not "3.0"
+        whole = column.cast(pl.Int64, strict=False)
+        text = text.zip_with((whole != column).fill_null(True), whole.cast(pl.String))
     lower = text.str.to_lowercase()
     text = text.zip_with(~lower.is_in(["true", "false"]).fill_null(False), lower)  # as a boolean column shows them
     return text.set(lower.is_in(list(_MISSING)), None)
@@ -210,14 +232,19 @@ def undecided(column: pl.Series, reading: Reading) -> pl.Series:
 
 
 def _plain(column: pl.Series) -> pl.Series:
-    """Return durations as seconds, and what is no feature, such as lists and bytes, as missing."""
+    """Return durations as seconds, categories and bytes as strings, and what is no feature, such as lists, as missing.
+
+    Bytes are the strings of Parquet files without the mark that they are text.
+    """
     import polars as pl
 
     dtype = column.dtype
     if isinstance(dtype, pl.Duration):
         return column.to_physical() / {"ms": 1e3, "us": 1e6, "ns": 1e9}[dtype.time_unit]
     try:
-        spelt = not (dtype.is_nested() or dtype == pl.Binary) and column.head(1).cast(pl.String) is not None
+        if dtype in (pl.Categorical, pl.Enum, pl.Binary):
+            return column.cast(pl.String)
+        spelt = not dtype.is_nested() and column.head(1).cast(pl.String) is not None
     except pl.exceptions.PolarsError:
         spelt = False
     return column if spelt else pl.Series(column.name, [None] * len(column), dtype=pl.String)
@@ -256,17 +283,19 @@ def _numbers(column: pl.Series, style: str) -> pl.Series:
     return number.zip_with(~negative, -number)
 
 
-def _dates(column: pl.Series, style: str) -> pl.Series:
+def _dates(column: pl.Series, style: str, zone: str = "UTC") -> pl.Series:
+    """Return days and times, those with a time zone or an offset as they are in the given zone."""
     import polars as pl
 
+    if isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone:
+        column = column.dt.convert_time_zone(zone).dt.replace_time_zone(None)
     if column.dtype in (pl.Date, pl.Datetime):
-        zoned = getattr(column.dtype, "time_zone", None) is not None
-        return (column.dt.replace_time_zone(None) if zoned else column).cast(pl.Datetime("us"))
+        return column.cast(pl.Datetime("us"))
     if column.dtype != pl.String:
         return pl.Series(column.name, [None] * len(column), dtype=pl.Datetime("us"))
     values = names(column)
     distinct = values.unique()
-    text = distinct.str.replace(r"(\d)T(\d)", "$1 $2").str.replace(r"(:\d{2})(\.\d+)?\s*(Z|[+-]\d{2}:?\d{2})?$", "$1")
+    text = distinct.str.replace(r"(\d)T(\d)", "$1 $2").str.replace(_AFTER_TIME, "$1")
     parsed = pl.Series([None] * len(distinct), dtype=pl.Datetime("us"))
     for form in _FORMATS[style]:
         missing = parsed.is_null()
@@ -277,7 +306,26 @@ def _dates(column: pl.Series, style: str) -> pl.Series:
         if "%y" in form:  # which takes one digit too
             found = found.set(~text.str.contains(_SHORT_DATE), None)
         parsed = parsed.zip_with(~missing, found)
+    at_offset = ("1970-01-01 00:00" + distinct.str.extract(_AFTER_TIME, 3)).str.to_datetime(
+        "%Y-%m-%d %H:%M%#z", strict=False, time_unit="us"
+    )
+    moved = (parsed.dt.replace_time_zone("UTC") + (at_offset - _EPOCH)).dt.convert_time_zone(zone)
+    parsed = parsed.zip_with(at_offset.is_null(), moved.dt.replace_time_zone(None))
     return values.replace_strict(distinct, parsed, return_dtype=pl.Datetime("us"))
+
+
+def _zone(column: pl.Series) -> str | None:
+    """Return the time zone of a column of dates, as :class:`Reading` knows it; None also where only some have one."""
+    import polars as pl
+
+    if isinstance(column.dtype, pl.Datetime):
+        return None if column.null_count() == len(column) else column.dtype.time_zone or ""
+    if _plain(column).dtype != pl.String:
+        return None
+    values = names(column)
+    times = values.filter(values.str.contains(_AFTER_TIME))
+    zoned = times.str.extract(_AFTER_TIME, 3).is_not_null()
+    return None if zoned.is_empty() or zoned.any() != zoned.all() else "UTC" if zoned.all() else ""
 
 
 _PARSERS: dict[ColumnKind, tuple[tuple[str, str], Callable[[pl.Series, str], pl.Series]]] = {
