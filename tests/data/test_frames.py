@@ -123,3 +123,46 @@ def test_a_list_of_rows_by_name_is_a_table():
         "b": ["x", None, "y"],
         "c": [None, None, True],
     }
+
+
+COLUMN_OF = {
+    "mapping": lambda values: {"x": values},
+    "rows by name": lambda values: [{"x": value} for value in values],
+    "pandas": lambda values: pd.DataFrame({"x": pd.Series(values, dtype=object)}),
+    "array": lambda values: np.array([[value] for value in values], dtype=object),
+}
+
+
+@pytest.mark.parametrize("make", COLUMN_OF.values(), ids=COLUMN_OF)
+def test_a_value_among_others_is_spelt_as_it_is_alone(make):
+    assert to_frame(make([1.0, "A", 2.5, None])).to_series().to_list() == ["1", "A", "2.5", None]
+    assert to_frame(make(["A", np.nan, b"caf\xc3\xa9"])).to_series().to_list() == ["A", None, "café"]
+    assert to_frame(make([1, 2.5, None])).to_series().to_list() == [1, 2.5, None]
+
+
+def test_a_mapping_of_columns_of_every_kind_is_a_table():
+    frame = to_frame(
+        {"a": [1, "b"], "c": pd.Series([1.5, None]), "d": np.array([1, 2]), "e": pl.Series([3, 4]), "f": 5}
+    )
+    assert frame.rows() == [("1", 1.5, 1, 3, 5), ("b", None, 2, 4, 5)]
+
+
+@pytest.mark.parametrize("make", [list, np.array, pl.Series, lambda texts: pl.DataFrame({"t": texts})])
+def test_texts_may_be_bytes(make):
+    data = as_dataset(make([f"le café du coin {i}".encode() for i in range(3)]))
+    assert data.kind == "text"
+    assert data.inputs.tolist() == [f"le café du coin {i}" for i in range(3)]
+    with pytest.raises(TailwiseError, match=r"bytes that are not UTF-8, such as b'caf\\xe9': decode them"):
+        as_dataset(make([b"caf\xe9", b"x"]), kind="text")
+
+
+def test_texts_are_one_column():
+    with pytest.raises(TailwiseError, match=r"texts are one column, but the frame has 2: id, t\. Give the column"):
+        as_dataset(pd.DataFrame({"id": [1, 2], "t": ["a", "b"]}), kind="text")
+
+
+def test_long_doubles_are_numbers():
+    array = np.array([[1.5, 2.5]], dtype=np.longdouble)
+    assert as_dataset(array).inputs.dtype == np.float64
+    assert to_frame(array).rows() == [(1.5, 2.5)]
+    assert to_frame({"x": array[0]}).dtypes == [pl.Float64]

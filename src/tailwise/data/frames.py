@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tailwise.data.dataset import Dataset, Kind
-from tailwise.data.labels import encode_labels
+from tailwise.data.labels import class_name, encode_labels
 from tailwise.errors import TailwiseError
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ def as_dataset(X: Any, y: ArrayLike | None = None, *, kind: Kind | None = None, 
     Parameters
     ----------
     X : a polars or pandas frame, an Arrow table or a list of mappings (a table, or texts where one column of long text
-        is all there is); (n,) strings; (n, height, width[, channels]) uint8 images, NumPy or torch (channels first is
-        fine there); (n, n_features) numbers, dense or sparse; or a Dataset, which is returned as it is if there is no
-        ``y``
+        is all there is); (n,) strings or UTF-8 bytes; (n, height, width[, channels]) uint8 images, NumPy or torch
+        (channels first is fine there); (n, n_features) numbers, dense or sparse; or a Dataset, which is returned as it
+        is if there is no ``y``
     y : (n,) labels; see :func:`encode_labels`
     kind : ``"table"``, ``"text"``, ``"image"`` or ``"array"``, where guessing would be wrong
     name : for messages
@@ -33,9 +33,9 @@ def as_dataset(X: Any, y: ArrayLike | None = None, *, kind: Kind | None = None, 
     Raises
     ------
     TailwiseError
-        If X is of none of these forms, is an array that holds infinity, has no rows, or not as many as ``y``; or as
-        :func:`encode_labels`. NaN stands for a missing value; infinity in a frame does, too, once it is encoded (see
-        :class:`TableEncoder`), with a note.
+        If X is of none of these forms, is an array that holds infinity, has no rows, or not as many as ``y``; if texts
+        are several columns, or not UTF-8; or as :func:`encode_labels`. NaN stands for a missing value; infinity in a
+        frame does, too, once it is encoded (see :class:`TableEncoder`), with a note.
     """
     notes: tuple[str, ...] = ()
     if isinstance(X, Dataset):
@@ -77,17 +77,16 @@ def to_frame(X: Any) -> pl.DataFrame:
         return X
     if hasattr(X, "iloc") and hasattr(X, "columns"):
         return _from_pandas(X)
-    if isinstance(X, dict) or _is_arrow(X):
-        return pl.DataFrame(X, strict=False)
+    if _is_arrow(X):
+        return pl.DataFrame(X)
     if _is_records(X):
-        return pl.DataFrame({k: [row.get(k) for row in X] for k in dict.fromkeys(chain(*X))}, strict=False)
-    array = np.asarray(X)
-    if array.ndim != 2:
-        raise TailwiseError(f"a table has rows and columns; got an array of shape {array.shape}.")
-    return pl.DataFrame(
-        {f"x{i}": array[:, i].tolist() if array.dtype == object else array[:, i] for i in range(array.shape[1])},
-        strict=False,
-    )
+        X = {name: [row.get(name) for row in X] for name in dict.fromkeys(chain(*X))}
+    if not isinstance(X, dict):
+        array = _array(X)
+        if array.ndim != 2:
+            raise TailwiseError(f"a table has rows and columns; got an array of shape {array.shape}.")
+        X = {f"x{i}": array[:, i] for i in range(array.shape[1])}
+    return pl.DataFrame({name: _column(str(name), values) for name, values in X.items()})
 
 
 def _is_arrow(X: Any) -> bool:
@@ -110,6 +109,16 @@ def _from_pandas(frame: Any) -> pl.DataFrame:
     return pl.DataFrame([_series(name, frame.iloc[:, i]) for i, name in enumerate(columns)])
 
 
+def _column(name: str, values: Any) -> Any:
+    """Return one column; objects, whatever holds them, are told apart as pandas does."""
+    import pandas as pd
+
+    values = _array(values) if isinstance(values, np.ndarray) else values
+    if isinstance(values, list | tuple) or (isinstance(values, np.ndarray) and values.dtype == object):
+        values = pd.Series(values, dtype=object)
+    return _series(name, values) if hasattr(values, "iloc") else values
+
+
 def _series(name: str, column: Any) -> pl.Series:
     """Return one pandas column; periods, intervals and values of several types become strings."""
     import pandas as pd
@@ -124,8 +133,26 @@ def _series(name: str, column: Any) -> pl.Series:
             return pl.from_pandas(column, nan_to_null=True).rename(name)
         except (ArrowException, pl.exceptions.PolarsError, TypeError, ValueError, OverflowError):
             pass
-    spelt = [None if gone else str(value) for value, gone in zip(column.tolist(), column.isna(), strict=True)]
+    spelt = [
+        None if gone else _text(value, f"column {name!r}")
+        for value, gone in zip(column.tolist(), column.isna(), strict=True)
+    ]
     return pl.Series(name, spelt, dtype=pl.String)
+
+
+def _text(value: Any, where: str) -> str:
+    """Return a value as a string, whole floats as integers, as where a column has numbers only."""
+    if not isinstance(value, bytes):
+        return class_name(value)
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise TailwiseError(f"{where} has bytes that are not UTF-8, such as {value[:20]!r}: decode them.") from None
+
+
+def _array(X: Any) -> NDArray[Any]:
+    array = np.asarray(X)
+    return array.astype(np.float64) if array.dtype == np.longdouble else array  # which hardly anything else knows
 
 
 def _inputs(X: Any, kind: Kind | None) -> tuple[Kind, Any]:
@@ -142,18 +169,23 @@ def _inputs(X: Any, kind: Kind | None) -> tuple[Kind, Any]:
         frame = to_frame(X)
         if frame.height == 0:
             raise TailwiseError("the table has no rows.")
+        if kind == "text" and frame.width > 1:
+            raise TailwiseError(
+                f"texts are one column, but the frame has {frame.width}: {', '.join(frame.columns[:5])}"
+                f"{', ...' * (frame.width > 5)}. Give the column with the texts."
+            )
         column = text_column(frame) if kind is None else frame.columns[0] if kind == "text" else None
         return ("text", texts(frame[column])) if column is not None else ("table", frame)
     if hasattr(X, "detach"):
         X = X.detach().cpu().numpy()
         if X.ndim == 4 and X.shape[1] in (1, 3) and X.shape[3] not in (1, 3):
             X = np.ascontiguousarray(X.transpose(0, 2, 3, 1))
-    array = X.to_numpy() if isinstance(X, pl.Series) else np.asarray(X)
+    array = X.to_numpy() if isinstance(X, pl.Series) else _array(X)
     if array.ndim in (3, 4) or kind == "image":
         return "image", _pixels(array)
     if array.ndim == 1 and (kind == "text" or _is_text(array)):
         return "text", texts(array)
-    if kind == "table" or (array.ndim == 2 and array.dtype.kind in "UTO" and _is_text(array)):
+    if kind == "table" or (array.ndim == 2 and _is_text(array)):
         return "table", to_frame(array)
     return "array", _numbers(array)
 
@@ -162,9 +194,13 @@ def text_column(frame: pl.DataFrame) -> str | None:
     """Return the name of a frame's only column if it holds free text: several words, mostly different."""
     import polars as pl
 
-    if frame.width != 1 or frame.dtypes[0] != pl.String:
+    if frame.width != 1 or frame.dtypes[0] not in (pl.String, pl.Binary):
         return None
     values = frame.to_series().drop_nulls().head(1000)
+    try:
+        values = values.cast(pl.String)
+    except pl.exceptions.PolarsError:  # bytes that are not UTF-8
+        return None
     if values.is_empty():
         return None
     words = values.str.count_matches(r"\S+").median()
@@ -172,17 +208,17 @@ def text_column(frame: pl.DataFrame) -> str | None:
 
 
 def texts(column: Any) -> NDArray[Any]:
-    """Return (n,) texts; a missing one is empty."""
+    """Return (n,) texts, of strings or UTF-8 bytes; a missing one is empty."""
     values = column.to_list() if hasattr(column, "to_list") else list(column)
     out = np.empty(len(values), dtype=object)
-    out[:] = ["" if v is None or v != v else str(v) for v in values]
+    out[:] = ["" if v is None or v != v else _text(v, "the column of texts") for v in values]
     return out
 
 
 def _is_text(array: NDArray[Any]) -> bool:
     if array.dtype.kind == "O":
-        return any(isinstance(value, str) for value in array.flat[:1000])
-    return array.dtype.kind in "UT"
+        return any(isinstance(value, str | bytes) for value in array.flat[:1000])
+    return array.dtype.kind in "SUT"
 
 
 def _pixels(array: NDArray[Any]) -> NDArray[np.uint8]:
