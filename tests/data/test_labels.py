@@ -4,11 +4,13 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailwise.data import encode_labels
+from tailwise.data.labels import trimmed
 from tailwise.errors import TailwiseError
 
 
@@ -42,6 +44,17 @@ from tailwise.errors import TailwiseError
         (pl.Series([dt.datetime(2024, 1, 2, 3)]), [0], ["2024-01-02 03:00:00"]),
         (pl.Series([dt.timedelta(days=1, seconds=1)]), [0], ["1 day, 0:00:01"]),
         (pd.Series(pd.period_range("2024-01", periods=2, freq="M")), [0, 1], ["2024-01", "2024-02"]),
+        (pa.array(["b", None, "a"]), [1, -1, 0], ["a", "b"]),
+        (pa.array(["b", "a"]).dictionary_encode(), [1, 0], ["a", "b"]),
+        (pa.chunked_array([[2**53, 2**53 + 1], [None, 5]]), [1, 2, -1, 0], [5, 2**53, 2**53 + 1]),
+        (pl.DataFrame({"y": [3, None]}), [0, -1], [3]),
+        (pl.Series([3, None, 1], dtype=pl.Int128), [1, -1, 0], [1, 3]),
+        (np.array([3, 1], dtype=">i4"), [1, 0], [1, 3]),
+        (np.array([3, np.nan], dtype=">f8"), [0, -1], [3.0]),
+        (np.array(["2024-01-02T03", "NaT"], dtype="M8[s]"), [0, -1], ["2024-01-02 03:00:00"]),
+        (np.array([1, 2], dtype="m8[s]"), [0, 1], ["0:00:01", "0:00:02"]),
+        (np.ma.masked_array([3, 1, 2], mask=[False, False, True]), [1, 0, -1], [1, 3]),
+        (np.ma.masked_array(["b", "a", "x"], mask=[False, False, True]), [1, 0, -1], ["a", "b"]),
     ],
 )
 def test_labels_of_every_type_become_codes_and_keep_their_values(values, codes, classes):
@@ -119,3 +132,46 @@ def test_labels_that_cannot_be_used_are_named(values, known, message):
     with pytest.raises(TailwiseError, match=message) as error:
         encode_labels(values, known)
     assert "\n" not in str(error.value)
+
+
+GRADES = ["low", "mid", "high", "never"]
+
+
+@pytest.mark.parametrize(
+    ("values", "classes"),
+    [
+        (pd.Series(pd.Categorical(["mid", None, "high", "low"], GRADES, ordered=True), index=[3, 3, 1, 2]), GRADES[:3]),
+        (pd.CategoricalIndex(["mid", None, "high", "low"], GRADES, ordered=True), GRADES[:3]),
+        (pd.DataFrame({"y": pd.Categorical(["mid", None, "high", "low"], GRADES, ordered=True)}), GRADES[:3]),
+        (pl.Series(["mid", None, "high", "low"], dtype=pl.Enum(["NA", *GRADES])), GRADES[:3]),
+        (pl.Series(["10", "NA", "9", "20"], dtype=pl.Enum(["20", "10", "9", "NA"])), ["20", "10", "9"]),
+        (pd.Series(pd.Categorical([2, None, 1, 3], [3, 2, 1], ordered=True)), [3, 2, 1]),
+        (pd.cut(pd.Series([3.0, np.nan, 11, 1]), [0, 2, 6, 12]), ["(0, 2]", "(2, 6]", "(6, 12]"]),
+    ],
+)
+def test_classes_that_have_an_order_keep_it(values, classes):
+    codes, found = encode_labels(values)
+    assert found.tolist() == classes
+    assert codes.tolist() == [1, -1, 2, 0]
+    assert encode_labels(values, np.array(sorted(classes)))[1].tolist() == sorted(classes)
+
+
+@pytest.mark.parametrize(
+    ("column", "codes", "classes"),
+    [
+        (["10.5", "2.5", " 3", "0.5", "NA"], [3, 1, 2, 0, -1], ["0.5", "2.5", "3", "10.5"]),
+        (["1.10", "1.9", "1.1", None], [1, 2, 0, -1], ["1.1", "1.10", "1.9"]),
+        (["10", "007", "8"], [2, 0, 1], ["007", "8", "10"]),
+        (["10", "9", "NA"], [1, 0, -1], [9, 10]),
+        (["10.5", "2.5", "2.5a"], [0, 1, 2], ["10.5", "2.5", "2.5a"]),
+    ],
+)
+def test_names_of_a_file_that_are_all_numbers_have_their_order(column, codes, classes):
+    found, labels = encode_labels(trimmed(pl.Series(column)))
+    assert found.tolist() == codes
+    assert labels.tolist() == classes
+
+
+def test_the_order_of_an_enum_comes_from_a_file_too():
+    column = pl.Series(["low", "high"], dtype=pl.Enum(GRADES))
+    assert trimmed(column) is column

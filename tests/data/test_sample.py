@@ -84,3 +84,11 @@ def test_labels_are_read_as_load_reads_them(tmp_path):
         whole = load(tmp_path / name, "y")
         assert data.class_labels.tolist() == whole.class_labels.tolist()
         assert counts.tolist() == whole.class_counts.tolist()
+
+
+def test_classes_of_a_sample_keep_their_order(tmp_path):
+    grades = pl.Series("y", ["low", "mid", "high"] * 20, dtype=pl.Enum(["low", "mid", "high"]))
+    pl.DataFrame({"x": range(60), "y": grades}).write_parquet(tmp_path / "grades.parquet")
+    data, _ = sample(tmp_path / "grades.parquet", "y", 9)
+    assert data.classes == load(tmp_path / "grades.parquet", "y").classes == ("low", "mid", "high")
+    np.testing.assert_array_equal(data.labels, data.inputs["x"].to_numpy() % 3)

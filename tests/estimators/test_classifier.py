@@ -451,3 +451,16 @@ def test_what_is_missing_is_said() -> None:
     (note,) = fitted.notes_
     assert note == "column 'a': 1 infinite value, first in row 19 of those encoded, is taken as missing."
     assert note in said
+
+
+def test_classes_are_sorted_as_scikit_learn_takes_them_to_be_unless_a_dataset_orders_them() -> None:
+    x, y = table()
+    grades = pd.Series(pd.Categorical(np.array(["low", "mid", "high"])[y], ["low", "mid", "high"], ordered=True))
+    model = quick().fit(x, grades)
+    assert model.classes_.tolist() == ["high", "low", "mid"]
+    assert model.notes_[0].startswith("the classes are sorted")
+    ordered = quick().fit(as_dataset(x, grades))
+    assert ordered.classes_.tolist() == ["low", "mid", "high"]
+    assert ordered.notes_ == ()
+    np.testing.assert_array_equal(model.predict(x), ordered.predict(x))
+    np.testing.assert_allclose(model.predict_proba(x), ordered.predict_proba(x)[:, [2, 0, 1]], atol=1e-3)

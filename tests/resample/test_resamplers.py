@@ -454,6 +454,9 @@ def test_smoten_takes_the_vote_of_an_example_and_its_neighbours():
     assert set(made.ravel()) <= {"x", "y"}
     reference = over.SMOTEN(random_state=0).fit_resample(X.astype(object), y)[0][330:]
     assert (made == "x").mean() == pytest.approx((reference == "x").mean(), abs=0.08)
+    numbers = np.unique(X, return_inverse=True)[1].reshape(X.shape)
+    swapped = resample.SMOTEN(random_state=0).fit_resample(numbers.astype(">i4"), y)[0]
+    np.testing.assert_array_equal(swapped, resample.SMOTEN(random_state=0).fit_resample(numbers, y)[0])
 
 
 def test_nominal_methods_say_what_they_need():

@@ -72,18 +72,20 @@ def known_codes(labels: NDArray[Any], known: NDArray[Any], where: str) -> NDArra
 def trimmed(column: pl.Series) -> pl.Series:
     """Return a file's labels as they are meant: without blanks around them, and as integers if all are.
 
-    An integer is written as integers are; ``007`` is a name. Case is kept. Spellings of "no label" are left to
-    :func:`encode_labels`, but are no names among integers.
+    An integer is written as integers are; ``007`` is a name. Names that are all numbers, such as ``2.5``, have the
+    order of these. Case is kept. Spellings of "no label" are left to :func:`encode_labels`, but are none among numbers.
     """
     import polars as pl
 
     if not _is_text(column):
         return column
     text = column.cast(pl.String).str.strip_chars()
-    missing = text.is_null() | text.str.to_lowercase().is_in(MISSING_LABELS)
-    if (missing | text.str.contains(r"^(0|-?[1-9]\d{0,17})$")).all():
-        return text.cast(pl.Int64, strict=False)
-    return text
+    named = text.set(text.str.to_lowercase().is_in(MISSING_LABELS), None)
+    if named.drop_nulls().str.contains(r"^(0|-?[1-9]\d{0,17})$").all():
+        return named.cast(pl.Int64)
+    names = named.drop_nulls().unique().sort()
+    numbers = names.cast(pl.Float64, strict=False)
+    return named.cast(pl.Enum(names.gather(numbers.arg_sort()))) if numbers.is_not_null().all() else text
 
 
 def padding(column: pl.Series, times: pl.Series | None = None) -> str | None:
@@ -112,7 +114,7 @@ def padding(column: pl.Series, times: pl.Series | None = None) -> str | None:
 def _is_text(column: pl.Series) -> bool:
     import polars as pl
 
-    return column.dtype in (pl.String, pl.Categorical, pl.Enum)
+    return column.dtype in (pl.String, pl.Categorical)
 
 
 def encode_labels(
@@ -122,10 +124,11 @@ def encode_labels(
 
     Parameters
     ----------
-    values : (n,) strings, integers, booleans or floats; None, NaN, blanks and "NA" mean no label. Decimals are taken
-        as integers if they are whole, else as text; dates, times and UTF-8 bytes as text
+    values : (n,) strings, integers, booleans or floats; None, NaN, blanks, "NA" and what is masked mean no label.
+        Decimals are taken as integers if they are whole, else as text; dates, times and UTF-8 bytes as text
     known : the classes in code order, where they are given (at evaluation, say); labels are matched by
-        :func:`label_key`, so that a CSV's ``"3.0"`` finds a Parquet's ``3``. By default all that occur, sorted
+        :func:`label_key`, so that a CSV's ``"3.0"`` finds a Parquet's ``3``. By default all that occur, sorted; those
+        of an ordered pandas categorical or a polars Enum in its order
     where : names the labels in messages
 
     Returns
@@ -138,9 +141,12 @@ def encode_labels(
         If the labels are not one row of names or numbers, all are missing (and no classes known), or one is not among
         the known classes.
     """
-    places, distinct = _factorise(values, where)
+    values = _unwrapped(values)
+    declared = _declared(values)
+    places, distinct = _factorise(values if declared is None else declared[1], where)
+    places = places if declared is None else declared[0]
     absent = np.array([_is_missing(label) for label in distinct.tolist()], dtype=bool)
-    classes, code = _sorted_classes(distinct[~absent])
+    classes, code = _as_classes(distinct[~absent], is_ordered=declared is not None)
     if not len(classes) and known is None:
         raise TailwiseError(f"{where}: all {places.size} labels are missing, so there is nothing to learn.")
     if known is not None:
@@ -148,6 +154,44 @@ def encode_labels(
     codes_of_distinct = np.full(len(distinct) + 1, -1, dtype=np.int64)  # the last is for place -1: missing
     codes_of_distinct[:-1][~absent] = code
     return codes_of_distinct[places], classes
+
+
+def _unwrapped(values: Any) -> Any:
+    """Return Arrow data and a frame's single column as a series, what is masked as None, wide integers as objects."""
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+    if isinstance(values, pa.Array | pa.ChunkedArray | pa.Table):
+        values = pl.from_arrow(values)
+    if isinstance(values, pl.DataFrame) and values.width == 1:
+        values = values.to_series()
+    if isinstance(values, pl.Series) and values.dtype == pl.Int128:  # which NumPy has not
+        return np.array(values.to_list(), dtype=object)
+    if isinstance(values, pd.DataFrame) and values.shape[1] == 1:
+        return values.iloc[:, 0]
+    if isinstance(values, np.ma.MaskedArray):
+        plain = values.data.astype(object)
+        plain[np.ma.getmaskarray(values)] = None
+        return plain
+    return values
+
+
+def _declared(values: Any) -> tuple[NDArray[np.int64], Any] | None:
+    """Return each value's place, -1 where it is missing, among the categories that occur, where these have an order."""
+    import pandas as pd
+    import polars as pl
+
+    dtype = getattr(values, "dtype", None)
+    if isinstance(dtype, pl.Enum):
+        places = values.to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
+        categories: Any = dtype.categories.to_numpy()
+    elif isinstance(dtype, pd.CategoricalDtype) and dtype.ordered:
+        places, categories = pd.Categorical(values).codes, dtype.categories
+    else:
+        return None
+    occurring, found = np.unique(np.append(places, -1), return_inverse=True)
+    return found[:-1] - 1, categories[occurring[1:]]
 
 
 def _factorise(values: Any, where: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
@@ -168,12 +212,12 @@ def _factorise(values: Any, where: str) -> tuple[NDArray[np.int64], NDArray[Any]
     if isinstance(values, pl.Series) and (values.dtype.is_nested() or values.dtype == pl.Object):
         raise TailwiseError(f"{where} must be names or numbers; got {str(values.dtype.base_type()).lower()}s.")
     array = _as_labels(values, where)
-    if array.dtype.kind in "Mm":
-        array = np.array(pl.Series(array).to_list(), dtype=object)
-    if array.dtype.kind in "SUT":
+    if array.dtype.kind in "Mm":  # in a unit that has dates and times as objects
+        array = array.astype(f"{array.dtype.kind}8[us]")
+    if array.dtype.kind in "SUTMm":
         array = array.astype(object)
     try:
-        codes, found = pd.factorize(array)
+        codes, found = pd.factorize(array.astype(array.dtype.newbyteorder("="), copy=False))
     except TypeError:
         raise TailwiseError(
             f"{where} must be names or numbers; got values of type {type(array[0]).__name__}."
@@ -205,13 +249,18 @@ def _is_missing(label: Any) -> bool:
     return isinstance(label, str) and label.strip().lower() in MISSING_LABELS
 
 
-def _sorted_classes(distinct: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the classes, sorted and in the narrowest type that keeps them, and the class of each distinct label."""
+def _as_classes(distinct: NDArray[Any], is_ordered: bool) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the classes in the narrowest type that keeps them, and the class of each distinct label.
+
+    They are sorted unless they have an order.
+    """
     if distinct.dtype.kind == "O":
         labels = distinct.tolist()
         if len({type(label) for label in labels}) > 1:  # 1 and "1" in one column are one class, called by its name
             labels = [class_name(label) for label in labels]
         distinct = np.array(labels) if labels else np.array([], dtype=str)
+    if is_ordered:
+        return distinct, np.arange(len(distinct))
     classes, code = np.unique(distinct, return_inverse=True)
     return classes, code.astype(np.int64, copy=False)
 
@@ -219,8 +268,6 @@ def _sorted_classes(distinct: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.in
 def _as_labels(values: ArrayLike, where: str) -> NDArray[Any]:
     if hasattr(values, "detach"):  # torch
         values = values.detach().cpu()
-    if hasattr(values, "to_numpy") and not hasattr(values, "to_frame"):  # a frame, whose single column is meant
-        values = values.to_numpy()
     try:
         array = np.asarray(values)
     except ValueError:  # rows of different lengths

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,8 @@ def sample(
     labels, _ = encode_labels(trimmed(frame[target]), classes, where)
     if frame.width == 1:
         raise TailwiseError(f"{path} has no columns beside {target}: there is nothing to learn from.")
-    return as_dataset(frame.drop(target), classes[labels], name=Path(path).name), counts
+    data = as_dataset(frame.drop(target), name=Path(path).name)
+    return replace(data, labels=labels, class_labels=classes), counts
 
 
 def _taken(

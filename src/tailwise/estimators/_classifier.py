@@ -155,7 +155,8 @@ class TailClassifier(TailEstimator):
         ----------
         X : (n, n_features) array or sparse matrix; pandas or polars frame; (n,) strings; (n, height, width, channels)
             uint8 images; or a :class:`tailwise.data.Dataset`, which brings its labels
-        y : (n,) labels; missing ones (None, NaN) are left out of the training
+        y : (n,) labels; missing ones (None, NaN) are left out of the training. The classes are sorted, as scikit-learn
+            takes them to be; those of a Dataset have the order that they have there
         """
         self._fit(X, y)
         return self
@@ -198,7 +199,7 @@ class TailClassifier(TailEstimator):
             data = data.take(np.flatnonzero(data.labels >= 0))
         if np.count_nonzero(data.class_counts) < 2:
             raise TailwiseError(f"the labels hold only one class, {data.classes[0]!r}: there is nothing to tell apart.")
-        return data
+        return data if y is None else _sorted(data)
 
     def _recipes(self, kind: str, data: Dataset) -> Sequence[str]:
         return [name for name in CANDIDATES[kind] if name != "balanced-bagging" or data.n_classes <= _BAGGED]
@@ -249,3 +250,15 @@ class TailClassifier(TailEstimator):
                 "are in classes with two or more, which can spare one. Collect more, or hold out a larger share."
             )
         return folds
+
+
+def _sorted(data: Dataset) -> Dataset:
+    """Return labelled rows with sorted classes, which scikit-learn's scorers of probabilities expect."""
+    classes, code = np.unique(data.class_labels, return_inverse=True)
+    if (classes == data.class_labels).all():
+        return data
+    note = (
+        "the classes are sorted, as scikit-learn takes them to be, and not in the order that the labels declare: to "
+        "keep that, give tailwise.data.as_dataset(X, y)."
+    )
+    return replace(data, labels=code[data.labels], class_labels=classes, notes=(*data.notes, note))

@@ -1,4 +1,4 @@
-"""For ordered labels, such as ages or grades: the sorted order of the labels is the order of the classes."""
+"""For ordered labels, such as ages or grades, in the order of the classes: sorted, unless a Dataset has another."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class LabelDistributionSmoothing(Recipe):
     """For ordered labels: weight every class by one over its count smoothed with its neighbours'.
 
-    Deviates: the paper regresses; here each label is a class, and the classes are in the sorted order of the labels.
+    Deviates: the paper regresses; here each label is a class.
     Measured: +0.016 on digits, +0.053 on CIFAR-10-LT, +0.012 on package sizes.
     """
 

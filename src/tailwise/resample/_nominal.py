@@ -179,7 +179,9 @@ def _factors(X: Any, columns: NDArray[np.intp]) -> NDArray[np.intp]:
     made = []
     for column in columns:
         values = X[X.columns[column]] if hasattr(X, "columns") else np.asarray(X)[:, column]
-        values = values if hasattr(values, "iloc") else np.asarray(values)
+        if not hasattr(values, "iloc"):
+            values = np.asarray(values)
+            values = values.astype(values.dtype.newbyteorder("="), copy=False)  # pandas takes no other
         made.append(pd.factorize(values, use_na_sentinel=False)[0])
     if not made:
         raise TailwiseError("SMOTEN needs categories, but the table has no column.")
