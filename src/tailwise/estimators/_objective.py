@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer, get_scorer_names
 
-from tailwise.data.labels import class_name
+from tailwise.data.labels import class_name, label_key
 from tailwise.errors import TailwiseError, nearest
 from tailwise.metrics import OBJECTIVES
 from tailwise.metrics.estimates import Estimate, estimate
@@ -35,8 +35,8 @@ _OF_ONE_CLASS: dict[str, Callable[[float, float, float], float]] = {
 #: Scikit-learn's scorers that take the second of two classes for the one that matters.
 _OF_THE_SECOND = ("average_precision", "neg_negative_likelihood_ratio", "positive_likelihood_ratio")
 
-#: Names of two classes of which the second is the one that matters.
-_NO_AND_YES = (["0", "1"], ["-1", "1"], ["False", "True"])
+#: Keys of two classes, in sorted order, of which the second is the one that matters.
+_NO_AND_YES = (["0", "1"], ["-1", "1"], ["false", "true"])
 
 _TRIED = 200  # classes that a scorer is tried on
 _RESAMPLES = 200  # for an interval
@@ -208,11 +208,15 @@ def as_objective(
 
 def _of_one_of_two(name: str, names: list[str], class_counts: NDArray[np.int64] | None, coverage: float) -> Objective:
     """Return the objective of a score of one of two classes."""
-    second = class_counts is None or names in _NO_AND_YES or class_counts[1] <= class_counts[0]
-    code, shown = int(second), f"{name} of {names[int(second)]!r}"
+    keys = [label_key(label) for label in names]
+    if sorted(keys) in _NO_AND_YES:
+        code = keys.index(max(keys))
+    else:
+        code = int(class_counts is None or class_counts[1] <= class_counts[0])
+    shown = f"{name} of {names[code]!r}"
     if name in _OF_THE_SECOND:
         scorer = get_scorer(name)
-        return replace(_of_scorer(scorer if second else _of_the_first(scorer), name, 2, coverage), name=shown)
+        return replace(_of_scorer(scorer if code else _of_the_first(scorer), name, 2, coverage), name=shown)
 
     def of_one(confusion: NDArray[Any], class_counts: NDArray[np.int64]) -> float:
         hits = float(confusion[code, code])
