@@ -99,8 +99,46 @@ def test_sixteen_bits_keep_the_upper_eight():
     assert (read_bytes(column(encoded(deep))).pixels == 0x80).all()
 
 
+@pytest.mark.parametrize("top", [0xFF, 0xFFF])
+def test_sixteen_bits_of_which_only_the_lower_are_used_are_told(top):
+    dark, bright = (encoded(Image.fromarray(np.full((2, 2), value, dtype=np.uint16))) for value in (top, 0xFFFF))
+    read = read_bytes(column(dark, dark))
+    assert (read.pixels == top >> 8).all()
+    assert read.notes == (
+        "2 images of 16 bits a pixel use 12 or fewer of them, so that they are nearly black: scale their values to 16 "
+        "bits, or save them with 8.",
+    )
+    assert read_bytes(column(dark, bright)).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.full((2, 2), 0.5, dtype=np.float32), "its pixels are floats: save it with 8 or 16 bits a pixel"),
+        (np.full((2, 2), 1 << 20, dtype=np.int32), "its pixels have more than 16 bits: save it with 8 or 16"),
+        (np.full((2, 2), -1, dtype=np.int32), "its pixels have more than 16 bits"),
+    ],
+)
+def test_floats_and_more_than_sixteen_bits_are_refused(pixels, message):
+    with pytest.raises(TailwiseError, match=rf"row 0 of 'image' cannot be read as an image: {message}") as error:
+        read_bytes(column(encoded(Image.fromarray(pixels), "TIFF")))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", ">u2"])
+def test_grey_images_are_turned_upright(kind, dtype):
+    upright = np.repeat([[200, 20, 20, 20]], 2, axis=0)
+    stored = np.ascontiguousarray(np.rot90(upright, 1)).astype(dtype) * (1 if dtype == "uint8" else 256)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = read_bytes(column(encoded(Image.fromarray(stored.astype(dtype)), kind, exif=exif))).pixels
+    assert pixels[0, :, :, 0].tolist() == upright.tolist()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_undone(orientation):
+def test_exif_orientation_is_undone(orientation, kind):
     upright = np.asarray(halves(16, 8))
     stored = {
         1: upright,
@@ -114,7 +152,7 @@ def test_exif_orientation_is_undone(orientation):
     }[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
-    pixels = read_bytes(column(encoded(Image.fromarray(np.ascontiguousarray(stored)), exif=exif))).pixels
+    pixels = read_bytes(column(encoded(Image.fromarray(np.ascontiguousarray(stored)), kind, exif=exif))).pixels
     assert pixels.shape == (1, 8, 16, 3)
     assert (pixels[0] == upright).all()
 
@@ -177,6 +215,24 @@ def test_where_all_are_broken_none_is_left():
 def test_hugging_face_structs():
     data = pl.Series("image", [{"bytes": encoded(halves(4, 4)), "path": "1.png"}])
     assert read_bytes(data).pixels.shape == (1, 4, 4, 3)
+
+
+def test_hugging_face_structs_without_bytes_name_files(folder):
+    data = pl.Series(
+        "image",
+        [
+            {"bytes": None, "path": "cat/1.png"},
+            {"bytes": encoded(halves(8, 8)), "path": "gone.png"},
+            {"bytes": None, "path": str(folder / "dog" / "1.webp")},
+        ],
+        dtype=pl.Struct({"bytes": pl.Binary, "path": pl.String}),
+    )
+    assert read_bytes(data, root=folder).pixels.shape == (3, 8, 8, 3)
+    with pytest.raises(TailwiseError, match=r"cat/1\.png cannot be read as an image: there is no such file"):
+        read_bytes(data, root=folder / "cat")
+    neither = pl.Series("image", [{"bytes": None, "path": None}])
+    with pytest.raises(TailwiseError, match=r"row 0 of 'image' cannot be read as an image: it is empty"):
+        read_bytes(neither)
 
 
 def test_paths_are_below_the_root(folder):

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import polars as pl
 import pytest
@@ -181,8 +183,10 @@ def test_images_from_folders_paths_and_bytes_are_the_same(pictures, tmp_path_fac
     listing.write_csv(table / "paths.csv")
     encoded = [{"bytes": (pictures / path).read_bytes(), "path": path} for path in paths]
     pl.DataFrame({"image": encoded, "y": ["cat", "dog", "dog"]}).write_parquet(table / "bytes.parquet")
+    without = [{"bytes": None, "path": os.path.relpath(pictures / path, table)} for path in paths]
+    pl.DataFrame({"image": without, "y": ["cat", "dog", "dog"]}).write_parquet(table / "named.parquet")
     listed, packed = load(table / "paths.csv", "y"), load(table / "bytes.parquet", "y")
-    for data in (folder, listed, packed):
+    for data in (folder, listed, packed, load(table / "named.parquet", "y")):
         assert data.kind == "image"
         assert data.classes == ("cat", "dog")
         assert data.labels.tolist() == [0, 1, 1]

@@ -220,6 +220,8 @@ def test_hugging_face_images_are_compared_by_bytes():
     data = pl.DataFrame({"image": [{"bytes": b"1", "path": "a"}, {"bytes": b"1", "path": "b"}], "label": ["x", "y"]})
     found = diagnose(data, "label", image="image")
     assert (found.duplicates.rows, found.duplicates.conflicting) == (1, 2)
+    named = data.with_columns(pl.struct(bytes=pl.lit(None, pl.Binary), path=pl.Series(["a", "b"])).alias("image"))
+    assert diagnose(named, "label", image="image").duplicates.rows == 0
 
 
 def test_a_text_column_is_never_an_identifier():

@@ -31,7 +31,8 @@ SUFFIXES = frozenset(
 #: Side that images of different sizes are brought to, unless they are smaller or a size is given.
 DEFAULT_SIZE = 64
 _CHUNK = 256
-_ORIENTATION, _TURNED = 0x0112, frozenset({5, 6, 7, 8})  # EXIF: these orientations swap width and height
+_WIDTH, _HEIGHT, _ORIENTATION = 0x0100, 0x0101, 0x0112  # EXIF
+_TURNED = frozenset({5, 6, 7, 8})  # orientations that swap width and height
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,13 +136,14 @@ def read_bytes(
     broken: Broken = "error",
     progress: bool = False,
     first_row: int = 0,
+    root: str | os.PathLike[str] = ".",
 ) -> Images:
     """Read encoded images (JPEG, PNG, ...) from a binary column, or one of struct{bytes, path} as Hugging Face writes.
 
     Parameters
     ----------
-    column : (n,) polars series
-    image_size, channels, broken, progress : as for :func:`read_paths`; a broken image is named by its row
+    column : (n,) polars series; where a struct has no bytes, its path names the file
+    image_size, channels, broken, progress, root : as for :func:`read_paths`; a broken image is named by its row
     first_row : number of the first one, where the column is a batch of a longer one
 
     Raises
@@ -151,15 +153,19 @@ def read_bytes(
     """
     import polars as pl
 
-    encoded = column
-    if isinstance(column.dtype, pl.Struct) and "bytes" in {field.name for field in column.dtype.fields}:
-        encoded = column.struct.field("bytes")
+    encoded, paths = column, pl.Series([None] * len(column), dtype=pl.String)
+    fields = {field.name for field in column.dtype.fields} if isinstance(column.dtype, pl.Struct) else set()
+    if "bytes" in fields:
+        encoded = column.struct.field("bytes").cast(pl.Binary)
+        paths = column.struct.field("path").cast(pl.String) if "path" in fields else paths
     if encoded.dtype != pl.Binary:
         raise TailwiseError(
             f"column {column.name!r} holds {column.dtype}, not images: bytes or struct{{bytes, path}} are expected."
         )
-    names = [f"row {first_row + i} of {column.name!r}" for i in range(len(encoded))]
-    return _read(encoded, names, image_size, channels, broken, progress)
+    files = {i: Path(root, paths[i]) for i in np.flatnonzero(encoded.is_null() & paths.is_not_null()).tolist()}
+    names = [str(files.get(i, f"row {first_row + i} of {column.name!r}")) for i in range(len(encoded))]
+    sources = [files.get(i, source) for i, source in enumerate(encoded)] if files else encoded
+    return _read(sources, names, image_size, channels, broken, progress)
 
 
 def _read(
@@ -182,11 +188,14 @@ def _read(
         raise TailwiseError("there are no images to read.")
     failed: dict[int, str] = {}
     shapes = np.zeros((len(names), 3), dtype=np.int64)  # height, width, channels; zero where broken
+    deep = np.zeros(len(names), dtype=bool)
 
     def look(i: int) -> None:
         with _open(sources[i]) as image:
-            turned = image.getexif().get(_ORIENTATION) in _TURNED
-            shapes[i] = (*(image.size if turned else image.size[::-1]), 1 if _is_grey(image) else 3)
+            if image.mode == "F":
+                raise ValueError("its pixels are floats: save it with 8 or 16 bits a pixel")
+            shapes[i] = (*_upright_size(image)[::-1], 1 if _is_grey(image) else 3)
+            deep[i] = _is_deep(image)
 
     _in_threads(look, np.arange(len(names)), failed, "Looking at images", progress)
     good = np.flatnonzero(shapes[:, 2])
@@ -209,6 +218,13 @@ def _read(
         _report(failed, names, broken)
         left = np.setdiff1d(np.arange(good.size), list(late))
         good, pixels = good[left], pixels[left]
+    deep = deep[good]
+    if deep.any() and pixels[deep].max() < 16:
+        notes = (
+            *notes,
+            f"{deep.sum()} images of 16 bits a pixel use 12 or fewer of them, so that they are nearly black: scale "
+            "their values to 16 bits, or save them with 8.",
+        )
     if failed:
         first = min(failed)
         notes = (*notes, f"{len(failed)} broken images were left out; the first is {names[first]} ({failed[first]}).")
@@ -258,8 +274,32 @@ def _open(source: Any) -> Image.Image:
         raise ValueError("there is no such file") from None
 
 
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    """Return the width and height of an image once it is turned upright."""
+    exif = image.getexif()
+    width, height = image.size
+    if image.format == "TIFF":  # of which Pillow may have turned the size
+        width, height = exif.get(_WIDTH, width), exif.get(_HEIGHT, height)
+    return (height, width) if exif.get(_ORIENTATION) in _TURNED else (width, height)
+
+
 def _is_grey(image: Image.Image) -> bool:
-    return image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
+    return image.mode in ("1", "L", "LA", "La") or _is_deep(image)
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Say whether an image has more than 8 bits a pixel."""
+    return image.mode.startswith("I")
+
+
+def _upper_bits(image: Image.Image) -> Image.Image:
+    """Return the upper 8 of 16 bits a pixel, where conversion would clip."""
+    from PIL import Image
+
+    values = np.asarray(image)
+    if values.min() < 0 or values.max() > 0xFFFF:
+        raise ValueError("its pixels have more than 16 bits: save it with 8 or 16")
+    return Image.fromarray((values >> 8).astype(np.uint8))
 
 
 def _common_size(shapes: NDArray[np.int64], wanted: list[int] | None) -> tuple[int, int, tuple[str, ...]]:
@@ -281,9 +321,8 @@ def _pixels(image: Image.Image, size: tuple[int, int], mode: str) -> NDArray[np.
 
     if image.size != size and not image.getexif().get(_ORIENTATION):
         image.draft(None, size)  # lets JPEG decode at a fraction of its size, never below the one wanted
-    if image.mode.startswith("I"):  # 16 bits a pixel: keep the upper 8, where conversion would clip
-        image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
     image = ImageOps.exif_transpose(image)
+    image = _upper_bits(image) if _is_deep(image) else image
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

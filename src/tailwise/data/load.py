@@ -320,13 +320,13 @@ def _images(
 
     from tailwise.data.images import read_bytes, read_paths
 
+    folder = path if path.is_dir() else path.parent
     if column.dtype != pl.String:
-        read = read_bytes(column, **form, first_row=first_row)
+        read = read_bytes(column, **form, first_row=first_row, root=folder)
     else:
         if column.null_count():
             row = int(column.is_null().arg_max() or 0)
             raise TailwiseError(f"{path}, row {first_row + row + 1}: column {column.name!r} names no image.")
-        folder = path if path.is_dir() else path.parent
         read = read_paths(column.to_list(), folder, **form)
     return read.pixels, read.kept, read.notes
 

@@ -197,10 +197,12 @@ def _parts(column: pl.Series, reading: Reading) -> list[pl.Series]:
 
 
 def _content(table: Table, name: str) -> pl.Expr:
-    """Return what is compared of a column: of an image as Hugging Face writes it, its bytes and not its path."""
+    """Return what is compared of a column: of an image as Hugging Face writes it, its bytes, or else its path."""
     dtype = table.schema[name]
-    is_image = isinstance(dtype, pl.Struct) and "bytes" in {field.name for field in dtype.fields}
-    return pl.col(name).struct.field("bytes") if is_image else pl.col(name)
+    if not isinstance(dtype, pl.Struct) or not {"bytes", "path"} <= {field.name for field in dtype.fields}:
+        return pl.col(name)
+    field = pl.col(name).struct.field
+    return pl.coalesce(field("bytes").cast(pl.Binary), field("path").cast(pl.Binary))
 
 
 def _names_rows(values: pl.Series, reading: Reading | None, distinct: int, n_rows: int) -> bool:
