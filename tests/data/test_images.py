@@ -53,6 +53,15 @@ def test_folder_names_are_classes_and_paths_are_ids(folder):
     assert (data.inputs[:, :, 4:] == BLUE).all()
 
 
+def test_folders_named_by_numbers_have_their_order(tmp_path):
+    for name in ("10", "9", "0.5"):
+        (tmp_path / name).mkdir()
+        halves(4, 4).save(tmp_path / name / "a.png")
+    data = read_folder(tmp_path)
+    assert data.class_labels.tolist() == ["0.5", "9", "10"]
+    assert data.class_labels[data.labels].tolist() == [name.split("/")[0] for name in data.ids]
+
+
 def test_folder_says_what_it_left_out(folder):
     (folder / "cat" / "notes.txt").write_text("x")
     (folder / ".hidden").mkdir()

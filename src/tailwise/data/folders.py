@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tailwise.data.labels import in_order
 from tailwise.errors import TailwiseError
 
 
@@ -50,7 +51,7 @@ def class_files(
     Returns
     -------
     the (n,) files, relative to ``root``; their (n,) class codes, None if all lie in ``root`` itself; the names of the
-    classes; and what was left out, a line each
+    classes, see :func:`in_order`; and what was left out, a line each
 
     Raises
     ------
@@ -71,11 +72,13 @@ def class_files(
         return meant, None, np.array([], dtype=str), tuple(notes)
     if len(in_class) < len(meant):
         notes.append(f"{len(meant) - len(in_class)} {what} outside the class folders were left out.")
-    classes, labels = np.unique([file.parts[0] for file in in_class], return_inverse=True)
+    names = [file.parts[0] for file in in_class]
+    classes = in_order(names)
+    code = {name: c for c, name in enumerate(classes)}
     empty = sorted(f.name for f in root.iterdir() if f.is_dir() and f.name not in classes and not _is_hidden(f.name))
     if empty:
         notes.append(f"{len(empty)} class folders have no {what} and were left out: {', '.join(empty[:5])}.")
-    return in_class, labels.astype(np.int64), classes, tuple(notes)
+    return in_class, np.array([code[name] for name in names]), np.array(classes), tuple(notes)
 
 
 def _is_hidden(name: str) -> bool:

@@ -83,9 +83,17 @@ def trimmed(column: pl.Series) -> pl.Series:
     named = text.set(text.str.to_lowercase().is_in(MISSING_LABELS), None)
     if named.drop_nulls().str.contains(r"^(0|-?[1-9]\d{0,17})$").all():
         return named.cast(pl.Int64)
-    names = named.drop_nulls().unique().sort()
-    numbers = names.cast(pl.Float64, strict=False)
-    return named.cast(pl.Enum(names.gather(numbers.arg_sort()))) if numbers.is_not_null().all() else text
+    names = in_order(named.drop_nulls().unique())
+    return text if names == sorted(names) else named.cast(pl.Enum(names))
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return the different names, sorted; if all are numbers, such as ``2.5``, by these."""
+    distinct = sorted(set(names))
+    try:
+        return sorted(distinct, key=float)
+    except ValueError:
+        return distinct
 
 
 def padding(column: pl.Series, times: pl.Series | None = None) -> str | None:
