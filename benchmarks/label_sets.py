@@ -87,7 +87,9 @@ def measure(case: str, name: str, seed: int) -> dict[str, dict[str, float]]:
 def gain(ours: np.ndarray, plain: np.ndarray) -> str:
     """Return the mean paired gain with its interval."""
     gains = ours - plain
-    half = stats.t.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else 0
+    if len(gains) == 1:
+        return f"{gains[0]:+.3f} (one seed)"
+    half = stats.t.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / np.sqrt(len(gains))
     return f"{gains.mean():+.3f} ({gains.mean() - half:+.3f} to {gains.mean() + half:+.3f})"
 
 
@@ -111,7 +113,8 @@ def table(lines: list[dict[str, Any]]) -> str:
             cells = [f"{values[m].mean():.3f}" for m in MEASURES]
             for m in ("macro_average_precision", "macro_f1"):
                 cells.append("–" if seeds is plain else gain(values[m], np.array([plain[s][m] for s in done])))
-            out.append(f"| {' | '.join([name, *cells])} |")
+            few = f" ({len(done)} of the seeds)" if len(done) < len(plain) else ""
+            out.append(f"| {' | '.join([name + few, *cells])} |")
         out.append("")
     return "\n".join(out)
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 @register("ml-smote", paper="Charte et al., Knowledge-Based Systems 2015")
 @dataclass(frozen=True)
 class MLSMOTE(Recipe):
-    """Put a new row between each row of a rare label and one of its neighbours, with the labels most of them have."""
+    """Put a new row between each row of a rare label and one of its neighbours, with the labels most of them have.
+
+    Measured: -0.002 macro average precision on tags of packages (logistic regression).
+    """
 
     targets = ("labels",)
 
@@ -37,7 +40,10 @@ class MLSMOTE(Recipe):
 @register("ml-ros", paper="Charte et al., Neurocomputing 2015")
 @dataclass(frozen=True)
 class MLRandomOverSampling(Recipe):
-    """Repeat rows of rare labels, a quarter of all rows at most."""
+    """Repeat rows of rare labels, a quarter of all rows at most.
+
+    Measured: -0.002 (logistic regression) and -0.004 (forest) macro average precision on tags of packages.
+    """
 
     targets = ("labels",)
 
@@ -56,7 +62,10 @@ class MLRandomOverSampling(Recipe):
 @register("ml-rus", paper="Charte et al., Neurocomputing 2015")
 @dataclass(frozen=True)
 class MLRandomUnderSampling(Recipe):
-    """Leave out rows of frequent labels that have no rare one, a quarter of all rows at most."""
+    """Leave out rows of frequent labels that have no rare one, a quarter of all rows at most.
+
+    Measured: -0.069 (logistic regression) and -0.039 (forest) macro average precision on tags of packages.
+    """
 
     targets = ("labels",)
 
