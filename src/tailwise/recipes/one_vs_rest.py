@@ -37,6 +37,7 @@ class Equalization(_OneVsRest):
     paper has softmax equalization.
     Deviates: the threshold is a share of the labels' mean count, which works for any number of them; LVIS has 1,230 and
     spares those of fewer than 100 images, a fifth of the mean.
+    Measured: -0.019 macro average precision on tags of packages, each of which has some.
     """
 
     targets = ("labels",)
@@ -53,7 +54,7 @@ class Equalization(_OneVsRest):
 class EqualizationV2(_OneVsRest):
     """Balance, class by class, the pull of its own examples and the push of all others, as training goes.
 
-    Measured: -0.004 on digits, -0.003 on CIFAR-10-LT.
+    Measured: -0.004 on digits, -0.003 on CIFAR-10-LT; +0.007 macro average precision on tags of packages.
     """
 
     gamma: float = 12.0
@@ -70,7 +71,7 @@ class EqualizationV2(_OneVsRest):
 class Asymmetric(_OneVsRest):
     """Turn down what a class learns from examples of others that it already refuses.
 
-    Measured: -0.005 on digits, -0.020 on CIFAR-10-LT.
+    Measured: -0.005 on digits, -0.020 on CIFAR-10-LT; -0.022 macro average precision on tags of packages.
     """
 
     gamma_positive: float = 0.0
@@ -88,7 +89,7 @@ class DistributionBalanced(_OneVsRest):
     """Weight each class by how rare it is beside the example's own, and tolerate what it says of other examples.
 
     Deviates: the loss is summed over classes, not averaged, so that the step does not shrink as they grow in number.
-    Measured: +0.006 on digits, -0.025 on CIFAR-10-LT.
+    Measured: +0.006 on digits, -0.025 on CIFAR-10-LT; -0.034 macro average precision on tags of packages.
     """
 
     alpha: float = 0.1

@@ -177,7 +177,7 @@ class RepeatFactorSampling(Recipe):
 
     Deviates: the threshold is a share of the most even distribution, which works for any number of classes; LVIS has
     1,203 and takes 0.001, 1.2 times that share.
-    Measured: +0.007 on digits, +0.020 on CIFAR-10-LT.
+    Measured: +0.007 on digits, +0.020 on CIFAR-10-LT; +0.023 macro average precision on tags of packages.
     """
 
     targets = ("class", "labels")
@@ -201,7 +201,7 @@ class FrequencySubsampling(Recipe):
 
     Deviates: the threshold is a share of the most even distribution, which works for any number of classes; the paper
     has 692,000 words and takes 0.00001, 7 times that share.
-    Measured: +0.000 on digits, +0.008 on CIFAR-10-LT.
+    Measured: +0.000 on digits, +0.008 on CIFAR-10-LT; -0.011 macro average precision on tags of packages.
     """
 
     targets = ("class", "labels")
