@@ -123,6 +123,15 @@ def test_names_that_look_the_same_and_numbers_that_are_the_same_are_told():
     assert sentences(found, "The labels '1', '1.0' differ in case, blanks or zeros only")
 
 
+def test_classes_that_are_sets_of_others_are_told():
+    sets = ["a", "b", "c", "a|b", "b | c", "a|b|c"]
+    x = np.arange(60.0)
+    (said,) = sentences(diagnose(pl.DataFrame({"x": x, "y": sets * 10}), "y"), "--separator")
+    assert "with '|' between them" in said
+    for names in (["a|b", "c|d", "e|f"], ["a", "b", "a|b"], ["R&D", "sales, Europe", "sales, Asia"]):
+        assert not sentences(diagnose(pl.DataFrame({"x": x, "y": names * 20}), "y"), "--separator")
+
+
 def test_one_class_is_a_problem():
     found = diagnose(pl.DataFrame({"x": [1, 2], "y": ["a", "a"]}), "y")
     assert found.findings[0].severity == "problem"

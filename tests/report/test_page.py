@@ -135,7 +135,7 @@ def test_verdict_says_what_is_gained_lost_and_unsure():
     assert "10 points less than plain training" in verdict(_evaluation(0.9, 0.1), plain)
     assert "intervals overlap" in verdict(_evaluation(0.9, 0.25, 0.05), plain)
     assert "intervals overlap" not in verdict(_evaluation(0.9, 0.6), plain)
-    assert "as plain training does" in verdict(plain, plain)
+    assert "as with plain training" in verdict(plain, plain)
 
 
 def test_verdict_on_sets_of_labels_is_of_average_precision():

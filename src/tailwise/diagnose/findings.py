@@ -54,6 +54,12 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
             f"A row has {sets:.3g} labels on average and {_n(len(d.set_sizes) - 1)} at most"
             + (f"; {_count(none, 'row')} {_have(none)} none, which is taken as known." if none else "."),
         )
+    elif (mark := _joint(d.classes)) is not None:
+        yield Finding(
+            "warning",
+            f"Classes seem to be sets of others, with {mark!r} between them: if a row has a set of labels, say so by "
+            f"--separator {mark!r}.",
+        )
     if present.sum() > counts.sum() / 2 and counts.sum() >= 20:
         yield Finding(
             "problem",
@@ -102,6 +108,16 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
             f"{_count(int(counts[rare].max()), 'example')}, together {_share(counts[rare].sum(), counts.sum())} of "
             f"{whole}: mind the intervals of their results.",
         )
+
+
+def _joint(names: Sequence[str]) -> str | None:
+    """Return what stands between several classes in the names of others, if it does so in a tenth of all or more."""
+    known = set(names)
+    for mark in "|;,/":
+        sets = [{part.strip() for part in name.split(mark)} for name in names if mark in name]
+        if sum(parts <= known for parts in sets) >= max(3, len(names) / 10):
+            return mark
+    return None
 
 
 def _rows(d: Diagnosis, words: str) -> Iterator[Finding]:

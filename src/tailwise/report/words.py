@@ -151,7 +151,7 @@ def borders(class_counts: Sequence[int]) -> str:
 def _against(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
     gain = ours["value"] - theirs["value"]
     if abs(gain) < 0.005:
-        return "as plain training does"
+        return "as with plain training"
     known = ours.get("low") is not None and theirs.get("low") is not None
     overlap = known and ours["low"] <= theirs["high"] and theirs["low"] <= ours["high"]
     return f"{_points(abs(gain))} {'more' if gain > 0 else 'less'} than plain training" + (
