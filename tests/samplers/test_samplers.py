@@ -42,11 +42,19 @@ def hard(labels=None, **options):
     return sampler
 
 
-def several(labels, **options):
+def indicator(labels):
     has = np.zeros((len(labels), int(max(labels)) + 1), dtype=int)
     has[np.arange(len(labels)), labels] = 1
     has[::5, labels[0]] = 1
-    return samplers.RepeatFactorSampler(sparse.csr_array(has), 0.1, **options)
+    return sparse.csr_array(has)
+
+
+def several(labels, **options):
+    return samplers.RepeatFactorSampler(indicator(labels), 0.1, **options)
+
+
+def rebalanced(labels, **options):
+    return samplers.EntityRebalancingSampler(indicator(labels), 100, **options)
 
 
 ALL = {
@@ -71,6 +79,7 @@ ALL = {
         labels, classes=3, examples=4, **options
     ),
     "MixtureSampler": mixture,
+    "EntityRebalancingSampler of an indicator": rebalanced,
 }
 every = pytest.mark.parametrize("name", ALL)
 
@@ -161,7 +170,7 @@ def test_what_training_saw_is_what_the_processes_showed(name):
         np.testing.assert_array_equal(part.seen(), total)
 
 
-@every
+@pytest.mark.parametrize("name", [name for name in ALL if "Rebalancing" not in name])  # whose seed chooses examples
 def test_classes_and_their_examples_are_shown_as_often_as_promised(name):
     """Over many seeds; epochs are independent draws, so the mean of what they show has a standard error."""
     times = 150
@@ -183,6 +192,15 @@ def test_classes_and_their_examples_are_shown_as_often_as_promised(name):
             spread = np.sqrt(own.var(axis=0, ddof=1).mean() / times)
             rare = 3 / times  # where an example is shown a few times in all, their number is Poisson's
             assert np.abs(own.mean(axis=0) - own.mean()).max() <= 4.5 * spread + rare
+
+
+def test_rebalancing_shows_what_it_keeps_and_says_so():
+    sampler = rebalanced(LABELS, seed=2)
+    assert sorted(sampler.indices()) == sampler.kept.tolist()
+    shown = classes_of(sampler, sampler.indices())
+    np.testing.assert_allclose(sampler.class_distribution(), shown / shown.sum())
+    assert shown[0] < 400
+    np.testing.assert_array_equal(shown[2:], classes_of(sampler, range(len(LABELS)))[2:], "the tail stays whole")
 
 
 @every

@@ -220,6 +220,22 @@ class FrequencySubsampling(Recipe):
         return class_prior(np.minimum(1, _lack(task, self.threshold)) ** self.power * task.class_counts)
 
 
+@register("adr", paper="Song et al., CVPR 2025, arXiv:2503.12821")
+@dataclass(frozen=True)
+class ADR(Recipe):
+    """Thin out the examples that have frequent labels only, and train on the rest.
+
+    Deviates: labels are the only entities; the paper has words, objects, pairs of them and kinds of question, and makes
+    further examples of the rare ones by a diffusion model, which is left out.
+    """
+
+    targets = ("labels",)
+
+    def stages(self, task: Task) -> Iterable[Stage]:
+        """Train everything on what is kept."""
+        yield Stage("learn", loss=plain_loss(task), sampler=samplers.EntityRebalancingSampler)
+
+
 @register("hard-aware-sampling", paper="Ma et al., NeurIPS 2024, arXiv:2410.06535")
 @dataclass(frozen=True)
 class HardAwareSampling(Recipe):

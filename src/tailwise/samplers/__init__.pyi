@@ -9,6 +9,7 @@ from ._epochs import ShuffleSampler as ShuffleSampler
 from ._frequency import FrequencySubsampler as FrequencySubsampler
 from ._frequency import RepeatFactorSampler as RepeatFactorSampler
 from ._mixture import MixtureSampler as MixtureSampler
+from ._rebalancing import EntityRebalancingSampler as EntityRebalancingSampler
 from ._rebalancing import entity_rebalancing as entity_rebalancing
 from ._scheduled import CooldownSampler as CooldownSampler
 from ._scheduled import LateUpsamplingSampler as LateUpsamplingSampler

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailwise.errors import TailwiseError
+from tailwise.samplers._epochs import EpochSampler
 from tailwise.samplers._frequency import _indicator
+from tailwise.samplers._permute import permute
 
 _TAIL = 0.1  # of all occurrences, which entities of the tail have by default
 
@@ -75,6 +77,48 @@ def entity_rebalancing(
             stopped = np.log1p(-np.minimum(1.0, threshold / np.maximum(on, 1)))
         passed += rng.random(n) >= np.exp(has @ stopped)
     return np.flatnonzero((passed >= passes) & (rng.random(n) < share))
+
+
+class EntityRebalancingSampler(EpochSampler):
+    """Shows those of the examples that :func:`entity_rebalancing` keeps, chosen once by the seed, in random order.
+
+    Parameters
+    ----------
+    labels : (n, n_classes) indicator of the classes that an example has, dense or SciPy sparse: its entities
+    threshold : as in :func:`entity_rebalancing`
+    num_replicas, rank, seed : see :class:`EpochSampler`
+
+    Attributes
+    ----------
+    kept : (n_kept,) indices of what is shown
+
+    Source: as :func:`entity_rebalancing`.
+    """
+
+    def __init__(self, labels: Any, threshold: float | None = None, *, seed: int = 0, **processes: Any) -> None:
+        self.kept = entity_rebalancing(labels, thresholds=None if threshold is None else [threshold], random_state=seed)
+        if not self.kept.size:
+            raise TailwiseError("none of the examples is kept: there are too few for rebalancing by their entities.")
+        self._has: Any = _indicator(labels)
+        super().__init__(class_counts=[self._has.shape[0]], seed=seed, **processes)
+        self._seen = np.zeros(self._has.shape[1], dtype=np.int64)
+
+    def size(self) -> int:
+        """Return how many places an epoch has, for all processes together."""
+        return int(self.kept.size)
+
+    def pick(self, epoch: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the indices at the places of a permutation of what is kept."""
+        return self.kept[permute(places, self.size(), self.seed, epoch)]
+
+    def class_distribution(self) -> NDArray[np.float64]:
+        """Return the share of each class in the labels that an epoch shows, (n_classes,)."""
+        shown = np.asarray(self._has[self.kept].sum(axis=0), dtype=np.float64).ravel()
+        return shown / shown.sum()
+
+    def count(self, indices: NDArray[Any], into: NDArray[np.int64]) -> None:
+        """Add how often each class occurs among the examples to ``into``, (n_classes,)."""
+        into += np.asarray(self._has[indices].sum(axis=0), dtype=np.int64).ravel()
 
 
 def _tail_threshold(on: NDArray[np.int64]) -> float:
