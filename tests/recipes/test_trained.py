@@ -27,7 +27,7 @@ NETWORKS = [
     if "network" in cls.learners() and "class" in cls.targets and cls.__module__.startswith("tailwise.")
 ]
 
-SAMPLED = [name for name, cls in recipes().items() if cls.__module__ == "tailwise.recipes.sampling"]
+SAMPLED = [name for name in NETWORKS if recipes()[name].__module__ == "tailwise.recipes.sampling"]
 
 
 @cache
