@@ -6,7 +6,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tailwise.data import encode_labels
@@ -72,11 +72,13 @@ def test_labels_of_every_type_become_codes_and_keep_their_values(values, codes, 
         min_size=1,
     )
 )
+@example(["NAN"])
+@example([None, "N/a "])
 def test_polars_and_lists_agree_and_codes_lead_back(values):
     try:
         codes, classes = encode_labels(values)
     except TailwiseError:
-        assert all(v is None or v.strip().lower() in {"", "na"} for v in values)
+        assert all(v is None or v.strip().lower() in {"", "na", "n/a", "nan"} for v in values)  # of three characters
         return
     again, same = encode_labels(pl.Series(values, dtype=pl.String))
     assert codes.tolist() == again.tolist()
