@@ -34,7 +34,7 @@ unit: $(VENV)/ready
 $(VENV)-oldest/ready: pyproject.toml constraints.txt constraints-oldest.txt
 	$(PYTHON) -m venv $(VENV)-oldest
 	$(VENV)-oldest/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(VENV)-oldest/bin/python -m pip install --quiet -c constraints-oldest.txt -e ".[resample]" --group test
+	$(VENV)-oldest/bin/python -m pip install --quiet -c constraints.txt -c constraints-oldest.txt -e ".[resample]" --group test
 	touch $@
 
 oldest: $(VENV)-oldest/ready
