@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[image,resample]" --group dev
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[image]" --group dev
 	touch $@
 
 demo: $(VENV)/ready
@@ -34,7 +34,7 @@ unit: $(VENV)/ready
 $(VENV)-oldest/ready: pyproject.toml constraints.txt constraints-oldest.txt
 	$(PYTHON) -m venv $(VENV)-oldest
 	$(VENV)-oldest/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(VENV)-oldest/bin/python -m pip install --quiet -c constraints.txt -c constraints-oldest.txt -e ".[resample]" --group test
+	$(VENV)-oldest/bin/python -m pip install --quiet -c constraints.txt -c constraints-oldest.txt -e . --group test
 	touch $@
 
 oldest: $(VENV)-oldest/ready

@@ -16,6 +16,7 @@ serve both sides, and bounds along a few axes, compute fewer anywhere.
 import argparse
 import json
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
+NOMINAL = {"categorical_features": list(range(5))}
 CASES = {
     "SMOTE": ("SMOTE", {}, "over_sampling.SMOTE", {}),
     "BorderlineSMOTE": ("BorderlineSMOTE", {}, "over_sampling.BorderlineSMOTE", {}),
@@ -39,6 +41,15 @@ CASES = {
         "under_sampling.EditedNearestNeighbours",
         {},
     ),
+    "SMOTENC": (
+        "SMOTENC",
+        {"categorical_features": NOMINAL},
+        "over_sampling.SMOTENC",
+        {"categorical_features": NOMINAL},
+    ),
+    "SMOTEN": ("SMOTEN", {}, "over_sampling.SMOTEN", {}),
+    "KMeansSMOTE": ("KMeansSMOTE", {}, "over_sampling.KMeansSMOTE", {}),
+    "SVMSMOTE": ("SVMSMOTE", {}, "over_sampling.SVMSMOTE", {}),
     "NearMiss 1": ("NearMiss", {}, "under_sampling.NearMiss", {}),
     "NearMiss 2": ("NearMiss", {"version": 2}, "under_sampling.NearMiss", {"version": 2}),
     "NearMiss 3": ("NearMiss", {"version": 3}, "under_sampling.NearMiss", {"version": 3}),
@@ -49,13 +60,11 @@ CASES = {
 PAIRS = {
     "SMOTE": lambda counts: sum(c * c for c in counts[:-1]),
     "BorderlineSMOTE": lambda counts: sum(counts[:-1]) * sum(counts),
-    "ADASYN": lambda counts: sum(counts[:-1]) * sum(counts),
     "TomekLinks": lambda counts: sum(counts) ** 2,
-    "EditedNearestNeighbours": lambda counts: sum(counts) ** 2,
-    "NearMiss 1": lambda counts: sum(counts[1:]) * counts[0],
-    "NearMiss 2": lambda counts: sum(counts[1:]) * counts[0],
-    "NearMiss 3": lambda counts: sum(counts[1:]) * counts[0],
+    "NearMiss": lambda counts: sum(counts[1:]) * counts[0],
 }
+PAIRS |= dict.fromkeys(("SMOTENC", "SMOTEN", "KMeansSMOTE", "SVMSMOTE"), PAIRS["SMOTE"])
+PAIRS |= {"ADASYN": PAIRS["BorderlineSMOTE"], "EditedNearestNeighbours": PAIRS["TomekLinks"]}
 
 
 def gemm_rate() -> float:
@@ -108,6 +117,9 @@ def resident(what: str) -> int:
 def measure(case: str, whose: str, folder: str) -> dict:
     warnings.simplefilter("ignore")
     X, y = np.load(f"{folder}/X.npy"), np.load(f"{folder}/y.npy")
+    nominal = {"SMOTENC": NOMINAL["categorical_features"], "SMOTEN": slice(None)}.get(case)
+    if nominal is not None:
+        X[:, nominal] = np.clip(X[:, nominal] * 2, -4, 4).round()
     few = np.concatenate([np.flatnonzero(y == c)[:200] for c in range(5)])
     method(case, whose).fit_resample(X[few], y[few])  # imports and threads
     resampler = method(case, whose)
@@ -161,7 +173,7 @@ def main() -> None:
                 for whose, key in [("ours", case), ("theirs", theirs)]:
                     if key not in done:
                         done[key] = [run(case, whose, folder, args.limit) for _ in range(args.runs)]
-                pairs = PAIRS[case.split(",")[0]](counts)
+                pairs = PAIRS[re.split("[ ,]", case)[0]](counts)
                 print(row(case, done[case], done[theirs], 2 * n_features * pairs / rate), flush=True)
         print()
 

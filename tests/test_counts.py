@@ -34,7 +34,7 @@ def test_bad_counts_are_one_line(bad, message):
 
 
 @given(some_counts)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_measures_of_the_tail(n):
     n = np.array(n)
     assert counts.class_prior(n).sum() == pytest.approx(1)
@@ -61,7 +61,7 @@ def test_effective_number_is_its_equation(beta):
 
 
 @given(some_counts, st.sampled_from(["inverse", "sqrt", "effective", "none"]))
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_weights_average_to_one_over_the_examples_and_favour_the_rare(n, scheme):
     n = np.array(n)
     weights = counts.class_weights(n, scheme)

@@ -58,7 +58,7 @@ def test_types_are_taken_as_they_are(column, kind):
     assert read_as(column, max_categories=40).kind == kind
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.floats(-1e9, 1e9).map(lambda x: round(x, 2)), min_size=1, max_size=20))
 def test_numbers_written_with_separators_are_the_same_numbers(numbers):
     written = pl.Series("c", [f"{number:,.2f}" for number in numbers])

@@ -16,7 +16,7 @@ from tailwise.errors import TailwiseError
 
 TABLE = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 1], [0, 1, 0]])
 ROWS = arrays(np.int8, st.tuples(st.integers(6, 40), st.integers(2, 6)), elements=st.integers(0, 1))
-MODEST = settings(deadline=None, max_examples=100)
+MODEST = settings(max_examples=100)
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_labels_of_every_type_become_codes_and_keep_their_values(values, codes, 
     assert [type(label) for label in kept.tolist()] == [type(label) for label in classes]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.lists(
         st.one_of(st.none(), st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=3), st.just("NA")),

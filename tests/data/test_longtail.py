@@ -35,7 +35,7 @@ def test_frozen_counts_of_cifar10_lt_100():
 
 
 @given(st.integers(1, 10_000), st.integers(1, 10_000), st.integers(2, 300), st.sampled_from(sorted(longtail.PROFILES)))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_profiles_fall_from_n_max_to_the_exact_smallest(n_max, factor, n_classes, name):
     factor = min(factor, n_max)
     counts = longtail.profile(name, n_max, factor, n_classes)
@@ -96,7 +96,7 @@ def test_file_order_keeps_the_first_of_each_class():
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_random_order_keeps_the_counts_and_the_seed(seed):
     labels = np.random.default_rng(0).permutation(np.r_[np.repeat(np.arange(5), 40), [-1] * 7])
     counts = longtail.exponential(40, 20, 5)

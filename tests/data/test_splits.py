@@ -10,7 +10,7 @@ from tailwise.data.splits import place_in_class, single_example_classes, stratif
 from tailwise.errors import TailwiseError
 
 LABELS = st.lists(st.integers(-1, 6), min_size=2, max_size=120).map(np.array)
-MODEST = settings(deadline=None, max_examples=80)
+MODEST = settings(max_examples=80)
 
 
 def has_a_pair(labels):

@@ -62,7 +62,7 @@ def test_too_few_rare_rows_cannot_be_judged():
 
 
 @given(st.integers(2, 6), st.integers(1, 6), st.integers(0, 99))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_lambda_is_that_of_a_plain_loop(n_classes, n_values, seed):
     rng = np.random.default_rng(seed)
     labels, values = rng.integers(0, n_classes, 400), rng.integers(0, n_values, 400)

@@ -109,7 +109,7 @@ def test_the_plain_setting_is_cross_entropy(name):
 
 
 @where(lambda case: case.shift)
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(shift=st.floats(-50, 50))
 def test_a_shift_of_the_logits_changes_nothing(name, shift):
     logits, codes, _ = batch()
@@ -118,7 +118,7 @@ def test_a_shift_of_the_logits_changes_nothing(name, shift):
 
 
 @where(lambda case: case.permutation)
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(order=st.permutations(range(K)))
 def test_permuting_the_classes_changes_nothing(name, order):
     logits, codes, _ = batch()

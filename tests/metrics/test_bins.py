@@ -30,7 +30,7 @@ def test_bins_use_their_range_and_their_width_is_as_stated():
         assert inside.max() / inside.min() <= 17 / 16 + 1e-6
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.floats(0, 3), st.floats(0.1, 6))
 def test_ranking_of_bins(seed, shift, spread):
     rng = np.random.default_rng(seed)

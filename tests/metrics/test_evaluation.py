@@ -121,7 +121,7 @@ def test_interval_covers_the_truth_about_as_often_as_it_says():
     assert 0.88 <= covered / 200 <= 0.99
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(1, 5), st.sampled_from([np.float32, np.float64]))
 def test_batches_and_merges_change_nothing(seed, parts, dtype):
     y, p, q = make(seed, n=60)

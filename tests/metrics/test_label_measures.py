@@ -96,7 +96,7 @@ def test_intervals_hold_what_is_expected_where_labels_have_few_examples(name):
 
 
 @given(st.permutations(range(6)), st.integers(0, 100))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_the_order_of_labels_and_a_label_that_no_example_has_do_not_matter(order, seed):
     rows, given_, proba = make(seed, n=80)
     whole = evaluate_labels(rows, given_, proba, class_counts=COUNTS)

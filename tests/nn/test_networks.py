@@ -60,7 +60,7 @@ def test_a_network_is_its_head_on_its_features() -> None:
         Network.linear(nn.ReLU(), 3)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(n=st.integers(2, 60), chunk=st.integers(1, 70), offset=st.floats(-1e4, 1e4), seed=st.integers(0, 99))
 def test_standardise_is_numpy_s_mean_and_deviation(n: int, chunk: int, offset: float, seed: int) -> None:
     x = (np.random.default_rng(seed).normal(size=(n, 3)) + offset).astype(np.float32)

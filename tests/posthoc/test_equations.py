@@ -42,7 +42,7 @@ def test_rarer_classes_gain_more():
 
 
 @given(scores_of)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_limits_leave_decisions_and_probabilities_as_they_were(scores):
     before = posthoc.softmax(scores)
     for step in (
@@ -54,7 +54,7 @@ def test_limits_leave_decisions_and_probabilities_as_they_were(scores):
 
 
 @given(scores_of, st.floats(-100, 100))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_a_shift_of_all_scores_changes_nothing(scores, shift):
     np.testing.assert_allclose(posthoc.softmax(scores + shift), posthoc.softmax(scores), atol=1e-10)
 

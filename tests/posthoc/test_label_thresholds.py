@@ -53,7 +53,7 @@ def test_rare_labels_lean_on_the_others():
 
 
 @given(st.permutations(range(4)), st.integers(0, 50))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_the_order_of_the_labels_does_not_matter(order, seed):
     log_odds, rows = make(200, seed=seed)
     order = list(order)

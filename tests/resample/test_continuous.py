@@ -52,7 +52,7 @@ def test_relevance_is_the_spline(n, draw):
 
 
 @given(y=st.lists(st.floats(-1e6, 1e6).map(lambda v: round(v, 3)), min_size=2, max_size=40))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_relevance_grows_from_the_median(y):
     if min(y) == max(y):
         return

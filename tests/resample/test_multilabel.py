@@ -158,7 +158,7 @@ def test_under_sampling_is_the_papers_walk(ratio, n, shares):
     seed=st.integers(0, 99),
     method=st.sampled_from(METHODS),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_rare_labels_are_less_rare(shares, n, seed, method):
     X, y = table(n, seed, shares)
     counts = y.sum(axis=0)

@@ -73,7 +73,7 @@ def test_exact_with_ties_to_the_first(kind, dtype, k):
     n_among=st.integers(8, N),
     few=st.sampled_from([0, N]),
 )
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_some_of_some(seed, k, n_of, n_among, few):
     rng = np.random.default_rng(seed)
     points = (rng.standard_normal((N, 8)) * 2.0 ** -np.arange(8)).astype(np.float32)
@@ -90,7 +90,7 @@ def test_some_of_some(seed, k, n_of, n_among, few):
 
 
 @given(seed=st.integers(0, 10**6), steep=st.floats(0, 2), n_features=st.integers(1, 30))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_shadows_are_no_farther_apart(seed, steep, n_features):
     rng = np.random.default_rng(seed)
     points = rng.standard_normal((300, n_features)) * 2.0 ** (-steep * np.arange(n_features))

@@ -1,7 +1,6 @@
 """The contract of every resampler, found by discovery, and what each one computes beside imbalanced-learn."""
 
 import inspect
-import sys
 import warnings
 
 import imblearn.over_sampling as over
@@ -14,20 +13,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from imblearn.pipeline import make_pipeline
 from scipy import sparse
+from scipy.spatial.distance import pdist
 from scipy.stats import ks_2samp
 from sklearn.base import clone
+from sklearn.cluster import MiniBatchKMeans
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
-from sklearn.svm import LinearSVC
+from sklearn.neighbors import NearestNeighbors
+from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from tailwise import resample
-from tailwise.errors import MissingExtraError, TailwiseError
+from tailwise.errors import TailwiseError
 from tailwise.resample._base import Resampler
 
 EVERY = [getattr(resample, name) for name in resample.__all__]
 EVERY = [found for found in EVERY if inspect.isclass(found) and issubclass(found, Resampler) and found is not Resampler]
-OURS = [found for found in EVERY if not found.__module__.endswith("_borrowed")]
+DENSER = [resample.GaussianOverSampler, resample.ClusterCentroids]  # do something else where a table is sparse
+COMPLETE = [resample.SVMSMOTE, resample.KMeansSMOTE, resample.ClusterCentroids]  # take no missing values
 NOMINAL = [found for found in EVERY if found.__module__.endswith("_nominal")]
 NUMERIC = [found for found in EVERY if found not in NOMINAL]
 COUNTS = [120, 40, 15]
@@ -45,8 +48,6 @@ def made(method, **settings):
         settings.setdefault("random_state", 0)
     if method is resample.SMOTENC:
         settings.setdefault("categorical_features", [3])
-    if method is resample.KMeansSMOTE:
-        settings.setdefault("threshold", 0.01)
     if method is resample.InstanceHardnessThreshold:
         settings.setdefault("estimator", DecisionTreeClassifier(max_depth=3, random_state=0))
     return method(**settings)
@@ -76,7 +77,7 @@ def test_counts_are_those_asked_for(method):
     X, y = table()
     X[:, 3] = np.rint(X[:, 3])
     counts = np.bincount(made(method).fit_resample(X, y)[1])
-    if method in (resample.ADASYN, resample.KMeansSMOTE):
+    if method is resample.ADASYN:
         np.testing.assert_allclose(counts, 120, atol=20)
     elif method._kind == "clean" or "Tomek" in method.__name__ or "ENN" in method.__name__:
         assert (counts <= 120).all()
@@ -129,7 +130,9 @@ def test_frames_keep_their_types(method, library):
     assert new_labels.dtype == labels.dtype
 
 
-@pytest.mark.parametrize("method", [m for m in NUMERIC if m in OURS and m is not resample.GaussianOverSampler])
+@pytest.mark.parametrize(
+    "method", [m for m in NUMERIC if m not in (resample.GaussianOverSampler, resample.ClusterCentroids)]
+)
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csc_matrix])
 def test_sparse_stays_sparse_and_means_the_same(method, container):
     X, y = table()
@@ -140,7 +143,7 @@ def test_sparse_stays_sparse_and_means_the_same(method, container):
     np.testing.assert_allclose(thin.toarray(), dense, atol=1e-12)
 
 
-@pytest.mark.parametrize("method", OURS)
+@pytest.mark.parametrize("method", [m for m in EVERY if m not in COMPLETE])
 def test_missing_values_are_allowed(method):
     X, y = table()
     X[:, 3] = np.rint(X[:, 3])
@@ -152,7 +155,16 @@ def test_missing_values_are_allowed(method):
     np.testing.assert_array_equal(~np.isnan(new_X[:, numeric]), known[:, numeric])
 
 
-@pytest.mark.parametrize("method", OURS)
+@pytest.mark.parametrize("method", COMPLETE)
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_missing_values_are_refused(method, container):
+    X, y = table()
+    X[0, 0] = np.nan
+    with pytest.raises(TailwiseError, match=f"{method.__name__} takes no missing values"):
+        made(method).fit_resample(container(X), y)
+
+
+@pytest.mark.parametrize("method", EVERY)
 def test_a_class_of_one_or_two_does_not_crash(method):
     X, y = table([40, 2, 1])
     X[:, 3] = np.rint(X[:, 3])
@@ -225,7 +237,7 @@ def test_strategies():
 
 
 @given(counts=st.lists(st.integers(1, 40), min_size=2, max_size=6), seed=st.integers(0, 99))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_smote_stays_between_examples_of_its_class(counts, seed):
     X, y = table(counts, 3, seed)
     resampler = resample.SMOTE(random_state=seed)
@@ -317,6 +329,80 @@ def test_same_distribution_as_imbalanced_learn(ours, theirs):
     assert min(p) > 0.01 / len(p)  # Bonferroni
     moved = [ks_2samp(a + 0.3 * a.std(), b).pvalue for a, b in zip(one.T, other.T, strict=True)]
     assert max(moved) < 1e-6  # the test can tell
+
+
+def test_svm_smote_starts_from_support_vectors_inwards_where_others_are_near_and_outwards_elsewhere():
+    X, y = make_classification(1500, 6, n_informative=4, weights=[0.85], class_sep=0.8, flip_y=0.02, random_state=0)
+    support = np.intersect1d(SVC().fit(X, y).support_, np.flatnonzero(y == 1))
+    around = NearestNeighbors(n_neighbors=11).fit(X).kneighbors(X[support], return_distance=False)[:, 1:]
+    foreign = (y[around] == 0).sum(axis=1)
+    share = (foreign >= 5)[foreign < 10].mean()
+    assert 0.2 < share < 0.8
+    resampler = resample.SVMSMOTE(random_state=0)
+    one = resampler.fit_resample(X, y)[0][len(X) :]
+    assert set(resampler.sample_indices_[len(X) :]) <= set(support[foreign < 10])
+
+    class InTurn(np.random.RandomState):
+        def beta(self, a, b):  # what imbalanced-learn draws the share of new examples from that lie inwards
+            return share
+
+    other = over.SVMSMOTE(random_state=InTurn(1)).fit_resample(X, y)[0][len(X) :]
+    for a, b in zip(_projections(one).T, _projections(other).T, strict=True):
+        assert ks_2samp(a, b).pvalue > 0.01 / 6
+        assert ks_2samp(a + 0.3 * a.std(), b).pvalue < 1e-6
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("threshold", [0.05, 0.3])
+def test_k_means_smote_has_the_distribution_of_imbalanced_learns(container, threshold):
+    X, y = make_classification(3000, 6, n_informative=4, weights=[0.85], class_sep=0.8, random_state=0)
+    resampler = resample.KMeansSMOTE(threshold=threshold, random_state=0)
+    one = resampler.fit_resample(container(X), y)[0][len(X) :]
+    clusters = MiniBatchKMeans(8, n_init=1, random_state=int(np.random.default_rng(0).integers(2**31 - 1)))
+    theirs = over.KMeansSMOTE(
+        random_state=1, kmeans_estimator=clusters, cluster_balance_threshold=threshold, density_exponent=6
+    )
+    other = theirs.fit_resample(X, y)[0][len(X) :]
+    for a, b in zip(_projections(one).T, _projections(other).T, strict=True):
+        assert ks_2samp(a, b).pvalue > 0.01 / 6
+        assert ks_2samp(a + 0.3 * a.std(), b).pvalue < 1e-6
+
+
+def test_k_means_smote_shares_new_examples_by_how_sparse_clusters_are():
+    rng = np.random.default_rng(0)
+    own = np.concatenate([rng.normal(size=(50, 2)), rng.normal(size=(25, 2)) * 2 + 100])
+    X = np.concatenate([own, rng.normal(size=(800, 2)) + np.array([0, 100])])
+    y = np.repeat([1, 0], [75, 800])
+    resampler = resample.KMeansSMOTE({1: 1075}, n_clusters=3, random_state=0)
+    new = resampler.fit_resample(X, y)[0][len(X) :]
+    apart = [pdist(own[:50]).mean() ** 2 / 50, pdist(own[50:]).mean() ** 2 / 25]
+    assert (new[:, 0] > 50).sum() == round(1000 * apart[1] / sum(apart))
+
+
+def test_k_means_smote_is_smote_where_a_class_is_nowhere_frequent():
+    X, y = table()
+    new = resample.KMeansSMOTE(k_neighbors=5, threshold=2.0, random_state=0).fit_resample(X, y)[0]
+    assert new.shape == resample.SMOTE(random_state=0).fit_resample(X, y)[0].shape
+    for wrong in {"threshold": "half"}, {"n_clusters": 0}:
+        with pytest.raises(TailwiseError, match="must be"):
+            resample.KMeansSMOTE(**wrong).fit_resample(X, y)
+
+
+def test_cluster_centroids_are_imbalanced_learns():
+    X, y = table()
+    resampler = resample.ClusterCentroids(random_state=0)
+    new, labels = resampler.fit_resample(X, y)
+    seed = np.random.default_rng(0).integers(2**31 - 1, size=1).tolist()[0]
+    theirs = under.ClusterCentroids(estimator=MiniBatchKMeans(n_init=1, random_state=seed))
+    other, other_labels = theirs.fit_resample(X, y)
+    for c in range(3):
+        np.testing.assert_allclose(np.sort(new[labels == c], axis=0), np.sort(other[other_labels == c], axis=0))
+    for row in np.flatnonzero(resampler.synthetic_):
+        own = np.flatnonzero(y == labels[row])
+        assert resampler.sample_indices_[row] == own[((X[own] - new[row]) ** 2).sum(axis=1).argmin()]
+    thin = sparse.csr_array(np.where(np.random.default_rng(1).random(X.shape) < 0.5, 0, X))
+    kept = resample.ClusterCentroids(random_state=0)
+    np.testing.assert_array_equal(kept.fit_resample(thin, y)[0].toarray(), thin.toarray()[kept.sample_indices_])
 
 
 def test_borderline_2_goes_half_as_far_towards_others():
@@ -477,34 +563,6 @@ def test_many_categories_are_not_written_out():
     y = np.repeat([0, 1], [500, 400])
     new, _ = resample.SMOTENC(random_state=0).fit_resample(frame, y)
     assert set(new["code"][900:]) <= set(frame["code"][500:])
-
-
-def test_borrowed_methods_take_no_missing_values():
-    X, y = table()
-    X[0, 0] = np.nan
-    for method in EVERY:
-        if method not in OURS:
-            with pytest.raises(TailwiseError, match="takes no missing values"):
-                made(method).fit_resample(X, y)
-
-
-def test_borrowed_synthetic_rows_name_the_nearest_example_of_their_class():
-    X, y = table()
-    resampler = resample.SVMSMOTE(random_state=0)
-    new_X, new_y = resampler.fit_resample(X, y)
-    for row in np.flatnonzero(resampler.synthetic_)[::20]:
-        own = np.flatnonzero(y == new_y[row])
-        nearest = own[((X[own] - new_X[row]) ** 2).sum(axis=1).argmin()]
-        assert resampler.sample_indices_[row] == nearest
-
-
-def test_what_is_missing_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "imblearn", None)
-    monkeypatch.setitem(sys.modules, "imblearn.over_sampling", None)
-    X, y = table()
-    with pytest.raises(MissingExtraError, match=r"pip install 'tailwise\[resample\]'"):
-        resample.SVMSMOTE().fit_resample(X, y)
-    resample.SMOTE().fit_resample(X, y)  # ours needs nothing
 
 
 @pytest.mark.parametrize("library", ["pandas", "pyarrow", "polars"])

@@ -77,7 +77,7 @@ def test_weights_that_cannot_be_used():
 
 
 @given(counts=st.lists(st.integers(0, 1000), min_size=1, max_size=30).filter(any), spare=st.integers(0, 3000))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_capped_counts_are_the_largest_common_cap(counts, spare):
     counts = np.array(counts)
     total = np.count_nonzero(counts) + spare

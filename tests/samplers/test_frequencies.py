@@ -60,7 +60,7 @@ def test_no_example_is_shown_twice_before_its_class_was_shown_once():
     st.sampled_from([0.0, 0.25, 0.5, 1.0, -0.5]),
     st.integers(0, 2**16),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_each_class_is_shown_its_share_rounded_up_or_down(counts, power, seed):
     labels = np.repeat(np.arange(len(counts)), counts)
     n = np.array(counts, dtype=float)
@@ -73,7 +73,7 @@ def test_each_class_is_shown_its_share_rounded_up_or_down(counts, power, seed):
 
 
 @given(st.integers(2, 40), st.integers(0, 2**16))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_many_classes_and_a_large_size_keep_their_sum(n_classes, seed):
     counts = np.random.default_rng(seed).integers(1, 10**6, n_classes * 1000)
     sampler = samplers.SquareRootSampler(class_counts=counts, seed=seed, num_replicas=8, rank=7)
@@ -233,7 +233,7 @@ def test_new_weights_leave_the_past_as_it_was():
 
 
 @given(st.lists(st.integers(0, 12), min_size=4, max_size=9), st.integers(1, 4), st.integers(1, 5), st.integers(0, 99))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_batches_have_as_many_classes_and_examples_as_asked(counts, classes, examples, seed):
     filled = np.count_nonzero(counts)
     if filled < classes:

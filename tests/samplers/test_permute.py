@@ -11,7 +11,7 @@ from tailwise.samplers._permute import permute
 
 
 @given(st.integers(1, 3000), st.integers(0, 2**40), st.integers(0, 2**40))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_it_is_a_permutation_and_its_parts_are_those_of_the_whole(size, key, stream):
     whole = permute(np.arange(size), size, key, stream=stream)
     np.testing.assert_array_equal(np.sort(whole), np.arange(size))
@@ -63,7 +63,7 @@ def test_neighbours_part_as_in_a_shuffle():
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=300))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_by_class_is_a_stable_argsort(labels):
     labels = np.array(labels, dtype=np.int16)
     np.testing.assert_array_equal(by_class(labels, np.bincount(labels)), np.argsort(labels, kind="stable"))

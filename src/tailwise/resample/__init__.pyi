@@ -1,14 +1,13 @@
 from ._base import Resampler as Resampler
 from ._boosting import RUSBoostClassifier as RUSBoostClassifier
-from ._borrowed import SVMSMOTE as SVMSMOTE
-from ._borrowed import ClusterCentroids as ClusterCentroids
-from ._borrowed import KMeansSMOTE as KMeansSMOTE
 from ._case_control import CaseControlClassifier as CaseControlClassifier
 from ._case_control import affordable_rows as affordable_rows
 from ._clean import EditedNearestNeighbours as EditedNearestNeighbours
 from ._clean import InstanceHardnessThreshold as InstanceHardnessThreshold
 from ._clean import NearMiss as NearMiss
 from ._clean import TomekLinks as TomekLinks
+from ._clusters import ClusterCentroids as ClusterCentroids
+from ._clusters import KMeansSMOTE as KMeansSMOTE
 from ._combined import SMOTEENN as SMOTEENN
 from ._combined import SMOTETomek as SMOTETomek
 from ._continuous import SMOGN as SMOGN
@@ -30,4 +29,5 @@ from ._smote import ADASYN as ADASYN
 from ._smote import SMOTE as SMOTE
 from ._smote import BorderlineSMOTE as BorderlineSMOTE
 from ._smote import MixupOverSampler as MixupOverSampler
+from ._support import SVMSMOTE as SVMSMOTE
 from ._weighted import WeightedClassifier as WeightedClassifier

@@ -50,26 +50,23 @@ class SMOTE(Resampler):
         rng = generator(self.random_state)
         by_class = rows_by_class(codes, len(wanted))
         counts = [int(n) - len(rows) for n, rows in zip(wanted, by_class, strict=True)]
-        around = np.empty((len(codes), self._n_around), np.int32)
-        if self._n_around and max(counts) > 0:
-            asked = np.sort(np.concatenate([rows for rows, count in zip(by_class, counts, strict=True) if count > 0]))
-            around[asked] = nearest(points, self._n_around, of=asked).rows
-        starts, ends, steps = [], [], []
-        for rows, count in zip(by_class, counts, strict=True):
-            if count > 0:
-                start, end, step = self._lines(points, codes, rows, around, count, rng)
-                starts.append(start)
-                ends.append(end)
-                steps.append(step)
-        none = np.empty(0, np.intp)
-        parents = np.concatenate([none, *starts])
-        values = between(points, parents, np.concatenate([none, *ends]), np.concatenate([none, *steps]))
-        return Change(np.arange(len(codes)), parents, values)
+        if not any(counts):
+            return Change(np.arange(len(codes)))
+        asked = np.sort(np.concatenate([rows for rows, count in zip(by_class, counts, strict=True) if count]))
+        around = self._around(points, codes, asked, rng)
+        lines = [
+            self._lines(points, codes, rows, around, count, rng)
+            for rows, count in zip(by_class, counts, strict=True)
+            if count
+        ]
+        starts, ends, steps = map(np.concatenate, zip(*lines, strict=True))
+        return Change(np.arange(len(codes)), starts, between(points, starts, ends, steps))
 
-    @property
-    def _n_around(self) -> int:
-        """How many neighbours among all classes ``_lines`` needs."""
-        return 0
+    def _around(
+        self, points: Any, codes: NDArray[np.intp], asked: NDArray[np.intp], rng: np.random.Generator
+    ) -> NDArray[np.int32]:
+        """Return (n, width) what ``_lines`` wants to know of where examples lie, in the rows ``asked`` at least."""
+        return np.empty((len(codes), 0), np.int32)
 
     def _lines(
         self,
@@ -86,7 +83,7 @@ class SMOTE(Resampler):
         ----------
         points, codes : all examples and their classes
         rows : those of the class
-        around : (n, _n_around) nearest neighbours of each example of the class among all
+        around : (n, width) what ``_around`` says of them
         count : new examples that are wanted
         rng : of the draws
         """
@@ -134,9 +131,10 @@ class BorderlineSMOTE(SMOTE):
         self.m_neighbors = m_neighbors
         self.kind = kind
 
-    @property
-    def _n_around(self) -> int:
-        return max(self.m_neighbors, self.k_neighbors)
+    def _around(
+        self, points: Any, codes: NDArray[np.intp], asked: NDArray[np.intp], rng: np.random.Generator
+    ) -> NDArray[np.int32]:
+        return near_all(points, max(self.m_neighbors, self.k_neighbors), asked)
 
     def _lines(
         self,
@@ -174,9 +172,10 @@ class ADASYN(SMOTE):
     Source: He et al., ADASYN: Adaptive Synthetic Sampling Approach for Imbalanced Learning, IJCNN 2008, section III.
     """
 
-    @property
-    def _n_around(self) -> int:
-        return self.k_neighbors
+    def _around(
+        self, points: Any, codes: NDArray[np.intp], asked: NDArray[np.intp], rng: np.random.Generator
+    ) -> NDArray[np.int32]:
+        return near_all(points, self.k_neighbors, asked)
 
     def _lines(
         self,
@@ -232,6 +231,13 @@ class MixupOverSampler(SMOTE):
             raise TailwiseError(f"alpha must be positive; got {self.alpha}.")
         share = rng.beta(self.alpha, self.alpha, count)
         return rng.choice(rows, count), rng.integers(len(codes), size=count), np.minimum(share, 1 - share)
+
+
+def near_all(points: Any, k: int, asked: NDArray[np.intp]) -> NDArray[np.int32]:
+    """Return (n, k) nearest neighbours of the rows ``asked`` among all examples, and -1 for other rows."""
+    around = np.full((points.shape[0], k), -1, np.int32)
+    around[asked] = nearest(points, k, of=asked).rows
+    return around
 
 
 def between(points: Any, starts: NDArray[np.intp], ends: NDArray[np.intp], steps: NDArray[np.float64]) -> Values:

@@ -67,6 +67,13 @@ def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any
     return points
 
 
+def complete(points: Any, method: str) -> Any:
+    """Return what :func:`numbers` returned, or raise TailwiseError where a value is missing."""
+    if np.isnan(points.data if sparse.issparse(points) else points).any():
+        raise TailwiseError(f"{method} takes no missing values: fill them in, or use another method.")
+    return points
+
+
 def is_number(dtype: Any) -> bool:
     if hasattr(dtype, "is_numeric"):  # polars
         return bool(dtype.is_numeric() or str(dtype) == "Boolean")

@@ -1,0 +1,72 @@
+"""SMOTE from the support vectors of a classifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise.resample._containers import RandomState
+from tailwise.resample._goals import Strategy
+from tailwise.resample._smote import SMOTE, near_all
+from tailwise.resample._tables import complete
+
+
+class SVMSMOTE(SMOTE):
+    """SMOTE from the support vectors of a class: inwards where other classes are near, and outwards where not.
+
+    Where at least half of a support vector's neighbours are of other classes, new examples lie between it and one of
+    its nearest in the class; elsewhere they lie beyond it, half as far at most. Support vectors all of whose neighbours
+    are of other classes are taken for noise. A class that has no others is over-sampled as :class:`SMOTE` does it.
+    Missing values are not allowed.
+
+    Parameters
+    ----------
+    sampling_strategy, k_neighbors, random_state : see :class:`SMOTE`
+    m_neighbors : neighbours among all classes that say whether others are near
+
+    Verified: against imbalanced-learn's distribution of new examples in either direction, by two-sample tests.
+    Source: Nguyen, Cooper and Kamei, Borderline Over-sampling for Imbalanced Data Classification, International Journal
+    of Knowledge Engineering and Soft Data Paradigms 2011. The machine is scikit-learn's ``SVC``, fitted once, whose
+    time grows with the square of the rows; noise is as in imbalanced-learn. Deviates from that: every support vector
+    is as likely as another to be started from, as in the paper, where imbalanced-learn draws at random how many new
+    examples lie inwards.
+    """
+
+    def __init__(
+        self,
+        sampling_strategy: Strategy = "auto",
+        k_neighbors: int = 5,
+        m_neighbors: int = 10,
+        random_state: RandomState = None,
+    ) -> None:
+        super().__init__(sampling_strategy, k_neighbors, random_state)
+        self.m_neighbors = m_neighbors
+
+    def _around(
+        self, points: Any, codes: NDArray[np.intp], asked: NDArray[np.intp], rng: np.random.Generator
+    ) -> NDArray[np.int32]:
+        from sklearn.svm import SVC
+
+        support = SVC().fit(complete(points, type(self).__name__), codes).support_
+        return near_all(points, self.m_neighbors, np.intersect1d(support, asked))
+
+    def _lines(
+        self,
+        points: Any,
+        codes: NDArray[np.intp],
+        rows: NDArray[np.intp],
+        around: NDArray[np.int32],
+        count: int,
+        rng: np.random.Generator,
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+        support = rows[around[rows, 0] >= 0]
+        foreign = (codes[around[support]] != codes[rows[0]]).sum(axis=1)
+        useful = np.flatnonzero(foreign < self.m_neighbors)
+        if not len(useful):
+            return super()._lines(points, codes, rows, around, count, rng)
+        chosen = rng.choice(useful, count)
+        start, step = support[chosen], rng.random(count)
+        inwards = foreign[chosen] >= self.m_neighbors / 2
+        return start, self._own_neighbour(points, rows, start, rng), np.where(inwards, step, -step / 2)
