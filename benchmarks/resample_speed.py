@@ -48,7 +48,12 @@ CASES = {
         {"categorical_features": NOMINAL},
     ),
     "SMOTEN": ("SMOTEN", {}, "over_sampling.SMOTEN", {}),
-    "KMeansSMOTE": ("KMeansSMOTE", {}, "over_sampling.KMeansSMOTE", {}),
+    "KMeansSMOTE": (  # imbalanced-learn finds no cluster in which a small class is frequent enough
+        "KMeansSMOTE",
+        {"threshold": 0.005},
+        "over_sampling.KMeansSMOTE",
+        {"cluster_balance_threshold": 0.005},
+    ),
     "SVMSMOTE": ("SVMSMOTE", {}, "over_sampling.SVMSMOTE", {}),
     "NearMiss 1": ("NearMiss", {}, "under_sampling.NearMiss", {}),
     "NearMiss 2": ("NearMiss", {"version": 2}, "under_sampling.NearMiss", {"version": 2}),
