@@ -41,18 +41,14 @@ CASES = {
         "under_sampling.EditedNearestNeighbours",
         {},
     ),
-    "SMOTENC": (
-        "SMOTENC",
-        {"categorical_features": NOMINAL},
-        "over_sampling.SMOTENC",
-        {"categorical_features": NOMINAL},
-    ),
+    "SMOTENC": ("SMOTENC", NOMINAL, "over_sampling.SMOTENC", NOMINAL),
     "SMOTEN": ("SMOTEN", {}, "over_sampling.SMOTEN", {}),
-    "KMeansSMOTE": (  # imbalanced-learn finds no cluster in which a small class is frequent enough
+    # with its defaults imbalanced-learn finds no cluster in which a small class is frequent, or its powers overflow
+    "KMeansSMOTE": (
         "KMeansSMOTE",
         {"threshold": 0.005},
         "over_sampling.KMeansSMOTE",
-        {"cluster_balance_threshold": 0.005},
+        {"cluster_balance_threshold": 0.005, "density_exponent": 1},
     ),
     "SVMSMOTE": ("SVMSMOTE", {}, "over_sampling.SVMSMOTE", {}),
     "NearMiss 1": ("NearMiss", {}, "under_sampling.NearMiss", {}),

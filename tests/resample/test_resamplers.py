@@ -26,6 +26,7 @@ from sklearn.tree import DecisionTreeClassifier
 from tailwise import resample
 from tailwise.errors import TailwiseError
 from tailwise.resample._base import Resampler
+from tailwise.resample._clusters import _mean_distance
 
 EVERY = [getattr(resample, name) for name in resample.__all__]
 EVERY = [found for found in EVERY if inspect.isclass(found) and issubclass(found, Resampler) and found is not Resampler]
@@ -608,3 +609,12 @@ class Typed(resample.SMOTE):
 
 def test_a_subclass_may_have_hints_that_are_not_there_at_run_time():
     assert len(Typed().fit_resample(*table())[1])
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_the_mean_distance_is_that_of_all_pairs(container):
+    X = np.random.default_rng(0).normal(size=(700, 3)) * [1, 5, 0.1]
+    assert _mean_distance(container(X)) == pytest.approx(pdist(X).mean(), rel=1e-9)
+    many = np.random.default_rng(0).normal(size=(20_000, 2))
+    assert _mean_distance(container(many)) == pytest.approx(np.sqrt(np.pi), rel=0.02)  # of a standard normal pair
+    assert 0 < _mean_distance(container(np.ones((5, 2)))) < 1e-100

@@ -17,6 +17,8 @@ from tailwise.resample._neighbours import spans
 from tailwise.resample._smote import SMOTE
 from tailwise.resample._tables import complete, numbers
 
+_MEASURED = 1 << 13  # examples that say how far all of them are apart
+
 
 class KMeansSMOTE(SMOTE):
     """SMOTE inside the clusters of the table in which a class is frequent, more where it is sparse.
@@ -130,7 +132,8 @@ def _k_means(points: Any, n_clusters: int, seed: int) -> Any:
 
 
 def _mean_distance(points: Any) -> float:
-    """Return the mean Euclidean distance between different points, above 0 even if all are equal."""
+    """Return the mean Euclidean distance between different points, or some of many, above 0 even if all are equal."""
+    points = points[:: -(-points.shape[0] // _MEASURED)]
     n, total = points.shape[0], 0.0
     if not sparse.issparse(points):
         points = points - points.mean(axis=0)
