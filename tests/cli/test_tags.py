@@ -176,7 +176,7 @@ def test_what_cannot_be_used_is_one_line(files: Path, tmp_path: Path, capsys: py
         "--objective",
         "balanced_accuracy",
     )
-    refused(capsys, "'ldam' is for one class a row", *fit, "--separator", "|", "--recipe", "ldam", "--backbone", "mlp")
+    refused(capsys, "'ldam' is for one class per", *fit, "--separator", "|", "--recipe", "ldam", "--backbone", "mlp")
     refused(capsys, "--make-long-tailed needs one label per row", *fit, "--separator", "|", "--make-long-tailed", "5")
     refused(capsys, "'ml-ros' is for sets of labels", *fit, "--recipe", "ml-ros")
     as_text(fruit(80)).with_columns(pl.col("tags").str.replace("red", "blue")).write_csv(tmp_path / "odd.csv")

@@ -96,8 +96,8 @@ def _notes(model: Model) -> list[str]:
         )
     elif model.chains.decision:
         prior = (
-            f"{model.card['recipe']} shifts decisions towards the objective and leaves the probabilities as trained, so "
-            "they say how often a class really occurs."
+            f"{model.card['recipe']} shifts decisions towards the objective and leaves the probabilities as trained, "
+            "so they say how often a class really occurs."
         )
     else:
         prior = "Training did not re-balance the classes, so the probabilities needed no prior correction."
