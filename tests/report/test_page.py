@@ -132,7 +132,7 @@ def test_verdict_says_what_is_gained_lost_and_unsure():
     assert "40 points more than plain training" in verdict(_evaluation(0.85, 0.6), plain)
     assert verdict(_evaluation(0.85, 0.6), plain).endswith("class loses 5 points.")
     assert verdict(_evaluation(0.9, 0.6), plain).endswith("loses nothing.")
-    assert "10 points less than plain training" in verdict(_evaluation(0.9, 0.1), plain)
+    assert "10 points less than plain training;" in verdict(_evaluation(0.9, 0.1), plain)
     assert "intervals overlap" in verdict(_evaluation(0.9, 0.25, 0.05), plain)
     assert "intervals overlap" not in verdict(_evaluation(0.9, 0.6), plain)
     assert "as with plain training" in verdict(plain, plain)

@@ -160,7 +160,7 @@ def _against(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
 
 
 def _points(share: float) -> str:
-    value = f"{100 * share:.0f}" if share >= 0.00995 else f"{100 * share:.1f}"
+    value = f"{100 * share:.0f}" if share >= 0.0095 else f"{100 * share:.1f}"
     return f"{value} point" + ("" if value == "1" else "s")
 
 
