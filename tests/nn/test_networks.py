@@ -118,6 +118,6 @@ def test_a_backbone_that_gives_something_else_than_it_says(given: object, made: 
         def forward(self, inputs: torch.Tensor) -> object:
             return given
 
-    wanted = f"backbone Backbone must give features of shape (batch, 3); it gave {made}."
+    wanted = f"backbone Backbone must return features of shape (batch, 3); it returned {made}."
     with pytest.raises(TailwiseError, match=re.escape(wanted)):
         Network.linear(Backbone(), 2)(torch.zeros(2, 5))

@@ -28,7 +28,7 @@ def as_tensor(inputs: Any) -> Tensor:
         If they are sparse, of another shape or not numbers, or hold NaN or infinity.
     """
     if hasattr(inputs, "toarray"):
-        raise TailwiseError("networks take dense inputs; reduce sparse ones first (TruncatedSVD, say).")
+        raise TailwiseError("networks take dense inputs; reduce sparse ones first, for example with TruncatedSVD.")
     array = np.asarray(inputs)
     if array.ndim not in (2, 4) or array.dtype.kind not in "fiub":
         raise TailwiseError(
@@ -96,7 +96,7 @@ def take(inputs: Tensor, indices: Tensor) -> Tensor:
 def outputs(
     module: nn.Module, function: Any, inputs: Tensor, batch_size: int, device: torch.device
 ) -> Iterator[Tensor]:
-    """Yield ``function`` of the inputs batch by batch, in order, with the module in evaluation mode meanwhile."""
+    """Yield ``function`` of the inputs, batch by batch and in order, with the module in evaluation mode."""
     modes = {part: part.training for part in module.modules()}
     module.eval()
     try:
