@@ -759,11 +759,11 @@ def test_what_was_not_tested_is_said_and_what_was_trained_on_too(table, tmp_path
     frame.write_csv(tmp_path / "t.csv")
     assert run("fit", tmp_path / "t.csv", "-t", "y", "-o", tmp_path / "m", "-r", "cross-entropy") == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "1 of 2 classes has no example here, so that nothing is known of it: rare." in said
+    assert "1 of 2 classes has no example here, so nothing is known about it: rare." in said
     assert "Only class ok was tested" in (tmp_path / "m" / "report.html").read_text()
     frame.head(600).write_csv(tmp_path / "new.csv")
     assert run("evaluate", tmp_path / "m", tmp_path / "new.csv") == 0
-    assert "nothing is known of it: rare." in " ".join(capsys.readouterr().out.split())
+    assert "nothing is known about it: rare." in " ".join(capsys.readouterr().out.split())
     fit = ["fit", table, "-t", "species", "-o", tmp_path / "n", "--test", table, "-r", "cross-entropy"]
     assert run(*fit) == 0
     rows = pl.read_csv(table)["species"].drop_nulls().len()

@@ -62,10 +62,10 @@ def test_findings_say_the_number_and_are_sorted(frame):
     assert sentences(found, "imbalance factor of 500")
     assert sentences(found, "1 class ('d') has one example")
     assert sentences(found, "'key' looks like an identifier")
-    assert sentences(found, "2 columns ('flat', 'gaps') have one value in at least 99.83 % of the rows")
+    assert sentences(found, "2 columns ('flat', 'gaps') have the same value in at least 99.83 % of the rows")
     assert sentences(found, "'none' is empty")
     missing = frame["gaps"].is_nan().sum()
-    assert sentences(found, f"'gaps' misses {missing} values")
+    assert sentences(found, f"'gaps' has {missing} missing values")
     assert not sentences(found, "'x'")
 
 
@@ -83,7 +83,7 @@ def test_duplicates_and_conflicts_are_counted():
     assert found.duplicates.rows == 5
     assert found.duplicates.conflicting == 5
     assert found.duplicates.one_in == 1
-    assert sentences(found, "equal others in every feature but 'id', and have another label")
+    assert sentences(found, "equal others in every feature but 'id', but have another label")
     assert diagnose(data.with_columns(pl.col("x") + 0.5 * (pl.col("id") > 24)), "y").duplicates.rows == 1
 
 
@@ -119,15 +119,15 @@ def test_names_that_differ_in_case_only():
 def test_names_that_look_the_same_and_numbers_that_are_the_same_are_told():
     data = pl.DataFrame({"x": range(4), "y": ["\xe9", "e\u0301", "1", "1.0"]})
     found = diagnose(data, "y")
-    assert sentences(found, r"The labels 'e\u0301', '\xe9' differ in their Unicode characters only")
-    assert sentences(found, "The labels '1', '1.0' differ in case, blanks or zeros only")
+    assert sentences(found, r"The labels 'e\u0301', '\xe9' differ only in their Unicode characters")
+    assert sentences(found, "The labels '1', '1.0' differ only in case, blanks or zeros")
 
 
 def test_classes_that_are_sets_of_others_are_told():
     sets = ["a", "b", "c", "a|b", "b | c", "a|b|c"]
     x = np.arange(60.0)
     (said,) = sentences(diagnose(pl.DataFrame({"x": x, "y": sets * 10}), "y"), "--separator")
-    assert "with '|' between them" in said
+    assert "separated by '|'" in said
     for names in (["a|b", "c|d", "e|f"], ["a", "b", "a|b"], ["R&D", "sales, Europe", "sales, Asia"]):
         assert not sentences(diagnose(pl.DataFrame({"x": x, "y": names * 20}), "y"), "--separator")
 
@@ -244,7 +244,7 @@ def test_a_text_column_is_never_an_identifier():
     ("call", "message"),
     [
         (lambda f: diagnose(f, "lable"), "the frame has no column 'lable'. Did you mean 'label'"),
-        (lambda f: diagnose(f), "name the column with the labels"),
+        (lambda f: diagnose(f), "name the label column"),
         (lambda f: diagnose(f, "none"), "all 600 labels are missing"),
         (lambda f: diagnose(f.head(0), "label"), "no rows"),
         (lambda f: diagnose(f, "label", sample=0), "sample"),
@@ -306,12 +306,12 @@ def test_times_that_never_repeat_are_no_identifiers_and_what_is_left_aside_is_na
         assert not sentences(found, "identifier")
         assert found.duplicates.conflicting < 10
     found = diagnose(frame.with_columns(key=seconds), "y")
-    assert sentences(found, "equal others in every feature but 'key', and have another label")
+    assert sentences(found, "equal others in every feature but 'key', but have another label")
     assert sentences(found, "repeat another in all but 'key': copies")
 
 
 def test_what_cannot_be_fitted_is_a_problem():
-    assert sentences(diagnose(pl.DataFrame({"y": list("aab")}), "y"), "There is nothing but labels")
+    assert sentences(diagnose(pl.DataFrame({"y": list("aab")}), "y"), "There are only labels")
     assert sentences(diagnose(pl.DataFrame({"x": [1, 2, 3], "y": list("abc")}), "y"), "No class has two examples")
 
 
@@ -335,7 +335,7 @@ def test_numbers_and_dates_written_as_text_are_read_as_for_training(name, suffix
     found = diagnose(path, "y")
     assert not sentences(found, "identifier")
     assert not sentences(found, "equal others")
-    assert sentences(found, "Column 'x' misses 1 value (0.25 %): encoded as missing.")
+    assert sentences(found, "Column 'x' has 1 missing value (0.25 %): encoded as missing.")
     assert [column.name for column in found.columns if (column.predicts or 0) > 0.7] == ["leak"]
 
 

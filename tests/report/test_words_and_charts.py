@@ -1,12 +1,13 @@
 """What the report's sentences and pictures say is what the numbers are."""
 
+import re
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from tailwise.metrics import evaluate
-from tailwise.report import charts, words
+from tailwise.report import Report, charts, render, words
 
 COUNTS = [500, 450, 90, 5, 4]
 CLASSES = list("abcde")
@@ -48,6 +49,18 @@ def test_the_fall_from_head_to_tail_is_told_beside_plain_training(evaluation):
         said
         == "From many-shot to few-shot classes recall falls by 80 points; with plain training it rises by 35 points."
     )
+
+
+def test_the_numbers_under_the_verdict_stand_beside_plain_training(evaluation):
+    page = plain(render(Report("x", evaluation, measured({**RIGHT, 1: 3, 3: 10}, {(1, 0): 7}))))
+    for group, ours, theirs in (
+        ("Average class", 50, 82),
+        ("Many-shot classes", 90, 65),
+        ("Few-shot classes", 10, 100),
+    ):
+        assert re.search(
+            rf"{group}</dt><dd><strong>{ours} %</strong>[^/]*/span>\s*<span>plain training {theirs} %", page
+        )
 
 
 @pytest.mark.parametrize(
@@ -92,8 +105,8 @@ def cells(right, confidence):
 @pytest.mark.parametrize(
     ("few", "said"),
     [
-        (cells(4, 6), "Predictions of few-shot classes are the furthest off: 20 points too confident on average."),
-        (cells(6, 4), "Predictions of few-shot classes are the furthest off: 20 points too cautious on average."),
+        (cells(4, 5), "Predictions of few-shot classes are the furthest off: 10 points too confident on average."),
+        (cells(6, 5), "Predictions of few-shot classes are the furthest off: 10 points too cautious on average."),
         (cells(6, 6.1), "On average, confidence matches accuracy within 2 points in every group."),
     ],
 )

@@ -70,16 +70,7 @@ def _borders(console: Console, class_counts: NDArray[Any], thresholds: tuple[flo
 
 def comparison(console: Console, rows: Sequence[dict[str, Any]], objective: str) -> None:
     """Print the recipes that were compared, best first."""
-    table = Table(
-        "recipe",
-        escape(objective.replace("_", " ")),
-        "95 % interval",
-        "seconds",
-        "",
-        box=None,
-        header_style="bold",
-        pad_edge=False,
-    )
+    table = _table("recipe", escape(objective.replace("_", " ")), "95 % interval", "seconds", "")
     for column in table.columns[1:4]:
         column.justify = "right"
     for row in sorted(rows, key=lambda r: -np.inf if r["score"] is None else r["score"], reverse=True):
