@@ -661,7 +661,7 @@ def test_two_fits_with_one_output_are_kept_apart_and_a_killed_one_resumes(tmp_pa
             refused(capsys, f"process {first.pid} on host", *fit, *options)
         with pytest.raises(TailwiseError, match=f"process {first.pid} "):
             Model.load(output).save(output, force=True)
-        with pytest.raises(TailwiseError, match=f"process {first.pid} .* is writing to .*m.unfinished"):
+        with pytest.raises(TailwiseError, match=f"process {first.pid} .* is already writing to .*m.unfinished"):
             TailClassifier(work_dir=work).fit([[0.0], [1.0]] * 6, [0, 1] * 6)
         assert kept.items() <= {file: file.stat().st_mtime_ns for file in work.iterdir()}.items()
         assert run("predict", output, table, "-o", tmp_path / "p.csv") == 0, "what only reads is not kept out"
