@@ -72,6 +72,12 @@ def test_standardise_is_numpy_s_mean_and_deviation(n: int, chunk: int, offset: f
     assert module.scale[2] == 1
 
 
+def test_standardise_tells_small_differences_of_large_numbers_from_rounding() -> None:
+    x = np.float32([2**30 + 128 * np.array([0, 1, 3]), 1 + 2.0**-23 * np.array([0, 1, 0])]).T
+    scale = Standardise().fit(torch.from_numpy(x)).scale
+    np.testing.assert_allclose(scale, [1 / x[:, 0].astype(np.float64).std(), 1], rtol=1e-6)
+
+
 def test_standardise_images_per_channel_and_travels_with_the_weights() -> None:
     x = torch.randint(0, 256, (9, 3, 4, 5), dtype=torch.uint8)
     network = Network.linear(CIFARResNet(8, width=2), 2)
