@@ -1,5 +1,6 @@
 import datetime as dt
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ import scipy.sparse
 from tailwise.data import Dataset, load
 from tailwise.diagnose import diagnose
 from tailwise.diagnose import table as table_module
+from tailwise.diagnose.findings import find
+from tailwise.diagnose.result import Column, Diagnosis, Duplicates
 from tailwise.errors import TailwiseError
 
 
@@ -67,6 +70,36 @@ def test_findings_say_the_number_and_are_sorted(frame):
     missing = frame["gaps"].is_nan().sum()
     assert sentences(found, f"'gaps' has {missing} missing values")
     assert not sentences(found, "'x'")
+
+
+COLUMN = Column("c", "Float64", 0, 9, exact=True, top_share=0.5, predicts=0.0, identifier=False)
+PLAIN = Diagnosis("t", "table", 1000, 0, ("a", "b"), np.array([600, 400]), Duplicates(0, 0), (COLUMN,), 1000)
+
+
+@pytest.mark.parametrize(
+    ("change", "start"),
+    [
+        ({"class_counts": np.array([1000, 100])}, "warning: The largest class, 'a', has 1,000"),
+        ({"class_counts": np.array([999, 100])}, "note: The imbalance factor is 9.99"),
+        ({"n_unlabelled": 50}, "warning: 50 rows (5 %) have no label"),
+        ({"n_unlabelled": 49}, "note: 49 rows (4.9 %) have no label"),
+        ({"duplicates": Duplicates(10, 0)}, "warning: 10 rows (1 %) repeat another"),
+        ({"duplicates": Duplicates(9, 0)}, "note: 9 rows (0.9 %) repeat another"),
+        ({"columns": [replace(COLUMN, missing=500)]}, "warning: Column 'c' has 500 missing values (50 %): drop it"),
+        ({"columns": [replace(COLUMN, missing=499)]}, "note: Column 'c' has 499 missing values (50 %): encoded"),
+        ({"columns": [replace(COLUMN, predicts=0.95)]}, "problem: Column 'c' alone predicts 95 % of what"),
+        ({"columns": [replace(COLUMN, predicts=0.949)]}, ""),
+        ({"columns": [replace(COLUMN, top_share=0.995)]}, "note: Column 'c' has the same value in 99.5 % of the rows"),
+        ({"columns": [replace(COLUMN, top_share=0.994)]}, ""),
+        ({"classes": [*"abcdefghijklmnopqrst"], "class_counts": np.ones(20)}, "problem: The target has 20 distinct"),
+        ({"classes": [*"abcdefghijklmnopqrs"], "class_counts": np.ones(19)}, "problem: No class has two examples"),
+    ],
+)
+def test_what_is_found_depends_on_how_much_there_is(change, start):
+    before = find(PLAIN)
+    first = next((f"{f.severity}: {f.sentence}" for f in find(replace(PLAIN, **change)) if f not in before), "")
+    assert first.startswith(start)
+    assert bool(first) == bool(start)
 
 
 def test_identifiers_are_not_leaks_unless_rows_are_in_order_of_class(frame):

@@ -11,7 +11,17 @@ from torch import nn
 
 from tailwise._optional import require
 from tailwise.errors import MissingExtraError, TailwiseError
-from tailwise.nn import MLP, Anchored, CIFARResNet, Identity, Network, Standardise, resnet32, timm_backbone
+from tailwise.nn import (
+    MLP,
+    Anchored,
+    CIFARResNet,
+    Identity,
+    Network,
+    Standardise,
+    rebuild_backbone,
+    resnet32,
+    timm_backbone,
+)
 
 
 def parameters(module: nn.Module) -> int:
@@ -127,3 +137,18 @@ def test_a_backbone_that_gives_something_else_than_it_says(given: object, made: 
     wanted = f"backbone Backbone must return features of shape (batch, 3); it returned {made}."
     with pytest.raises(TailwiseError, match=re.escape(wanted)):
         Network.linear(Backbone(), 2)(torch.zeros(2, 5))
+
+
+@pytest.mark.parametrize(
+    "description",
+    [{"name": "mlp", "in_features": "3"}, {"name": "mlp", "in_features": True}, {"name": "mlp"}, {"in_features": 3}],
+)
+def test_a_saved_backbone_is_a_name_and_a_whole_number(description: dict[str, object]) -> None:
+    with pytest.raises(TailwiseError, match="a name and a whole number as its width"):
+        rebuild_backbone(description)
+
+
+@pytest.mark.parametrize("description", [{"name": "mlp", "dropout": 3}, {"name": "resnet18", "checkpoint_path": 3}])
+def test_a_saved_backbone_with_other_settings_is_not_built(description: dict[str, object]) -> None:
+    with pytest.raises(TailwiseError, match="has settings that Tailwise does not write"):
+        rebuild_backbone(description)

@@ -101,7 +101,7 @@ def _notes(model: Model) -> list[str]:
         )
     else:
         prior = "Training did not re-balance the classes, so the probabilities needed no prior correction."
-    pooled, share = len(model.sets.pooled), f"{model.sets.coverage:.0%}"
+    pooled, share = len(model.sets.pooled), f"{100 * model.sets.coverage:.3g} %"
     if pooled == model.n_classes:
         few = "no class has enough held-out examples for a threshold of its own"
         sets = f"Prediction sets contain the true class for {share} of the examples of all classes together; {few}"

@@ -197,7 +197,7 @@ def _column(column: Column, n_rows: int) -> Iterator[Finding]:
         yield Finding("warning", f"Column {name} is empty: drop it.")
         return
     if column.predicts is not None and column.predicts >= LEAK:
-        what = f"Column {name} alone predicts {column.predicts:.1%} of what can be predicted of held-out labels"
+        what = f"Column {name} alone predicts {100 * column.predicts:.3g} % of what can be predicted of held-out labels"
         if column.identifier:
             yield Finding(
                 "problem",
