@@ -105,14 +105,20 @@ def test_what_stands_there_is_kept_unless_forced(folder, tmp_path):
         write_folder(tmp_path / "file", {}, force=True)
 
 
-@pytest.mark.parametrize("where", ["fsync", "replace"])
+@pytest.mark.parametrize("where", ["fsync", "replace", "the last replace"])
 def test_a_full_disk_loses_nothing(folder, monkeypatch, where):
+    replace = storage.Path.replace
+
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(storage.os, "fsync", full) if where == "fsync" else monkeypatch.setattr(
-        storage.Path, "replace", full
-    )
+    def full_at_last(self, target):
+        return full() if target == folder and not self.name.endswith(".old") else replace(self, target)
+
+    if where == "fsync":
+        monkeypatch.setattr(storage.os, "fsync", full)
+    else:
+        monkeypatch.setattr(storage.Path, "replace", full if where == "replace" else full_at_last)
     with pytest.raises(TailwiseError, match="the disk is full") as caught:
         write_folder(folder, {"card": 2}, force=True)
     assert "\n" not in str(caught.value)
