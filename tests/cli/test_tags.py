@@ -129,7 +129,7 @@ def test_diagnose_counts_labels(files: Path, capsys: pytest.CaptureFixture) -> N
     lists = json.loads(capsys.readouterr().out)
     assert {**lists, "name": found["name"]} == found
     assert run("diagnose", files / "fruit.csv", "-t", "tags", "--separator", "|") == 0
-    assert "of them a row" in capsys.readouterr().out
+    assert " per row" in capsys.readouterr().out
 
 
 def test_a_killed_fit_goes_on(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

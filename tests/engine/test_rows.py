@@ -114,8 +114,8 @@ def test_rows_of_one_class_each_train_as_codes_do() -> None:
     ("rows", "message"),
     [
         (ROWS[:, :4], "label rows must be 240 inputs × 5 classes; got shape"),
-        (2 * ROWS, "hold 1 where an example has a class and 0 elsewhere"),
-        (np.where(ROWS, np.nan, 0.0), "hold 1 where"),
+        (2 * ROWS, "hold 1 for an example"),
+        (np.where(ROWS, np.nan, 0.0), "hold 1 for"),
         (np.ones_like(ROWS), "all 240 label rows are alike"),
     ],
 )

@@ -49,7 +49,7 @@ def diagnosis(console: Console, found: Diagnosis) -> None:
             escape(found.classes[code]), f"{counts[code]:,}", f"[cyan]{bar}[/]", f"[dim]{group_of[int(code)]}[/]"
         )
     rows = plural(found.n_rows, "row") + (f", {found.n_unlabelled:,} without a label" if found.n_unlabelled else "")
-    several = "" if found.labels_per_row is None else f", {found.labels_per_row:.3g} of them a row"
+    several = "" if found.labels_per_row is None else f", {found.labels_per_row:.3g} per row"
     console.print(
         f"[bold]{escape(found.name)}[/]: {rows}, {plural(len(counts), 'class', 'classes')}{several}, "
         f"imbalance factor {found.imbalance_factor:.4g}, Gini {found.gini:.2f}, "
@@ -116,7 +116,7 @@ def classes(console: Console, found: Measured) -> None:
     if len(rows) > _MOST_CLASSES:
         rows = sorted((row for row in rows if row[worst] is not None), key=lambda row: row[worst])[:_MOST_CLASSES]
         console.print(f"[dim]the {_MOST_CLASSES} classes with the lowest {worst.replace('_', ' ')}[/]")
-    table = _table("class", "group", "trained on", "here", *(measure.replace("_", " ") for measure in measures))
+    table = _table("class", "group", "training", "test", *(measure.replace("_", " ") for measure in measures))
     for column in table.columns[2:]:
         column.justify = "right"
     for row in rows:

@@ -63,7 +63,7 @@ def as_targets(labels: Any, n: int, n_classes: int) -> NDArray[Any]:
         raise TailwiseError(f"labels must be one code for each of the {n} inputs; got shape {codes.shape}.")
     counts = class_counts(codes, n_classes)
     if n == 0:
-        raise TailwiseError("there is no example to train on.")
+        raise TailwiseError("there are no examples to train on.")
     if counts.sum() < n:
         raise TailwiseError(
             f"{n - counts.sum()} of {n} labels are missing (negative); train on the labelled rows only."
@@ -77,9 +77,9 @@ def _rows(rows: NDArray[Any], n: int, n_classes: int) -> NDArray[np.float32]:
     if rows.shape != (n, n_classes):
         raise TailwiseError(f"label rows must be {n} inputs × {n_classes} classes; got shape {rows.shape}.")
     if n == 0:
-        raise TailwiseError("there is no example to train on.")
+        raise TailwiseError("there are no examples to train on.")
     if rows.dtype.kind not in "biuf" or not ((rows >= 0) & (rows <= 1)).all():
-        raise TailwiseError("label rows hold 1 where an example has a class and 0 elsewhere, or shares between.")
+        raise TailwiseError("label rows must hold 1 for an example's classes and 0 for others, or shares between.")
     if (rows == rows[0]).all():
         raise TailwiseError(f"all {n} label rows are alike: there is nothing to tell apart.")
     return rows.astype(np.float32)
