@@ -6,8 +6,8 @@
   imbalance factor 447. A fifth is test data. Boosting sees 10,000 rows, all of the tail among them.
 - text: the same packages from their one-line descriptions.
 - digits: scikit-learn's handwritten digits as PNG files in class folders, imbalance factor 50, ResNet-32.
-- cifar: CIFAR-10 (Parquet with JPEGs in ../shared/data), at most 1,000 images a class, imbalance factor 50, ResNet-32
-  for 30 epochs; the whole balanced test set. Both train in float32, whatever the processor is best at.
+- cifar: CIFAR-10 (JPEGs in Parquet, see benchmarks/cifar.py), at most 1,000 images a class, imbalance factor 50,
+  ResNet-32 for 30 epochs; the whole balanced test set. Both train in float32, whatever the processor is best at.
 
 "plain" is the same learner, encoder and rows without any correction: gradient boosting, logistic regression on tf-idf,
 or cross-entropy. Nothing is chosen on test data. Every line of the output has the model card.
@@ -26,13 +26,13 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from cifar import cifar10
 from tailwise.data import Dataset, load, longtail, make_long_tailed, stratified_split
 from tailwise.estimators import Model, TailClassifier
 from tailwise.metrics import evaluate
 from tailwise.resample import CaseControlClassifier
 
 FLOAT32 = {"precision": "32-true"}
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def table(seed: int) -> tuple[Dataset, Dataset, dict[str, Any]]:
@@ -84,8 +84,7 @@ def digits(seed: int) -> tuple[Dataset, Dataset, dict[str, Any]]:
 
 
 def cifar(seed: int) -> tuple[Dataset, Dataset, dict[str, Any]]:
-    train = load(SHARED / "cifar10-train.parquet", "label")
-    test = load(SHARED / "cifar10-test.parquet", "label", classes=train)
+    train, test = cifar10()
     counts = longtail.exponential(1000, 50, 10)
     kept = make_long_tailed(train.labels, counts, order="random", random_state=seed)
     recipes = ["logit-adjustment", "tuned-thresholds", "balanced-softmax"]

@@ -22,23 +22,17 @@ import numpy as np
 import torch
 from scipy import stats
 
+from cifar import cifar10_lt
 from tailwise.augment import FlipCrop
-from tailwise.data import Dataset, load, longtail, make_long_tailed
+from tailwise.data import Dataset
 from tailwise.engine import predict, train
 from tailwise.engine.stage import Task
 from tailwise.metrics import evaluate
 from tailwise.nn import resnet32
 from tailwise.recipes import recipe
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 PRECISIONS = ("32-true", "bf16-mixed")
 MEASURES = ("balanced_accuracy", "worst_class")
-
-
-def cifar() -> tuple[Dataset, Dataset]:
-    whole = load(SHARED / "cifar10-train.parquet", "label")
-    test = load(SHARED / "cifar10-test.parquet", "label", classes=whole)
-    return whole.take(make_long_tailed(whole.labels, longtail.exponential(5000, 100, 10))), test
 
 
 def measure(name: str, precision: str, seed: int, epochs: int, data: Dataset, test: Dataset) -> dict[str, Any]:
@@ -89,7 +83,7 @@ def main() -> None:
     output = arguments.output
     done = [json.loads(line) for line in output.read_text().splitlines()] if output.exists() else []
     keys = {(row["recipe"], row["precision"], row["seed"], row["epochs"]) for row in done}
-    data, test = cifar()
+    data, test = cifar10_lt()
     for seed in range(arguments.seeds):
         for name in arguments.recipes:
             for precision in PRECISIONS:

@@ -32,11 +32,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 from sklearn.ensemble import RandomForestClassifier
 
+from cifar import cifar10_lt
+from label_sets import gain
 from tailwise import TailClassifier
-from tailwise.data import Dataset, as_dataset, load, longtail, make_long_tailed
+from tailwise.data import Dataset, as_dataset, longtail, make_long_tailed
 from tailwise.errors import TailwiseError
 from tailwise.metrics import evaluate
 from tailwise.recipes import recipes
@@ -70,11 +71,8 @@ def cifar_features() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     from sklearn.cluster import MiniBatchKMeans
     from torch.nn import functional as F  # noqa: N812
 
-    shared = Path(__file__).resolve().parents[2] / "shared" / "data"
-    train = load(shared / "cifar10-train.parquet", "label")
-    test = load(shared / "cifar10-test.parquet", "label", classes=train)
-    kept = make_long_tailed(train.labels, longtail.exponential(5000, 100, 10))
-    pixels, targets = train.inputs[kept], train.labels[kept]
+    train, test = cifar10_lt()
+    pixels = train.inputs
     rng = np.random.default_rng(0)
     corner = rng.integers(0, 27, (50_000, 2))
     rows = rng.integers(0, len(pixels), 50_000)
@@ -103,7 +101,7 @@ def cifar_features() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
             parts.append(F.adaptive_avg_pool2d(near, 2).flatten(1))
         return torch.cat(parts).numpy()
 
-    return features(pixels), targets, features(test.inputs), test.labels
+    return features(pixels), train.labels, features(test.inputs), test.labels
 
 
 def cifar_mlp(seed: int) -> Case:
@@ -172,10 +170,8 @@ def table(lines: list[dict[str, Any]]) -> str:
                 rows.append((-np.inf, f"| {name} | {next(iter(seeds.values()))['failed']} | | | | | | |"))
                 continue
             mean = {m: np.mean([seeds[s].get(m, np.nan) for s in done]) for m in MEASURES}
-            gain = np.array([seeds[s]["balanced_accuracy"] - plain[s]["balanced_accuracy"] for s in done])
-            half = stats.t.ppf(0.975, len(gain) - 1) * gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else 0
-            said = f"{gain.mean():+.3f} ({gain.mean() - half:+.3f} to {gain.mean() + half:+.3f})"
-            better = f"{(gain > 0).sum()} of {len(gain)}"
+            ours, theirs = (np.array([of[s]["balanced_accuracy"] for s in done]) for of in (seeds, plain))
+            said, better = gain(ours, theirs), f"{(ours > theirs).sum()} of {len(done)}"
             if name == "cross-entropy":
                 said = better = "–"
             seconds = np.median([seeds[s]["seconds"] for s in done])

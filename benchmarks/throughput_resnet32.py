@@ -12,7 +12,6 @@ import io
 import statistics
 import time
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -22,6 +21,7 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+import cifar
 from tailwise.augment import FlipCrop
 from tailwise.counts import class_counts
 from tailwise.engine import train
@@ -30,14 +30,13 @@ from tailwise.nn import Network, resnet32
 
 BATCH = 128
 MEAN, STD = np.float32([0.4914, 0.4822, 0.4465]), np.float32([0.2470, 0.2435, 0.2616])
-CIFAR = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10-train.parquet"
 sgd = partial(torch.optim.SGD, lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True)
 
 
 def images(n: int) -> tuple[np.ndarray, np.ndarray, str]:
     """Return n CIFAR-10 training images, or random ones of the same shape, and say which."""
-    if CIFAR.is_file():
-        frame = pl.scan_parquet(CIFAR).gather_every(50_000 // n).head(n).collect()  # the file is sorted by class
+    if cifar.TRAIN.is_file():
+        frame = pl.scan_parquet(cifar.TRAIN).gather_every(50_000 // n).head(n).collect()  # the file is sorted by class
         column = frame.columns[0]
         decoded = [np.asarray(Image.open(io.BytesIO(row["bytes"]))) for row in frame[column]]
         return np.stack(decoded), np.unique(frame[frame.columns[1]], return_inverse=True)[1], "CIFAR-10"

@@ -87,7 +87,7 @@ def test_a_second_process_is_refused_at_once_and_told_by_whom(tmp_path, context)
         enter(context(place))
     assert time.monotonic() - before < 1
     assert str(caught.value) == (
-        f"process {first.pid} on host {platform.node()} is writing to {place} already: "
+        f"process {first.pid} on host {platform.node()} is already writing to {place}: "
         "wait until it has ended, or choose another output."
     )
     enter(context(tmp_path / "new" / "other"))

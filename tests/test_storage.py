@@ -80,7 +80,7 @@ def test_torch_tensors_come_back(tmp_path):
 
 
 def test_what_stands_there_is_kept_unless_forced(folder, tmp_path):
-    with pytest.raises(TailwiseError, match="not empty; choose another folder, or replace it with --force"):
+    with pytest.raises(TailwiseError, match="not empty; choose another folder, or overwrite it with --force"):
         write_folder(folder, {"card": 2})
     assert read_folder(folder).documents == {"card": {"name": "x"}}
     write_folder(folder, {"card": 2}, force=True)
@@ -105,14 +105,20 @@ def test_what_stands_there_is_kept_unless_forced(folder, tmp_path):
         write_folder(tmp_path / "file", {}, force=True)
 
 
-@pytest.mark.parametrize("where", ["fsync", "replace"])
+@pytest.mark.parametrize("where", ["fsync", "replace", "the last replace"])
 def test_a_full_disk_loses_nothing(folder, monkeypatch, where):
+    replace = storage.Path.replace
+
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(storage.os, "fsync", full) if where == "fsync" else monkeypatch.setattr(
-        storage.Path, "replace", full
-    )
+    def full_at_last(self, target):
+        return full() if target == folder and not self.name.endswith(".old") else replace(self, target)
+
+    if where == "fsync":
+        monkeypatch.setattr(storage.os, "fsync", full)
+    else:
+        monkeypatch.setattr(storage.Path, "replace", full if where == "replace" else full_at_last)
     with pytest.raises(TailwiseError, match="the disk is full") as caught:
         write_folder(folder, {"card": 2}, force=True)
     assert "\n" not in str(caught.value)
@@ -201,7 +207,7 @@ def test_a_safetensors_header_that_lies_is_refused(folder):
     header = json.dumps({"w": {"dtype": "F64", "shape": [10**9, 10**9], "data_offsets": [0, 8]}}).encode()
     (folder / "net.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
     rewrite_manifest(folder)
-    with pytest.raises(TailwiseError, match="not a sound safetensors file") as caught:
+    with pytest.raises(TailwiseError, match="not a valid safetensors file") as caught:
         read_folder(folder).tensors("net")
     assert "\n" not in str(caught.value)
 
@@ -222,7 +228,7 @@ def test_a_skops_file_cannot_run_code(folder, tmp_path):
     for evil in evils:
         skops.io.dump(evil, folder / "clf.skops")
         rewrite_manifest(folder)
-        with pytest.raises(TailwiseError, match="which a Tailwise model does not: it was not loaded"):
+        with pytest.raises(TailwiseError, match="which no Tailwise model does: it was not loaded"):
             read_folder(folder).estimator("clf")
     # and by hand: a file whose schema names a forbidden function
     skops.io.dump(FunctionTransformer(), folder / "clf.skops")
@@ -234,7 +240,7 @@ def test_a_skops_file_cannot_run_code(folder, tmp_path):
     with zipfile.ZipFile(folder / "clf.skops", "w") as archive:
         archive.writestr("schema.json", forged)
     rewrite_manifest(folder)
-    with pytest.raises(TailwiseError, match=r"holds os\.system|not a sound skops file"):
+    with pytest.raises(TailwiseError, match=r"holds os\.system|not a valid skops file"):
         read_folder(folder).estimator("clf")
     assert not marker.exists()
 

@@ -1,4 +1,4 @@
-"""Rooms that need an extra load when first used, and say in one line what to install when they cannot."""
+"""Packages load on first use, and say in one line what to install if an extra is missing."""
 
 from __future__ import annotations
 

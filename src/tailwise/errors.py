@@ -1,4 +1,4 @@
-"""The errors that Tailwise raises on purpose. Their message is one line: what is wrong, where, what to do."""
+"""The errors that Tailwise raises on purpose. Their message is one line: what is wrong, where, and what to do."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class TailwiseError(ValueError):
 
 
 class MissingExtraError(TailwiseError, ImportError):
-    """A part needs a package that is not installed; the message has the command that installs it."""
+    """A package that is needed is not installed; the message has the command that installs it."""
 
 
 class AbsentError(TailwiseError, KeyError):
-    """What was asked for by name is not there.
+    """Something asked for by name is not there.
 
-    A ``KeyError`` too, whose text would else be shown in quotation marks.
+    Also a ``KeyError``, but without its quotation marks around the message.
     """
 
     __str__ = Exception.__str__
@@ -29,7 +29,7 @@ class AbsentError(TailwiseError, KeyError):
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the known name nearest to ``name``, or an empty string.
 
-    Names that start with what was typed, if that is three letters or more, go before all others.
+    Names that start with what was typed, if that is three letters or more, come first.
     """
     typed = str(name).lower()
     by_lower = {str(k).lower(): str(k) for k in known}

@@ -1,4 +1,4 @@
-"""What a result depends on, as texts that are the same in another process: who goes on with work compares them."""
+"""What a result depends on, as text that is the same in every process, to check whether work can be resumed."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from sklearn.base import BaseEstimator
 
 
 def describe(value: Any) -> str:
-    """Return a text that is the same for the same option in another process, to tell one training from another.
+    """Return a text that is the same for the same option in every process, to tell one training from another.
 
-    An estimator is its settings, whose own text leaves some out; a function is its code and what it was given.
+    An estimator is described by all its settings, of which its own ``repr`` omits some; a function by its code, its
+    defaults and its closure.
     """
     return _text(value, ())
 
 
 def _text(value: Any, around: tuple[int, ...]) -> str:
-    """Return the text of a value inside of others, which it may hold in its turn."""
+    """Return the text of a value inside others, ``around``, any of which it may contain in turn."""
     if id(value) in around:
         return "..."
 

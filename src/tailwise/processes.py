@@ -1,7 +1,7 @@
 """Who may write where: one process at a time and, of those that ``torchrun`` starts for one training, the first.
 
-A lock is one on a file that the operating system releases when its holder ends, however it ends, so that a killed
-process blocks nobody. The file names the holder, and goes with it unless it is killed.
+A lock is a file lock that the operating system releases when its holder ends, however it ends, so a killed process
+blocks nobody. The file names the holder, which removes it unless it is killed.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ def is_first() -> bool:
 
 
 def writing(output: str | Path) -> AbstractContextManager[None]:
-    """Return a context in which no other process writes to ``output``; the same thread may enter it again inside.
+    """Return a context in which no other process writes to ``output``; the same thread may nest it.
 
     Raises
     ------
     TailwiseError
-        At once, if another process or another thread is in it.
+        Immediately, if another process or another thread is in such a context.
     OSError
         If nothing can be written beside ``output``.
     """
@@ -45,7 +45,7 @@ def writing(output: str | Path) -> AbstractContextManager[None]:
 
 
 def working_in(folder: str | Path) -> AbstractContextManager[None]:
-    """Return a context as :func:`writing` does, with the lock in the folder: what is beside it may not be ours."""
+    """Return a context as :func:`writing` does, but with the lock inside the folder, whose parent may not be ours."""
     return _locked(Path(os.path.abspath(folder), ".lock"), folder)
 
 
@@ -72,7 +72,7 @@ def _take(file: Path, where: str | Path) -> int:
             holder = os.read(descriptor, 1000).decode(errors="replace") or "another process"
             os.close(descriptor)
             raise TailwiseError(
-                f"{holder} is writing to {where} already: wait until it has ended, or choose another output."
+                f"{holder} is already writing to {where}: wait until it has ended, or choose another output."
             )
         if _is_named(descriptor, file):
             break
@@ -89,7 +89,7 @@ if sys.platform == "win32":
     def _lock(descriptor: int) -> bool:
         """Say whether the file was locked."""
         try:
-            os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # what is locked nobody else can read, so no byte that is there
+            os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # past the end: nobody else could read a locked byte
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
@@ -98,7 +98,7 @@ if sys.platform == "win32":
         return True
 
     def _is_named(descriptor: int, file: Path) -> bool:
-        """Say that a file that is open has its name: it cannot be removed."""
+        """Return True: an open file cannot be removed."""
         return True
 
     def _release(descriptor: int, file: Path) -> None:
@@ -111,7 +111,7 @@ else:
     import fcntl
 
     def _lock(descriptor: int) -> bool:
-        """Say whether the file was locked, or cannot be: a file system without locks keeps nobody apart."""
+        """Say whether the file was locked, or the file system has no locks, so that nothing can be kept apart."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -126,13 +126,13 @@ else:
             return False
 
     def _release(descriptor: int, file: Path) -> None:
-        """Remove the file while it is locked, so that nobody else's is removed, and unlock it."""
+        """Remove the file while it is still locked, so that nobody else's is removed, and unlock it."""
         with suppress(OSError):
             file.unlink()
         os.close(descriptor)
 
     def _forget() -> None:
-        """Let go of the parent's locks in a forked child, which would hold them on when the parent is killed."""
+        """Release the parent's locks in a forked child, which would otherwise keep them if the parent is killed."""
         for descriptor in _HELD.values():
             os.close(descriptor)
         _HELD.clear()

@@ -1,4 +1,4 @@
-"""Settings of the wrong type, said in one line before any work: their type hints say what they may be."""
+"""Checks of settings against their type hints, so that a wrong type is reported before any work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAMES = {float: "a number", int: "a whole number", bool: "true or false", str: 
 
 
 def must_be(hint: Any, value: Any) -> str | None:
-    """Return what a setting must be if the value is something else; a hint that cannot be checked accepts anything."""
+    """Return what a setting must be, or None if the value is that; a hint that cannot be checked accepts anything."""
     origin = get_origin(hint)
     if origin in (Union, UnionType):
         wanted = [must_be(option, value) for option in get_args(hint)]
@@ -31,7 +31,7 @@ def check_settings(owner: Any) -> None:
     Raises
     ------
     TailwiseError
-        If a setting is of another type.
+        If a setting has another type.
     """
     try:
         hints = get_type_hints(type(owner).__init__)

@@ -1,8 +1,8 @@
 """Folders of JSON, safetensors and skops files: written whole or not at all, checked when read, never executed.
 
-Size and SHA-256 of every file stand in ``manifest.json``. They find damage, not malice: who changes a file can change
-the manifest. Safety rests on the formats: JSON and safetensors hold data only, and a skops file is read only if every
-type in it is one that Tailwise itself writes.
+The size and SHA-256 of every file are in ``manifest.json``. They detect damage, not malice: whoever changes a file can
+change the manifest. Safety rests on the formats: JSON and safetensors hold only data, and a skops file is read only if
+every type in it is one that Tailwise itself writes.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _MANIFEST = "manifest.json"
 _PAGE = "report.html"  # which a fit puts beside its model
 _NAME = re.compile(r"[A-Za-z0-9_-]+\.(json|safetensors|skops)")
 
-#: What scikit-learn models written here may hold, beside those that skops itself knows to be harmless. Names are
-#: exact: a prefix would also trust functions.
+#: Types that scikit-learn models written here may hold, besides those that skops itself trusts. Names are exact: a
+#: prefix would also trust functions.
 TRUSTED = frozenset(
     {
         "numpy.dtype",
@@ -87,7 +87,7 @@ TRUSTED = frozenset(
 
 @contextmanager
 def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a file that appears under its name only when it is complete; until then what stood there stays.
+    """Open a file that appears under its name only once it is complete; until then, an existing file stays.
 
     Parameters
     ----------
@@ -97,8 +97,8 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     Raises
     ------
     TailwiseError
-        If the disk is full or the folder cannot be written to. An ``OSError`` that names a file is of another one,
-        which was used meanwhile, and stays as it is.
+        If the disk is full or the folder cannot be written to. An ``OSError`` that names a file is about another one,
+        used inside the context, and is passed on.
     """
     target = Path(path)
     part = _unwritten(target, f".{target.name}.")
@@ -125,7 +125,7 @@ def write_folder(
     kind: str = "model",
     force: bool = False,
 ) -> None:
-    """Write a folder, complete or not at all; of the processes that share a training, the first writes it.
+    """Write a folder, completely or not at all; of the processes that share a training, the first writes it.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def write_folder(
     tensors : name -> tensor name -> NumPy array or torch tensor
     estimators : name -> scikit-learn object
     kind : what the folder is, checked when it is read
-    force : replace what Tailwise wrote there earlier; a folder with anything of anybody else's is never replaced
+    force : overwrite what Tailwise wrote there earlier; a folder that holds any other file is never overwritten
 
     Raises
     ------
@@ -158,7 +158,7 @@ def write_folder(
                 _save_estimator(part / f"{name}.skops", estimator)
             _write_manifest(part, kind)
             _swap(part, target)
-            for left in target.parent.iterdir():  # by writers that were killed: none is at work beside this one
+            for left in target.parent.iterdir():  # by writers that were killed: no other is at work meanwhile
                 if left.name.startswith(_part_of(target)):
                     shutil.rmtree(left, ignore_errors=True)
         finally:
@@ -176,14 +176,14 @@ def check_free(path: str | Path, *, force: bool = False) -> None:
     if own is None:
         raise TailwiseError(f"{target} is not empty and was not written by Tailwise; choose another folder.")
     if not force:
-        raise TailwiseError(f"{target} is not empty; choose another folder, or replace it with --force (force=True).")
+        raise TailwiseError(f"{target} is not empty; choose another folder, or overwrite it with --force (force=True).")
     others = sorted(e.name for e in target.iterdir() if e.name not in own and not e.name.startswith("."))
     if others:
         raise TailwiseError(f"{target} holds {others[0]}, which Tailwise did not write: move it away first.")
 
 
 def _files_of(folder: Path) -> set[str] | None:
-    """Return the names of the files that Tailwise has in this folder of its own; None if it is somebody else's."""
+    """Return the names of the files that Tailwise may have in its own folder; None if the folder is not its own."""
     try:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -195,7 +195,7 @@ def _files_of(folder: Path) -> set[str] | None:
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder that was read and found whole.
+    """A folder that was read and found intact.
 
     Attributes
     ----------
@@ -207,7 +207,13 @@ class Folder:
     documents: dict[str, Any]
 
     def tensors(self, name: str) -> dict[str, Any]:
-        """Return the named tensors: torch tensors if torch is installed, else NumPy arrays."""
+        """Return the named tensors: torch tensors if torch is installed, else NumPy arrays.
+
+        Raises
+        ------
+        TailwiseError
+            If the file is missing or damaged.
+        """
         file = self._file(f"{name}.safetensors")
         from safetensors import SafetensorError, safe_open
 
@@ -216,19 +222,25 @@ class Folder:
             with safe_open(file, framework) as stored:
                 return {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 (not a mapping)
         except (SafetensorError, ValueError) as error:
-            raise TailwiseError(f"{file} is not a sound safetensors file: {_line(error)}") from None
+            raise TailwiseError(f"{file} is not a valid safetensors file: {_line(error)}") from None
 
     def estimator(self, name: str) -> Any:
-        """Return the named scikit-learn object, if it holds none but known types."""
+        """Return the named scikit-learn object.
+
+        Raises
+        ------
+        TailwiseError
+            If the file is missing or damaged, or holds a type that Tailwise does not write.
+        """
         import skops.io
 
         file = self._file(f"{name}.skops")
         try:
             foreign = sorted(set(skops.io.get_untrusted_types(file=file)) - TRUSTED)
         except Exception as error:
-            raise TailwiseError(f"{file} is not a sound skops file: {_line(error)}") from None
+            raise TailwiseError(f"{file} is not a valid skops file: {_line(error)}") from None
         if foreign:
-            raise TailwiseError(f"{file} holds {foreign[0]}, which a Tailwise model does not: it was not loaded.")
+            raise TailwiseError(f"{file} holds {foreign[0]}, which no Tailwise model does: it was not loaded.")
         try:
             return skops.io.load(file, trusted=sorted(TRUSTED))
         except Exception as error:
@@ -297,23 +309,23 @@ def _write_manifest(folder: Path, kind: str) -> None:
     manifest = {"kind": kind, "format": FORMAT, "tailwise": __version__, "files": files}
     (folder / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     for file in folder.iterdir():
-        shutil.copymode(folder / _MANIFEST, file)  # safetensors keeps its files from everybody else, whatever the umask
+        shutil.copymode(folder / _MANIFEST, file)  # safetensors makes files private, whatever the umask
         with file.open("rb") as stream:
             os.fsync(stream.fileno())
 
 
 def _part_of(target: Path) -> str:
-    """Return how the names of folders begin that are to become ``target``."""
+    """Return how the names of unfinished folders for ``target`` begin."""
     return f".{target.name}.unwritten-"
 
 
 def _unwritten(target: Path, start: str) -> Path:
-    """Return a free name beside ``target``; what is made under it has the permissions that the umask leaves."""
+    """Return a free name beside ``target``; unlike ``tempfile``, what is created there gets the umask's permissions."""
     return target.with_name(f"{start}{secrets.token_hex(4)}")
 
 
 def _swap(part: Path, target: Path) -> None:
-    """Put the complete folder in place; what stood there goes only then."""
+    """Put the complete folder in place, and only then remove what was there."""
     if not target.exists():
         part.replace(target)
         return
@@ -339,10 +351,10 @@ def _save_tensors(file: Path, arrays: Mapping[str, Any]) -> None:
 
 
 class _Archive(ZipFile):
-    """A zip archive that looks names up: skops asks for each array whether its name is among those there already."""
+    """A zip archive with a fast ``namelist``: skops looks up each array's name among those already there."""
 
     def namelist(self) -> Any:
-        """Return the names, in a form whose time to find one does not grow with them."""
+        """Return the names as a mapping, which is searched in constant time."""
         return self.NameToInfo
 
 
@@ -350,7 +362,7 @@ def _save_estimator(file: Path, estimator: Any) -> None:
     import skops.io
 
     inside: Any = sys.modules.get("skops.io._persist")
-    theirs = getattr(inside, "ZipFile", None)  # None in a later version, that may not list all names for each
+    theirs = getattr(inside, "ZipFile", None)  # None in a later version, which may not need this
     try:
         if theirs is not None:
             inside.ZipFile = _Archive
@@ -361,7 +373,7 @@ def _save_estimator(file: Path, estimator: Any) -> None:
     foreign = sorted(set(skops.io.get_untrusted_types(file=file)) - TRUSTED)
     if foreign:
         raise TailwiseError(
-            f"a model that holds {foreign[0]} cannot be saved: it is not among the types that are safe to load again."
+            f"a model that holds {foreign[0]} cannot be saved: it is not among the types that are safe to load."
         )
 
 
@@ -372,7 +384,7 @@ def _sha256(file: Path) -> str:
 
 @contextmanager
 def _said(target: Path, *, named: bool = True) -> Iterator[None]:
-    """Turn what the file system refuses into one line; ``named`` says whether also where it names a file."""
+    """Turn an error of the file system into one line; with ``named`` also an error that names a file."""
     try:
         yield
     except OSError as error:
@@ -380,7 +392,7 @@ def _said(target: Path, *, named: bool = True) -> Iterator[None]:
             raise
         if error.errno == errno.ENOSPC:
             raise TailwiseError(
-                f"the disk is full: {target} was not written, and nothing that stood there was lost."
+                f"the disk is full: {target} was not written, and nothing that was there is lost."
             ) from None
         raise TailwiseError(f"{target} cannot be written: {error.strerror or error}.") from None
 

@@ -222,7 +222,7 @@ def test_fit_speaks_json_and_keeps_to_a_time_budget(table, tmp_path, capsys):
 def test_a_report_is_written_again(model, tmp_path, capsys):
     assert run("report", model, "-o", tmp_path / "again.html") == 0
     assert (tmp_path / "again.html").read_text() == (model / "report.html").read_text()
-    refused(capsys, "is there already", "report", model, "-o", tmp_path / "again.html")
+    refused(capsys, "already exists", "report", model, "-o", tmp_path / "again.html")
 
 
 def test_a_recipe_of_the_users_own(table, tmp_path):
@@ -311,7 +311,7 @@ def write(path, text, encoding="utf-8"):
         (["-t", "species", "-r", "logit-adjustmnt"], "Did you mean 'logit-adjustment'"),
         (["-t", "species", "-r", "focal"], "needs a network"),
         (["-t", "species", "-r", "logit-adjustment", "--set", "tua=1"], "Did you mean 'tau'"),
-        (["-t", "species", "--set", "tau=1"], "give --recipe too"),
+        (["-t", "species", "--set", "tau=1"], "name it with --recipe"),
         (["-t", "species", "-r", "logit-adjustment", "--set", "tau"], "NAME=VALUE"),
         (["-t", "species", "--objective", "balanced_acuracy"], "Did you mean 'balanced_accuracy'"),
         (["-t", "species", "--objective", "f1"], "use 'f1_macro'"),
@@ -377,7 +377,7 @@ def test_an_unfinished_fit_is_gone_on_with_or_begun_anew(table, tmp_path, capsys
     fit = ["fit", table, "-t", "species", "-o", tmp_path / "m", *FAST]
     (tmp_path / "m.unfinished").mkdir()
     (tmp_path / "m.unfinished" / "fit.json").write_text("of other data")
-    refused(capsys, "--resume, or begin anew with --force", *fit)
+    refused(capsys, "--resume, or start over with --force", *fit)
     assert run(*fit, "--force") == 0
     assert [file.name for file in tmp_path.iterdir()] == ["m"]
 
@@ -386,8 +386,8 @@ def test_an_unfinished_fit_is_gone_on_with_or_begun_anew(table, tmp_path, capsys
     ("options", "message"),
     [
         (["--resume"], "no unfinished fit"),
-        ([], "holds files that are not a fit's: move them away"),
-        (["--force"], "holds files that are not a fit's: move them away"),
+        ([], "holds files that do not belong to a fit: move them away"),
+        (["--force"], "holds files that do not belong to a fit: move them away"),
     ],
 )
 def test_a_folder_that_no_fit_has_begun_is_left_alone(table, tmp_path, capsys, options, message):
@@ -593,7 +593,7 @@ def test_bad_predictions_are_one_line(model, table, tmp_path, capsys):
         )
     refused(capsys, ".csv or .parquet", "predict", model, table, "-o", tmp_path / "p.xlsx")
     out = write(tmp_path / "p.csv", "mine")
-    refused(capsys, "is there already", "predict", model, table, "-o", out)
+    refused(capsys, "already exists", "predict", model, table, "-o", out)
     assert out.read_text() == "mine"
     refused(capsys, "there is no folder", "predict", tmp_path / "none", table, "-o", tmp_path / "q.csv")
     refused(capsys, "unknown prior", "predict", model, table, "-o", tmp_path / "q.csv", "--prior", "flat")
@@ -661,7 +661,7 @@ def test_two_fits_with_one_output_are_kept_apart_and_a_killed_one_resumes(tmp_pa
             refused(capsys, f"process {first.pid} on host", *fit, *options)
         with pytest.raises(TailwiseError, match=f"process {first.pid} "):
             Model.load(output).save(output, force=True)
-        with pytest.raises(TailwiseError, match=f"process {first.pid} .* is writing to .*m.unfinished"):
+        with pytest.raises(TailwiseError, match=f"process {first.pid} .* is already writing to .*m.unfinished"):
             TailClassifier(work_dir=work).fit([[0.0], [1.0]] * 6, [0, 1] * 6)
         assert kept.items() <= {file: file.stat().st_mtime_ns for file in work.iterdir()}.items()
         assert run("predict", output, table, "-o", tmp_path / "p.csv") == 0, "what only reads is not kept out"
@@ -689,7 +689,7 @@ def test_an_interrupted_fit_says_how_to_go_on(tmp_path):
     process.send_signal(signal.SIGINT)
     said = process.communicate()[1]
     assert process.returncode == 130
-    assert "the same command with --resume goes on" in said
+    assert "run the same command with --resume" in said
     assert "Traceback" not in said
     command = [sys.executable, "-m", "tailwise", *map(str, fit), "--resume"]
     assert subprocess.run(command, capture_output=True).returncode == 0
@@ -759,16 +759,16 @@ def test_what_was_not_tested_is_said_and_what_was_trained_on_too(table, tmp_path
     frame.write_csv(tmp_path / "t.csv")
     assert run("fit", tmp_path / "t.csv", "-t", "y", "-o", tmp_path / "m", "-r", "cross-entropy") == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "1 of 2 classes has no example here, so that nothing is known of it: rare." in said
+    assert "1 of 2 classes has no example here, so nothing is known about it: rare." in said
     assert "Only class ok was tested" in (tmp_path / "m" / "report.html").read_text()
     frame.head(600).write_csv(tmp_path / "new.csv")
     assert run("evaluate", tmp_path / "m", tmp_path / "new.csv") == 0
-    assert "nothing is known of it: rare." in " ".join(capsys.readouterr().out.split())
+    assert "nothing is known about it: rare." in " ".join(capsys.readouterr().out.split())
     fit = ["fit", table, "-t", "species", "-o", tmp_path / "n", "--test", table, "-r", "cross-entropy"]
     assert run(*fit) == 0
     rows = pl.read_csv(table)["species"].drop_nulls().len()
     said = " ".join(capsys.readouterr().out.split())
-    assert f"chosen on, {rows} of which the training data holds too" in said
+    assert f"for selection; {rows} of them are in the training data too" in said
     page = " ".join((tmp_path / "n" / "report.html").read_text().split())
     assert f"{rows} test examples, {rows} of them in the training data too." in page
 
@@ -789,7 +789,7 @@ def test_a_proof_is_compared_as_it_is_read(tmp_path, capsys):
     proof.write_csv(tmp_path / "p.csv")
     fit = ["fit", tmp_path / "t.csv", "-t", "y", "-o", tmp_path / "m", "-r", "cross-entropy"]
     assert run(*fit, "--test", tmp_path / "p.csv") == 0
-    assert "11 of which the training data holds too" in " ".join(capsys.readouterr().out.split())
+    assert "11 of them are in the training data too" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_proof_has_what_was_asked_for(table, tmp_path, capsys):
@@ -797,13 +797,13 @@ def test_the_proof_has_what_was_asked_for(table, tmp_path, capsys):
     fit = ["fit", table, "-t", "species", "-o", tmp_path / "m", "-r", "class-weighted"]
     assert run(*fit, "--objective", tmp_path / "cost.json") == 0
     said = capsys.readouterr().out
-    assert re.search(r"Proof.*expected cost \(negative\) +-\d", said, re.DOTALL)
+    assert re.search(r"Test on.*expected cost \(negative\) +-\d", said, re.DOTALL)
     assert "least expected cost" in said
     stored = json.loads((tmp_path / "m" / "evaluation.json").read_text())["overall"]
     assert run("evaluate", tmp_path / "m", table) == 0
     assert "expected cost (negative)" in capsys.readouterr().out
     assert run(*fit, "--force", "--objective", "neg_log_loss") == 0
-    assert "neg log loss" in capsys.readouterr().out.split("Proof")[1]
+    assert "neg log loss" in capsys.readouterr().out.split("Test on")[1]
     assert "expected cost (negative)" in stored
 
 
@@ -836,6 +836,6 @@ def test_rows_are_numbered_where_the_id_is_missing(table, tmp_path, capsys):
     for data, first in ((tmp_path / "keyed.csv", "k0"), (table, "0")):
         assert run("predict", tmp_path / "m", data, "-o", tmp_path / "p.csv", "--force") == 0
         assert (tmp_path / "p.csv").read_text().splitlines()[1].split(",")[0] == first
-    assert "there is no column 'key' here, so that rows are numbered" in capsys.readouterr().err
+    assert "there is no column 'key' here, so rows are numbered" in capsys.readouterr().err
     assert run("evaluate", tmp_path / "m", tmp_path / "keyed.csv") == 0
     assert "ignored" not in capsys.readouterr().err

@@ -129,7 +129,7 @@ def test_diagnose_counts_labels(files: Path, capsys: pytest.CaptureFixture) -> N
     lists = json.loads(capsys.readouterr().out)
     assert {**lists, "name": found["name"]} == found
     assert run("diagnose", files / "fruit.csv", "-t", "tags", "--separator", "|") == 0
-    assert "of them a row" in capsys.readouterr().out
+    assert " per row" in capsys.readouterr().out
 
 
 def test_a_killed_fit_goes_on(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,13 +176,13 @@ def test_what_cannot_be_used_is_one_line(files: Path, tmp_path: Path, capsys: py
         "--objective",
         "balanced_accuracy",
     )
-    refused(capsys, "'ldam' is for one class a row", *fit, "--separator", "|", "--recipe", "ldam", "--backbone", "mlp")
-    refused(capsys, "--make-long-tailed is for one label a row", *fit, "--separator", "|", "--make-long-tailed", "5")
+    refused(capsys, "'ldam' is for one class per", *fit, "--separator", "|", "--recipe", "ldam", "--backbone", "mlp")
+    refused(capsys, "--make-long-tailed needs one label per row", *fit, "--separator", "|", "--make-long-tailed", "5")
     refused(capsys, "'ml-ros' is for sets of labels", *fit, "--recipe", "ml-ros")
     as_text(fruit(80)).with_columns(pl.col("tags").str.replace("red", "blue")).write_csv(tmp_path / "odd.csv")
     refused(capsys, "label 'blue' is not among the 5 classes", "evaluate", files / "m", tmp_path / "odd.csv")
     predict = "predict", files / "m", files / "new.csv", "-o", tmp_path / "p.csv"
-    refused(capsys, "--prior is for one label a row", *predict, "--prior", "uniform")
+    refused(capsys, "--prior is for one label per row", *predict, "--prior", "uniform")
     fruit().write_parquet(tmp_path / "lists.parquet")
     refused(capsys, "holds lists, not texts: leave the separator out", "fit", tmp_path / "lists.parquet", "-t", "tags",
             "--separator", "|", "-o", tmp_path / "no")  # fmt: skip
@@ -203,6 +203,6 @@ def test_a_label_that_holds_the_separator_is_written_to_parquet_only(
     frame.write_parquet(tmp_path / "data.parquet")
     data = tmp_path / "data.parquet"
     assert run("fit", data, "-t", "tags", "--id", "id", "-o", tmp_path / "m", *FAST) == 0
-    refused(capsys, "label 'red|ish' holds '|'", "predict", tmp_path / "m", data, "-o", tmp_path / "p.csv")
+    refused(capsys, "label 'red|ish' contains '|'", "predict", tmp_path / "m", data, "-o", tmp_path / "p.csv")
     assert run("predict", tmp_path / "m", data, "-o", tmp_path / "p.parquet") == 0
     assert "red|ish" in pl.read_parquet(tmp_path / "p.parquet")["labels"].explode().to_list()

@@ -1,5 +1,6 @@
 import datetime as dt
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ import scipy.sparse
 from tailwise.data import Dataset, load
 from tailwise.diagnose import diagnose
 from tailwise.diagnose import table as table_module
+from tailwise.diagnose.findings import find
+from tailwise.diagnose.result import Column, Diagnosis, Duplicates
 from tailwise.errors import TailwiseError
 
 
@@ -62,11 +65,41 @@ def test_findings_say_the_number_and_are_sorted(frame):
     assert sentences(found, "imbalance factor of 500")
     assert sentences(found, "1 class ('d') has one example")
     assert sentences(found, "'key' looks like an identifier")
-    assert sentences(found, "2 columns ('flat', 'gaps') have one value in at least 99.83 % of the rows")
+    assert sentences(found, "2 columns ('flat', 'gaps') have the same value in at least 99.83 % of the rows")
     assert sentences(found, "'none' is empty")
     missing = frame["gaps"].is_nan().sum()
-    assert sentences(found, f"'gaps' misses {missing} values")
+    assert sentences(found, f"'gaps' has {missing} missing values")
     assert not sentences(found, "'x'")
+
+
+COLUMN = Column("c", "Float64", 0, 9, exact=True, top_share=0.5, predicts=0.0, identifier=False)
+PLAIN = Diagnosis("t", "table", 1000, 0, ("a", "b"), np.array([600, 400]), Duplicates(0, 0), (COLUMN,), 1000)
+
+
+@pytest.mark.parametrize(
+    ("change", "start"),
+    [
+        ({"class_counts": np.array([1000, 100])}, "warning: The largest class, 'a', has 1,000"),
+        ({"class_counts": np.array([999, 100])}, "note: The imbalance factor is 9.99"),
+        ({"n_unlabelled": 50}, "warning: 50 rows (5 %) have no label"),
+        ({"n_unlabelled": 49}, "note: 49 rows (4.9 %) have no label"),
+        ({"duplicates": Duplicates(10, 0)}, "warning: 10 rows (1 %) repeat another"),
+        ({"duplicates": Duplicates(9, 0)}, "note: 9 rows (0.9 %) repeat another"),
+        ({"columns": [replace(COLUMN, missing=500)]}, "warning: Column 'c' has 500 missing values (50 %): drop it"),
+        ({"columns": [replace(COLUMN, missing=499)]}, "note: Column 'c' has 499 missing values (50 %): encoded"),
+        ({"columns": [replace(COLUMN, predicts=0.95)]}, "problem: Column 'c' alone predicts 95 % of what"),
+        ({"columns": [replace(COLUMN, predicts=0.949)]}, ""),
+        ({"columns": [replace(COLUMN, top_share=0.995)]}, "note: Column 'c' has the same value in 99.5 % of the rows"),
+        ({"columns": [replace(COLUMN, top_share=0.994)]}, ""),
+        ({"classes": [*"abcdefghijklmnopqrst"], "class_counts": np.ones(20)}, "problem: The target has 20 distinct"),
+        ({"classes": [*"abcdefghijklmnopqrs"], "class_counts": np.ones(19)}, "problem: No class has two examples"),
+    ],
+)
+def test_what_is_found_depends_on_how_much_there_is(change, start):
+    before = find(PLAIN)
+    first = next((f"{f.severity}: {f.sentence}" for f in find(replace(PLAIN, **change)) if f not in before), "")
+    assert first.startswith(start)
+    assert bool(first) == bool(start)
 
 
 def test_identifiers_are_not_leaks_unless_rows_are_in_order_of_class(frame):
@@ -83,7 +116,7 @@ def test_duplicates_and_conflicts_are_counted():
     assert found.duplicates.rows == 5
     assert found.duplicates.conflicting == 5
     assert found.duplicates.one_in == 1
-    assert sentences(found, "equal others in every feature but 'id', and have another label")
+    assert sentences(found, "equal others in every feature but 'id', but have another label")
     assert diagnose(data.with_columns(pl.col("x") + 0.5 * (pl.col("id") > 24)), "y").duplicates.rows == 1
 
 
@@ -119,15 +152,15 @@ def test_names_that_differ_in_case_only():
 def test_names_that_look_the_same_and_numbers_that_are_the_same_are_told():
     data = pl.DataFrame({"x": range(4), "y": ["\xe9", "e\u0301", "1", "1.0"]})
     found = diagnose(data, "y")
-    assert sentences(found, r"The labels 'e\u0301', '\xe9' differ in their Unicode characters only")
-    assert sentences(found, "The labels '1', '1.0' differ in case, blanks or zeros only")
+    assert sentences(found, r"The labels 'e\u0301', '\xe9' differ only in their Unicode characters")
+    assert sentences(found, "The labels '1', '1.0' differ only in case, blanks or zeros")
 
 
 def test_classes_that_are_sets_of_others_are_told():
     sets = ["a", "b", "c", "a|b", "b | c", "a|b|c"]
     x = np.arange(60.0)
     (said,) = sentences(diagnose(pl.DataFrame({"x": x, "y": sets * 10}), "y"), "--separator")
-    assert "with '|' between them" in said
+    assert "separated by '|'" in said
     for names in (["a|b", "c|d", "e|f"], ["a", "b", "a|b"], ["R&D", "sales, Europe", "sales, Asia"]):
         assert not sentences(diagnose(pl.DataFrame({"x": x, "y": names * 20}), "y"), "--separator")
 
@@ -244,7 +277,7 @@ def test_a_text_column_is_never_an_identifier():
     ("call", "message"),
     [
         (lambda f: diagnose(f, "lable"), "the frame has no column 'lable'. Did you mean 'label'"),
-        (lambda f: diagnose(f), "name the column with the labels"),
+        (lambda f: diagnose(f), "name the label column"),
         (lambda f: diagnose(f, "none"), "all 600 labels are missing"),
         (lambda f: diagnose(f.head(0), "label"), "no rows"),
         (lambda f: diagnose(f, "label", sample=0), "sample"),
@@ -306,12 +339,12 @@ def test_times_that_never_repeat_are_no_identifiers_and_what_is_left_aside_is_na
         assert not sentences(found, "identifier")
         assert found.duplicates.conflicting < 10
     found = diagnose(frame.with_columns(key=seconds), "y")
-    assert sentences(found, "equal others in every feature but 'key', and have another label")
+    assert sentences(found, "equal others in every feature but 'key', but have another label")
     assert sentences(found, "repeat another in all but 'key': copies")
 
 
 def test_what_cannot_be_fitted_is_a_problem():
-    assert sentences(diagnose(pl.DataFrame({"y": list("aab")}), "y"), "There is nothing but labels")
+    assert sentences(diagnose(pl.DataFrame({"y": list("aab")}), "y"), "There are only labels")
     assert sentences(diagnose(pl.DataFrame({"x": [1, 2, 3], "y": list("abc")}), "y"), "No class has two examples")
 
 
@@ -335,7 +368,7 @@ def test_numbers_and_dates_written_as_text_are_read_as_for_training(name, suffix
     found = diagnose(path, "y")
     assert not sentences(found, "identifier")
     assert not sentences(found, "equal others")
-    assert sentences(found, "Column 'x' misses 1 value (0.25 %): encoded as missing.")
+    assert sentences(found, "Column 'x' has 1 missing value (0.25 %): encoded as missing.")
     assert [column.name for column in found.columns if (column.predicts or 0) > 0.7] == ["leak"]
 
 

@@ -70,7 +70,7 @@ def test_goes_on_after_an_interruption_as_if_there_had_been_none(
         fit(name, checkpoint_dir=tmp_path)
     monkeypatch.undo()
     np.testing.assert_array_equal(predict(fit(name, checkpoint_dir=tmp_path, resume=True), X), whole)
-    with pytest.raises(TailwiseError, match="of another training: it differs in labels"):
+    with pytest.raises(TailwiseError, match="belongs to another training: it differs in labels"):
         fit(name, 1 - ROWS, checkpoint_dir=tmp_path, resume=True)
 
 
@@ -114,8 +114,8 @@ def test_rows_of_one_class_each_train_as_codes_do() -> None:
     ("rows", "message"),
     [
         (ROWS[:, :4], "label rows must be 240 inputs × 5 classes; got shape"),
-        (2 * ROWS, "hold 1 where an example has a class and 0 elsewhere"),
-        (np.where(ROWS, np.nan, 0.0), "hold 1 where"),
+        (2 * ROWS, "hold 1 for an example"),
+        (np.where(ROWS, np.nan, 0.0), "hold 1 for"),
         (np.ones_like(ROWS), "all 240 label rows are alike"),
     ],
 )

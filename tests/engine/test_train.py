@@ -168,16 +168,16 @@ def test_resumes_in_every_stage_and_refuses_another_training(tmp_path: Path) -> 
 
     with pytest.raises(StopError):
         fit(Stage("learn", loss=stop_at(12)), epochs=4, checkpoint_dir=tmp_path)
-    with pytest.raises(TailwiseError, match="has a checkpoint already"):
+    with pytest.raises(TailwiseError, match="already has a checkpoint"):
         fit(epochs=4, checkpoint_dir=tmp_path)
     for change in ({"random_state": 1}, {"epochs": 5}, {"x": X + 1}, {"batch_size": 8}):
-        with pytest.raises(TailwiseError, match="of another training: it differs in"):
+        with pytest.raises(TailwiseError, match="belongs to another training: it differs in"):
             fit(**{"epochs": 4, "checkpoint_dir": tmp_path, "resume": True, **change})
     resumed = fit(epochs=4, checkpoint_dir=tmp_path, resume=True)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name])
     (tmp_path / "checkpoint.safetensors").write_bytes(b"not one")
-    with pytest.raises(TailwiseError, match="not a checkpoint that can be read"):
+    with pytest.raises(TailwiseError, match="not a readable checkpoint"):
         fit(epochs=4, checkpoint_dir=tmp_path, resume=True)
 
 

@@ -302,7 +302,7 @@ BAD: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
     "a score of two classes": ({"objective": "f1"}, X, Y, "use 'f1_macro'"),
     "a ranking of two classes": ({"objective": "roc_auc"}, X, Y, "use 'roc_auc_ovr'"),
     "a scorer of two classes": ({"objective": make_scorer(f1_score)}, X, Y, "use 'f1_macro'"),
-    "a score of numbers": ({"objective": "r2"}, X, Y, "not for classes"),
+    "a score of numbers": ({"objective": "r2"}, X, Y, "scores no classes"),
     "unknown augmentation": ({"augment": "flop"}, X, Y, "Did you mean 'flip-crop'"),
     "unknown precision": ({"precision": "x"}, X, Y, "no precision 'x'"),
     "NaN in the cost": ({"objective": np.full((3, 3), np.nan)}, X, Y, "NaN"),
@@ -316,15 +316,15 @@ BAD: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
     "time": ({"time_budget": "soon"}, X, Y, "90s"),
     "no sample weights": ({"recipe": "class-weighted", "estimator": KNeighborsClassifier()}, X, Y, "sample_weight"),
     "all classes of one": ({}, X[:3], np.arange(3), "two examples"),
-    "epochs of no network": ({"epochs": 3}, X, Y, "epochs is of networks, and this trains none"),
+    "epochs of no network": ({"epochs": 3}, X, Y, "epochs is for networks, and this trains none"),
     "folds as scikit-learn makes them": ({"cv": StratifiedKFold(3)}, X, Y, "a number of folds, or the share"),
     "negative seed": ({"random_state": -1}, X, Y, "random_state cannot be -1"),
     "a scorer of nothing": ({"objective": make_scorer(lambda y, p: np.nan)}, X, Y, "its score is NaN"),
     "a regressor as estimator": ({"estimator": "boosting"}, X, Y, "estimator"),
 }
 NETWORK = {
-    "backbone for images": ({"backbone": "resnet32"}, "not for rows of numbers: use mlp"),
-    "unknown backbone": ({"backbone": "mpl"}, "'mpl' is not for rows of numbers: use mlp"),
+    "backbone for images": ({"backbone": "resnet32"}, "does not take rows of numbers: use mlp"),
+    "unknown backbone": ({"backbone": "mpl"}, "'mpl' does not take rows of numbers: use mlp"),
     "zero epochs": ({"backbone": "mlp", "epochs": 0}, "epochs"),
     "no batch": ({"backbone": "mlp", "batch_size": 0}, "batch_size must be above 0"),
     "backwards": ({"backbone": "mlp", "learning_rate": -1.0}, "learning_rate must be above 0"),
@@ -422,7 +422,7 @@ def test_one_line_for_networks_that_cannot_be(case: str) -> None:
     ("backbone", "x", "message"),
     [
         (None, np.zeros((len(Y), 8, 8, 3), np.uint8), "recipe 'smote' is for tables and texts, not for images"),
-        ("mlp", X, "recipe 'smote' needs a scikit-learn estimator: leave the backbone out"),
+        ("mlp", X, "recipe 'smote' needs a scikit-learn estimator: give no backbone"),
     ],
 )
 def test_a_recipe_that_trains_no_networks_says_what_to_do(backbone: Any, x: Any, message: str) -> None:

@@ -269,11 +269,11 @@ def test_a_model_takes_tensors() -> None:
         (X, [], "2D"),
         (X, X[:, :2], "X has 2 features, but Model is expecting 3 features"),
         (X, np.c_[X, X], "X has 6 features, but Model is expecting 3 features"),
-        (X, pl.DataFrame({"a": ["b"]}), "trained on data of kind array, but X is of kind table"),
+        (X, pl.DataFrame({"a": ["b"]}), "trained on array data, but X is table data"),
         (small_images(Y), small_images(Y) / 255, "must be uint8"),
         (small_images(Y), small_images(Y) > 0, "must be uint8"),
-        (small_images(Y), frame(X, Y), "trained on data of kind image, but X is of kind table"),
-        (words(Y), small_images(Y), "trained on data of kind text, but X is of kind image"),
+        (small_images(Y), frame(X, Y), "trained on image data, but X is table data"),
+        (words(Y), small_images(Y), "trained on text data, but X is image data"),
     ],
 )
 def test_inputs_of_another_form_are_refused_in_one_line(inputs: Any, wrong: Any, message: str) -> None:

@@ -71,7 +71,7 @@ def test_boosting_of_many_trees_gets_fewer_iterations() -> None:
     booster = CaseControlClassifier(HistGradientBoostingClassifier(max_iter=100))
     estimator, left_out = planned(booster, 100, lambda rows: 10)
     assert estimator.estimator.max_iter == 60, "two fits of a hundred would take 100 s"
-    assert "Boosting made 60 of 100 iterations, to end in time." in left_out
+    assert "Boosting ran 60 of 100 iterations, to finish in time." in left_out
 
 
 def test_the_model_card_says_what_was_left_out() -> None:

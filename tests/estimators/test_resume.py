@@ -99,7 +99,7 @@ def test_work_of_other_data_or_options_is_refused(other: dict[str, Any], tmp_pat
 
         x = sparse.csr_array(x)
     changed = "data" if not other else next(iter(other)).split("__")[0]
-    with pytest.raises(TailwiseError, match=f"unfinished fit with other .*{changed}.*: resume with the same") as raised:
+    with pytest.raises(TailwiseError, match=f"with different .*{changed}.*: resume with the same") as raised:
         quick("cross-entropy", work_dir=tmp_path).set_params(**other).fit(x, y)
     assert "\n" not in str(raised.value)
 
@@ -124,7 +124,7 @@ def test_a_fit_in_limited_time_resumes_with_what_was_planned(tmp_path: Path) -> 
         path.unlink()
     again = quick("cross-entropy", **settings, time_budget="0.2s").fit(x, y)
     np.testing.assert_array_equal(again.predict_proba(new), first.predict_proba(new))
-    with pytest.raises(TailwiseError, match="with other time_budget: resume"):
+    with pytest.raises(TailwiseError, match="with different time_budget: resume"):
         quick("cross-entropy", **settings, time_budget="9m").fit(x, y)
 
 

@@ -283,7 +283,7 @@ def test_goes_on_from_what_was_finished(tmp_path: Path) -> None:
     again = quick(work_dir=tmp_path, verbose=told.append).fit(x, y)
     assert told == ["tuned-thresholds, on all 400 examples"] or told == ["cross-entropy, on all 400 examples"]
     np.testing.assert_array_equal(again.predict_proba(x), fitted.predict_proba(x))
-    with pytest.raises(TailwiseError, match="holds an unfinished fit with other objective"):
+    with pytest.raises(TailwiseError, match="holds an unfinished fit with different objective"):
         quick(work_dir=tmp_path, objective="macro_f1").fit(x, y)
 
 
@@ -295,7 +295,7 @@ X, Y = sets()
     [
         pytest.param(
             lambda: quick("ldam", backbone="mlp").fit(X, Y),
-            "'ldam' is for one class a row: use TailClassifier",
+            "'ldam' is for one class per row: use TailClassifier",
             marks=needs_torch,
         ),
         (lambda: quick("asymmetric").fit(X, Y), "'asymmetric' needs a network: give a backbone"),
@@ -343,7 +343,7 @@ def test_a_model_takes_what_the_classifier_takes() -> None:
 
 def test_a_model_for_sets_is_not_taken_for_one_of_classes(tmp_path: Path) -> None:
     quick().fit(X, Y).save(tmp_path / "sets")
-    with pytest.raises(TailwiseError, match=r"for sets of labels: tailwise\.estimators\.load_model reads either kind"):
+    with pytest.raises(TailwiseError, match=r"for sets of labels: read it with tailwise\.estimators\.load_model"):
         Model.load(tmp_path / "sets")
     x, y = table()
     TailClassifier("cross-entropy", estimator=LogisticRegression(), random_state=0).fit(x, y).save(tmp_path / "classes")

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from tailwise.errors import TailwiseError
-from tailwise.nn import NormedLinear, ScaledLinear, nearest_mean, tau_normalise
+from tailwise.nn import NormedLinear, ScaledLinear, nearest_mean, ordered_log_softmax, tau_normalise
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(20, 5))
@@ -61,6 +61,20 @@ def test_tau_zero_is_the_classifier_and_negative_is_refused() -> None:
     torch.testing.assert_close(tau_normalise(layer, 0.0)(torch.from_numpy(X)), layer(torch.from_numpy(X)))
     with pytest.raises(TailwiseError, match="0 or more"):
         tau_normalise(layer, -1)
+
+
+def test_tau_normalise_leaves_a_class_without_weights_at_zero() -> None:
+    layer = linear()
+    nn.init.zeros_(layer.weight[0])
+    assert (tau_normalise(layer)(torch.from_numpy(X))[:, 0] == 0).all()
+
+
+def test_ordered_log_probabilities_are_the_equation_and_finite_where_cumulative_logits_cross() -> None:
+    z = torch.tensor([[9.0, 2.0, 0.5, -1.0], [9.0, -1.0, 1.0, 1.0]], dtype=torch.float64)
+    reached = [1, *torch.sigmoid(z[0, 1:]).tolist(), 0]
+    found = ordered_log_softmax(z)
+    np.testing.assert_allclose(found[0].exp(), -np.diff(reached))
+    assert found.isfinite().all()
 
 
 def test_nearest_mean_predicts_the_nearest_and_never_an_empty_class() -> None:

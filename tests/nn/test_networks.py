@@ -11,7 +11,17 @@ from torch import nn
 
 from tailwise._optional import require
 from tailwise.errors import MissingExtraError, TailwiseError
-from tailwise.nn import MLP, Anchored, CIFARResNet, Identity, Network, Standardise, resnet32, timm_backbone
+from tailwise.nn import (
+    MLP,
+    Anchored,
+    CIFARResNet,
+    Identity,
+    Network,
+    Standardise,
+    rebuild_backbone,
+    resnet32,
+    timm_backbone,
+)
 
 
 def parameters(module: nn.Module) -> int:
@@ -72,6 +82,12 @@ def test_standardise_is_numpy_s_mean_and_deviation(n: int, chunk: int, offset: f
     assert module.scale[2] == 1
 
 
+def test_standardise_tells_small_differences_of_large_numbers_from_rounding() -> None:
+    x = np.float32([2**30 + 128 * np.array([0, 1, 3]), 1 + 2.0**-23 * np.array([0, 1, 0])]).T
+    scale = Standardise().fit(torch.from_numpy(x)).scale
+    np.testing.assert_allclose(scale, [1 / x[:, 0].astype(np.float64).std(), 1], rtol=1e-6)
+
+
 def test_standardise_images_per_channel_and_travels_with_the_weights() -> None:
     x = torch.randint(0, 256, (9, 3, 4, 5), dtype=torch.uint8)
     network = Network.linear(CIFARResNet(8, width=2), 2)
@@ -118,6 +134,21 @@ def test_a_backbone_that_gives_something_else_than_it_says(given: object, made: 
         def forward(self, inputs: torch.Tensor) -> object:
             return given
 
-    wanted = f"backbone Backbone must give features of shape (batch, 3); it gave {made}."
+    wanted = f"backbone Backbone must return features of shape (batch, 3); it returned {made}."
     with pytest.raises(TailwiseError, match=re.escape(wanted)):
         Network.linear(Backbone(), 2)(torch.zeros(2, 5))
+
+
+@pytest.mark.parametrize(
+    "description",
+    [{"name": "mlp", "in_features": "3"}, {"name": "mlp", "in_features": True}, {"name": "mlp"}, {"in_features": 3}],
+)
+def test_a_saved_backbone_is_a_name_and_a_whole_number(description: dict[str, object]) -> None:
+    with pytest.raises(TailwiseError, match="a name and a whole number as its width"):
+        rebuild_backbone(description)
+
+
+@pytest.mark.parametrize("description", [{"name": "mlp", "dropout": 3}, {"name": "resnet18", "checkpoint_path": 3}])
+def test_a_saved_backbone_with_other_settings_is_not_built(description: dict[str, object]) -> None:
+    with pytest.raises(TailwiseError, match="has settings that Tailwise does not write"):
+        rebuild_backbone(description)

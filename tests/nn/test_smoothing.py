@@ -9,12 +9,12 @@ import torch
 from tailwise.errors import TailwiseError
 from tailwise.nn import FeatureSmoothing
 
-BINS, WIDTH, SIGMA = 6, 3, 1.5
+BINS, WIDTH, SIGMA = 7, 3, 1.5  # of the last bin there is never an example
 
 
 def epoch(seed: int, empty: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
     rng = np.random.default_rng(seed)
-    bins = rng.choice([b for b in range(BINS) if b != empty], p=[0.5, 0.3, 0.1, 0.07, 0.03], size=80)
+    bins = rng.choice([b for b in range(BINS - 1) if b != empty], p=[0.5, 0.3, 0.1, 0.07, 0.03], size=80)
     return torch.from_numpy(rng.normal(bins[:, None] * [1.0, -0.5, 0.2], 1 + bins[:, None])), torch.from_numpy(bins)
 
 
@@ -95,7 +95,7 @@ def test_statistics_come_back_with_the_weights() -> None:
 
 
 def test_says_in_a_line_what_is_wrong() -> None:
-    with pytest.raises(TailwiseError, match="from 0 to 5; got 0 to 6"):
-        module().update(torch.zeros(2, WIDTH), torch.tensor([0, 6]))
+    with pytest.raises(TailwiseError, match="from 0 to 6; got 0 to 7"):
+        module().update(torch.zeros(2, WIDTH), torch.tensor([0, 7]))
     with pytest.raises(TailwiseError, match="sigma must be above 0"):
         FeatureSmoothing(WIDTH, BINS, sigma=0)

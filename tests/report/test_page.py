@@ -109,7 +109,7 @@ def test_evaluation_that_lacks_something_is_named():
         ([500, 50, 5], "many-shot: more than 100 examples; few-shot: fewer than 20"),
         ([9000, 1000, 1000], "many-shot: more than 5,000 examples; few-shot: fewer than 5,001"),
         ([950, 50], "of two classes the larger is many-shot and the smaller few-shot"),
-        ([7, 7, 7], "all classes have the same number of examples, so that all are medium-shot"),
+        ([7, 7, 7], "all classes have the same number of examples, so all are medium-shot"),
     ],
 )
 def test_the_borders_of_the_groups_are_told(counts, sentence):
@@ -132,7 +132,7 @@ def test_verdict_says_what_is_gained_lost_and_unsure():
     assert "40 points more than plain training" in verdict(_evaluation(0.85, 0.6), plain)
     assert verdict(_evaluation(0.85, 0.6), plain).endswith("class loses 5 points.")
     assert verdict(_evaluation(0.9, 0.6), plain).endswith("loses nothing.")
-    assert "10 points less than plain training" in verdict(_evaluation(0.9, 0.1), plain)
+    assert "10 points less than plain training;" in verdict(_evaluation(0.9, 0.1), plain)
     assert "intervals overlap" in verdict(_evaluation(0.9, 0.25, 0.05), plain)
     assert "intervals overlap" not in verdict(_evaluation(0.9, 0.6), plain)
     assert "as with plain training" in verdict(plain, plain)

@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     add_completion=False,
-    epilog="Exit codes: 0 done; 2 something in the input or options is wrong, and one line says what; 130 interrupted.",
+    epilog="Exit codes: 0 success; 2 a problem with the input or the options, explained in one line; 130 interrupted.",
 )
 
 
@@ -36,7 +36,7 @@ def main() -> None:
     except SystemExit as ended:
         if ended.code != INTERRUPTED:
             raise
-        how = "; the same command with --resume goes on from what it finished." if sys.argv[1:2] == ["fit"] else "."
+        how = "; to continue, run the same command with --resume." if sys.argv[1:2] == ["fit"] else "."
         _fail(f"interrupted{how}", INTERRUPTED)
     except OSError as error:
         _fail(f"{error.filename or 'file system'}: {error.strerror or error}", BAD_INPUT)
@@ -73,7 +73,7 @@ Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="A table (CSV, TSV, JSON lines, Parquet, Arrow), a Parquet with images, or a folder with one "
+        help="A table (CSV, TSV, JSON lines, Parquet, Arrow), a Parquet file with images, or a folder with one "
         "sub-folder of images or texts per class.",
     ),
 ]
@@ -83,30 +83,31 @@ Target = Annotated[
 Separator = Annotated[
     str | None,
     typer.Option(
-        help="What stands between the labels where a row has a set of them, such as '|'. Columns of lists need none."
+        help="Separator between the labels, such as '|', if a row has a set of them. Not needed for columns of lists."
     ),
 ]
 TextColumn = Annotated[str | None, typer.Option("--text", help="Column with the text to classify.")]
 ImageColumn = Annotated[str | None, typer.Option("--image", help="Column with images or paths to images.")]
 IdColumn = Annotated[
-    str | None, typer.Option("--id", help="Column that identifies a row; it is carried, not learned from.")
+    str | None, typer.Option("--id", help="Column that identifies a row: kept in the output, not learned from.")
 ]
 SkipBroken = Annotated[
-    bool, typer.Option("--skip-broken", help="Leave out images that cannot be read, and say how many.")
+    bool, typer.Option("--skip-broken", help="Skip images that cannot be read, and report how many.")
 ]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A folder written by tailwise fit.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace what stands at the output.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite the output if it exists.")]
 Prior = Annotated[
     str,
     typer.Option(
-        help="Class shares where the model is used: train (as in training; decided for the objective), or, to predict "
-        "the likeliest class under others, uniform, estimate (from the data given), or a JSON file with a number per "
-        "class."
+        help="Class shares in the data: train (as in training; decisions follow the objective), uniform, estimate "
+        "(from this data), or a JSON file with a number per class. Except with train, the likeliest class is "
+        "predicted, or the cheapest if the objective was a cost matrix."
     ),
 ]
 UserRecipes = Annotated[
-    list[Path] | None, typer.Option("--recipe-file", help="A Python file of yours that registers recipes. It is run.")
+    list[Path] | None,
+    typer.Option("--recipe-file", help="A Python file of your own that registers recipes. It is executed."),
 ]
 
 
@@ -121,7 +122,7 @@ def diagnose(
     skip_broken: SkipBroken = False,
     json: Json = False,
 ) -> None:
-    """Say how long the tail is, what is wrong with the labels and columns, and what to do next."""
+    """Report how long the tail is, what is wrong with the labels and columns, and what to do next."""
     from tailwise.cli import _diagnose
     from tailwise.cli._source import Source
 
@@ -131,63 +132,69 @@ def diagnose(
 @app.command(epilog="Example: [bold]tailwise fit orders.csv --target category --output model --time 10m[/]")
 def fit(
     data: Data,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model, the measures and report.html.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model, its metrics and report.html.")],
     target: Target = None,
     separator: Separator = None,
     test: Annotated[
-        str | None, typer.Option(help="Data to prove the model on. Without it a share of DATA is set aside.")
+        str | None, typer.Option(help="Data to test the model on. By default, a share of DATA is held out.")
     ] = None,
-    test_share: Annotated[float, typer.Option(help="Share of DATA set aside for the proof.", min=0.01, max=0.9)] = 0.2,
-    recipe: Annotated[str, typer.Option("--recipe", "-r", help="One recipe, several with commas, or auto.")] = "auto",
+    test_share: Annotated[float, typer.Option(help="Share of DATA to hold out for the test.", min=0.01, max=0.9)] = 0.2,
+    recipe: Annotated[
+        str, typer.Option("--recipe", "-r", help="One recipe, several separated by commas, or auto.")
+    ] = "auto",
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the recipe.")
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the recipe; can be repeated."),
     ] = None,
     objective: Annotated[
         str | None,
         typer.Option(
-            help="What is to be best: balanced_accuracy (the default), macro_f1, few_shot_accuracy, "
+            help="What to optimise: balanced_accuracy (the default), macro_f1, few_shot_accuracy, "
             "worst_class, g_mean, accuracy, a scikit-learn scorer, or a JSON file with a cost matrix; for sets of "
-            "labels macro_average_precision (the default), micro_average_precision, few_shot_average_precision, "
+            "labels, macro_average_precision (the default), micro_average_precision, few_shot_average_precision, "
             "macro_f1 or micro_f1."
         ),
     ] = None,
     time: Annotated[
-        str | None, typer.Option("--time", help="Time budget for comparing and training, such as 90s, 10m or 2h.")
+        str | None,
+        typer.Option("--time", help="Time budget for the comparison and the training, such as 90s, 10m or 2h."),
     ] = None,
     text: TextColumn = None,
     image: ImageColumn = None,
     id: IdColumn = None,
-    image_size: Annotated[int | None, typer.Option(help="Side of the images in pixels.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Resize and crop images to this many pixels a side.")] = None,
     skip_broken: SkipBroken = False,
-    backbone: Annotated[str | None, typer.Option(help="Train a network: mlp, resnet32, or a timm name.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of a network.", min=1)] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Train a network: mlp, resnet32, or the name of a timm model.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs to train a network for.", min=1)] = None,
     augment: Annotated[
-        str, typer.Option(help="Of images that networks train on: flip-crop, crop (no mirroring) or none.")
+        str, typer.Option(help="Augmentation of images for networks: flip-crop, crop (no mirroring) or none.")
     ] = "flip-crop",
     precision: Annotated[
         str,
         typer.Option(
-            help="Arithmetic in which networks train: 32-true, bf16-mixed or 16-mixed; auto is bf16-mixed for images "
-            "where the processor or GPU has instructions for it."
+            help="Precision for training networks: 32-true, bf16-mixed, 16-mixed or 64-true; auto is bf16-mixed for "
+            "images if the processor or GPU has instructions for it."
         ),
     ] = "auto",
-    folds: Annotated[int | None, typer.Option(help="Folds for the comparison.", min=2)] = None,
+    folds: Annotated[int | None, typer.Option(help="Number of folds for the comparison.", min=2)] = None,
     long_tailed: Annotated[
         float | None,
         typer.Option(
             "--make-long-tailed",
             metavar="FACTOR",
             min=1,
-            help="First make the training data long-tailed, exponentially, with this imbalance factor.",
+            help="First thin out the training data to an exponential long tail with this imbalance factor.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0, max=2**32 - 1)] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a fit that was stopped.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed for everything random.", min=0, max=2**32 - 1)] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a fit that was interrupted.")] = False,
     recipe_file: UserRecipes = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Diagnose, compare recipes, train the best for the rare classes too, prove it, and save model and report."""
+    """Diagnose, compare recipes, train the best for the rare classes too, test it, and save model and report."""
     from tailwise.cli import _fit
     from tailwise.cli._source import Source
 
@@ -228,7 +235,7 @@ def predict(
     skip_broken: SkipBroken = False,
     force: Force = False,
 ) -> None:
-    """Write each input's id, label, probabilities and prediction set; in constant memory, however long the input."""
+    """Write the id, label, probabilities and prediction set of each input, streamed in constant memory."""
     from tailwise.cli import _predict
     from tailwise.cli._source import Source
 
@@ -248,7 +255,7 @@ def evaluate(
     skip_broken: SkipBroken = False,
     json: Json = False,
 ) -> None:
-    """Measure a model on labelled data: overall, for many-, medium- and few-shot classes, and for each class."""
+    """Measure a model on labelled data: overall, for many-, medium- and few-shot classes, and class by class."""
     from tailwise.cli import _evaluate
     from tailwise.cli._source import Source
 
@@ -258,11 +265,11 @@ def evaluate(
 
 @app.command(epilog="Example: [bold]tailwise recipes ldam-drw[/]")
 def recipes(
-    name: Annotated[str | None, typer.Argument(help="A recipe, to see its settings.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Show the settings of this recipe.")] = None,
     recipe_file: UserRecipes = None,
     json: Json = False,
 ) -> None:
-    """List the recipes, with the paper and a line each."""
+    """List the recipes, each with its paper and a one-line summary."""
     from tailwise.cli import _recipes
 
     _recipes.run(name, recipe_files=recipe_file or [], json=json)
@@ -274,7 +281,7 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path("report.html"),
     force: Force = False,
 ) -> None:
-    """Write the report of a fitted model again."""
+    """Rewrite the report of a fitted model."""
     from tailwise.cli import _fit
 
     _fit.rewrite_report(model, output, force=force)
@@ -288,7 +295,7 @@ def demo(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Run the whole on scikit-learn's handwritten digits, made long-tailed with imbalance factor 50."""
+    """Run everything on scikit-learn's handwritten digits, made long-tailed with an imbalance factor of 50."""
     from tailwise.cli import _fit
 
     _fit.demo(output, force=force, json=json)

@@ -32,12 +32,12 @@ def run(model: Path, new: Source, *, prior: str, json: bool) -> None:
         _run_of_sets(fitted, replace(new, separator=separator), prior, json)
         return
     if new.separator is not None:
-        raise TailwiseError("--separator is for sets of labels; this model tells classes apart.")
+        raise TailwiseError("--separator is for sets of labels; this model predicts one class per row.")
     shares = prior_for(fitted, prior, batches(fitted, new, fitted.classes))
     seen = Accumulator(fitted.n_classes)
     for part in noted(fitted, batches(fitted, new, fitted.classes), Console(stderr=True, highlight=False)):
         if part.labels is None:
-            raise TailwiseError(f"{new.path} has no labels to measure against: name their column with --target.")
+            raise TailwiseError(f"{new.path} has no labels to measure against: name the label column with --target.")
         answer = fitted.answer(part.inputs, shares)
         seen.update(part.labels, answer.codes, answer.proba, answer.sets)
     names = [class_name(label) for label in fitted.classes]
@@ -56,7 +56,7 @@ def _run_of_sets(fitted: LabelModel, new: Source, prior: str, json: bool) -> Non
         if not part.has_sets:
             raise TailwiseError(
                 f"{new.path} has no sets of labels to measure against: name their column with --target and, if it is "
-                "text, what stands between them with --separator."
+                "text, their separator with --separator."
             )
         known = part.take(part.is_labelled)
         answer = fitted.answer(known.inputs)

@@ -1,4 +1,4 @@
-"""``tailwise fit``: the main job from data to a proven model, and ``demo``, which runs it on digits."""
+"""``tailwise fit``: the main job, from data to a tested model; and ``demo``, which runs it on digits."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def run(
         storage.check_free(output, force=force or resume)
         train = source.load()
         if train.labels is None:
-            raise TailwiseError(f"{train.name} has no labels to learn from: name their column with --target.")
+            raise TailwiseError(f"{train.name} has no labels to learn from: name the label column with --target.")
         proof = None if test is None else replace(source, path=test).load(train)
         if long_tailed is not None:
             train = _long_tailed(train, long_tailed)
@@ -104,7 +104,7 @@ def main_job(
     force: bool = False,
     json: bool = False,
 ) -> None:
-    """Diagnose, set the proof aside, compare and train, measure beside the plain learner, save and report."""
+    """Diagnose, hold out the test data, compare and train, measure beside the plain learner, save and report."""
     if proof is not None:
         _check_proof(proof, train)
     storage.check_free(output, force=force or resume)  # a resumed fit was itself about to write what it finds there
@@ -141,7 +141,7 @@ def main_job(
             answer = model.answer(proof.inputs)
             evaluation = _evaluate(model, proof, answer, objective)
             if objective.name not in evaluation:
-                notes.append(f"{objective.name} cannot be measured on these examples, of which a class may have none.")
+                notes.append(f"{objective.name} cannot be measured on these examples; a class may have none.")
             notes += getattr(model.encoder, "notes_", ())
             report = _report.content(model, found, proof, answer, evaluation, plain, notes, twice)
             model.save(
@@ -155,8 +155,8 @@ def main_job(
 
     _show.comparison(console, model.card["comparison"], model.card["objective"])
     examples = plural(evaluation.n_examples, "example")
-    shared = f", [yellow]{twice:,} of which the training data holds too[/]" if twice else ""
-    console.print(f"\n[bold]Proof[/] on {examples} that nothing was learned from or chosen on{shared}")
+    shared = f"; [yellow]{twice:,} of them are in the training data too[/]" if twice else ""
+    console.print(f"\n[bold]Test[/] on {examples} used neither for training nor for selection{shared}")
     columns = {model.card["recipe"]: evaluation}
     columns |= {} if model.card["recipe"] == "cross-entropy" else {"plain": plain}
     _show.evaluations(console, columns, objective.name)
@@ -173,28 +173,28 @@ def main_job(
 def rewrite_report(model: Path, output: Path, *, force: bool) -> None:
     """Write a model's report again."""
     if output.exists() and not force:
-        raise TailwiseError(f"{output} is there already; choose another name, or replace it with --force.")
+        raise TailwiseError(f"{output} already exists; choose another name, or overwrite it with --force.")
     documents = storage.read_folder(model).documents
     if "report" not in documents:
-        raise TailwiseError(f"{model} was not made by tailwise fit, so there is nothing to report.")
+        raise TailwiseError(f"{model} was not written by tailwise fit, so there is nothing to report.")
     output.parent.mkdir(parents=True, exist_ok=True)
     write_report(output, Report.from_dict(documents["report"]))
     Console(highlight=False).print(f"Report in [bold]{escape(str(output))}[/]")
 
 
 def _check_proof(proof: Dataset, train: Dataset) -> None:
-    """Raise TailwiseError if a model of the training data could not be proved on the proof, before it is trained."""
+    """Raise TailwiseError, before training, if a model of the training data could not be tested on ``proof``."""
     if proof.labels is None or not proof.is_labelled.any():
         raise TailwiseError(
-            f"{proof.name} has no labelled rows to prove the model on: name their column with --target."
+            f"{proof.name} has no labelled rows to test the model on: name the label column with --target."
         )
     if proof.kind != train.kind:
-        raise TailwiseError(f"{proof.name} holds data of kind {proof.kind}, but {train.name} of kind {train.kind}.")
+        raise TailwiseError(f"{proof.name} holds {proof.kind} data, but {train.name} holds {train.kind} data.")
     if proof.has_sets != train.has_sets:
         one, other = ("a set of labels" if data.has_sets else "one label" for data in (proof, train))
-        raise TailwiseError(f"{proof.name} has {one} a row, but {train.name} {other}.")
+        raise TailwiseError(f"{proof.name} has {one} per row, but {train.name} has {other}.")
     if proof.has_sets and not (proof.labels > 0).any():
-        raise TailwiseError(f"{proof.name} has no row with a label to prove the model on.")
+        raise TailwiseError(f"{proof.name} has no row with a label to test the model on.")
     if train.kind == "table":
         readings = _readings(train)
         require_columns(proof.inputs.columns, list(readings), proof.name)
@@ -209,7 +209,7 @@ def _readings(train: Dataset) -> dict[str, Reading]:
 
 
 def _in_training(proof: Dataset, train: Dataset) -> NDArray[np.bool_]:
-    """Say of each example of the proof whether the training data has the same one, with the same label."""
+    """Say for each test example whether the training data holds the same one, with the same label."""
     import polars as pl
 
     readings = _readings(train) if train.kind == "table" else {}
@@ -263,11 +263,11 @@ def _recipes(names: str, pairs: Sequence[str]) -> str | list[Recipe]:
     """Return what ``--recipe`` and ``--set`` ask for."""
     if names == "auto":
         if pairs:
-            raise TailwiseError("--set needs one recipe to set something of: give --recipe too.")
+            raise TailwiseError("--set changes one recipe: name it with --recipe.")
         return "auto"
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if pairs and len(wanted) != 1:
-        raise TailwiseError("--set needs one recipe, not several.")
+        raise TailwiseError("--set changes one recipe: name only one with --recipe.")
     return [recipe(name, **settings(pairs)) for name in wanted]
 
 
@@ -275,7 +275,7 @@ def _long_tailed(data: Dataset, imbalance_factor: float) -> Dataset:
     """Keep the first examples of each class, exponentially fewer from class to class."""
     if data.has_sets:
         raise TailwiseError(
-            "--make-long-tailed is for one label a row: a set of labels cannot be thinned by one of them."
+            "--make-long-tailed needs one label per row: rows with sets of labels cannot be thinned out class by class."
         )
     assert data.labels is not None
     counts = data.class_counts
@@ -295,11 +295,11 @@ def _long_tailed(data: Dataset, imbalance_factor: float) -> Dataset:
 
 @contextmanager
 def _working_folder(output: Path, *, resume: bool, force: bool) -> Iterator[Path]:
-    """Yield the folder beside the output where a fit keeps what it has finished; it goes when the fit is done.
+    """Yield the folder beside the output where a fit keeps what it has finished; it is removed when the fit is done.
 
-    It goes as well when a fit that was begun here is refused before it finished anything, so that it can be corrected
-    and called again. A fit that was stopped leaves it, and so does one that went on from it. Of the processes that
-    share a fit, the first sees to it.
+    It is also removed when a fit that started here is refused before it finished anything, so that the command can be
+    corrected and run again. An interrupted fit leaves it behind, and so does a resumed one. Of the processes that share
+    a fit, the first takes care of it.
     """
     work = output.parent / f"{output.name}.unfinished"
     if is_first():
@@ -327,13 +327,13 @@ def _prepare(work: Path, *, resume: bool, force: bool) -> None:
     """Clear away the work of a fit that was stopped, if it may go; raise TailwiseError if the folder cannot be used."""
     begun = (work / "fit.json").exists()
     if resume and not begun:
-        raise TailwiseError(f"there is no unfinished fit in {work}: leave --resume out.")
+        raise TailwiseError(f"there is no unfinished fit in {work}: run without --resume.")
     if work.exists() and not resume:
         if not begun and not all(entry.name.startswith(_FIRST_FILES) for entry in work.iterdir()):
-            raise TailwiseError(f"{work} holds files that are not a fit's: move them away.")
+            raise TailwiseError(f"{work} holds files that do not belong to a fit: move them away.")
         if begun and not force:
             raise TailwiseError(
-                f"{work} holds a fit that was stopped: go on with --resume, or begin anew with --force."
+                f"{work} holds an interrupted fit: continue it with --resume, or start over with --force."
             )
         shutil.rmtree(work)
 

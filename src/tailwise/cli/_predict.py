@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 
 def run(model: Path, new: Source, *, output: Path, prior: str, force: bool) -> None:
-    """Predict batch by batch; the file appears under its name when it is complete."""
+    """Predict batch by batch; the file appears under its name once it is complete."""
     if output.suffix not in (".csv", ".parquet"):
         raise TailwiseError(f"predictions are written as .csv or .parquet; got {output.name!r}.")
     if output.exists() and Path(new.path).exists() and output.samefile(new.path):
         raise TailwiseError(f"{output} is the data to predict on; choose another name for the predictions.")
     if output.exists() and not force:
-        raise TailwiseError(f"{output} is there already; choose another name, or replace it with --force.")
+        raise TailwiseError(f"{output} already exists; choose another name, or overwrite it with --force.")
     fitted = load_model(model)
     in_text = output.suffix == ".csv"
     joint = joiner(fitted) if in_text else ""
@@ -48,7 +48,7 @@ def run(model: Path, new: Source, *, output: Path, prior: str, force: bool) -> N
     new = with_id(fitted, new)
     known = fitted.documents.get("source", {}).get("id")
     if new.id is None and known is not None:
-        console.print(f"[dim]· there is no column {escape(repr(known))} here, so that rows are numbered[/]")
+        console.print(f"[dim]· there is no column {escape(repr(known))} here, so rows are numbered[/]")
     shares = prior_for(fitted, prior, batches(fitted, new))
     if shares_line := prior_line(fitted, prior, shares):
         console.print(shares_line)
@@ -66,16 +66,18 @@ def run(model: Path, new: Source, *, output: Path, prior: str, force: bool) -> N
 
 
 def joiner(model: Model | LabelModel) -> str:
-    """Return what stands between the labels of a set in a file of text: what did in the training data, or a bar."""
+    """Return the separator between labels in a text file: that of the training data, or a bar."""
     between = model.documents.get("source", {}).get("separator") or "|"
     odd = next((name for name in map(class_name, model.classes) if between in name), None)
     if isinstance(model, LabelModel) and odd is not None:
-        raise TailwiseError(f"label {odd!r} holds {between!r}, which stands between labels in .csv: write .parquet.")
+        raise TailwiseError(
+            f"label {odd!r} contains {between!r}, the separator between labels in .csv: write .parquet."
+        )
     return between
 
 
 def with_id(model: Model | LabelModel, new: Source) -> Source:
-    """Name the column that identified the training data's rows, if none is named and the new data has it."""
+    """Return the source with the id column of the training data, if none is named and the new data has it."""
     known, path = model.documents.get("source", {}).get("id"), Path(new.path)
     if new.id is not None or known is None or table_format(path) is None:
         return new
@@ -140,12 +142,12 @@ def _spelt(parts: Iterator[Dataset]) -> Iterator[Dataset]:
 
 
 def prior_line(model: Model | LabelModel, prior: str, shares: Any) -> str:
-    """Say in one line which class shares were estimated, those that moved most, and which the training had."""
+    """Return a line with the estimated class shares that moved most, beside those in training."""
     if prior != "estimate":
         return ""
     trained = model.class_counts / model.class_counts.sum()
     if np.array_equal(shares, trained):
-        return "Class shares are taken to be those in training: chance explains how the data differs from them"
+        return "Class shares are taken to be those in training: chance explains the difference of this data"
     most = np.argsort(-np.abs(shares - trained), kind="stable")[:_SHOWN]
     names = (f"{escape(class_name(model.classes[c]))} {shares[c]:.3g} [dim]({trained[c]:.3g})[/]" for c in most)
     more = f", … of {model.n_classes:,} classes" if model.n_classes > _SHOWN else ""
@@ -156,7 +158,7 @@ def prior_for(model: Model | LabelModel, prior: str, parts: Iterator[Dataset]) -
     """Return the class prior that ``--prior`` asks for, estimated from the data where it says so."""
     if isinstance(model, LabelModel):
         if prior != "train":
-            raise TailwiseError("--prior is for one label a row; this model gives sets of labels.")
+            raise TailwiseError("--prior is for one label per row; this model predicts sets of labels.")
         return prior
     shares = number_or_file(prior, "class shares")
     if isinstance(shares, str) and shares == "estimate":

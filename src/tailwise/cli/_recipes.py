@@ -57,7 +57,7 @@ def run(name: str | None, *, recipe_files: Sequence[Path], json: bool) -> None:
                     lines = escape(row["summary"]), f"[dim]{escape(row['paper'])}{on and f'; {on}'}[/]"
                     table.add_row(f"[bold cyan]{escape(row['name'])}[/]", "\n".join(filter(None, lines)))
             console.print(f"[bold]For {_TRAINS[learners]}[/]\n", table, "")
-        console.print("[dim]tailwise recipes NAME shows the settings of one.[/]")
+        console.print("[dim]tailwise recipes NAME shows the settings of a recipe.[/]")
         return
     row = rows[0]
     console.print(f"[bold cyan]{escape(row['name'])}[/]  [dim]{escape(row['paper'])}[/]")

@@ -29,7 +29,7 @@ def content(
     notes: Sequence[str],
     trained_on: int,
 ) -> Report:
-    """Return the report of a fit: diagnosis, comparison, proof beside the baseline, and the worst mistakes."""
+    """Return the report of a fit: diagnosis, comparison, test beside the baseline, and the worst mistakes."""
     card = dict(model.card)
     measured = evaluation.to_dict()
     return Report(
@@ -56,13 +56,13 @@ def _remarks(model: Model | LabelModel, evaluation: Evaluation | LabelEvaluation
     if isinstance(model, Model) and isinstance(evaluation, Evaluation):
         return [*_guessing(evaluation), *_without_tail(model, evaluation), *_notes(model)]
     decided = (
-        "as the learner does, by one half"
+        "as the learner does, above one half"
         if model.card["recipe"] == "cross-entropy"
-        else "by a threshold of its own, tuned for F1 on held-out examples"
+        else "above its own threshold, tuned for F1 on held-out examples"
     )
     return [
-        f"Each label is given {decided}. Probabilities are calibrated label by label on held-out examples, so that "
-        "they say how often a label really occurs; those of an example need not sum to 1."
+        f"A label is given {decided}. Probabilities are calibrated label by label on held-out examples, so they say "
+        "how often a label really occurs; those of one example need not sum to 1."
     ]
 
 
@@ -72,7 +72,7 @@ def _guessing(evaluation: Evaluation) -> list[str]:
     if found.low is None or found.low > chance:
         return []
     return [
-        f"Its balanced accuracy, {found.value:.3f} ({found.low:.3f} to {found.high:.3f}), is not surely above that of "
+        f"Its balanced accuracy, {found.value:.3f} ({found.low:.3f} to {found.high:.3f}), may be no better than "
         f"guessing, {chance:.3f}. Give it more examples, more time or, if it is a network, more epochs."
     ]
 
@@ -91,24 +91,24 @@ def _notes(model: Model) -> list[str]:
     """Say what was done to the probabilities and the prediction sets."""
     if model.card["prior_corrected"]:
         prior = (
-            f"{model.card['recipe']} trains as if the classes had other shares. Its probabilities were moved back to "
-            f"the training shares, so that they say how often a class really occurs; {_decisions(model)}."
+            f"{model.card['recipe']} trains as if the classes had other shares. Its probabilities were corrected back "
+            f"to the training shares, so they say how often a class really occurs; {_decisions(model)}."
         )
     elif model.chains.decision:
         prior = (
-            f"{model.card['recipe']} moves decisions towards what was asked for and leaves the probabilities as "
-            "trained, so that they say how often a class really occurs."
+            f"{model.card['recipe']} shifts decisions towards the objective and leaves the probabilities as trained, "
+            "so they say how often a class really occurs."
         )
     else:
         prior = "Training did not re-balance the classes, so the probabilities needed no prior correction."
-    pooled, share = len(model.sets.pooled), f"{model.sets.coverage:.0%}"
+    pooled, share = len(model.sets.pooled), f"{100 * model.sets.coverage:.3g} %"
     if pooled == model.n_classes:
-        few = "no class has held-out examples enough for a threshold of its own"
-        sets = f"Prediction sets hold the true class for {share} of the examples of all classes together; {few}"
+        few = "no class has enough held-out examples for a threshold of its own"
+        sets = f"Prediction sets contain the true class for {share} of the examples of all classes together; {few}"
     else:
-        sets = f"Prediction sets hold the true class for {share} of the examples of each class"
+        sets = f"Prediction sets contain the true class for {share} of the examples of each class"
         if pooled == 1:
-            sets += "; one class has so few held-out examples that this is not certain there"
+            sets += "; one class has too few held-out examples to be certain of that"
         elif pooled:
             sets += (
                 f"; {pooled:,} classes with few held-out examples share one threshold, so it holds for them together"
@@ -117,7 +117,7 @@ def _notes(model: Model) -> list[str]:
 
 
 def _decisions(model: Model) -> str:
-    return "decisions stay balanced" if model.chains.cost is None else "decisions are those of least expected cost"
+    return "decisions stay balanced" if model.chains.cost is None else "decisions have the least expected cost"
 
 
 def mistakes(model: Model, proof: Dataset, answer: Answer) -> list[Example]:

@@ -49,7 +49,7 @@ def diagnosis(console: Console, found: Diagnosis) -> None:
             escape(found.classes[code]), f"{counts[code]:,}", f"[cyan]{bar}[/]", f"[dim]{group_of[int(code)]}[/]"
         )
     rows = plural(found.n_rows, "row") + (f", {found.n_unlabelled:,} without a label" if found.n_unlabelled else "")
-    several = "" if found.labels_per_row is None else f", {found.labels_per_row:.3g} of them a row"
+    several = "" if found.labels_per_row is None else f", {found.labels_per_row:.3g} per row"
     console.print(
         f"[bold]{escape(found.name)}[/]: {rows}, {plural(len(counts), 'class', 'classes')}{several}, "
         f"imbalance factor {found.imbalance_factor:.4g}, Gini {found.gini:.2f}, "
@@ -70,16 +70,7 @@ def _borders(console: Console, class_counts: NDArray[Any], thresholds: tuple[flo
 
 def comparison(console: Console, rows: Sequence[dict[str, Any]], objective: str) -> None:
     """Print the recipes that were compared, best first."""
-    table = Table(
-        "recipe",
-        escape(objective.replace("_", " ")),
-        "95 % interval",
-        "seconds",
-        "",
-        box=None,
-        header_style="bold",
-        pad_edge=False,
-    )
+    table = _table("recipe", escape(objective.replace("_", " ")), "95 % interval", "seconds", "")
     for column in table.columns[1:4]:
         column.justify = "right"
     for row in sorted(rows, key=lambda r: -np.inf if r["score"] is None else r["score"], reverse=True):
@@ -125,7 +116,7 @@ def classes(console: Console, found: Measured) -> None:
     if len(rows) > _MOST_CLASSES:
         rows = sorted((row for row in rows if row[worst] is not None), key=lambda row: row[worst])[:_MOST_CLASSES]
         console.print(f"[dim]the {_MOST_CLASSES} classes with the lowest {worst.replace('_', ' ')}[/]")
-    table = _table("class", "group", "trained on", "here", *(measure.replace("_", " ") for measure in measures))
+    table = _table("class", "group", "training", "test", *(measure.replace("_", " ") for measure in measures))
     for column in table.columns[2:]:
         column.justify = "right"
     for row in rows:

@@ -66,7 +66,9 @@ def number_or_file(text: str, what: str) -> Any:
     except FileNotFoundError:
         raise TailwiseError(f"there is no file {text} for the {what}.") from None
     except (TypeError, ValueError):
-        raise TailwiseError(f"{text} must hold the {what} as JSON: numbers in brackets, or by class name.") from None
+        raise TailwiseError(
+            f"{text} must hold the {what} as JSON: a list of numbers, or numbers by class name."
+        ) from None
 
 
 def settings(pairs: Sequence[str]) -> dict[str, Any]:
@@ -75,7 +77,7 @@ def settings(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise TailwiseError(f"a setting is written NAME=VALUE; got {pair!r}.")
+            raise TailwiseError(f"a setting has the form NAME=VALUE; got {pair!r}.")
         try:
             result[name.replace("-", "_")] = json.loads(value)
         except ValueError:

@@ -1,4 +1,4 @@
-"""Say how long the tail is, and what is wrong with labels, rows and columns, before anything is trained."""
+"""Report how long the tail is, and what is wrong with labels, rows and columns, before anything is trained."""
 
 from tailwise._optional import attach
 

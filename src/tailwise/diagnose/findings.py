@@ -15,7 +15,7 @@ _ORDER = {"problem": 0, "warning": 1, "note": 2}
 LEAK = 0.95
 #: A column whose most frequent value takes this share is near-constant.
 NEAR_CONSTANT = 0.995
-#: Largest over smallest class from which on plain training visibly favours the head.
+#: Ratio of the largest to the smallest class from which on plain training visibly favours the head.
 IMBALANCED = 10
 
 
@@ -52,12 +52,16 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
         yield Finding(
             "note",
             f"A row has {sets:.3g} labels on average and {_n(len(d.set_sizes) - 1)} at most"
-            + (f"; {_count(none, 'row')} {_have(none)} none, which is taken as known." if none else "."),
+            + (
+                f"; {_count(none, 'row')} {_have(none)} none, which counts as an empty set, not as missing."
+                if none
+                else "."
+            ),
         )
     elif (mark := _joint(d.classes)) is not None:
         yield Finding(
             "warning",
-            f"Classes seem to be sets of others, with {mark!r} between them: if a row has a set of labels, say so by "
+            f"Some classes look like sets of others, separated by {mark!r}: if a row has a set of labels, pass "
             f"--separator {mark!r}.",
         )
     if present.sum() > counts.sum() / 2 and counts.sum() >= 20:
@@ -68,26 +72,24 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
         )
     if not present.all():
         yield Finding(
-            "problem", f"{_some(names[~present], 'class', 'classes')} no example: collect some or drop the name."
+            "problem", f"{_some(names[~present], 'class', 'classes')} no example: collect some, or drop the class."
         )
     single = names[counts == 1]
     if single.size == present.sum():
-        yield Finding(
-            "problem", "No class has two examples, so nothing can be held out to prove a model: collect more."
-        )
+        yield Finding("problem", "No class has two examples, so nothing can be held out to test a model: collect more.")
     elif single.size:
         yield Finding(
             "warning",
-            f"{_some(single, 'class', 'classes')} one example, which stays in training, so nothing can be proved "
+            f"{_some(single, 'class', 'classes')} one example, which stays in training, so nothing can be tested "
             "there: collect at least one more of each, or merge it with a related class.",
         )
     for group in similar:
         one_look = len({normalize("NFC", name) for name in group}) < len(group)
         yield Finding(
             "warning",
-            f"The labels {', '.join(map(ascii if one_look else repr, group))} differ in "
-            f"{'their Unicode characters' if one_look else 'case, blanks or zeros'} only: if they mean one class, "
-            "write them one way.",
+            f"The labels {', '.join(map(ascii if one_look else repr, group))} differ only in "
+            f"{'their Unicode characters' if one_look else 'case, blanks or zeros'}: if they mean the same class, "
+            "write them the same way.",
         )
     factor = d.imbalance_factor
     if factor >= IMBALANCED:
@@ -99,14 +101,16 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
             f"favours the head; compare recipes by {measure}.",
         )
     else:
-        yield Finding("note", f"The imbalance factor is {factor:.3g}: the tail is short, and plain training may do.")
+        yield Finding(
+            "note", f"The imbalance factor is {factor:.3g}: the tail is short, and plain training may be enough."
+        )
     rare = d.groups.get("few", np.array([], dtype=int))
     if rare.size and factor >= IMBALANCED:
         yield Finding(
             "note",
             f"{_n(rare.size)} of {_n(counts.size)} classes {_have(rare.size)} at most "
             f"{_count(int(counts[rare].max()), 'example')}, together {_share(counts[rare].sum(), counts.sum())} of "
-            f"{whole}: mind the intervals of their results.",
+            f"{whole}: expect wide intervals for their results.",
         )
 
 
@@ -126,11 +130,11 @@ def _rows(d: Diagnosis, words: str) -> Iterator[Finding]:
         yield Finding(
             "warning" if share >= 0.05 else "note",
             f"{_count(d.n_unlabelled, 'row')} ({_share(d.n_unlabelled, d.n_rows)}) {_have(d.n_unlabelled)} no label"
-            f"{words}: left out of training and proof; label what is not missing at random.",
+            f"{words}: left out of training and test; label them if they are not missing at random.",
         )
     twins = d.duplicates
     if twins is None:
-        yield Finding("problem", "There is nothing but labels: add columns to learn from.")
+        yield Finding("problem", "There are only labels: add columns to learn from.")
         return
     about = "About " if twins.one_in > 1 else ""
     aside = [column for column in d.columns if column.identifier]
@@ -141,7 +145,7 @@ def _rows(d: Diagnosis, words: str) -> Iterator[Finding]:
         yield Finding(
             "warning",
             f"{about}{_n(twins.conflicting)} rows ({_share(twins.conflicting, d.n_rows)}) equal others in every "
-            f"feature{but}, and have another {what}{how}: no model can get them all right; correct the labels or add a "
+            f"feature{but}, but have another {what}{how}: no model can get them all right; correct the labels or add a "
             "feature that tells them apart.",
         )
     if twins.rows:
@@ -150,7 +154,7 @@ def _rows(d: Diagnosis, words: str) -> Iterator[Finding]:
             "warning" if share >= 0.01 else "note",
             f"{about}{_count(twins.rows, 'row')} ({_share(twins.rows, d.n_rows)}) repeat{'s' * (twins.rows == 1)} "
             f"another{' in all' + but if but else ''}{how}: copies that fall on "
-            "both sides of a split flatter the proof; remove them, unless they are independent observations.",
+            "both sides of a split flatter the test; remove them, unless they are independent observations.",
         )
 
 
@@ -162,14 +166,14 @@ def _columns(d: Diagnosis) -> Iterator[Finding]:
     constant = [c for c in present if c.top_share == 1 and c.distinct == 1 and not c.missing]
     nearly = [c for c in present if c.top_share >= NEAR_CONSTANT and c not in constant]
     if constant:
-        yield Finding("warning", f"{_named(constant)} one value in all{examined}: drop {_them(constant)}.")
+        yield Finding("warning", f"{_named(constant)} the same value in all{examined}: drop {_them(constant)}.")
     if nearly:
         least = _most(min(column.top_share for column in nearly))
         bound = "at least " if len(nearly) > 1 else ""
         yield Finding(
             "note",
-            f"{_named(nearly)} one value in {bound}{least}{examined}: drop {_them(nearly)}, unless what is rare there "
-            "marks a rare class.",
+            f"{_named(nearly)} the same value in {bound}{least}{examined}: drop {_them(nearly)}, unless rare values "
+            "mark a rare class.",
         )
 
 
@@ -193,7 +197,7 @@ def _column(column: Column, n_rows: int) -> Iterator[Finding]:
         yield Finding("warning", f"Column {name} is empty: drop it.")
         return
     if column.predicts is not None and column.predicts >= LEAK:
-        what = f"Column {name} alone predicts {column.predicts:.1%} of what can be predicted of held-out labels"
+        what = f"Column {name} alone predicts {100 * column.predicts:.3g} % of what can be predicted of held-out labels"
         if column.identifier:
             yield Finding(
                 "problem",
@@ -211,7 +215,7 @@ def _column(column: Column, n_rows: int) -> Iterator[Finding]:
         share = column.missing / n_rows
         yield Finding(
             "warning" if share >= 0.5 else "note",
-            f"Column {name} misses {_count(column.missing, 'value')} ({_share(column.missing, n_rows)}): "
+            f"Column {name} has {_count(column.missing, 'missing value')} ({_share(column.missing, n_rows)}): "
             + ("drop it, unless being missing means something." if share >= 0.5 else "encoded as missing."),
         )
 

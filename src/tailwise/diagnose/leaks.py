@@ -23,8 +23,8 @@ def held_out_lambda(values: pl.Series, labels: NDArray[np.int64], random_state: 
 
     The column predicts each value's most frequent label in one half of the rows, and is scored on the other half, then
     the other way round. With ``a`` the accuracy and ``b`` that of always saying the most frequent label, lambda is
-    ``(a - b) / (1 - b)``: 0 for a column that says nothing, 1 for one that says all. Values that the other half does
-    not have predict the most frequent label, so an identifier scores 0 here, where in-sample purity would be 1.
+    ``(a - b) / (1 - b)``: 0 for a column that says nothing, 1 for one that says everything. Values that the other half
+    does not have predict the most frequent label, so an identifier scores 0 here, where in-sample purity would be 1.
 
     Parameters
     ----------

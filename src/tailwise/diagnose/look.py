@@ -36,21 +36,21 @@ def diagnose(
     id: str | None = None,
     sample: int = 100_000,
 ) -> Diagnosis:
-    """Say how long the tail is and what is wrong with labels, rows and columns.
+    """Report how long the tail is and what is wrong with labels, rows and columns.
 
     A table on disk is streamed, unless its rows have sets of labels: class counts, missing values and the number of
     rows are exact; what costs more (leaks, near-constant columns; duplicates among more than a million distinct rows)
-    rests on a sample, and the result says so.
+    is based on a sample, and the result says so.
 
     Parameters
     ----------
     data : a table (CSV, TSV, JSON lines, Parquet, Arrow), a folder with one sub-folder of images or texts per class, a
         polars or pandas frame, or a data set from :func:`tailwise.data.load`
-    target : column with the labels, in a file also with lists of them; not for class folders and data sets
-    separator : what stands between the labels of a set in the target column of a file, as for
+    target : column with the labels, or in a file with lists of labels; not for class folders and data sets
+    separator : separator between the labels of a set in the target column of a file, as for
         :func:`tailwise.data.load`
-    text, image, id : column that holds a text or an image, or identifies a row, where there is one
-    sample : rows that the sampled checks look at, at most
+    text, image, id : column that holds a text or an image, or identifies a row, if there is one
+    sample : how many rows the sampled checks use, at most
 
     Returns
     -------
@@ -133,7 +133,7 @@ def _columns(
 ) -> Table:
     schema = frame.collect_schema()
     if target is None:
-        raise TailwiseError(f"{where}: name the column with the labels (target). It has {', '.join(schema)}.")
+        raise TailwiseError(f"{where}: name the label column (target). It has {', '.join(schema)}.")
     require_columns(schema.names(), [name for name in (target, text, image, id) if name is not None], where)
     features = tuple(name for name in schema if name not in (target, id))
     content = tuple(name for name in (text, image) if name is not None)
@@ -147,7 +147,7 @@ def _is_scalar(dtype: pl.DataType) -> bool:
 
 def _dataset(data: Dataset) -> Table:
     if data.labels is None:
-        raise TailwiseError(f"{data.name} has no labels to diagnose; name the column that holds them.")
+        raise TailwiseError(f"{data.name} has no labels to diagnose: name the label column.")
     names = np.asarray(data.classes, dtype=object)
     if data.has_sets:
         labels = pl.Series(_LABEL, [_whole(names, row) for row in data.labels], dtype=pl.String)

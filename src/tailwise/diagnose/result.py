@@ -17,7 +17,7 @@ Severity = Literal["problem", "warning", "note"]
 class Finding(NamedTuple):
     """One sentence with the number and the next step.
 
-    A ``"problem"`` will spoil the model or its proof, a ``"warning"`` may, a ``"note"`` is good to know.
+    A ``"problem"`` will spoil the model or its test, a ``"warning"`` may, a ``"note"`` is good to know.
     """
 
     severity: Severity
@@ -33,12 +33,12 @@ class Column:
     name, dtype : as in the table
     missing : rows without a value that training could use (null, NaN, "NA", a rare word among numbers), exact but for
         words that the sample lacks
-    distinct : distinct values, the missing one apart
-    exact : whether ``distinct`` was counted; of more than 20 million values it is estimated, and may be a tenth off
+    distinct : number of distinct values, not counting missing ones
+    exact : whether ``distinct`` was counted; for more than 20 million values it is estimated, and may be a tenth off
     top_share : share of the most frequent value among the sampled rows that have one
-    predicts : how far the column alone explains the label, held out, 0 to 1 (see :func:`held_out_lambda`); None
-        where it could not be measured
-    identifier : whether it looks like a name for the row: whole numbers or words, none of them twice in the sample
+    predicts : how far the column alone explains held-out labels, 0 to 1 (see
+        :func:`tailwise.diagnose.leaks.held_out_lambda`); None if it could not be measured
+    identifier : whether it looks like a name for the row: whole numbers or words, no value twice in the sample
     """
 
     name: str
@@ -59,7 +59,7 @@ class Duplicates:
     ----------
     rows : rows that repeat an earlier one
     conflicting : rows whose copies have another label
-    one_in : 1 where every row was compared; m where one in m contents was, and the numbers are estimates
+    one_in : 1 if every row was compared; m if one in m contents was, so that the numbers are estimates
     """
 
     rows: int
@@ -77,9 +77,9 @@ class Diagnosis:
     n_rows, n_unlabelled : rows, and those of them without a label
     classes : (n_classes,) names in code order
     class_counts : (n_classes,) int64
-    duplicates : None where rows have no features to compare
+    duplicates : None if rows have no features to compare
     columns : feature columns that were examined; empty for images and texts
-    sampled : rows that ``top_share`` and ``predicts`` rest on
+    sampled : number of rows that ``top_share`` and ``predicts`` are based on
     findings : most severe first
     set_sizes : where each row has a set of labels, the rows that have 0, 1, 2, ... of them; else None
     """
@@ -98,7 +98,7 @@ class Diagnosis:
 
     @property
     def labels_per_row(self) -> float | None:
-        """Mean number of labels of the rows whose set of them is known; None where each row has one label."""
+        """Mean number of labels of the rows whose set is known; None if each row has one label."""
         sizes = self.set_sizes
         return None if sizes is None else float(sizes @ np.arange(len(sizes)) / sizes.sum())
 
@@ -119,7 +119,7 @@ class Diagnosis:
 
     @cached_property
     def thresholds(self) -> tuple[float, float]:
-        """More examples than the first is many-shot, fewer than the second few-shot; 100 and 20 where they suit."""
+        """More examples than the first is many-shot, fewer than the second few-shot; 100 and 20 if these suit."""
         return shot_thresholds(self.class_counts)
 
     @cached_property

@@ -22,7 +22,7 @@ _COMPARED = 1 << 20
 #: Values of the sample of rows, all columns together; in tables with no more, different values are counted, not
 #: estimated.
 _CELLS = 20_000_000
-#: Share of the rows that estimated distinct values must reach to be all different: the estimate may be 15 % off.
+#: Estimated distinct values, as a share of the rows, that count as all different: the estimate may be 15 % off.
 _NEARLY = 0.8
 #: Rows from which on it is telling that no value occurs twice.
 _ENOUGH_TO_TELL = 20

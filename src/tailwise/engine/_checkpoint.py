@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file with weights, loss and optimiser; its header says where of which training it is."""
+"""Checkpoints: one safetensors file with weights, loss and optimiser; its header identifies training and epoch."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def write(
     loss: Any,
     optimizer: Optimizer | None,
 ) -> None:
-    """Replace the folder's checkpoint in one step: whoever is killed meanwhile leaves the old one or the new one.
+    """Replace the folder's checkpoint atomically: a process killed meanwhile leaves the old one or the new one.
 
-    A loss that is a module is kept too, since some gather statistics while they train.
+    A loss that is a module is saved too, since some gather statistics while they train.
     """
     parts = {"network": network, "loss": loss} if isinstance(loss, nn.Module) else {"network": network}
     tensors = {
@@ -68,7 +68,8 @@ def read(folder: Path, identity: dict[str, Any]) -> Checkpoint | None:
     Raises
     ------
     TailwiseError
-        If it cannot be read, or is of a training that differs in recipe, data, seed or anything else in ``identity``.
+        If it cannot be read, or belongs to a training that differs in recipe, data, seed or anything else in
+        ``identity``.
     """
     path = folder / _NAME
     if not path.is_file():
@@ -78,16 +79,14 @@ def read(folder: Path, identity: dict[str, Any]) -> Checkpoint | None:
             header = json.loads(file.metadata()["tailwise"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise TailwiseError(
-            f"{path} is not a checkpoint that can be read ({error}); remove it to start again."
-        ) from None
+        raise TailwiseError(f"{path} is not a readable checkpoint ({error}); remove it to start again.") from None
     if header.get("format") != _FORMAT:
         raise TailwiseError(f"{path} was written by another version of Tailwise; remove it to start again.")
     theirs = header["identity"]
     differing = sorted(name for name in identity.keys() | theirs.keys() if identity.get(name) != theirs.get(name))
     if differing:
         raise TailwiseError(
-            f"the checkpoint in {folder} is of another training: it differs in {', '.join(differing)};"
+            f"the checkpoint in {folder} belongs to another training: it differs in {', '.join(differing)};"
             " choose another folder, or remove it to start again."
         )
     parts: dict[str, dict[str, Tensor]] = {"network": {}, "loss": {}, "optimizer": {}}

@@ -1,4 +1,4 @@
-"""Where training runs, and what its random numbers follow from."""
+"""Where training runs, and what seeds its random numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ T = TypeVar("T")
 
 
 def launch(devices: int | str, precision: Any) -> Fabric:
-    """Return Fabric launched: one device, or under torchrun this process's share of all."""
+    """Return a launched Fabric: on one device, or under torchrun on this process's share of all.
+
+    Raises
+    ------
+    TailwiseError
+        If there are more or fewer processes than ``devices``, or Fabric cannot train with the precision here.
+    """
     world = together()
     local = int(os.environ.get("LOCAL_WORLD_SIZE", world)) if world > 1 else 1
     if devices not in ("auto", local):
@@ -27,7 +33,7 @@ def launch(devices: int | str, precision: Any) -> Fabric:
     strategy = "ddp" if world > 1 else "auto"
     log = logging.getLogger("lightning_fabric")
     level = log.level
-    log.setLevel(logging.WARNING)  # otherwise it tells of its precision at every fit
+    log.setLevel(logging.WARNING)  # otherwise it reports its precision at every fit
     try:
         fabric = Fabric(devices=local, num_nodes=world // local, strategy=strategy, precision=precision)
     except ValueError as error:
@@ -40,7 +46,7 @@ def launch(devices: int | str, precision: Any) -> Fabric:
 
 
 def computes_bfloat16() -> bool:
-    """Say whether what training runs on here has instructions for bfloat16, so that it is faster than float32."""
+    """Say whether the GPU, or else the processor, has instructions for bfloat16 and so is faster than in float32."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_capability() >= (8, 0)
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}  # since torch 2.10
@@ -53,14 +59,14 @@ def meet() -> None:
 
 
 def of_first(value: T) -> T:
-    """Return what the first process of this training has; all have to ask."""
+    """Return the first process's value; every process of this training has to call this."""
     return launch("auto", "32-true").broadcast(value)
 
 
 @contextmanager
 def seeded_by(device: torch.device, *key: int) -> Iterator[torch.Generator]:
-    """Seed torch's generators by ``key`` for a while, and give a CPU generator that is seeded so too."""
-    # Its length is part of the key, since NumPy takes (1,) and (1, 0) for the same seed.
+    """Seed torch's generators by ``key`` inside the context, and yield a CPU generator with the same seed."""
+    # The length is part of the key, since (1,) and (1, 0) are the same seed to NumPy.
     seed = int(np.random.SeedSequence((len(key), *key)).generate_state(1, np.uint64)[0] >> 1)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)

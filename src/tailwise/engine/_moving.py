@@ -1,4 +1,4 @@
-"""What moves in a stage, and what stands still."""
+"""Which parameters a stage trains, and which are frozen."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tailwise.errors import TailwiseError
 
 
 def select_moving(stage: Stage, network: nn.Module) -> list[nn.Parameter]:
-    """Let the stage's parameters, and only they, require gradients; return them.
+    """Make the stage's parameters, and only those, require gradients; return them.
 
     Raises
     ------
@@ -18,7 +18,9 @@ def select_moving(stage: Stage, network: nn.Module) -> list[nn.Parameter]:
     """
     chosen = list(network.parameters() if stage.parameters is None else stage.parameters(network))
     if not chosen:
-        raise TailwiseError(f"stage {stage.name!r} moves no parameter of the network; check what it picks.")
+        raise TailwiseError(
+            f"stage {stage.name!r} trains no parameter of the network; check what its `parameters` picks."
+        )
     for parameter in network.parameters():
         parameter.requires_grad_(False)
     for parameter in chosen:
@@ -27,9 +29,9 @@ def select_moving(stage: Stage, network: nn.Module) -> list[nn.Parameter]:
 
 
 def set_modes(module: nn.Module) -> None:
-    """Put into training mode what moves, and into evaluation mode every part whose parameters all stand still.
+    """Put every part whose parameters are all frozen into evaluation mode, and the rest into training mode.
 
-    So a frozen backbone keeps its batch-normalisation statistics and drops nothing out.
+    A frozen backbone so keeps its batch-normalisation statistics and applies no dropout.
     """
     parameters = list(module.parameters())
     if parameters and not any(parameter.requires_grad for parameter in parameters):

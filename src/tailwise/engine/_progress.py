@@ -29,10 +29,10 @@ class EpochProgress:
         self._bar.stop()
 
     def batch(self, stage: str, share: float) -> None:
-        """Move on by a share of an epoch."""
+        """Advance by a share of an epoch."""
         self._bar.update(self._task, description=stage, advance=share)
 
     def epoch(self, stage: str, done: int, loss: float | None = None) -> None:
-        """Say that ``done`` epochs of all are done."""
+        """Show that ``done`` epochs in all are done."""
         shown = "–" if loss is None else f"{loss:.4f}"
         self._bar.update(self._task, description=stage, completed=done, loss=shown)

@@ -1,4 +1,4 @@
-"""How long each stage lasts, and how its learning rate goes."""
+"""How long each stage lasts, and its learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WARM_UP = 0.05  # share of a stage's steps in which the learning rate rises
 
 
 def share_epochs(shares: list[float], epochs: int) -> list[int]:
-    """Divide epochs among stages so that they add up; a stage with a positive share has one at least.
+    """Divide epochs among stages so that they add up; a stage with a positive share gets at least one.
 
     Raises
     ------

@@ -39,7 +39,13 @@ def train_stage(
     bar: EpochProgress,
     before: int,
 ) -> None:
-    """Train one stage, from its first epoch or from where a checkpoint left it."""
+    """Train one stage, from its first epoch or from where a checkpoint left off.
+
+    Raises
+    ------
+    TailwiseError
+        If the stage has no loss, trains no parameter, or diverges.
+    """
     if stage.loss is None:
         raise TailwiseError(f"stage {stage.name!r} has a share of the epochs but no loss.")
     samplers = _samplers(fabric, stage, targets, seeded)
@@ -134,7 +140,7 @@ def _samplers(fabric: Fabric, stage: Stage, targets: Tensor, seeded: Callable[..
 
 
 def _steps(fabric: Fabric, sampler: Any, batch_size: int) -> int:
-    """Return how many batches an epoch has, in every process as many."""
+    """Return how many batches an epoch has, which is the same number in every process."""
     if getattr(sampler, "batched", False):
         return len(sampler)
     examples = int(_sum(fabric, torch.tensor(len(sampler), device=fabric.device)))
@@ -156,7 +162,7 @@ def _sum(fabric: Fabric, number: Tensor) -> Tensor:
 
 
 def _share_buffers(fabric: Fabric, network: nn.Module) -> None:
-    """Give every process the first one's running statistics, so that all make the same of the same examples."""
+    """Give every process the first one's running statistics, so that all get the same from the same examples."""
     if fabric.world_size > 1:
         for buffer in network.buffers():
             torch.distributed.broadcast(buffer, 0)

@@ -28,7 +28,7 @@ def as_tensor(inputs: Any) -> Tensor:
         If they are sparse, of another shape or not numbers, or hold NaN or infinity.
     """
     if hasattr(inputs, "toarray"):
-        raise TailwiseError("networks take dense inputs; reduce sparse ones first (TruncatedSVD, say).")
+        raise TailwiseError("networks take dense inputs; reduce sparse ones first, for example with TruncatedSVD.")
     array = np.asarray(inputs)
     if array.ndim not in (2, 4) or array.dtype.kind not in "fiub":
         raise TailwiseError(
@@ -63,7 +63,7 @@ def as_targets(labels: Any, n: int, n_classes: int) -> NDArray[Any]:
         raise TailwiseError(f"labels must be one code for each of the {n} inputs; got shape {codes.shape}.")
     counts = class_counts(codes, n_classes)
     if n == 0:
-        raise TailwiseError("there is no example to train on.")
+        raise TailwiseError("there are no examples to train on.")
     if counts.sum() < n:
         raise TailwiseError(
             f"{n - counts.sum()} of {n} labels are missing (negative); train on the labelled rows only."
@@ -77,9 +77,9 @@ def _rows(rows: NDArray[Any], n: int, n_classes: int) -> NDArray[np.float32]:
     if rows.shape != (n, n_classes):
         raise TailwiseError(f"label rows must be {n} inputs × {n_classes} classes; got shape {rows.shape}.")
     if n == 0:
-        raise TailwiseError("there is no example to train on.")
+        raise TailwiseError("there are no examples to train on.")
     if rows.dtype.kind not in "biuf" or not ((rows >= 0) & (rows <= 1)).all():
-        raise TailwiseError("label rows hold 1 where an example has a class and 0 elsewhere, or shares between.")
+        raise TailwiseError("label rows must hold 1 for an example's classes and 0 for others, or shares between.")
     if (rows == rows[0]).all():
         raise TailwiseError(f"all {n} label rows are alike: there is nothing to tell apart.")
     return rows.astype(np.float32)
@@ -96,7 +96,7 @@ def take(inputs: Tensor, indices: Tensor) -> Tensor:
 def outputs(
     module: nn.Module, function: Any, inputs: Tensor, batch_size: int, device: torch.device
 ) -> Iterator[Tensor]:
-    """Yield ``function`` of the inputs batch by batch, in order, with the module in evaluation mode meanwhile."""
+    """Yield ``function`` of the inputs, batch by batch and in order, with the module in evaluation mode."""
     modes = {part: part.training for part in module.modules()}
     module.eval()
     try:

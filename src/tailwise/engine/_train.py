@@ -51,28 +51,29 @@ def train(
 ) -> nn.Module:
     """Train a recipe's network through its stages and return it, in evaluation mode.
 
-    Everything random follows from ``random_state``, the stage and the epoch; the global generators are left alone. The
+    Everything random follows from ``random_state``, the stage and the epoch; global generators are not touched. The
     learning rate of each stage rises linearly over its first twentieth and then falls to zero along half a cosine.
 
     Parameters
     ----------
     recipe : has ``network(task)`` and ``stages(task)``
-    task : what the recipe may know, and how long and with what to train
+    task : what the recipe may know, and how long and with which optimiser to train
     inputs : (n, height, width, channels) uint8 images or (n, features) numbers; kept whole on the device
-    labels : (n,) class codes, or (n, n_classes) rows: 1 for a class that an example has and 0 for others, or shares
+    labels : (n,) class codes, or (n, n_classes) rows: 1 for the classes of an example and 0 for others, or shares
     random_state : seed of weights, order, augmentation and dropout
-    checkpoint_dir : folder whose checkpoint is replaced after every epoch; on CPU a training that was killed at any
-        moment and resumed ends with the very weights of one that was not
-    resume : go on from the folder's checkpoint, if it has one
-    devices : how many; "auto" is one, or under ``torchrun`` as many as it started. The batch is shared among them
+    checkpoint_dir : folder whose checkpoint is replaced after every epoch; on CPU, a training that was killed at any
+        moment and resumed ends with exactly the weights of an uninterrupted one
+    resume : continue from the folder's checkpoint, if it has one
+    devices : how many; "auto" is one, or under ``torchrun`` as many as it started. Batches are split among them
     precision : ``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"`` or ``"64-true"``, as in Lightning Fabric
     compile : compile the network; takes about a minute at the start of each stage
-    progress : show a progress bar where there is a terminal
+    progress : show a progress bar if there is a terminal
 
     Raises
     ------
     TailwiseError
-        If inputs or labels cannot be trained on, training diverges, or the folder's checkpoint is of another training.
+        If inputs or labels cannot be trained on, training diverges, or the folder's checkpoint belongs to another
+        training.
     """
     data = as_tensor(inputs)
     known = as_targets(labels, len(data), task.n_classes)
@@ -95,7 +96,7 @@ def train(
     identity: dict[str, Any] = {}
     if folder is not None:
         if not resume and _checkpoint.exists(folder):
-            raise TailwiseError(f"{folder} has a checkpoint already: resume it, choose another folder, or remove it.")
+            raise TailwiseError(f"{folder} already has a checkpoint: resume it, choose another folder, or remove it.")
         identity = {
             "recipe": [describe(recipe), *(stage.name for stage in stages)],
             "network": {name: list(value.shape) for name, value in network.state_dict().items()},

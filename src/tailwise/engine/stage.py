@@ -1,4 +1,4 @@
-"""A stage, the only unit of training, and a task, all that a recipe may know about the problem. No torch needed."""
+"""A stage, the only unit of training, and a task, all that a recipe may know about the problem. Needs no torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """What a recipe may know: the class counts of the training set, and how networks are built and trained here.
+    """What a recipe may know: the class counts of the training set, and how networks are built and trained.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Task:
     epochs, batch_size : of the whole training; stages take shares of the epochs
     optimizer : builds the optimiser from parameters, at its peak learning rate
     augment : ``augment(inputs, targets, generator) -> (inputs, targets)`` on a batch, or None
-    objective : what a decision is tuned for: a function of a confusion matrix (true × predicted) and the class counts
+    objective : what decisions are tuned for: a function of a confusion matrix (true × predicted) and the class counts
     nominal : columns of the inputs whose numbers are codes of categories
     n_sets : number of training examples, where each has a set of the classes; None where each has one class
     """
@@ -58,7 +58,7 @@ class Task:
 
     @property
     def mean_share(self) -> float:
-        """Share of the examples that have a class, on average over the classes: one over them if each has one."""
+        """Mean over classes of the share of examples that have the class; 1 / n_classes if each example has one."""
         return float(self.class_counts.sum()) / (self.n_examples * self.n_classes)
 
     @property
@@ -75,7 +75,7 @@ class Task:
             If the task is one for scikit-learn estimators.
         """
         if self.backbone is None:
-            raise TailwiseError("this task has no backbone: it is one for scikit-learn estimators.")
+            raise TailwiseError("this task has no backbone: it is for scikit-learn estimators.")
         return self.backbone()
 
     @cached_property
@@ -91,28 +91,29 @@ class Task:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stretch of training: what is asked, of which parameters, on which examples, for how long.
+    """One stretch of training: which loss, for which parameters, on which examples, for how long.
 
     Attributes
     ----------
     name : shown in the progress bar and stored in checkpoints
-    loss : ``loss(logits, targets)``; targets are class codes (batch,) or rows (batch, n_classes). The buffers of one
-        that is a module are kept in checkpoints
+    loss : ``loss(logits, targets)``; targets are class codes (batch,) or rows (batch, n_classes). If it is a module,
+        checkpoints include its buffers
     share : share of the task's epochs. A stage of share 0 only prepares (a classifier set in closed form, say)
     sampler : ``sampler(labels, num_replicas=, rank=, seed=)`` builds a sampler that shards itself and has
         ``set_epoch``; None is shuffling. One that is ``batched`` yields lists of indices, which are a process's batches
-    companion : builds a second sampler likewise, whose epoch is divided into as many batches, one beside each. The loss
-        is then called as ``loss(network, inputs, targets, companion_inputs, companion_targets)``, where
-        ``network.module`` is the network without what shares its gradients among processes
+    companion : builds a second sampler in the same way, whose epoch is divided into as many batches, one for each of
+        the first's. The loss is then called as ``loss(network, inputs, targets, companion_inputs, companion_targets)``,
+        where ``network.module`` is the network without the wrapper that shares gradients among processes
     penalty : ``penalty(network)`` is added to the loss of every batch
-    parameters : picks the parameters that move; None is all. What does not move is frozen, its batch
-        normalisation statistics included
+    parameters : picks the parameters to train; None is all. The others are frozen, including their batch normalisation
+        statistics
     prepare : ``prepare(network, features)`` is called once before the stage and may change the network in place or
         return another; ``features()`` gives the training set's (features, labels) under the current backbone
-    before_epoch : ``before_epoch(sampler, network, features)`` is called before every epoch and may tell the sampler
-        what the network has learned; ``features`` is as for ``prepare``, the network's ``head`` makes logits of them
+    before_epoch : ``before_epoch(sampler, network, features)`` is called before every epoch and may adapt the sampler
+        to what the network has learned; ``features`` is as for ``prepare``, and the network's ``head`` turns them into
+        logits
     optimizer : overrides the task's
-    peak : where the stage's learning rate begins, as a share of the optimiser's
+    peak : the stage's peak learning rate, as a share of the optimiser's
     augment : overrides the task's; ``False`` switches it off
     """
 

@@ -1,4 +1,4 @@
-"""What fits, compares, predicts, saves and loads: :class:`TailClassifier` and the :class:`Model` it learns."""
+"""The estimators, which compare recipes and fit the best, and the models they learn, which predict, save and load."""
 
 from tailwise._optional import attach
 

@@ -1,4 +1,4 @@
-"""Where a fit keeps what it has finished, so that one that was killed goes on from there."""
+"""Where a fit keeps what it has finished, so that a killed one can resume from there."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class Cache:
             other = sorted(name for name in theirs.keys() | identity.keys() if theirs.get(name) != identity.get(name))
             if other:
                 raise TailwiseError(
-                    f"{self.folder} holds an unfinished fit with other {', '.join(other)}: resume with the same, or "
-                    "delete it."
+                    f"{self.folder} holds an unfinished fit with different {', '.join(other)}: resume with the same, "
+                    "or delete it."
                 )
 
     def once(self, key: str, decide: Callable[[], int]) -> int:
-        """Return what was decided under ``key`` when the fit was begun: a number that would not come out so again."""
+        """Return the number decided under ``key`` when the fit began, which might come out differently now."""
         if self.folder is None:
             return decide()
         file = self.folder / f"{key}.json"

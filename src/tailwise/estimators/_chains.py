@@ -1,4 +1,4 @@
-"""What stands between a learner's scores and its answers, fitted on held-out scores."""
+"""The steps from a learner's scores to its answers, fitted on held-out scores."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Chains:
     ----------
     decision : scores -> scores whose largest is the predicted class
     probability : scores -> scores whose softmax are probabilities under the training prior
-    share : scores -> scores whose softmax make every class on average as probable as it is frequent, on held-out
-        examples: class shares of other data are estimated from these, and would drift from others
-    cost : where decisions are to be cheap rather than likely: the (n_classes, n_classes) cost of predicting column j
-        when row i is true; the decision then follows from the probabilities
+    share : scores -> scores whose softmax makes every class on average as probable as it is frequent, on held-out
+        examples; class shares of other data are estimated from these, as estimates from other scores would drift
+    cost : if decisions are to be cheap rather than likely, the (n_classes, n_classes) cost of predicting column j when
+        row i is true; the decision then follows from the probabilities
     """
 
     decision: tuple[posthoc.Step, ...]
@@ -84,7 +84,7 @@ def fit_chains(
 def _few(
     labels: NDArray[np.int64], weights: NDArray[np.float64] | None, n_classes: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return rows, the tail whole, with which a fit of all classes takes no more than seconds, and their weights."""
+    """Return rows, with the whole tail, few enough to fit all classes in seconds, and their weights."""
     counts = class_counts(labels, n_classes)
     kept = capped_counts(counts, max(_CELLS // n_classes, int(np.count_nonzero(counts))))
     few = np.flatnonzero(place_in_class(labels, np.random.default_rng(0)) < kept[labels])
@@ -98,8 +98,8 @@ def _probability(
     """Return the steps to probabilities: the prior correction and, last, the calibration.
 
     Training that re-balanced the classes left its own prior in the scores; the probabilities are moved back to the
-    prior of the training data, so that they stay honest. Where a formula says what that prior was, a temperature is
-    left to calibrate, which decides as the scores do; where none does, each class's share is calibrated.
+    prior of the training data, so that they stay honest. If a formula gives that prior, only a temperature is left to
+    calibrate, which changes no decision; otherwise, each class's share is calibrated.
     """
     learned, weights = recipe.learned_prior(task), objective.weights(labels)
     if learned is None:
@@ -116,7 +116,7 @@ def cross_fit(
     groups: NDArray[np.int64],
     objective: Objective,
 ) -> tuple[NDArray[np.int64], NDArray[Any] | None]:
-    """Predict each group of examples with chains fitted on the other groups, so that tuning cannot flatter itself.
+    """Predict each group of examples with chains fitted on the other groups, so that tuning is not tested on itself.
 
     Returns
     -------

@@ -57,26 +57,26 @@ class TailClassifier(TailEstimator):
         and arrays, logistic regression for text
     backbone : train networks instead: ``"mlp"``, ``"resnet32"``, a timm name, or a function that returns an
         ``nn.Module`` with ``out_features``. The default for images is ``"resnet32"``
-    objective : what the choice and the thresholds are for: ``"balanced_accuracy"``, ``"macro_f1"``,
+    objective : what the choice and the thresholds optimise: ``"balanced_accuracy"``, ``"macro_f1"``,
         ``"few_shot_accuracy"``, ``"worst_class"``, ``"g_mean"``, ``"accuracy"``, a scikit-learn scorer or its name, or
-        an (n_classes, n_classes) cost matrix (rows: true class), or one by label: true -> predicted -> cost
-    cv : number of folds, or the share to hold out once. By default 3 folds, and a fifth for more
-        than 5,000 images
-    coverage : share of examples whose true class a prediction set shall hold
+        an (n_classes, n_classes) cost matrix (rows: true class), or a nested mapping true -> predicted -> cost
+    cv : number of folds, or the share to hold out once. By default 3 folds, or a fifth held out for more than 5,000
+        images
+    coverage : share of examples whose prediction set should contain the true class
     time_budget : seconds, or ``"90s"``, ``"10m"``, ``"2h"``; None is no limit. Recipes and folds that there is no time
         for are left out, and fits get fewer rows, iterations or epochs; the comparison and the model card say so. A
-        fit that runs is not interrupted: a classifier that takes no ``sample_weight`` trains on all rows, and networks
-        for four epochs, however long that takes
-    epochs, batch_size, learning_rate : of networks; None is the default for the kind of data
-    augment : of images that networks train on: ``"flip-crop"``, ``"crop"`` (where mirrored is something else, as in
-        writing), ``"none"``, or ``augment(inputs, targets, generator) -> (inputs, targets)``
-    precision : in which networks train: ``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"`` or ``"64-true"``, as in
-        Lightning Fabric; ``"auto"`` is bf16-mixed for images where the processor or GPU has instructions for it
-    devices : of networks, as in Lightning Fabric
-    work_dir : folder for checkpoints and held-out scores, of one fit at a time; one that was killed goes on from there
+        running fit is never interrupted: a classifier without ``sample_weight`` trains on all rows, and a network for
+        at least four epochs, however long that takes
+    epochs, batch_size, learning_rate : for networks; None is the default for the kind of data
+    augment : for images and networks: ``"flip-crop"``, ``"crop"`` (if mirroring changes the meaning, as in writing),
+        ``"none"``, or ``augment(inputs, targets, generator) -> (inputs, targets)``
+    precision : for networks: ``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"`` or ``"64-true"``, as in Lightning Fabric;
+        ``"auto"`` is bf16-mixed for images if the processor or GPU has instructions for it, else 32-true
+    devices : for networks, as in Lightning Fabric
+    work_dir : folder for the checkpoints and held-out scores of one fit; a fit that was killed resumes from there
     baseline : also train the plain learner on everything, as ``baseline_``, to measure what the choice gains
     random_state : seed
-    verbose : 1 tells what is being fitted, or a function of one line that is told
+    verbose : 1 prints what is being fitted to stderr; a function is called with each such line
 
     Attributes
     ----------
@@ -85,20 +85,20 @@ class TailClassifier(TailEstimator):
     comparison_ : list of rows, one a recipe, with the held-out objective and its 95 % interval
     recipe_ : the recipe that was chosen
     model_ : the :class:`tailwise.estimators.Model`, which saves and loads
-    baseline_ : the plain learner as a Model, where ``baseline`` asked for it
-    notes_ : a line for whatever in the data was left out, or taken as missing, as infinity in a frame is; also told
-        where ``verbose`` asks for it
+    baseline_ : the plain learner as a Model, if ``baseline``
+    notes_ : a line for everything in the data that was left out or taken as missing, such as infinity in a frame;
+        also reported if ``verbose``
     n_features_in_, feature_names_in_ : as in scikit-learn
 
     Notes
     -----
-    Decisions and probabilities are two things. ``predict`` decides for the objective; ``predict_proba`` gives honest
-    probabilities under the training prior, corrected for whatever re-balancing the recipe did and calibrated on
-    held-out scores. On a balanced objective the predicted class need not be the likeliest one.
+    Decisions and probabilities are two different things. ``predict`` decides for the objective; ``predict_proba`` gives
+    honest probabilities under the training prior, corrected for whatever re-balancing the recipe did and calibrated on
+    held-out scores. With a balanced objective, the predicted class need not be the likeliest one.
 
-    The intervals of ``comparison_`` hold where classes have one to three held-out examples too, as those of
-    :func:`tailwise.metrics.evaluate` do; only for scikit-learn scorers of probabilities, such as ``"roc_auc_ovr"``,
-    they are too narrow there.
+    The intervals of ``comparison_`` hold even where classes have one to three held-out examples, as do those of
+    :func:`tailwise.metrics.evaluate`; only for scikit-learn scorers of probabilities, such as ``"roc_auc_ovr"``, are
+    they too narrow there.
 
     Raises
     ------
@@ -155,14 +155,14 @@ class TailClassifier(TailEstimator):
         ----------
         X : (n, n_features) array or sparse matrix; pandas or polars frame; (n,) strings; (n, height, width, channels)
             uint8 images; or a :class:`tailwise.data.Dataset`, which brings its labels
-        y : (n,) labels; missing ones (None, NaN) are left out of the training. The classes are sorted, as scikit-learn
-            takes them to be; those of a Dataset have the order that they have there
+        y : (n,) labels; rows without one (None, NaN) are left out of the training. The classes are sorted, as
+            scikit-learn expects; those of a Dataset keep their order
         """
         self._fit(X, y)
         return self
 
     def objective_for(self, data: Dataset) -> Objective:
-        """Return what is to be best on such data, as a score of decisions with its interval."""
+        """Return the objective for such data: a score of decisions with its interval."""
         return as_objective(self.objective, data.n_classes, self.coverage, data.classes, data.class_counts)
 
     def predict(self, X: Any, prior: Prior = "train") -> NDArray[Any]:
@@ -258,7 +258,7 @@ def _sorted(data: Dataset) -> Dataset:
     if (classes == data.class_labels).all():
         return data
     note = (
-        "the classes are sorted, as scikit-learn takes them to be, and not in the order that the labels declare: to "
-        "keep that, give tailwise.data.as_dataset(X, y)."
+        "the classes are sorted, as scikit-learn expects, and not in the order that the labels declare: to keep that "
+        "order, pass tailwise.data.as_dataset(X, y)."
     )
     return replace(data, labels=code[data.labels], class_labels=classes, notes=(*data.notes, note))

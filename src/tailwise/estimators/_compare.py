@@ -1,4 +1,4 @@
-"""Fit recipes on the same folds, drop those that lose, and say how well each did on what it had not seen."""
+"""Fit recipes on the same folds, drop those that lose, and say how well each did on unseen examples."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The rows of all recipes, the winner, and what each said of the examples held out of its training.
+    """The rows of all recipes, the winner, and the scores for the examples held out of the training.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ def seconds(duration: float | str | None) -> float | None:
         return None
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([smh]?)\s*", str(duration))
     if match is None or float(match[1]) == 0:
-        raise TailwiseError(f"a time budget is a number with s, m or h, such as 90s, 10m or 1.5h; got {duration!r}.")
+        raise TailwiseError(f"a time budget is a number of s, m or h, such as 90s, 10m or 1.5h; got {duration!r}.")
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 
@@ -93,7 +93,7 @@ class Clock:
     ----------
     budget : seconds, None for no limit
     start : when they began, by ``time.monotonic()``; None is now
-    agreed : ``agreed(value)`` is what all of several processes take for the value
+    agreed : ``agreed(value)`` is the value that all processes go by
     """
 
     def __init__(self, budget: float | None, start: float | None = None, agreed: Callable[[bool], bool] = bool) -> None:
@@ -106,7 +106,7 @@ class Clock:
         self._took[training] = max(self._took.get(training, 0.0), seconds)
 
     def expected(self, training: Recipe) -> float:
-        """Return the seconds that the recipe's next fit may take: its longest so far, or what the first's say of it."""
+        """Return the seconds that the recipe's next fit may take: its longest so far, or what the first's suggest."""
         first = next(iter(self._took), training)
         return self._took.get(training, self._took.get(first, 0.0) / first.plain_fits * training.plain_fits)
 
@@ -132,7 +132,7 @@ class Entrant:
         self._parts: list[NDArray[np.intp]] = []
 
     def add_fold(self, held_out: NDArray[np.intp], scores: NDArray[np.float32]) -> None:
-        """Take in another fold, and predict everything held out so far anew from the scores for all of it."""
+        """Take in another fold, and predict everything held out so far again, from the scores for all of it."""
         self._parts.append(held_out)
         self.seen = np.concatenate(self._parts)
         self.labels = self._all_labels[self.seen]
@@ -182,10 +182,10 @@ def compare(
 ) -> Comparison:
     """Fit every recipe on the same folds and choose the one with the best held-out objective.
 
-    After each fold, recipes that lose by more than chance explains are dropped; the first one, the baseline, never is.
-    Recipes with the same ``training`` share one learner. A fit is begun only if there is time for it and for training
-    on everything after it; a recipe that had no time for as many folds as others is chosen if it beats them on its own
-    by more than chance explains.
+    After each fold, recipes that lose by more than chance explains are dropped, but never the first, the baseline.
+    Recipes with the same ``training`` share one learner. A fit starts only if there is time for it and, afterwards, for
+    training on everything; a recipe that had no time for as many folds as others is chosen only if it beats them on its
+    own folds by more than chance explains.
 
     Parameters
     ----------
@@ -195,7 +195,14 @@ def compare(
     task, labels, objective : of the whole, as ``enter`` takes them
     enter : makes an entrant of a recipe, the task, the labels and the objective
     reference : a recipe to compare with; it is chosen only if it is among the recipes
-    whole : how many times as long as on a fold training on everything takes, which comes after
+    seed : of the intervals' bootstrap
+    clock : the time budget
+    whole : how many times as long as on a fold the training on everything takes
+
+    Raises
+    ------
+    TailwiseError
+        If there was no time to fit any recipe.
     """
     field = [recipe for recipe in recipes if recipe != reference]
     if reference is not None:

@@ -48,13 +48,13 @@ def learner_kind(estimator: BaseEstimator | None, backbone: Any, data_kind: str)
 def default_estimator(data: Dataset) -> BaseEstimator:
     """Return histogram gradient boosting for tables, arrays and images, logistic regression for text and sparse arrays.
 
-    Two of boosting's defaults fail on long tails. Early stopping splits off a validation set, which a class with one
-    example cannot be split over. And without a penalty the leaves of rare classes, whose hessians are nearly zero, grow
-    until the whole model is lost: on a table of 58 classes the plain default's balanced accuracy was 0.03, with the
-    penalty 0.54. Small trees on half of the features per split lost nothing there and took half the time. An iteration
-    grows a tree for each class, so that many classes get fewer iterations, and larger steps (of 200 maintainers of
-    packages, half and a quarter of the iterations lost 0.005 and 0.02 of 0.50 balanced accuracy). Large tables are
-    trained on in part, their tail whole; see :class:`tailwise.resample.CaseControlClassifier`.
+    Two of boosting's defaults fail on long tails. Early stopping needs a validation set, which a class with one example
+    cannot be split into. And without a penalty the leaves of rare classes, whose hessians are nearly zero, grow until
+    the whole model diverges: on a table of 58 classes the default reached a balanced accuracy of 0.03, with the penalty
+    0.54. Small trees with half of the features per split lost nothing there and took half the time. An iteration grows
+    a tree for each class, so many classes get fewer iterations and larger steps (with 200 maintainers of packages as
+    the classes, half and a quarter of the iterations lost 0.005 and 0.02 of 0.50 balanced accuracy). Large tables are
+    trained on in part, with the whole tail; see :class:`tailwise.resample.CaseControlClassifier`.
     """
     if data.kind == "text" or issparse(data.inputs):
         return LogisticRegression(C=10.0, max_iter=1000)
@@ -72,10 +72,10 @@ def default_estimator(data: Dataset) -> BaseEstimator:
 
 
 def fit_encoder(data: Dataset, kind: str, base: BaseEstimator) -> tuple[Any, Any]:
-    """Return a fitted transformer from inputs as the user has them to what the learner takes, and what it made of them.
+    """Return a fitted transformer from the user's inputs to what the learner takes, and the transformed inputs.
 
-    Numbers are encoded alike whether they came as a frame or as an array. Encoders never see the labels, so that
-    fitting them once before the folds leaks nothing of the answers.
+    Numbers are encoded alike whether they came as a frame or as an array. Encoders never see the labels, so fitting
+    them once, before the folds, leaks no answers.
     """
     from sklearn.decomposition import TruncatedSVD
     from sklearn.pipeline import make_pipeline
@@ -113,7 +113,7 @@ def network_learner(
     precision: str,
     **engine: Any,
 ) -> NetworkLearner:
-    """Return the learner for a backbone by name, or one that a function of the user's builds.
+    """Return the learner for a backbone given by name, or by a function that builds it.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def network_learner(
     Raises
     ------
     TailwiseError
-        If a number is not above 0, or the backbone is not for such inputs.
+        If a number is not above 0, or the backbone does not take such inputs.
     """
     from torch import nn
     from torch.optim import SGD, AdamW
@@ -136,9 +136,9 @@ def network_learner(
         if value is not None and not value > 0:
             raise TailwiseError(f"{name} must be above 0; got {value}.")
     if isinstance(backbone, nn.Module):
-        raise TailwiseError("backbone must be a function that returns a network, as every fit starts from a fresh one.")
+        raise TailwiseError("backbone must be a function that returns a network: every fit starts from a fresh one.")
     is_image = inputs.ndim == 4
-    # an epoch of a small set has to have steps enough to learn from: about 32, in batches of 16 to 128
+    # an epoch of a small set needs enough steps to learn from: about 32, in batches of 16 to 128
     batch = (
         batch_size if batch_size is not None else int(np.clip(2 ** round(np.log2(max(len(inputs), 1) / 32)), 16, 128))
     )
@@ -149,7 +149,7 @@ def network_learner(
     if isinstance(backbone, str):
         if (backbone in ("mlp", "identity")) == is_image:
             what, use = ("images", "resnet32 or a timm name") if is_image else ("rows of numbers", "mlp or identity")
-            raise TailwiseError(f"backbone {backbone!r} is not for {what}: use {use}.")
+            raise TailwiseError(f"backbone {backbone!r} does not take {what}: use {use}.")
         architecture = describe_backbone(backbone, inputs.shape[-1])
         backbone = partial(build_backbone, **architecture)
     return NetworkLearner(
@@ -169,7 +169,7 @@ def network_learner(
 
 
 def _precision(is_image: bool) -> str:
-    """Return mixed precision where it is faster and costs no accuracy; see benchmarks/results/throughput_resnet32.md.
+    """Return mixed precision if it is faster and costs no accuracy; see benchmarks/results/throughput_resnet32.md.
 
     The layers of networks for tables are too small to gain from it.
     """

@@ -1,4 +1,4 @@
-"""What stands between a learner's scores and sets of labels, fitted on held-out scores."""
+"""The steps from a learner's scores to sets of labels, fitted on held-out scores."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tailwise.metrics.estimates import Estimate
 from tailwise.metrics.label_sets import ByLabel, by_label
 from tailwise.recipes import Recipe
 
-#: Scikit-learn's names of scores that are to be had here.
+#: Scikit-learn's names for scores that are available here.
 _TWINS = {
     "average_precision": "macro_average_precision",
     "f1_macro": "macro_f1",
@@ -28,9 +28,9 @@ _TWINS = {
 
 @dataclass(frozen=True)
 class LabelObjective:
-    """What is to be best where each example has a set of labels: one of :data:`tailwise.metrics.LABEL_OBJECTIVES`.
+    """The objective for sets of labels: one of :data:`tailwise.metrics.LABEL_OBJECTIVES`.
 
-    Thresholds are tuned for micro F1 where it or the micro average precision is the objective, else for macro F1.
+    Thresholds are tuned for micro F1 if that or the micro average precision is the objective, else for macro F1.
     """
 
     name: str
@@ -85,7 +85,7 @@ class LabelChains:
 
     Attributes
     ----------
-    decision : scores -> scores of which a label is given if its own is above 0
+    decision : scores -> scores; a label is given if its score is above 0
     probability : scores -> log odds of calibrated probabilities
     """
 
@@ -96,7 +96,7 @@ class LabelChains:
     def fit(cls, recipe: Recipe, scores: NDArray[Any], rows: NDArray[Any], objective: LabelObjective) -> LabelChains:
         """Fit the calibration and the thresholds on held-out scores.
 
-        Whatever re-balancing did to the labels' odds, the calibration takes back, label by label.
+        The calibration undoes, label by label, whatever re-balancing did to the odds.
         """
         probability = (posthoc.fit_label_wise(scores, rows),)
         if recipe.decides_plainly:
@@ -153,8 +153,8 @@ class LabelEntrant(Entrant):
     def loses_to(self, other: Entrant) -> bool:
         """Say whether it scores less on the examples that both have seen, by more than chance explains.
 
-        That is if the labels' F1 or average precision is lower by more than two standard errors of the paired mean
-        difference, which what each example moves it by gives.
+        That is, whether the mean over labels of F1 or average precision is lower by more than two standard errors of
+        the paired difference, estimated from how much each example moves it.
         """
         assert isinstance(other, LabelEntrant)
         shared = slice(min(len(self.seen), len(other.seen)))

@@ -21,9 +21,9 @@ class LabelModel:
 
     Attributes
     ----------
-    classes : (n_labels,) the labels as they stood in the training data
-    class_counts : (n_labels,) training examples that have each
-    n_examples : all training examples
+    classes : (n_labels,) the labels as they are in the training data
+    class_counts : (n_labels,) training examples with each label
+    n_examples : number of training examples
     kind, encoder, learner, card, documents : as of :class:`tailwise.Model`
     chains : from scores to sets and to probabilities
     """
@@ -44,11 +44,11 @@ class LabelModel:
         return len(self.classes)
 
     def predict(self, inputs: Any) -> list[list[Any]]:
-        """Return the labels that each input gets."""
+        """Return the labels of each input, as n lists."""
         return [self.classes[np.flatnonzero(row)].tolist() for row in self.answer(inputs).given]
 
     def predict_proba(self, inputs: Any) -> NDArray[np.float64]:
-        """Return (n, n_labels) calibrated probabilities of each label by itself; a row's need not sum to 1."""
+        """Return (n, n_labels) calibrated probabilities, one per label; a row's need not sum to 1."""
         return self.answer(inputs).proba
 
     def answer(self, inputs: Any) -> LabelAnswer:
@@ -73,7 +73,7 @@ class LabelAnswer:
 
     Attributes
     ----------
-    given : (n, n_labels) int8, 1 where an example is given the label
+    given : (n, n_labels) int8, 1 for the labels that an example is given, else 0
     proba : (n, n_labels)
     """
 
@@ -82,16 +82,16 @@ class LabelAnswer:
 
 
 def load_model(path: str | Path, backbone: Any = None) -> Model | LabelModel:
-    """Read a model folder, of one class or of sets of labels an example.
+    """Read a model folder, for one class per row or for sets of labels.
 
     Parameters
     ----------
-    backbone : the ``nn.Module`` that a model with a backbone of the user's own was trained with
+    backbone : the function that builds the backbone, for a model trained with one of the user's own
 
     Raises
     ------
     TailwiseError
-        If the folder is not a model of this version, or was damaged; nothing in it is ever executed.
+        If the folder is not a model that this version can read, or was damaged; nothing in it is ever executed.
     """
     return read(path, _build, backbone)
 

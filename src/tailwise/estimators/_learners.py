@@ -24,8 +24,8 @@ from tailwise.recipes import Recipe
 
 T = TypeVar("T")
 
-#: What a network's options may be called, known without torch so that a slip of the pen is found on any data; an
-#: augmentation with the settings of :class:`tailwise.augment.FlipCrop`.
+#: The names of a network's options, known without torch so that a typo is found whatever the data; augmentations have
+#: the settings of :class:`tailwise.augment.FlipCrop`.
 AUGMENTATIONS: dict[str, dict[str, bool] | None] = {"flip-crop": {"flip": True}, "crop": {"flip": False}, "none": None}
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed", "64-true")
 
@@ -39,10 +39,10 @@ _TOUCHED = 8  # times that a small network touches each number of a batch, at le
 
 @contextmanager
 def threads_for(numbers: int) -> Iterator[None]:
-    """Let what is parallel inside learners use one thread where they work on few numbers.
+    """Limit learners to one thread if they work on few numbers.
 
-    Several would wait for each other thousands of times a second: as long as another process keeps a core busy, trees
-    of a small table then take hundreds of times as long.
+    Several threads would wait for each other thousands of times a second: while another process keeps a core busy,
+    trees on a small table would take hundreds of times as long.
     """
     with threadpool_limits(1, "openmp") if numbers <= _FEW else nullcontext():
         yield
@@ -65,8 +65,8 @@ class FittedEstimator:
     def scores(self, inputs: Any) -> NDArray[np.float32]:
         """Return (n, n_classes) log-probabilities, or decision values where there are no probabilities.
 
-        A probability of exactly zero, of a forest or of neighbours, says that none of a few votes was for the class: it
-        counts as a hundredth of the class's share.
+        A probability of exactly zero, as from a forest or from neighbours, means that none of a few votes was for the
+        class: it counts as a hundredth of the class's share.
         """
         with threads_for(inputs.size):
             known = self._known(inputs)
@@ -93,12 +93,12 @@ class FittedEstimator:
 
 
 def for_label_sets(estimator: BaseEstimator) -> BaseEstimator:
-    """Return a classifier that gives sets of labels: itself if it does, or else one of it for each label."""
+    """Return a classifier for sets of labels: the estimator itself if it is one, else one copy of it per label."""
     return estimator if get_tags(estimator).classifier_tags.multi_label else OneVsRestClassifier(estimator)
 
 
 def fit_label_sets(estimator: BaseEstimator, inputs: Any, rows: NDArray[Any]) -> BaseEstimator:
-    """Fit a classifier on (n, n_labels) rows; that a label is nowhere or everywhere is known without its warning."""
+    """Fit a classifier on (n, n_labels) rows, without the warning about labels that no example has, or all."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Label .* is present in all training examples", UserWarning)
         return estimator.fit(inputs, rows.astype(np.int32))  # scikit-learn numbers the labels in the rows' own type
@@ -123,8 +123,8 @@ class FittedLabelSets:
     def scores(self, inputs: Any) -> NDArray[np.float32]:
         """Return (n, n_labels) log odds, or decision values where there are no probabilities.
 
-        A probability is at least a hundredth of the label's share, and short of 1 by a hundredth of the others'. A
-        label that no example had, or all, has the odds of its share.
+        A probability is at least a hundredth of the label's share, and at most 1 minus a hundredth of the others'. A
+        label that no training example had, or that all had, gets the odds of its share.
         """
         with threads_for(inputs.size):
             known = self._known(inputs)
@@ -164,7 +164,7 @@ class FittedNetwork:
         Raises
         ------
         TailwiseError
-            If images have other channels than those of the training set.
+            If the images have a different number of channels from those of the training set.
         """
         from tailwise.engine import predict
         from tailwise.nn import Standardise
@@ -174,8 +174,8 @@ class FittedNetwork:
         if inputs.ndim == 4 and given != known:
             mode = "L" if known == 1 else "RGB"
             raise TailwiseError(
-                f"the images have {given} channel{'s' * (given != 1)}, but {known} in training: convert them, with "
-                f"Pillow's image.convert({mode!r}) for one."
+                f"the images have {given} channel{'s' * (given != 1)}, but {known} in training: convert them, for "
+                f"example with Pillow's image.convert({mode!r})."
             )
         return predict(self.network, inputs)
 
@@ -205,7 +205,7 @@ class FittedNetwork:
         elif backbone is not None:
             built = backbone()
         else:
-            raise TailwiseError("this model has a backbone of your own: give the function that builds it as backbone=.")
+            raise TailwiseError("this model has a backbone of your own: pass the function that builds it as backbone=.")
         return cls(build_network(built, description["head"], weights), architecture)
 
 
@@ -249,7 +249,7 @@ class EstimatorLearner:
             return FittedEstimator(estimator.fit(inputs, labels), task.class_counts)
 
     def agreed(self, value: T) -> T:
-        """Return the value: each process of several fits estimators for itself."""
+        """Return the value: if there are several processes, each fits estimators by itself."""
         return value
 
     def describe(self, fitted: Any) -> dict[str, Any]:
@@ -330,7 +330,7 @@ class NetworkLearner:
         return FittedNetwork(network, self.architecture)
 
     def agreed(self, value: T) -> T:
-        """Return what the first of the processes that train together has, so that all decide alike what comes next."""
+        """Return the value of the first of the processes that train together, so that all take the same decisions."""
         if together() == 1:
             return value
         from tailwise.engine import of_first

@@ -33,10 +33,10 @@ class Model:
 
     Attributes
     ----------
-    classes : (n_classes,) the labels as they stood in the training data
+    classes : (n_classes,) the labels as they are in the training data
     class_counts : (n_classes,) training examples of each
-    kind : of data: ``"table"``, ``"image"``, ``"text"`` or ``"array"``
-    encoder : from inputs as the user has them to arrays
+    kind : kind of data: ``"table"``, ``"image"``, ``"text"`` or ``"array"``
+    encoder : from the user's inputs to arrays
     learner : from arrays to scores
     chains : from scores to decisions and to probabilities
     sets : from probabilities to prediction sets
@@ -86,11 +86,11 @@ class Model:
         Parameters
         ----------
         inputs : in any form that the classifier takes
-        prior : the class prior of the population that the inputs come from. ``"train"``: as in training, decided by
-            the recipe. Otherwise the probabilities are moved to that prior, and the likeliest class (or the cheapest
-            one, where the objective was a cost matrix) is the decision: ``"uniform"``, ``"estimate"`` (from these
-            inputs by expectation maximisation, Saerens et al. 2002), (n_classes,) numbers in the order of the classes,
-            or a mapping from every class to its number. Prediction sets hold class by class, whatever the prior
+        prior : the class prior of the population that the inputs come from. ``"train"``: as in training; the recipe
+            decides. With any other, the probabilities are moved to that prior, and the decision is the likeliest class
+            (or the cheapest, if the objective was a cost matrix): ``"uniform"``, ``"estimate"`` (from these inputs by
+            expectation maximisation, Saerens et al. 2002), (n_classes,) numbers in the order of the classes, or a
+            mapping from every class to its number. Prediction sets hold class by class, whatever the prior
 
         Raises
         ------
@@ -118,13 +118,17 @@ class Model:
     def estimate_prior(self, batches: Iterable[Any], most: int = 100_000) -> NDArray[np.float64]:
         """Return the class prior of unlabelled data, by expectation maximisation (Saerens et al. 2002).
 
-        A hundred examples of the training prior are added, so that a few rows, or classes that are hardly told apart,
-        do not move it far; it is the training prior itself unless chance explains the difference less than once in a
-        thousand times.
+        A hundred examples of the training prior are added, so that a few rows, or classes that are hard to tell apart,
+        do not move it far. It is the training prior itself unless the difference has a p-value below one in a thousand.
 
         Parameters
         ----------
-        batches : of inputs; the first ``most`` examples are looked at
+        batches : of inputs; only the first ``most`` examples are used
+
+        Raises
+        ------
+        TailwiseError
+            If there are no inputs.
 
         Returns
         -------
@@ -136,7 +140,7 @@ class Model:
             if sum(map(len, seen)) >= most:
                 break
         if not seen:
-            raise TailwiseError("there is no example to estimate the class prior from.")
+            raise TailwiseError("there are no examples to estimate the class prior from.")
         return self._estimated(np.concatenate(seen)[:most])
 
     def _estimated(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -158,20 +162,20 @@ class Model:
             if -1 in codes or lacking:
                 odd = class_name(list(prior)[codes.index(-1)]) if -1 in codes else names[min(lacking)]
                 what = "names an unknown" if -1 in codes else "lacks"
-                raise TailwiseError(f"a prior by name has a number for every class; this one {what} class {odd!r}.")
+                raise TailwiseError(f"a prior by name needs a number for every class; this one {what} class {odd!r}.")
             prior = np.array(list(prior.values()), dtype=object)[np.argsort(codes)]
         try:
             given = np.asarray(prior, dtype=np.float64)
         except (TypeError, ValueError):
-            raise TailwiseError("a prior is made of numbers, one for each class.") from None
+            raise TailwiseError("a prior must be numbers, one for each class.") from None
         if given.shape != (self.n_classes,):
             order = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
             raise TailwiseError(
-                f"a prior for {self.n_classes} classes has {self.n_classes} numbers, in the order {order}; "
+                f"a prior for {self.n_classes} classes needs {self.n_classes} numbers, in the order {order}; "
                 f"got shape {given.shape}."
             )
         if not np.isfinite(given).all() or given.min() < 0 or not given.any():
-            raise TailwiseError("the numbers of a prior must be finite, none negative, and one above 0.")
+            raise TailwiseError("a prior's numbers must be finite and not negative, and at least one above 0.")
         return class_prior(given)
 
     def save(self, path: str | Path, *, force: bool = False, **documents: Mapping[str, Any]) -> None:
@@ -180,7 +184,7 @@ class Model:
         Parameters
         ----------
         path : a folder that does not exist or is empty
-        force : replace a Tailwise folder that is there
+        force : overwrite a Tailwise folder that is already there
         documents : further JSON documents by name (``evaluation=...``), beside the model's own
 
         Raises
@@ -197,19 +201,19 @@ class Model:
 
         Parameters
         ----------
-        backbone : the ``nn.Module`` that a model with a backbone of the user's own was trained with
+        backbone : the function that builds the backbone, for a model trained with one of the user's own
 
         Raises
         ------
         TailwiseError
-            If the folder is not a model of this version, or was damaged; nothing in it is ever executed.
+            If the folder is not a model that this version can read, or was damaged; nothing in it is ever executed.
         """
         return read(path, cls._of, backbone)
 
     @classmethod
     def _of(cls, model: Mapping[str, Any], parts: dict[str, Any]) -> Model:
         if "n_examples" in model:
-            raise TailwiseError("this is a model for sets of labels: tailwise.estimators.load_model reads either kind.")
+            raise TailwiseError("this model is for sets of labels: read it with tailwise.estimators.load_model.")
         chains, sets = Chains.from_dict(model["chains"]), posthoc.ConformalSets.from_dict(model["sets"])
         return cls(chains=chains, sets=sets, **parts)
 
@@ -231,7 +235,7 @@ class Answer:
 
 
 def _with_decisions(sets: NDArray[np.bool_], codes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return the sets with each example's decision in its set, whatever it was decided by; larger sets hold no less."""
+    """Return the sets with each example's decision added, however it was made; a larger set covers no less."""
     sets = sets.copy()
     sets[np.arange(len(sets)), codes] = True
     return sets
@@ -250,7 +254,7 @@ def _in_form(model: Any, X: Any) -> Any:
     if model.kind == "array" and data.kind == "table":  # a frame of numbers
         data = as_dataset(data.inputs.to_numpy(), kind="array")
     if data.kind != model.kind:
-        raise TailwiseError(f"the model was trained on data of kind {model.kind}, but X is of kind {data.kind}.")
+        raise TailwiseError(f"the model was trained on {model.kind} data, but X is {data.kind} data.")
     if not len(data):
         raise TailwiseError("X has no rows to predict on.")
     given, wanted = data.inputs.shape[-1], getattr(model.encoder, "n_features_in_", None)

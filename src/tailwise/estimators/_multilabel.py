@@ -67,38 +67,38 @@ class TailMultilabelClassifier(TailEstimator):
 
     Parameters
     ----------
-    recipe : a recipe's name or instance, a list of them to choose from, or ``"auto"``; ``tailwise recipes`` says which
-        are for sets of labels
-    estimator : a scikit-learn classifier for the recipes to train: one for all labels if it is made for that, as
-        forests and nearest neighbours are, else one for each label. By default histogram gradient boosting for tables
-        and arrays, logistic regression for text
-    backbone : train networks instead, one sigmoid a label; otherwise as in :class:`tailwise.TailClassifier`
-    objective : what the choice and the thresholds are for: ``"macro_average_precision"``,
+    recipe : a recipe's name or instance, a list of them to choose from, or ``"auto"``; ``tailwise recipes`` marks those
+        for sets of labels
+    estimator : a scikit-learn classifier for the recipes to train: one for all labels if it supports that, as forests
+        and nearest neighbours do, else one per label. By default histogram gradient boosting for tables and arrays,
+        logistic regression for text
+    backbone : train networks instead, with one sigmoid per label; otherwise as in :class:`tailwise.TailClassifier`
+    objective : what the choice and the thresholds optimise: ``"macro_average_precision"``,
         ``"micro_average_precision"``, ``"few_shot_average_precision"``, ``"macro_f1"`` or ``"micro_f1"``
     cv : number of folds, or the share to hold out once. By default 3 folds
     time_budget : seconds, or ``"90s"``, ``"10m"``, ``"2h"``; None is no limit. Recipes and folds that there is no time
-        for are left out; a fit that runs is not interrupted, nor made smaller
+        for are left out; a running fit is neither interrupted nor made smaller
     epochs, batch_size, learning_rate, augment, precision, devices, work_dir, baseline, random_state, verbose : as in
         :class:`tailwise.TailClassifier`
 
     Attributes
     ----------
     classes_ : (n_labels,) labels
-    class_counts_ : (n_labels,) training examples that have each
+    class_counts_ : (n_labels,) training examples with each label
     comparison_ : list of rows, one a recipe, with the held-out objective and its 95 % interval
     recipe_ : the recipe that was chosen
     model_ : the :class:`tailwise.estimators.LabelModel`, which saves; :func:`tailwise.estimators.load_model` loads
-    baseline_ : the plain learner as a model, where ``baseline`` asked for it
-    form_ : in which the labels came and predictions go; see :class:`tailwise.data.LabelSets`
-    notes_ : a line for whatever in the data was left out or taken as missing
+    baseline_ : the plain learner as a model, if ``baseline``
+    form_ : the form of the labels, which predictions take too; see :class:`tailwise.data.LabelSets`
+    notes_ : a line for everything in the data that was left out or taken as missing
     n_features_in_, feature_names_in_ : as in scikit-learn
 
     Notes
     -----
-    Folds are dealt by iterative stratification (:func:`tailwise.data.label_set_folds`): every label that has examples
-    has one in every training part. ``predict`` gives a label where its score is above the label's own threshold, tuned
-    for F1 on held-out scores; only the plain recipe, ``"cross-entropy"``, decides as the learner does. Probabilities
-    are calibrated label by label on held-out scores, so that they stay honest whatever re-balancing a recipe did.
+    Folds come from iterative stratification (:func:`tailwise.data.label_set_folds`): every label that has examples has
+    one in every training part. ``predict`` assigns a label if its score is above the label's own threshold, tuned for
+    F1 on held-out scores; only the plain recipe, ``"cross-entropy"``, decides as the learner does. Probabilities are
+    calibrated label by label on held-out scores, so they stay honest whatever re-balancing a recipe did.
 
     Raises
     ------
@@ -159,16 +159,16 @@ class TailMultilabelClassifier(TailEstimator):
         return self
 
     def predict(self, X: Any) -> Any:
-        """Return which labels each row gets, in the form that ``fit`` was given: an indicator, or lists of labels."""
+        """Return the labels of each row, in the form that ``fit`` was given: an indicator, or lists of labels."""
         model = self._fitted()
         return as_form(model.answer(X).given, model.classes, self.form_)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return (n, n_labels) calibrated probabilities of each label by itself; a row's need not sum to 1."""
+        """Return (n, n_labels) calibrated probabilities, one per label; a row's need not sum to 1."""
         return self._fitted().predict_proba(X)
 
     def objective_for(self, data: Dataset) -> LabelObjective:
-        """Return what is to be best."""
+        """Return the objective."""
         return as_label_objective(self.objective)
 
     def _labelled(self, X: Any, y: Any) -> Dataset:
@@ -212,7 +212,7 @@ class TailMultilabelClassifier(TailEstimator):
         return [label_set_split(labels, cv, seed)] if isinstance(cv, float) else label_set_folds(labels, int(cv), seed)
 
     def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn besides that a row has a set of labels."""
+        """Tell scikit-learn, in addition, that a row has a set of labels."""
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         tags.classifier_tags.multi_class = False

@@ -18,10 +18,10 @@ from tailwise.metrics import OBJECTIVES
 from tailwise.metrics.estimates import Estimate, estimate
 from tailwise.metrics.resampling import resampled_confusions, resampled_rows
 
-#: Where scikit-learn keeps scores of numbers and of clusters, whose scorers take class codes for what they are not.
+#: Where scikit-learn keeps scores of numbers and of clusters, whose scorers would misread class codes.
 _NOT_OF_CLASSES = ("sklearn.metrics._regression", "sklearn.metrics.cluster")
 
-#: Scikit-learn's names of scores that thresholds can be tuned for here.
+#: Scikit-learn's names for scores that thresholds can be tuned for here.
 _TWINS = {"f1_macro": "macro_f1", "recall_macro": "balanced_accuracy"}
 
 #: Scores of one of two classes, from its hits, false alarms and misses.
@@ -32,10 +32,10 @@ _OF_ONE_CLASS: dict[str, Callable[[float, float, float], float]] = {
     "recall": lambda hits, false, missed: hits / (hits + missed),
 }
 
-#: Scikit-learn's scorers that take the second of two classes for the one that matters.
+#: Scikit-learn's scorers that take the second of two classes as the positive one.
 _OF_THE_SECOND = ("average_precision", "neg_negative_likelihood_ratio", "positive_likelihood_ratio")
 
-#: Keys of two classes, in sorted order, of which the second is the one that matters.
+#: Keys of two classes, in sorted order, of which the second is the positive one.
 _NO_AND_YES = (["0", "1"], ["-1", "1"], ["false", "true"])
 
 _TRIED = 200  # classes that a scorer is tried on
@@ -57,9 +57,9 @@ class Objective:
     cost : (n_classes, n_classes) cost of predicting column j when row i is true, or None
     scorer : a scikit-learn scorer, or None
     of_proba : whether the scorer looks at probabilities
-    least : the score of the worst decisions, where it is known
-    coverage : share of examples whose true class a prediction set shall hold
-    class_weight : (n_classes,) how many held-out examples of each class one that is scored stands for; None is one
+    least : the score of the worst decisions, if it is known
+    coverage : share of examples whose prediction set should contain the true class
+    class_weight : (n_classes,) how many held-out examples each scored one stands for, by class; None is one
     """
 
     name: str
@@ -109,11 +109,11 @@ class Objective:
         """Return the score with its 95 % bootstrap interval.
 
         Decisions are drawn as in :func:`tailwise.metrics.evaluate`, where a class with a few examples leans on all
-        classes. In simulated long tails with 1 to 3 held-out examples a tail class, the interval held the true balanced
-        accuracy 93 % of the time with 10 classes or more and 88 to 97 % with two, where that of resampled examples had
-        held it 6 to 87 % and 0 to 67 %. The worst class and the geometric mean are themselves too low where a class
-        has so few examples, and their intervals with them. Probabilities cannot be drawn: of a scorer that looks at
-        them, examples are resampled inside their classes, and the interval is too narrow where tail classes weigh much.
+        classes. In simulated long tails with 1 to 3 held-out examples per tail class, the interval contained the true
+        balanced accuracy 93 % of the time with 10 classes or more and 88 to 97 % with two; resampling examples instead
+        achieved 6 to 87 % and 0 to 67 %. The worst class and the geometric mean are themselves too low if a class has
+        so few examples, and so are their intervals. Probabilities cannot be drawn: for a scorer that looks at them,
+        examples are resampled within their classes, and the interval is too narrow if tail classes weigh much.
         """
         n = _RESAMPLES if self.scorer is None else int(np.clip(_SCORER_WORK // len(labels), 50, _RESAMPLES))
         value = self.score(labels, predicted, proba, class_counts)
@@ -177,7 +177,7 @@ def as_objective(
     Raises
     ------
     TailwiseError
-        If the name is unknown (the nearest is suggested), the scorer is not for so many classes, or the cost matrix
+        If the name is unknown (the nearest is suggested), the scorer cannot score that many classes, or the cost matrix
         has the wrong shape or bad numbers.
     """
     if callable(objective):
@@ -198,7 +198,7 @@ def as_objective(
         )
     cost = _cost_matrix(objective, [str(code) for code in range(n_classes)] if names is None else names)
     if not np.isfinite(cost).all():
-        raise TailwiseError("the cost matrix holds NaN or infinity.")
+        raise TailwiseError("the cost matrix contains NaN or infinity.")
 
     def mean_cost(confusion: NDArray[Any], class_counts: NDArray[np.int64]) -> float:
         return -float((confusion * cost).sum() / confusion.sum())
@@ -252,8 +252,8 @@ def _cost_matrix(cost: Any, names: Sequence[str]) -> NDArray[np.float64]:
     except (AttributeError, KeyError, TypeError, ValueError):
         shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
         raise TailwiseError(
-            f"a cost matrix for {len(names)} classes is numbers of shape {(len(names),) * 2}, a row per true class and "
-            f"a column per predicted class in the order {shown}, or {{true class: {{predicted class: cost}}}} for all."
+            f"a cost matrix for {len(names)} classes needs numbers of shape {(len(names),) * 2}, a row per true class "
+            f"and a column per predicted class in the order {shown}, or {{true class: {{predicted class: cost}}}}."
         ) from None
     return matrix
 
@@ -261,7 +261,7 @@ def _cost_matrix(cost: Any, names: Sequence[str]) -> NDArray[np.float64]:
 def _of_scorer(scorer: Callable[..., float], name: str, n_classes: int, coverage: float) -> Objective:
     """Return the objective of a scorer once it has scored a made-up answer with all classes in it."""
     if getattr(scorer, "_score_func", scorer).__module__.startswith(_NOT_OF_CLASSES):
-        raise TailwiseError(f"the scorer {name!r} is not for classes: use {', '.join(OBJECTIVES)}, or one that is.")
+        raise TailwiseError(f"the scorer {name!r} scores no classes: use one that does, or {', '.join(OBJECTIVES)}.")
     k = min(n_classes, _TRIED)
     codes = np.repeat(np.arange(k), 3)
     answer = _Predicted(codes, np.full((len(codes), k), 1 / k), k)

@@ -65,16 +65,16 @@ class Plan:
 
 
 def in_time(estimator: BaseEstimator, plan: Plan) -> tuple[BaseEstimator, list[str]]:
-    """Return the estimator, or the same on as many rows as let all fits end in time.
+    """Return the estimator, or the same limited to as many rows as let all fits finish in time.
 
-    Fits on samples that keep the tail, and what they say of a fold's held-out rows, are timed, and time is taken to
-    grow as the rows do. Where not even 2,000 rows leave time for the fewest fits, there are fewer rows. Boosting with
-    many classes takes long on a few rows too: a fifth of its iterations is timed on 2,000 of them, and it gets fewer
-    iterations instead.
+    Fits on samples that keep the tail, with their predictions for a fold's held-out rows, are timed, and time is
+    assumed to grow in proportion to the rows. If not even 2,000 rows leave time for the fewest fits, there are fewer
+    rows. Boosting with many classes takes long even on a few rows: a fifth of its iterations is timed on 2,000 of them,
+    and it gets fewer iterations instead.
 
     Returns
     -------
-    the estimator, and a sentence for each thing that it leaves out
+    the estimator, and a sentence for each thing left out
     """
     inputs, labels, budget = plan.inputs, plan.labels, plan.budget
     counts, bare, most = class_counts(labels), estimator, len(labels)
@@ -108,27 +108,27 @@ def in_time(estimator: BaseEstimator, plan: Plan) -> tuple[BaseEstimator, list[s
         floor = min(floor, int(sample * share ** (1 / np.clip(growth, 0.5, 1))))
     elif share < 1:
         bare = clone(bare).set_params(max_iter=max(1, int(iterations * share)))
-        left_out.append(f"Boosting made {bare.max_iter:,} of {iterations:,} iterations, to end in time.")
+        left_out.append(f"Boosting ran {bare.max_iter:,} of {iterations:,} iterations, to finish in time.")
     rows = min(most, max(len(counts), floor, int(sample * allowed / (plan.all_fits * one_fit))))
     left_out += rows_left_out(rows, len(labels))
     return bare if rows == len(labels) else CaseControlClassifier(bare, rows, random_state=plan.seed), left_out
 
 
 def rows_left_out(rows: int, of_rows: int) -> list[str]:
-    """Return the sentence that says how many rows fits see, if that is not all of them."""
+    """Return a sentence on how many rows fits see, in a list, or an empty list if they see all."""
     if rows == of_rows:
         return []
     return [f"Fits saw at most {rows:,} of {of_rows:,} rows, fewer of the large classes, to bound time and memory."]
 
 
 def epochs_in_time(learner: NetworkLearner, plan: Plan) -> tuple[NetworkLearner, list[str]]:
-    """Return the learner, with as many epochs at most as let all fits end in time.
+    """Return the learner, with no more epochs than let all fits finish in time.
 
-    There are at least four, since recipes share them among stages. One epoch of plain training on a sample is timed.
+    There are at least four, since recipes divide them among stages. One epoch of plain training on a sample is timed.
 
     Returns
     -------
-    the learner, and a sentence if it leaves out epochs
+    the learner, and a list with a sentence if epochs were left out
     """
     inputs, labels, budget = plan.inputs, plan.labels, plan.budget
     if budget is None:
@@ -155,5 +155,5 @@ def epochs_in_time(learner: NetworkLearner, plan: Plan) -> tuple[NetworkLearner,
         return int(np.clip(_MARGIN * budget / (plan.all_fits * per_epoch), 4, learner.epochs))
 
     epochs = learner.agreed(plan.cache.once("epochs", affordable))
-    left_out = [f"Networks were trained for {epochs} of {learner.epochs} epochs, to end in time."]
+    left_out = [f"Networks were trained for {epochs} of {learner.epochs} epochs, to finish in time."]
     return replace(learner, epochs=epochs), left_out if epochs < learner.epochs else []

@@ -1,4 +1,4 @@
-"""What the estimators have in common: options, the comparison, and training the choice on everything."""
+"""What the estimators have in common: options, the comparison, and training the winner on everything."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tailwise.processes import working_in
 from tailwise.recipes import Recipe
 from tailwise.recipes import recipe as find_recipe
 
-#: Options that change no result, so that a fit may be resumed with others.
+#: Options that change no fold's result, so a fit may be resumed with different ones.
 _NO_MATTER = {"verbose", "work_dir", "baseline", "recipe"}
 
 
@@ -43,8 +43,8 @@ def _many_classes_are_expected() -> Iterator[None]:
 class TailEstimator(ClassifierMixin, BaseEstimator):
     """Compares recipes on the same folds, chooses, and trains the choice on everything.
 
-    A subclass says what an example has, one class or a set of them: which labels there are, how they are split, what is
-    to be best, and how the model answers.
+    A subclass says what an example has, one class or a set of labels: which labels there are, how rows are split, what
+    to optimise, and how the model answers.
     """
 
     #: As :attr:`tailwise.recipes.Recipe.targets` has it.
@@ -68,11 +68,17 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
     verbose: int | Callable[[str], None]
 
     def objective_for(self, data: Dataset) -> Any:
-        """Return what is to be best on such data."""
+        """Return the objective for such data."""
         raise NotImplementedError
 
     def _labelled(self, X: Any, y: Any) -> Dataset:
-        """Return the rows with labels that something can be learned from."""
+        """Return the rows that have labels.
+
+        Raises
+        ------
+        TailwiseError
+            If nothing can be learned from them.
+        """
         raise NotImplementedError
 
     def _recipes(self, kind: str, data: Dataset) -> Sequence[str]:
@@ -89,7 +95,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
 
     @_many_classes_are_expected()
     def _fit(self, X: Any, y: Any) -> None:
-        """Do what ``fit`` is for."""
+        """Compare the recipes, train the winner on everything, and set the fitted attributes."""
         start = time.monotonic()
         data = self._labelled(X, y)
         self.check_options(data)
@@ -124,12 +130,12 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
                 self.baseline_ = training.model(plain, plainly, comparison)
 
     def check_options(self, data: Dataset) -> None:
-        """Check that the options can be used on such data, which :meth:`fit` also does before it trains anything.
+        """Check that the options can be used on such data, as :meth:`fit` also does before it trains anything.
 
         Raises
         ------
         TailwiseError
-            In one line, for the first that cannot.
+            In one line, for the first option that cannot be used.
         """
         seconds(self.time_budget)
         try:
@@ -147,7 +153,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
         self.objective_for(data)
         for name in ("epochs", "batch_size", "learning_rate"):
             if kind == "estimator" and getattr(self, name) is not None:
-                raise TailwiseError(f"{name} is of networks, and this trains none: name a backbone, or leave it out.")
+                raise TailwiseError(f"{name} is for networks, and this trains none: give a backbone, or drop {name}.")
         if kind == "network":
             self._network_learner(data.inputs if data.kind == "image" else np.empty((1, 1)))
 
@@ -156,7 +162,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
         return self.model_
 
     def _known(self, data: Dataset) -> Dataset:
-        """Return data after remembering what scikit-learn's contract asks an estimator to remember."""
+        """Return the data, after setting the attributes that scikit-learn's contract asks for."""
         if self.estimator is not None and (isinstance(self.estimator, type) or not hasattr(self.estimator, "fit")):
             raise TailwiseError(f"estimator must be a scikit-learn classifier, such as SVC(); got {self.estimator!r}.")
         if data.kind == "array":
@@ -234,10 +240,10 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             names = [names]
         found = [find_recipe(name) for name in names]
         if not found:
-            raise TailwiseError("the list of recipes is empty; name at least one, or auto.")
+            raise TailwiseError("the list of recipes is empty: name at least one, or use auto.")
         for candidate in found:
             if self._target not in candidate.targets:
-                instead = ("one class a row: use TailClassifier", "sets of labels: use TailMultilabelClassifier")
+                instead = ("one class per row: use TailClassifier", "sets of labels: use TailMultilabelClassifier")
                 raise TailwiseError(f"recipe {candidate.name!r} is for {instead['labels' in candidate.targets]}.")
             if kind not in candidate.learners():
                 if kind == "estimator":
@@ -245,7 +251,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
                 elif data.kind == "image":
                     wrong = "is for tables and texts, not for images"
                 else:
-                    wrong = "needs a scikit-learn estimator: leave the backbone out"
+                    wrong = "needs a scikit-learn estimator: give no backbone"
                 raise TailwiseError(f"recipe {candidate.name!r} {wrong}.")
         return found
 
@@ -256,7 +262,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             print(line, file=sys.stderr)
 
     def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn that NaN and strings are welcome, and sparse matrices where the estimator takes them."""
+        """Tell scikit-learn that NaN and strings are accepted, and sparse matrices if the estimator takes them."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.sparse = self.estimator is None or get_tags(self.estimator).input_tags.sparse

@@ -41,7 +41,7 @@ class Training:
     seed : of every fit
     cache : of what is finished
     left_out : sentences on what there was no time or memory for
-    tell : is told a line before each fit
+    tell : called with a line before each fit
     """
 
     data: Dataset
@@ -79,7 +79,7 @@ class Training:
     def held_out_scores(self, recipe: Recipe, number: int) -> tuple[NDArray[np.float32], float]:
         """Train a recipe without a fold's held-out part and return its scores for that part, and the seconds it took.
 
-        What was finished before the fit was stopped is not trained again, and took the seconds that it took then.
+        What an interrupted fit had finished is not trained again, and counts with the seconds it took then.
         """
         train, held_out = self.folds[number]
         key = f"{_key(recipe)}-fold{number + 1}"

@@ -1,4 +1,4 @@
-"""A network that is fine-tuned beside itself as it was."""
+"""A network that is fine-tuned next to a frozen copy of itself."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 
 class Anchored(nn.Module):
-    """A network and a frozen copy of it, which answers every batch too.
+    """A network and a frozen copy of it, which sees every batch too.
 
-    After each call ``base_logits`` holds what the copy made of the same inputs, without gradient.
+    After each call ``base_logits`` holds the copy's logits for the same inputs, without gradient.
 
     Parameters
     ----------
-    network : any module; it goes on moving, its copy does not
+    network : any module; it keeps training, its copy does not
     """
 
     base_logits: Tensor
@@ -26,7 +26,7 @@ class Anchored(nn.Module):
         self.base = deepcopy(network).requires_grad_(False)
 
     def train(self, mode: bool = True) -> Anchored:
-        """Put the network into training mode, or into evaluation mode, in which its copy always is."""
+        """Put the network into training or evaluation mode; its copy is always in evaluation mode."""
         super().train(mode)
         self.base.eval()
         return self

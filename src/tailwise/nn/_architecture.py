@@ -1,4 +1,4 @@
-"""A network as a description in plain data, from which it is built again before its weights are read."""
+"""A network as a description in plain data, from which it is rebuilt before its weights are loaded."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def build_backbone(name: str, **arguments: Any) -> nn.Module:
     Raises
     ------
     MissingExtraError
-        If it is another name and timm is not installed.
+        If it is none of Tailwise's own and timm is not installed.
     TailwiseError
         If timm has no such model.
     """
@@ -44,21 +44,23 @@ def build_backbone(name: str, **arguments: Any) -> nn.Module:
 
 
 def describe_backbone(name: str, width: int) -> dict[str, Any]:
-    """Return what a model folder says of a backbone for inputs of ``width`` features or channels."""
+    """Return a model folder's description of a backbone for inputs of ``width`` features or channels."""
     return {"name": name, _WIDTHS.get(name, "in_chans"): width}
 
 
 def rebuild_backbone(description: Mapping[str, Any]) -> nn.Module:
-    """Return a fresh backbone from what a model folder says, which may come from anybody.
+    """Return a fresh backbone from a model folder's description, which may come from anybody.
 
     Raises
     ------
     TailwiseError
-        If it says anything but a name and a width: timm has settings that read files, which may run code.
+        If it has anything but a name and a width: timm has settings that read files, which may run code.
     """
     name, *widths = description.get("name"), *(value for key, value in description.items() if key != "name")
     if not isinstance(name, str) or [type(width) for width in widths] != [int]:
-        raise TailwiseError("a saved backbone has a name and a whole number as its width; this one was not built.")
+        raise TailwiseError(
+            "a saved backbone has a name and a whole number as its width; this one has not, and was not built."
+        )
     if description != describe_backbone(name, widths[0]):
         raise TailwiseError(f"the saved backbone {name!r} has settings that Tailwise does not write: it was not built.")
     return build_backbone(**description)

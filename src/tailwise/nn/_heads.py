@@ -1,4 +1,4 @@
-"""Classifier heads: linear ones whose weights are normalised or scaled, and those that are set in closed form."""
+"""Classifier heads: linear ones with normalised or scaled weights, and ones set in closed form."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tailwise.errors import TailwiseError
 class NormedLinear(nn.Module):
     """Cosine classifier: the cosine of the angle between features and each class's weights, in [-1, 1].
 
-    The scale of the logits belongs to the loss (``LDAMLoss(scale=30)``). Under autocast cosines are computed in the
-    weights' type all the same, as the scale would make what is rounded off larger too.
+    The scale of the logits belongs to the loss (``LDAMLoss(scale=30)``). Even under autocast, cosines are computed in
+    the weights' type, as the scale would magnify rounding errors.
 
     Source: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, NeurIPS 2019,
     section 3.2: weights and features of unit norm.
@@ -79,7 +79,7 @@ def ordered_log_softmax(logits: Tensor) -> Tensor:
     """Return the log-probabilities of ordered classes, ``log(s(z_k) - s(z_{k+1}))``.
 
     ``s(z_k)`` is the probability of reaching class ``k`` or beyond; it is 1 for class 0 and 0 past the last. Adjacent
-    cumulative logits count as at least 1e-6 apart, so that all is finite where they cross.
+    cumulative logits count as at least 1e-6 apart, so the result is finite where they cross.
 
     Parameters
     ----------
@@ -95,8 +95,8 @@ def ordered_log_softmax(logits: Tensor) -> Tensor:
 def tau_normalise(linear: nn.Linear, tau: float = 1.0) -> nn.Linear:
     """Return a copy of a linear classifier with each class's weights divided by their norm to the power ``tau``.
 
-    With ``tau`` 0 it is the classifier as it was. Divided is the weight vector only; the bias is dropped, as in the
-    paper, unless ``tau`` is 0.
+    With ``tau`` 0 it is an unchanged copy. Only the weight vector is divided; the bias is dropped, as in the paper,
+    unless ``tau`` is 0.
 
     Source: Kang et al., ICLR 2020, eq. 3.
 

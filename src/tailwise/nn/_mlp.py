@@ -8,9 +8,9 @@ from tailwise.errors import TailwiseError
 
 
 class MLP(nn.Sequential):
-    """Layers of linear, layer normalisation, ReLU and dropout. Inputs are best standardised, as ``Network`` does.
+    """Layers of linear, layer normalisation, ReLU and dropout, for standardised inputs, as ``Network`` gives them.
 
-    Layer normalisation rather than batch normalisation: it has no statistics that the head classes would dominate.
+    Layer normalisation rather than batch normalisation: it has no statistics for the head classes to dominate.
 
     Shapes: (batch, in_features) float → (batch, ``out_features``), the last of ``widths``.
 

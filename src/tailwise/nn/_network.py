@@ -36,7 +36,7 @@ class Network(nn.Module):
         Raises
         ------
         TailwiseError
-            If the backbone does not say how many features it gives.
+            If the backbone does not declare how many features it gives.
         """
         return cls(backbone, nn.Linear(_width(backbone), n_classes))
 
@@ -51,14 +51,14 @@ class Network(nn.Module):
         Raises
         ------
         TailwiseError
-            If the backbone gives something else than it says.
+            If the backbone's output does not have the shape that it declares.
         """
         features = self.backbone(self.inputs(inputs))
         width = getattr(self.backbone, "out_features", None)
         if not isinstance(features, Tensor) or features.ndim != 2 or width not in (None, features.shape[1]):
             made = tuple(features.shape) if isinstance(features, Tensor) else f"a {type(features).__name__}"
             kind = type(self.backbone).__name__
-            raise TailwiseError(f"backbone {kind} must give features of shape (batch, {width}); it gave {made}.")
+            raise TailwiseError(f"backbone {kind} must return features of shape (batch, {width}); it returned {made}.")
         return features
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ class Network(nn.Module):
 
 
 class Identity(nn.Module):
-    """The backbone of frozen features: it gives what it gets, (batch, out_features)."""
+    """The backbone for frozen features: it returns its input, (batch, out_features)."""
 
     def __init__(self, out_features: int) -> None:
         super().__init__()
@@ -82,5 +82,5 @@ def _width(backbone: nn.Module) -> int:
     width = getattr(backbone, "out_features", None)
     if not isinstance(width, int):
         kind = type(backbone).__name__
-        raise TailwiseError(f"backbone {kind} must have an int attribute out_features, the width of what it gives.")
+        raise TailwiseError(f"backbone {kind} must have an int attribute out_features, the width of its features.")
     return width

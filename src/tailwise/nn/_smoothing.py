@@ -1,4 +1,4 @@
-"""Features of one range of a continuous target that learn from those of the ranges beside it."""
+"""Smoothing of features over neighbouring ranges of a continuous target."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class FeatureSmoothing(nn.Module):
     """Feature-distribution smoothing (FDS): features take on the mean and variance of their bin's neighbourhood.
 
     ``sqrt(V'_b / V_b) (z - m_b) + m'_b`` for a feature z of bin b, whose mean and variance m, V become m', V' under a
-    Gaussian kernel over the bins: where targets are rare, near ones help out. Stands between backbone and regressor::
+    Gaussian kernel over the bins: where targets are rare, neighbours help out. Goes between backbone and regressor::
 
         features = backbone(x)
         prediction = regressor(smoothing(features, bins))     # unchanged in evaluation mode

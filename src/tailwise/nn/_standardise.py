@@ -1,4 +1,4 @@
-"""Inputs standardised by the training set's own mean and deviation, which travel with the weights."""
+"""Inputs standardised by the training set's mean and deviation, which are saved with the weights."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 class Standardise(nn.Module):
     """Subtract the mean and divide by the standard deviation, per channel or feature (dimension 1).
 
-    The numbers are buffers, so that a saved network treats new inputs as it treated the training set. Before
-    :meth:`fit`, the module only turns its input into floating point.
+    Mean and scale are buffers, so a saved network treats new inputs as it treated the training set. Before :meth:`fit`,
+    the module only converts its input to floating point.
 
     Shapes: (batch, features) or (batch, channels, height, width), uint8 or floating point, to float of that shape.
     """
@@ -48,7 +48,7 @@ class Standardise(nn.Module):
         return (x - self.mean.view(shape)) * self.scale.view(shape)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        # How many channels there are is known from the data or the file, not from the constructor.
+        # The number of channels is known from the data or the file, not from the constructor.
         for name in ("mean", "scale"):
             if prefix + name in state_dict:
                 setattr(self, name, getattr(self, name).new_empty(state_dict[prefix + name].shape))

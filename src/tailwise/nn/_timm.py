@@ -21,7 +21,7 @@ def timm_backbone(name: str, **settings: Any) -> nn.Module:
     Raises
     ------
     MissingExtraError
-        If timm or a package that it needs (torchvision) is not installed.
+        If timm or torchvision, which it needs, is not installed.
     TailwiseError
         If timm has no such model; the nearest name is suggested.
     """

@@ -10,8 +10,8 @@ from markupsafe import Markup
 from tailwise.report.svg import LogScale, Plot, number
 from tailwise.report.words import GROUPS, drawn, interval, names, percent, plural, short
 
-_LISTED = 24  # classes up to which each has its own labelled bar
-_WHISKERS = 120  # classes up to which each has its interval drawn
+LISTED = 24  # classes up to which each has its own labelled bar
+WHISKERS = 120  # classes up to which each has its interval drawn
 
 
 def _group_of(groups: Mapping[str, Sequence[int]]) -> dict[int, str]:
@@ -22,8 +22,8 @@ def distribution(classes: Sequence[str], counts: Sequence[int], groups: Mapping[
     """Draw the training examples of each class, largest first, on a logarithmic axis."""
     order = sorted(range(len(counts)), key=lambda c: -counts[c])
     group_of = _group_of(groups)
-    scale = LogScale(counts, pad=1.6 if len(counts) <= _LISTED else 1.35)
-    if len(counts) <= _LISTED:
+    scale = LogScale(counts, pad=1.6 if len(counts) <= LISTED else 1.35)
+    if len(counts) <= LISTED:
         return _bars(classes, counts, order, group_of, scale)
     height, k = 220.0, len(counts)
     title = f"Training examples of {k} classes, largest first, logarithmic axis"
@@ -79,15 +79,16 @@ def by_size(evaluation: Mapping[str, Any], baseline: Mapping[str, Any] | None = 
         plot.line(scale(tick), height, scale(tick), height + 5, "axis")
         plot.text(scale(tick), height + 20, number(tick), "tick")
     plot.text(0.5, height + 40, "training examples of the class", "tick")
+    whiskers = len(evaluation["classes"]) <= WHISKERS
     radius = 4.5 if len(rows) <= 60 else 3.5 if len(rows) <= 300 else 2.5
     for row in rows:
         x = scale(row["train"])
         before = plain.get(row["class"])
-        if before is not None and len(rows) <= _WHISKERS:
+        if before is not None and whiskers:
             plot.dot(
                 x, height * (1 - before), radius - 0.5, "hollow", f"{row['class']}, plain training: {percent(before)}"
             )
-        if row[low_end] is not None and len(rows) <= _WHISKERS:
+        if row[low_end] is not None and whiskers:
             low, high = (height * (1 - row[end]) for end in (low_end, high_end))
             plot.line(x, low, x, high, f"whisker line-{row['group']}")
     for row in rows:

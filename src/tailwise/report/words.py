@@ -89,14 +89,14 @@ def verdict(evaluation: Mapping[str, Any], baseline: Mapping[str, Any] | None = 
 
 
 def untested(evaluation: Mapping[str, Any]) -> str | None:
-    """Say of which classes no example was measured, or None if there was one of all that were trained on."""
+    """Return a sentence on the classes without a test example, or None if all that were trained on have one."""
     missing = [row["class"] for row in evaluation["per_class"] if row["train"] and not row["support"]]
     if not missing:
         return None
     some = ", ".join(map(short, missing[:5])) + (", …" if len(missing) > 5 else "")
     has, them = ("has", "it") if len(missing) == 1 else ("have", "them")
     of = plural(len(evaluation["classes"]), "class", "classes")
-    return f"{len(missing):,} of {of} {has} no example here, so that nothing is known of {them}: {some}."
+    return f"{len(missing):,} of {of} {has} no example here, so nothing is known about {them}: {some}."
 
 
 def _only(evaluation: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -142,7 +142,7 @@ def borders(class_counts: Sequence[int]) -> str:
     """Say how many training examples make a class many-shot or few-shot."""
     many, few = shot_thresholds(class_counts)
     if list(shot_groups(class_counts, many, few)) == ["medium"]:
-        return "all classes have the same number of examples, so that all are medium-shot"
+        return "all classes have the same number of examples, so all are medium-shot"
     if len(class_counts) == 2:
         return "of two classes the larger is many-shot and the smaller few-shot"
     return f"many-shot: more than {many:,.10g} examples; few-shot: fewer than {few:,.10g}"
@@ -160,7 +160,7 @@ def _against(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
 
 
 def _points(share: float) -> str:
-    value = f"{100 * share:.0f}" if share >= 0.00995 else f"{100 * share:.1f}"
+    value = f"{100 * share:.0f}" if share >= 0.0095 else f"{100 * share:.1f}"
     return f"{value} point" + ("" if value == "1" else "s")
 
 
