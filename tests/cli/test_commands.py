@@ -155,7 +155,7 @@ def test_a_prior_of_numbers_is_checked_and_not_called_estimated(model, table, tm
     for wrong in ("[1, 2]", "3", "[[0.2, 0.3, 0.5]]", "[1, 2, 3, 4]"):
         write(prior, wrong)
         for command in (["predict", model, table, "-o", tmp_path / "p.csv"], ["evaluate", model, table]):
-            refused(capsys, "a prior for 3 classes has 3 numbers", *command, "--prior", prior)
+            refused(capsys, "a prior for 3 classes needs 3 numbers", *command, "--prior", prior)
     write(prior, "[0.1, 0.1, 0.8]")
     assert run("evaluate", model, table, "--prior", prior) == 0
     out, err = capsys.readouterr()

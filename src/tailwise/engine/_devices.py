@@ -29,7 +29,7 @@ def launch(devices: int | str, precision: Any) -> Fabric:
     world = together()
     local = int(os.environ.get("LOCAL_WORLD_SIZE", world)) if world > 1 else 1
     if devices not in ("auto", local):
-        raise TailwiseError(f"devices={devices!r} needs as many processes: torchrun --nproc-per-node {devices} ...")
+        raise TailwiseError(f"devices={devices!r} needs as many processes: run torchrun --nproc-per-node {devices} ...")
     strategy = "ddp" if world > 1 else "auto"
     log = logging.getLogger("lightning_fabric")
     level = log.level

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -241,8 +240,6 @@ class TailClassifier(TailEstimator):
         cv = self.cv
         if cv is None:
             cv = 0.2 if data_kind == "image" and len(labels) > _SMALL else min(3, max(testable - 1, 2))
-        if not isinstance(cv, Real):
-            raise TailwiseError(f"cv must be a number of folds, or the share to hold out once; got {cv!r}.")
         folds = [stratified_split(labels, cv, seed)] if isinstance(cv, float) else stratified_folds(labels, cv, seed)
         if len(folds[0][1]) < 2:
             raise TailwiseError(

@@ -82,7 +82,7 @@ def seconds(duration: float | str | None) -> float | None:
         return None
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([smh]?)\s*", str(duration))
     if match is None or float(match[1]) == 0:
-        raise TailwiseError(f"a time budget is a number of s, m or h, such as 90s, 10m or 1.5h; got {duration!r}.")
+        raise TailwiseError(f"a time budget is a number with s, m or h, such as 90s, 10m or 1.5h; got {duration!r}.")
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 

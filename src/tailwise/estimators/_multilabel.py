@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -207,8 +206,6 @@ class TailMultilabelClassifier(TailEstimator):
 
     def _folds(self, labels: NDArray[np.int8], data_kind: str, seed: int) -> list[Fold]:
         cv = 3 if self.cv is None else self.cv
-        if not isinstance(cv, Real):
-            raise TailwiseError(f"cv must be a number of folds, or the share to hold out once; got {cv!r}.")
         return [label_set_split(labels, cv, seed)] if isinstance(cv, float) else label_set_folds(labels, int(cv), seed)
 
     def __sklearn_tags__(self) -> Any:

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -142,6 +143,8 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             check_random_state(self.random_state)
         except ValueError as error:
             raise TailwiseError(f"random_state cannot be {self.random_state!r}: {error}.") from None
+        if not isinstance(self.cv, Real | None):
+            raise TailwiseError(f"cv must be a number of folds, or the share to hold out once; got {self.cv!r}.")
         for what, value, known in (
             ("augmentation", self.augment, AUGMENTATIONS),
             ("precision", self.precision, PRECISIONS),

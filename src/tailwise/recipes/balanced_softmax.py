@@ -16,7 +16,7 @@ from tailwise.recipes._base import Recipe, register
 @register("balanced-softmax", paper="Ren et al., NeurIPS 2020, arXiv:2007.10740")
 @dataclass(frozen=True)
 class BalancedSoftmax(Recipe):
-    """Weigh every class in the softmax by its count while training, so that the logits themselves are balanced.
+    """Weight every class in the softmax by its count while training, so that the logits themselves are balanced.
 
     Measured: +0.038 on digits, +0.112 on CIFAR-10-LT, +0.068 on package sizes.
     """

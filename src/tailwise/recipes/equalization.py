@@ -19,7 +19,7 @@ class _Protecting(Recipe):
 @register("softmax-equalization", paper="Tan et al., CVPR 2020, arXiv:2003.05176")
 @dataclass(frozen=True)
 class SoftmaxEqualization(_Protecting):
-    """Leave rare classes out of the softmax of other classes' examples, at random.
+    """Randomly leave rare classes out of the softmax of other classes' examples.
 
     Deviates: the threshold is a share of the most even distribution, which works for any number of classes; with 100
     classes it is the loss's own default, 3e-3, below which ten classes seldom have one.
@@ -38,7 +38,7 @@ class SoftmaxEqualization(_Protecting):
 @register("seesaw", paper="Wang et al., CVPR 2021, arXiv:2008.10032")
 @dataclass(frozen=True)
 class Seesaw(_Protecting):
-    """Turn down the push of frequent classes on rare ones, unless the rare one takes the example wrongly.
+    """Turn down the push of frequent classes on rare ones, unless the rare one claims the example wrongly.
 
     Measured: +0.012 on digits, +0.051 on CIFAR-10-LT.
     """

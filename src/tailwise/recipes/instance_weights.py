@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @register("loss-reweighting", paper="Sow et al., ICLR 2025, arXiv:2502.06733")
 @dataclass(frozen=True)
 class LossReweighting(Recipe):
-    """Weight the examples of a batch by their losses, after a plain beginning.
+    """Weight the examples of a batch by their losses, after a plain start.
 
     Measured: +0.009 on digits, -0.000 on CIFAR-10-LT.
     """
@@ -61,7 +61,7 @@ class DynamicFineTuning(Recipe):
 @register("asft", paper="Zhu et al., ICLR 2026, arXiv:2509.23753")
 @dataclass(frozen=True)
 class AnchoredFineTuning(Recipe):
-    """ASFT: as dft, and the answers are held near those of the network before fine-tuning, so that it does not drift.
+    """ASFT: like dft, with the outputs held near those of the network before fine-tuning, so that it does not drift.
 
     Made for fine-tuning, where labels are generated texts. Deviates: it follows plain training from scratch.
     Measured: +0.009 on digits, -0.015 on CIFAR-10-LT, where dft has +0.007 and -0.030.

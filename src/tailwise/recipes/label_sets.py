@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @register("ml-smote", paper="Charte et al., Knowledge-Based Systems 2015")
 @dataclass(frozen=True)
 class MLSMOTE(Recipe):
-    """Put a new row between each row of a rare label and one of its neighbours, with the labels most of them have.
+    """Put a new row between each row of a rare label and one of its neighbours, with the labels most of those have.
 
     Measured: -0.003 macro average precision on tags of packages (logistic regression).
     """

@@ -46,7 +46,7 @@ class GaussianClouds(Recipe):
 @register("blv", paper="Wang et al., CVPR 2023, arXiv:2306.02061")
 @dataclass(frozen=True)
 class BalancingLogitVariation(Recipe):
-    """Vary every logit at random while training, that of a rarer class more.
+    """Add random noise to every logit while training, more for rarer classes.
 
     Measured: -0.008 on digits, -0.019 on CIFAR-10-LT.
     """

@@ -31,7 +31,7 @@ class _OneVsRest(Recipe):
 @register("equalization", paper="Tan et al., CVPR 2020, arXiv:2003.05176")
 @dataclass(frozen=True)
 class Equalization(_OneVsRest):
-    """Spare rare labels the examples of others; only examples without any label tell them no.
+    """Shield rare labels from other labels' examples; only examples without any label count against them.
 
     Where every example has a label nothing does, and rare labels are hardly told apart. For one class an example the
     paper has softmax equalization.
@@ -52,7 +52,7 @@ class Equalization(_OneVsRest):
 @register("equalization-v2", paper="Tan et al., CVPR 2021, arXiv:2012.08548")
 @dataclass(frozen=True)
 class EqualizationV2(_OneVsRest):
-    """Balance, class by class, the pull of its own examples and the push of all others, as training goes.
+    """Balance, for each class, the pull of its own examples and the push of all others as training proceeds.
 
     Measured: -0.004 on digits, -0.003 on CIFAR-10-LT; +0.007 macro average precision on tags of packages.
     """
@@ -69,7 +69,7 @@ class EqualizationV2(_OneVsRest):
 @register("asymmetric", paper="Ridnik et al., ICCV 2021, arXiv:2009.14119")
 @dataclass(frozen=True)
 class Asymmetric(_OneVsRest):
-    """Turn down what a class learns from examples of others that it already refuses.
+    """Turn down what a class learns from other classes' examples that it already rejects.
 
     Measured: -0.005 on digits, -0.020 on CIFAR-10-LT; -0.022 macro average precision on tags of packages.
     """
@@ -86,7 +86,7 @@ class Asymmetric(_OneVsRest):
 @register("distribution-balanced", paper="Wu et al., ECCV 2020, arXiv:2007.09654")
 @dataclass(frozen=True)
 class DistributionBalanced(_OneVsRest):
-    """Weight each class by how rare it is beside the example's own, and tolerate what it says of other examples.
+    """Weight each class by how rare it is among the example's own, and tolerate what it says about other examples.
 
     Deviates: the loss is summed over classes, not averaged, so that the step does not shrink as they grow in number.
     Measured: +0.006 on digits, -0.025 on CIFAR-10-LT; -0.034 macro average precision on tags of packages.

@@ -40,7 +40,7 @@ class LabelDistributionSmoothing(Recipe):
 @register("presto", paper="Faletto and Bien, ICML 2023, arXiv:2305.18700")
 @dataclass(frozen=True)
 class PRESTO(Recipe):
-    """For ordered labels: learn each step up the order from the step below, where examples are more.
+    """For ordered labels: learn each step up the order from the step below, which has more examples.
 
     Cumulative logits that begin at proportional odds; how far they part is penalised.
     Deviates: the paper has no network under the linear model, and chooses the penalty by cross-validation.

@@ -26,7 +26,7 @@ class _Overlap(Recipe):
 @register("dice", paper="Li et al., ACL 2020, arXiv:1911.02855")
 @dataclass(frozen=True)
 class Dice(_Overlap):
-    """Dice loss, with examples turned down that are already classified well, after a plain beginning.
+    """Dice loss that turns down examples already classified well, after a plain start.
 
     Deviates: the paper fine-tunes pre-trained language models with it; from scratch it collapsed here to one class.
     Measured: -0.012 on digits, -0.241 on CIFAR-10-LT.
@@ -42,7 +42,7 @@ class Dice(_Overlap):
 @register("tversky", paper="Salehi et al., MLMI 2017, arXiv:1706.05721; as a loss in Li et al., ACL 2020")
 @dataclass(frozen=True)
 class Tversky(_Overlap):
-    """Dice loss with prices of its own for false positives and false negatives, after a plain beginning.
+    """Dice loss with separate prices for false positives and false negatives, after a plain start.
 
     Measured: +0.010 on digits, -0.035 on CIFAR-10-LT.
     """

@@ -117,7 +117,7 @@ class _Reshaped(_Numeric):
 @register("mixup-over-sampling", paper="Chou et al., ECCV Workshops 2020, arXiv:2007.03943")
 @dataclass(frozen=True)
 class MixupOverSampling(_Reshaped):
-    """Add rows to the smaller classes between one of theirs and any, in the nearer half, up to the mean class count.
+    """Add rows to the smaller classes between one of theirs and any other, in the nearer half, up to the mean count.
 
     Deviates: the paper mixes batches while it trains, and gives the rarer class even farther points.
     Measured: +0.069 on digits (forest).
@@ -133,7 +133,7 @@ class MixupOverSampling(_Reshaped):
 @register("borderline-smote", paper="Han, Wang and Mao, ICIC 2005")
 @dataclass(frozen=True)
 class BorderlineSMOTE(_Reshaped):
-    """SMOTE from those examples of a class that have most neighbours in others, up to the mean class count.
+    """SMOTE from the examples of a class that have most of their neighbours in others, up to the mean class count.
 
     Measured: +0.057 on digits (forest).
     """

@@ -108,7 +108,7 @@ class ProgressivelyBalancedSampling(Recipe):
 @register("cooldown", paper="Li et al., NAACL 2025, arXiv:2410.04579")
 @dataclass(frozen=True)
 class Cooldown(Recipe):
-    """Begin with epochs that favour rare classes, and end with natural ones before those are known by heart.
+    """Begin with epochs that favour rare classes, and end with natural ones before the rare examples are memorised.
 
     Measured: +0.004 on digits, -0.003 on CIFAR-10-LT.
     """
@@ -173,7 +173,7 @@ class PKSampling(Recipe):
 @register("repeat-factor-sampling", paper="Gupta, Dollár and Girshick, CVPR 2019, arXiv:1908.03195")
 @dataclass(frozen=True)
 class RepeatFactorSampling(Recipe):
-    """Repeat the examples of classes whose share is below a threshold, as often as the root of how far below.
+    """Repeat the examples of classes whose share is below a threshold, by the square root of how far below it is.
 
     Deviates: the threshold is a share of the most even distribution, which works for any number of classes; LVIS has
     1,203 and takes 0.001, 1.2 times that share.
@@ -197,7 +197,7 @@ class RepeatFactorSampling(Recipe):
 @register("frequency-subsampling", paper="Mikolov et al., NeurIPS 2013, arXiv:1310.4546")
 @dataclass(frozen=True)
 class FrequencySubsampling(Recipe):
-    """Leave out examples of classes whose share is above a threshold, others in every epoch.
+    """Leave out examples of classes whose share is above a threshold, different ones in every epoch.
 
     Deviates: the threshold is a share of the most even distribution, which works for any number of classes; the paper
     has 692,000 words and takes 0.00001, 7 times that share.
@@ -223,7 +223,7 @@ class FrequencySubsampling(Recipe):
 @register("adr", paper="Song et al., CVPR 2025, arXiv:2503.12821")
 @dataclass(frozen=True)
 class ADR(Recipe):
-    """Thin out the examples that have frequent labels only, and train on the rest.
+    """Thin out the examples that have only frequent labels, and train on the rest.
 
     Deviates: labels are the only entities; the paper has words, objects, pairs of them and kinds of question, and makes
     further examples of the rare ones by a diffusion model, which is left out.
@@ -240,7 +240,7 @@ class ADR(Recipe):
 @register("hard-aware-sampling", paper="Ma et al., NeurIPS 2024, arXiv:2410.06535")
 @dataclass(frozen=True)
 class HardAwareSampling(Recipe):
-    """Show those classes more often that the network, as it is, gets wrong more often.
+    """Show classes more often that the network currently gets wrong more often.
 
     Deviates: the paper samples stored class means, and calls a class the harder the nearer its mean is to the others'.
     That difficulty and the paper's temperature, 0.1, were tried here and did worse; one minus a class's accuracy is

@@ -59,7 +59,7 @@ class TSimilarity(_Cosine):
 @register("z-loss", paper="de Brébisson and Vincent, 2016, arXiv:1604.08859")
 @dataclass(frozen=True)
 class ZLoss(Recipe):
-    """Standardise each example's logits, and ask how far the true one stands out.
+    """Standardise each example's logits, and measure how far the true one stands out.
 
     Measured: -0.023 on digits, -0.026 on CIFAR-10-LT.
     """

@@ -54,7 +54,7 @@ class _Chosen(Recipe):
 @register("tomek-links", paper="Tomek, IEEE Transactions on Systems, Man, and Cybernetics 1976")
 @dataclass(frozen=True)
 class TomekLinks(_Chosen):
-    """Leave out rows of classes above the median count that are nearest neighbours with a row of another class.
+    """Remove rows that are mutual nearest neighbours with a row of another class, from classes above the median count.
 
     Measured: -0.001 on digits (forest).
     """
@@ -67,7 +67,7 @@ class TomekLinks(_Chosen):
 @register("edited-nearest-neighbours", paper="Wilson, IEEE Transactions on Systems, Man, and Cybernetics 1972")
 @dataclass(frozen=True)
 class EditedNearestNeighbours(_Chosen):
-    """Leave out rows of classes above the median count that most of their neighbours contradict.
+    """Remove rows that most of their neighbours contradict, from classes above the median count.
 
     Deviates: the paper edits all classes, which would leave nothing of the smallest.
     Measured: -0.010 on digits (forest).
@@ -85,7 +85,7 @@ class EditedNearestNeighbours(_Chosen):
 @register("instance-hardness", paper="Smith, Martinez and Giraud-Carrier, Machine Learning 2014")
 @dataclass(frozen=True)
 class InstanceHardness(Recipe):
-    """Leave out rows of classes above the median count that the learner itself, cross-validated, finds least probable.
+    """Remove rows that the learner itself, cross-validated, finds least probable, from classes above the median count.
 
     What is left can be separated, so that scores grow with the table; use five folds or more for honest probabilities.
     Deviates: the paper asks a committee of nine learners.
@@ -128,7 +128,7 @@ class NearMiss(_Chosen):
 @register("cluster-centroids", paper="Yen and Lee, Expert Systems with Applications 2009")
 @dataclass(frozen=True)
 class ClusterCentroids(_Chosen):
-    """Put the centres of as many clusters as the median class count in the place of the larger classes' rows.
+    """Replace the rows of larger classes by the centres of as many clusters as the median class count.
 
     Deviates: clusters each of these classes by itself; the paper clusters the whole table, and keeps rows.
     Measured: +0.038 on digits (forest).
