@@ -90,7 +90,9 @@ class DistributionBalancedLoss(BatchLoss):
 
     Targets are (batch,) class codes or (batch, n_classes) labels, several of which may be 1.
 
-    Source: Wu et al., Distribution-Balanced Loss for Multi-Label Classification in Long-Tailed Datasets, ECCV 2020.
+    Source: Wu et al., Distribution-Balanced Loss for Multi-Label Classification in Long-Tailed Datasets, ECCV 2020. Of
+    the authors' configurations, ``lam`` is that for VOC, where ``mu`` is 0.3, and ``mu`` that for COCO, where ``lam``
+    is 2; all else is the same in both.
     Verified: value and gradient equal the authors' mllt/models/losses/resample_loss.py to 1e-14, with ``kappa`` over
     ``lam`` for ``kappa`` and twice the loss.
     Deviates: the shift is not divided by ``lam`` and the focal loss not doubled, as they are in that code. A
