@@ -16,6 +16,7 @@ from tailwise.losses._mechanism import (
     BatchLoss,
     as_rows,
     check_batch,
+    divisor,
     floored_counts,
     kept_examples,
     number,
@@ -121,7 +122,7 @@ class DistributionBalancedLoss(BatchLoss):
             raise TailwiseError(f"a class has {counts.max():g} examples, more than the {n_examples} that there are.")
         self.register_buffer("inverse", per_class(1 / counts))
         self.register_buffer("shift", per_class(kappa * np.log(np.maximum(n_examples - counts, 1) / counts)))
-        self.alpha, self.beta, self.mu, self.lam, self.gamma = alpha, beta, mu, lam, gamma
+        self.alpha, self.beta, self.mu, self.lam, self.gamma = alpha, beta, mu, divisor("lam", lam), gamma
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
