@@ -325,6 +325,15 @@ def test_a_temperature_of_nothing_is_refused(loss):
         getattr(losses, loss)(temperature=0)
 
 
+@pytest.mark.parametrize(
+    ("name", "build"),
+    [("a", lambda: losses.ZLoss(a=0)), ("lam", lambda: losses.DistributionBalancedLoss(COUNTS, 1000, lam=0))],
+)
+def test_what_the_loss_is_divided_by_must_be_above_nothing(name, build):
+    with pytest.raises(TailwiseError, match=f"{name} must be above 0; got 0"):
+        build()
+
+
 def test_counts_that_are_no_numbers_are_refused():
     for counts in (["a", "b"], {"a": 1, "b": 2}):
         with pytest.raises(TailwiseError, match="class counts must be numbers in the order of the classes"):

@@ -280,6 +280,20 @@ def test_dft_holds_its_factor_constant_and_anchors():
     torch.testing.assert_close(loss(z, y, z.detach()), loss(z, y))
 
 
+def test_an_anchor_weighs_what_its_example_weighs_whatever_form_its_label_has():
+    z, base, y = torch.randn(6, 3), torch.randn(6, 3), torch.tensor([0, 1, 2, 2, 1, 0])
+    rows, weight = F.one_hot(y, 3).float(), torch.tensor([1.0, 5.0, 0.2])
+    loss = losses.DFTLoss(anchor=0.5, weight=weight, reduction="none")
+    torch.testing.assert_close(loss(z, rows, base), loss(z, y, base))
+    torch.testing.assert_close(loss(z, y, base), weight[y] * losses.DFTLoss(anchor=0.5, reduction="none")(z, y, base))
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (2, 3), (6, 2), (3,)])
+def test_an_anchor_needs_logits_of_the_same_examples(shape):
+    with pytest.raises(TailwiseError, match="base logits must be"):
+        losses.DFTLoss()(torch.zeros(6, 3), torch.tensor([0, 1, 2, 2, 1, 0]), torch.zeros(shape))
+
+
 def test_influence_balanced_needs_the_features():
     with pytest.raises(TailwiseError, match="features must be"):
         losses.InfluenceBalancedLoss(COUNTS)(torch.zeros(2, 3), torch.tensor([0, 1]), torch.zeros(3, 4))

@@ -57,6 +57,14 @@ def test_the_network_is_left_as_it_is():
     assert all(p.grad is None for p in network.parameters())
 
 
+def test_a_parameter_that_the_network_does_not_use_changes_nothing():
+    network, x, y, clean_x, clean_y = problem()
+    loss = losses.CrossEntropyLoss(reduction="none")
+    expected = losses.meta_weights(network, loss, x, y, clean_x, clean_y, 0.1)
+    network.register_parameter("spare", nn.Parameter(torch.ones(2, dtype=torch.float64)))
+    torch.testing.assert_close(losses.meta_weights(network, loss, x, y, clean_x, clean_y, 0.1), expected)
+
+
 def test_meta_weights_distrust_a_flipped_label():
     x, y, flipped = half_flipped()
     network = nn.Linear(2, 2)

@@ -1,5 +1,7 @@
 """Heads that never hold batch × classes: exact by chunks, estimated by samples."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -104,6 +106,28 @@ def test_many_samples_come_close_to_the_exact_gradient():
     torch.testing.assert_close(sampled, exact, rtol=0, atol=0.02 * exact.abs().max().item())
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_sampled_head_in_half_precision_draws_all_classes_and_answers_in_float32(dtype):
+    n_classes, n_samples = 20_000, 4_000
+    loss = losses.SampledSoftmaxLoss(D, n_classes, np.ones(n_classes), n_samples, power=0.0)
+    features, codes = torch.randn(3, D), torch.arange(3)
+    rounded = copy.deepcopy(loss).to(dtype)
+    value = rounded(features.to(dtype), codes)
+    value.backward()
+    assert value.dtype == torch.float32
+    torch.testing.assert_close(value, loss.eval()(features, codes), rtol=0.02, atol=0)
+    drawn = (rounded.weight.grad != 0).any(1).sum().item()
+    expected = n_classes * (1 - np.exp(-n_samples / n_classes))
+    assert abs(drawn - expected) < 5 * expected**0.5
+
+
+def test_a_sampled_head_takes_features_of_another_precision_as_the_chunked_one_does():
+    features, codes = batch()
+    loss = head(losses.SampledSoftmaxLoss, n_samples=200_000, generator=torch.Generator().manual_seed(0)).float()
+    sampled, exact = loss(features.bfloat16(), codes), loss.eval()(features.bfloat16(), codes)
+    torch.testing.assert_close(sampled, exact, rtol=0.01, atol=0)
+
+
 def test_heads_say_what_is_wrong():
     features, codes = batch()
     with pytest.raises(TailwiseError, match=r"features must be \(batch, 5\)"):
@@ -112,5 +136,7 @@ def test_heads_say_what_is_wrong():
         head()(features, codes[:3])
     with pytest.raises(TailwiseError, match="class code 37 is out of range"):
         head()(features, codes.fill_(K))
+    with pytest.raises(TailwiseError, match="n_samples must be 1 or more classes; got 0"):
+        losses.SampledSoftmaxLoss(D, K, np.ones(K), 0)
     with pytest.raises(TailwiseError, match="3 class counts for 37 classes"):
         losses.ChunkedSoftmaxLoss(D, K, [1, 2, 3])

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.multiprocessing
+from lightning_fabric import Fabric
 from torch.utils.data import DataLoader, TensorDataset
 
 from tailwise import samplers
@@ -46,3 +47,18 @@ def test_two_processes_share_a_balanced_epoch(tmp_path):
             alone = samplers.ClassBalancedSampler(np.repeat(np.arange(4), COUNTS), seed=3, num_replicas=2, rank=rank)
             alone.set_epoch(epoch)
             np.testing.assert_array_equal(np.load(tmp_path / f"{epoch}-{rank}.npy"), alone.indices())
+
+
+def _load(fabric, folder):
+    torch.set_num_threads(1)
+    sampler = samplers.ShuffleSampler(class_counts=COUNTS)
+    loader = DataLoader(TensorDataset(torch.arange(COUNTS.sum())), batch_size=50, sampler=sampler)
+    shown = [index for (batch,) in fabric.setup_dataloaders(loader) for index in batch.tolist()]
+    np.save(f"{folder}/{fabric.global_rank}.npy", np.array(shown))
+
+
+def test_lightning_does_not_divide_once_more_what_is_divided(tmp_path):
+    """It would have each process see a half of its half, and tell nobody."""
+    Fabric(accelerator="cpu", devices=2, strategy="ddp_spawn").launch(_load, str(tmp_path))
+    shown = np.concatenate([np.load(tmp_path / f"{rank}.npy") for rank in range(2)])
+    np.testing.assert_array_equal(np.unique(shown), np.arange(COUNTS.sum()))

@@ -148,14 +148,19 @@ class DFTLoss(BatchLoss):
         check_batch(logits, targets, self.weight)
         if is_hard(targets):
             nll = adjusted_cross_entropy(logits, targets, ignore_index=self.ignore_index, reduction="none")
-            losses = torch.exp(-nll.detach()) * nll
+            losses, share = torch.exp(-nll.detach()) * nll, torch.ones_like(nll)
             weights = example_weight(losses, self.weight, targets, self.ignore_index)
         else:
             log_p = F.log_softmax(at_least_float32(logits), 1)
             rows = targets if self.weight is None else targets * self.weight
-            losses, weights = -(rows * log_p.detach().exp() * log_p).sum(1), None
+            losses, share, weights = -(rows * log_p.detach().exp() * log_p).sum(1), rows.sum(1), None
         if base_logits is not None:
+            if base_logits.shape != logits.shape:
+                raise TailwiseError(
+                    f"base logits must be {tuple(logits.shape)}, as the logits; got {tuple(base_logits.shape)}."
+                )
             base = F.log_softmax(at_least_float32(base_logits), 1)
             log_p = F.log_softmax(at_least_float32(logits), 1)
-            losses = losses + self.anchor * F.kl_div(log_p, base, reduction="none", log_target=True).sum(1)
+            divergence = F.kl_div(log_p, base, reduction="none", log_target=True).sum(1)
+            losses = losses + self.anchor * share * divergence
         return reduce(losses, self.reduction, weights)

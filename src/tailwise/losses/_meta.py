@@ -48,7 +48,7 @@ def meta_loss(
     if losses.shape != inputs.shape[:1]:
         raise TailwiseError(f'meta-weights need a loss with reduction="none"; this one gave {tuple(losses.shape)}.')
     total = (losses * weigh(losses.detach())).sum()
-    step = torch.autograd.grad(total, list(parameters.values()), create_graph=True)
+    step = torch.autograd.grad(total, list(parameters.values()), create_graph=True, materialize_grads=True)
     moved = {name: p - learning_rate * g for (name, p), g in zip(parameters.items(), step, strict=True)}
     return loss(functional_call(network, {**moved, **buffers}, (clean_inputs,)), clean_targets).mean()
 

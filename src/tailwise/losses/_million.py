@@ -12,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from tailwise.counts import log_prior
 from tailwise.errors import TailwiseError
+from tailwise.losses._fused import at_least_float32
 from tailwise.losses._mechanism import (
     BatchLoss,
     Reduction,
@@ -21,6 +22,8 @@ from tailwise.losses._mechanism import (
     per_class,
     reduce,
 )
+
+_FINE = 1 << 53  # parts of the proposal's whole, as many as float64 tells apart
 
 
 class ChunkedSoftmaxLoss(BatchLoss):
@@ -122,24 +125,26 @@ class SampledSoftmaxLoss(ChunkedSoftmaxLoss):
         generator: torch.Generator | None = None,
         **options: Any,
     ) -> None:
+        if n_samples < 1:
+            raise TailwiseError(f"n_samples must be 1 or more classes; got {n_samples}.")
         super().__init__(in_features, n_classes, class_counts, **options)
         proposal = floored_counts(class_counts) ** power
         proposal = proposal / proposal.sum()
         self.register_buffer("log_expected", per_class(np.log(n_samples * proposal)))
-        # float64: the steps of a million classes are below float32's resolution near 1
-        self.register_buffer("cumulative", torch.from_numpy(np.cumsum(proposal)))
+        # whole numbers, which no change of precision rounds: a million classes have steps too small for float32
+        self.register_buffer("cumulative", torch.from_numpy((np.cumsum(proposal) * _FINE).astype(np.int64)))
         self.n_samples, self.generator = n_samples, generator
 
     def _losses(self, features: Tensor, targets: Tensor) -> Tensor:
         if not self.training:
             return super()._losses(features, targets)
-        draws = torch.rand(self.n_samples, dtype=torch.float64, device=features.device, generator=self.generator)
-        sample = torch.searchsorted(self.cumulative, draws).clamp_max(len(self.weight) - 1)
+        draws = torch.randint(_FINE, (self.n_samples,), device=features.device, generator=self.generator)
+        sample = torch.searchsorted(self.cumulative, draws, right=True).clamp_max(len(self.weight) - 1)
         # one look-up, so that backward makes one gradient of the size of the weight
-        looked_up = F.embedding(torch.cat([targets, sample]), self.weight)
+        looked_up = F.embedding(torch.cat([targets, sample]), self.weight).to(features.dtype)
         own_vectors, vectors = looked_up.split([len(targets), len(sample)])
-        own = (features * own_vectors).sum(1, keepdim=True).to(self.log_expected.dtype)
-        others = (features @ vectors.T).to(self.log_expected.dtype) - self.log_expected[sample]
+        own = at_least_float32((features * own_vectors).sum(1, keepdim=True))
+        others = at_least_float32(features @ vectors.T) - self.log_expected[sample]
         if self.bias is not None:
             own, others = own + self.bias[targets][:, None], others + self.bias[sample]
         others = others.masked_fill(sample == targets[:, None], -torch.inf)

@@ -16,6 +16,7 @@ from tailwise.losses._mechanism import (
     BatchLoss,
     as_rows,
     check_batch,
+    divisor,
     floored_counts,
     kept_examples,
     number,
@@ -90,7 +91,9 @@ class DistributionBalancedLoss(BatchLoss):
 
     Targets are (batch,) class codes or (batch, n_classes) labels, several of which may be 1.
 
-    Source: Wu et al., Distribution-Balanced Loss for Multi-Label Classification in Long-Tailed Datasets, ECCV 2020.
+    Source: Wu et al., Distribution-Balanced Loss for Multi-Label Classification in Long-Tailed Datasets, ECCV 2020. Of
+    the authors' configurations, ``lam`` is that for VOC, where ``mu`` is 0.3, and ``mu`` that for COCO, where ``lam``
+    is 2; all else is the same in both.
     Verified: value and gradient equal the authors' mllt/models/losses/resample_loss.py to 1e-14, with ``kappa`` over
     ``lam`` for ``kappa`` and twice the loss.
     Deviates: the shift is not divided by ``lam`` and the focal loss not doubled, as they are in that code. A
@@ -119,7 +122,7 @@ class DistributionBalancedLoss(BatchLoss):
             raise TailwiseError(f"a class has {counts.max():g} examples, more than the {n_examples} that there are.")
         self.register_buffer("inverse", per_class(1 / counts))
         self.register_buffer("shift", per_class(kappa * np.log(np.maximum(n_examples - counts, 1) / counts)))
-        self.alpha, self.beta, self.mu, self.lam, self.gamma = alpha, beta, mu, lam, gamma
+        self.alpha, self.beta, self.mu, self.lam, self.gamma = alpha, beta, mu, divisor("lam", lam), gamma
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""

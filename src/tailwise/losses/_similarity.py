@@ -87,7 +87,7 @@ class ZLoss(BatchLoss):
 
     def __init__(self, a: float = 1.0, b: float = 3.0, **options: Any) -> None:
         super().__init__(**options)
-        self.a, self.b = number("a", a), b
+        self.a, self.b = divisor("a", a), b
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""

@@ -30,6 +30,7 @@ class _Cosine(Recipe):
 class NormalisedSoftmax(_Cosine):
     """Softmax of cosines between features and class vectors.
 
+    The temperature is that of Zhai and Wu, BMVC 2019.
     Measured: +0.003 on digits, -0.002 on CIFAR-10-LT.
     """
 

@@ -33,6 +33,7 @@ class ClassDependentTemperatures(Recipe):
 class VectorScaling(Recipe):
     """A temperature for each class and logit adjustment together, in the loss.
 
+    Deviates: gamma is half of the default of the authors' code, whose example for CIFAR-10-LT takes 0.2, and tau 1.2.
     Measured: +0.052 on digits, +0.087 on CIFAR-10-LT.
     """
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch.distributed as dist
 from numpy.typing import ArrayLike, NDArray
-from torch.utils.data import Sampler
+from torch.utils.data import DistributedSampler
 
 from tailwise.counts import check_counts
 from tailwise.counts import class_counts as count_classes
@@ -20,12 +20,15 @@ from tailwise.errors import TailwiseError
 from tailwise.samplers._permute import permute
 
 
-class EpochSampler(Sampler[Any]):
+class EpochSampler(DistributedSampler[Any]):
     """A sampler whose epochs follow from the seed and the epoch's number alone.
 
     All processes share one order, and each takes every ``num_replicas``-th index of it, so that no index is shown by
     two processes unless the order repeats it. Shares have equal length; where the order does not divide evenly, its
     first indices are shown once more.
+
+    It is a ``DistributedSampler`` in name only, so that Lightning does not divide a process's share once more. What
+    divides batches whatever their sampler, such as Accelerate, needs ``num_replicas=1, rank=0`` here.
 
     A subclass writes :meth:`pick`, and :meth:`size` where an epoch is not as long as there are examples.
 
