@@ -103,11 +103,12 @@ def estimate_prior_em(
     ratio = np.divide(p, source, out=np.zeros_like(p), where=source > 0)
     if not ratio.any():
         raise TailwiseError("no row has probability of a class that the source has: give the prior it was trained on.")
+    least = np.finfo(np.float64).tiny
+    ratio /= np.maximum(ratio.max(axis=1, keepdims=True), least)  # a factor of a row's own changes no posterior
     prior = source.copy()
     for _ in range(max_iterations):
-        posterior = ratio * prior
-        posterior /= np.maximum(posterior.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
-        updated = posterior.sum(axis=0) + strength * source
+        # the sum over rows of ratio * prior / (ratio @ prior), without the posteriors themselves
+        updated = prior * (ratio.T @ (1 / np.maximum(ratio @ prior, least))) + strength * source
         updated /= updated.sum()
         moved, prior = np.abs(updated - prior).max(), updated
         if moved <= tolerance:
