@@ -38,7 +38,8 @@ class Borrowed(Resampler):
         try:
             made, classes = sampler.fit_resample(points, codes)
         except (ValueError, RuntimeError) as error:
-            raise TailwiseError(f"{name} cannot resample this: {' '.join(str(error).split())}") from error
+            said = " ".join(str(error).replace("cluster_balance_threshold", "threshold").split())
+            raise TailwiseError(f"{name} cannot resample this: {said}") from error
         if self._kind == "over":
             kept, new = every, np.arange(len(codes), len(classes))
         else:  # classes with too many examples are all new

@@ -33,12 +33,12 @@ def labelled(X: Any, y: ArrayLike) -> tuple[Any, NDArray[Any], NDArray[Any], NDA
 
 
 def take(X: Any, rows: NDArray[Any]) -> Any:
-    """Return the given rows of an array, sparse matrix, list, or pandas or polars frame or series, as the same."""
+    """Return the given rows of an array, tensor, sparse matrix, list, frame, series or Arrow column, as the same."""
     if hasattr(X, "iloc"):
         return X.iloc[rows].reset_index(drop=True)
-    if isinstance(X, list):
-        return [X[row] for row in rows]
-    return X[rows]
+    if isinstance(X, list | tuple):
+        return type(X)(X[row] for row in rows)
+    return X.take(rows) if hasattr(X, "to_pylist") else X[rows]
 
 
 def rows_by_class(codes: NDArray[np.intp], n_classes: int) -> list[NDArray[np.intp]]:

@@ -15,7 +15,7 @@ from tailwise.resample._containers import RandomState, generator, rows_by_class
 from tailwise.resample._goals import Strategy
 from tailwise.resample._neighbours import nearest
 from tailwise.resample._smote import SMOTE, between
-from tailwise.resample._tables import is_number, numbers
+from tailwise.resample._tables import is_number, n_columns, numbers
 
 _WIDE = 256  # columns of numbers and categories together, beyond which mostly zeros are not written out
 
@@ -50,8 +50,8 @@ class SMOTENC(SMOTE):
         self.categorical_features = categorical_features
 
     def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
+        d = n_columns(X, type(self).__name__)
         nominal = _positions(X, self.categorical_features)
-        d = len(X.columns) if hasattr(X, "columns") else np.shape(X)[1]
         numeric = np.setdiff1d(np.arange(d), nominal)
         if not len(nominal) or not len(numeric):
             there, other = ("only numbers", "SMOTE") if len(numeric) else ("only categories", "SMOTEN")
@@ -102,7 +102,7 @@ class SMOTEN(SMOTE):
     """
 
     def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
-        d = len(X.columns) if hasattr(X, "columns") else np.shape(X)[1]
+        d = n_columns(X, type(self).__name__)
         kinds = _factors(X, np.arange(d))
         shares = []
         for column in kinds.T:
