@@ -530,6 +530,10 @@ def test_nominal_methods_say_what_they_need():
         resample.SMOTENC().fit_resample(frame[["city", "level"]], y)
     with pytest.raises(TailwiseError, match="does not say which columns are categories"):
         resample.SMOTENC().fit_resample(frame.to_numpy(), y)
+    with pytest.raises(TailwiseError, match=r"column 'level' is .* or list it in categorical_features too"):
+        resample.SMOTENC(["city"]).fit_resample(frame, y)
+    with pytest.raises(TailwiseError, match="not None"):
+        resample.SMOTENC(None).fit_resample(frame, y)
     with pytest.raises(TailwiseError, match="names column 'town', which is not there"):
         resample.SMOTENC(["town"]).fit_resample(frame, y)
 

@@ -62,7 +62,8 @@ class TargetResampler(BaseEstimator):
 
         Returns
         -------
-        X, y : (n_resampled, n_features) and (n_resampled, ...) in the containers and with the types they came in
+        X, y : (n_resampled, n_features) and (n_resampled, ...) in the containers and with the types they came in; an
+            index of pandas starts anew, since ``sample_indices_`` says which row is which
         sample_weight : (n_resampled,), only where weights were given
 
         Raises

@@ -152,7 +152,7 @@ def _positions(X: Any, features: str | Sequence[str | int]) -> NDArray[np.intp]:
     if sparse.issparse(X):
         raise TailwiseError("SMOTENC takes a frame or an array, not a sparse matrix.")
     names = list(X.columns) if hasattr(X, "columns") else []
-    if isinstance(features, str):
+    if features is None or isinstance(features, str):
         if features != "auto":
             raise TailwiseError(f"categorical_features must be a list of columns or 'auto', not {features!r}.")
         if not names:

@@ -40,7 +40,8 @@ def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any
         for name in names:
             if not is_number(X[name].dtype):
                 wrong = f"column {name!r} is {X[name].dtype}"
-                raise TailwiseError(f"{method} needs numbers, but {wrong}: encode it, or over-sample with SMOTENC.")
+                other = "over-sample with SMOTENC" if columns is None else "list it in categorical_features too"
+                raise TailwiseError(f"{method} needs numbers, but {wrong}: encode it, or {other}.")
         kinds = {str(X[name].dtype).lower() for name in names}
         dtype = np.float32 if kinds == {"float32"} else np.float64
         values = points = np.empty((len(X), len(names)), dtype)
