@@ -262,6 +262,17 @@ def test_strategies_that_cannot_be_are_one_line():
     ]
 
 
+@pytest.mark.parametrize("setting", ["k_neighbors", "m_neighbors", "n_clusters"])
+@pytest.mark.parametrize("method", EVERY)
+def test_neighbours_and_clusters_are_at_least_one(method, setting):
+    X, y = table()
+    X[:, 3] = np.rint(X[:, 3])
+    if setting in inspect.signature(method).parameters:
+        for few in (0, -2):
+            with pytest.raises(TailwiseError, match=f"^{setting} must be at least 1; got {few}\\.$"):
+                made(method, **{setting: few}).fit_resample(X, y)
+
+
 @pytest.mark.parametrize("method", NOMINAL)
 def test_nominal_methods_need_a_table(method):
     X, y = table()

@@ -11,7 +11,7 @@ from scipy import sparse
 from tailwise._optional import require
 from tailwise.errors import TailwiseError
 from tailwise.resample._base import Change, Resampler
-from tailwise.resample._containers import RandomState, rows_by_class, seeds
+from tailwise.resample._containers import RandomState, at_least_one, rows_by_class, seeds
 from tailwise.resample._goals import Kind, Strategy
 from tailwise.resample._neighbours import nearest
 from tailwise.resample._tables import numbers
@@ -87,6 +87,7 @@ class SVMSMOTE(Borrowed):
         self.random_state = random_state
 
     def _theirs(self, strategy: dict[int, int], seed: int) -> Any:
+        at_least_one(k_neighbors=self.k_neighbors, m_neighbors=self.m_neighbors)
         return require("imblearn.over_sampling", "resample").SVMSMOTE(
             sampling_strategy=strategy, random_state=seed, k_neighbors=self.k_neighbors, m_neighbors=self.m_neighbors
         )
@@ -126,6 +127,7 @@ class KMeansSMOTE(Borrowed):
     def _theirs(self, strategy: dict[int, int], seed: int) -> Any:
         from sklearn.cluster import MiniBatchKMeans
 
+        at_least_one(k_neighbors=self.k_neighbors, n_clusters=self.n_clusters)
         return require("imblearn.over_sampling", "resample").KMeansSMOTE(
             sampling_strategy=strategy,
             random_state=seed,

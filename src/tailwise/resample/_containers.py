@@ -32,6 +32,13 @@ def labelled(X: Any, y: ArrayLike) -> tuple[Any, NDArray[Any], NDArray[Any], NDA
     return X, labels, classes, codes
 
 
+def at_least_one(**settings: int) -> None:
+    """Raise TailwiseError if a setting is less than 1."""
+    for name, value in settings.items():
+        if value < 1:
+            raise TailwiseError(f"{name} must be at least 1; got {value}.")
+
+
 def take(X: Any, rows: NDArray[Any]) -> Any:
     """Return the given rows of an array, tensor, sparse matrix, list, frame, series or Arrow column, as the same."""
     if hasattr(X, "iloc"):

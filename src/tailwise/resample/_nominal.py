@@ -11,7 +11,7 @@ from scipy import sparse
 
 from tailwise.errors import TailwiseError
 from tailwise.resample._base import Change
-from tailwise.resample._containers import RandomState, generator, rows_by_class
+from tailwise.resample._containers import RandomState, at_least_one, generator, rows_by_class
 from tailwise.resample._goals import Strategy
 from tailwise.resample._neighbours import nearest
 from tailwise.resample._smote import SMOTE, between
@@ -50,6 +50,7 @@ class SMOTENC(SMOTE):
         self.categorical_features = categorical_features
 
     def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
+        at_least_one(k_neighbors=self.k_neighbors)
         d = n_columns(X, type(self).__name__)
         nominal = _positions(X, self.categorical_features)
         numeric = np.setdiff1d(np.arange(d), nominal)
@@ -102,6 +103,7 @@ class SMOTEN(SMOTE):
     """
 
     def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
+        at_least_one(k_neighbors=self.k_neighbors)
         d = n_columns(X, type(self).__name__)
         kinds = _factors(X, np.arange(d))
         shares = []
