@@ -265,6 +265,21 @@ def test_intervals_hold_with_few_examples_a_class(each):
     assert held / (2 * rounds) > 0.9
 
 
+def test_intervals_of_coverage_hold_where_only_rare_classes_are_missed():
+    """The examples of the head, nearly all covered, must not say how much those of the tail differ."""
+    rng, counts = np.random.default_rng(0), (500 / np.arange(1, 51) ** 1.5).astype(int) + 1
+    labels = np.repeat(np.arange(50), counts)
+    covered = np.where(counts > 30, 0.999, 0.8)
+    found = []
+    for _ in range(150):
+        sets = np.zeros((labels.size, 50), dtype=bool)
+        sets[np.arange(labels.size), labels] = rng.random(labels.size) < covered[labels]
+        estimates = evaluate(labels, labels, sets=sets, class_counts=counts, n_bootstrap=100, random_state=rng)
+        _, low, high = estimates.overall["coverage"]
+        found.append(low <= covered.mean() <= high)
+    assert np.mean(found) > 0.9
+
+
 def test_relative_accuracy():
     assert relative_accuracy(0.3, 0.4, 0.5) == (0.6, 0.5)
     assert relative_accuracy(0.3, 0.6, 0.5) == (0.5, 0.6)

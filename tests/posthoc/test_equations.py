@@ -97,6 +97,12 @@ def test_a_known_temperature_is_found_again(temperature):
     assert not any(step.bias)
 
 
+@pytest.mark.parametrize("scores", [np.zeros((5, 2)), [[1.0, 1.0], [3.0, 3.0], [-2.0, -2.0], [0.0, 0.0], [9.0, 9.0]]])
+def test_scores_that_say_nothing_keep_their_temperature(scores):
+    assert posthoc.fit_temperature(scores, [0, 1, 0, 1, 1]).scale == 1
+    assert posthoc.fit_class_wise(scores, [0, 1, 0, 1, 1]).scale == 1
+
+
 def test_class_wise_calibration_corrects_a_class_with_many_examples_and_hardly_one_with_few():
     scores, labels = simulated(20_000, np.array([0.6, 0.3999, 0.0001]), 1)
     moved = scores + np.array([0, 1.0, 1.0])
@@ -340,6 +346,10 @@ def test_steps_and_sets_survive_json():
         (lambda: posthoc.estimate_prior_bbse([0], [0], [0.5], 2), "whole numbers between 0 and 1"),
         (lambda: posthoc.ConformalSets.fit([[1.0]], [0], 1.0), "coverage must lie"),
         (lambda: posthoc.ConformalSets.fit(np.zeros((0, 2)), [], 0.9), "n labels"),
+        (lambda: posthoc.ConformalSets.fit([[0.5, 0.5]], [0])([[0.2, 0.3, 0.5]]), "are for 2 classes; .* \\(1, 3\\)"),
+        (lambda: posthoc.ConformalSets.fit([[0.5, 0.5]], [0])([0.2, 0.8]), "are for 2 classes; .* \\(2,\\)"),
+        (lambda: posthoc.ConformalSets.fit([[0.5, 0.5]], [0])([[0.2, np.nan]]), "none may be NaN"),
+        (lambda: posthoc.shift_p_value([[0.5, 0.5]], [1, 1], [1, 1, 1]), "as many classes .* 2, 2 and 3"),
         (lambda: posthoc.tune_bias(np.zeros((2, 3)), [0, 1], OBJECTIVES["accuracy"], [1, 1]), "as many class counts"),
         (
             lambda: posthoc.tune_bias(np.zeros((2, 2)), [0, 5], OBJECTIVES["accuracy"], [1, 1]),

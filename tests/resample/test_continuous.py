@@ -234,6 +234,7 @@ def test_one_line_for_parameters():
     X, y = table()
     for wrong, message in [
         ({"k_neighbors": 0}, "k_neighbors must be at least 1; got 0"),
+        ({"noise": -1}, "noise must not be negative; got -1"),
         ({"threshold": 2}, "no target has a relevance of 2 or more"),
         ({"threshold": 0}, "every target has a relevance of 0 or more"),
         ({"relevance": lambda y: y}, "between 0 and 1 for each target"),

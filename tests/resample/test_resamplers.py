@@ -8,7 +8,9 @@ import imblearn.under_sampling as under
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from imblearn.pipeline import make_pipeline
@@ -131,9 +133,26 @@ def test_frames_keep_their_types(method, library):
     assert new_labels.dtype == labels.dtype
 
 
-@pytest.mark.parametrize(
-    "method", [m for m in NUMERIC if m not in (resample.GaussianOverSampler, resample.ClusterCentroids)]
-)
+@pytest.mark.parametrize("method", EVERY)
+def test_tensors_tuples_and_arrow_stay_what_they_are(method):
+    X, y = table()
+    X[:, 3] = np.rint(X[:, 3])
+    for dtype in (torch.float32, torch.float64, torch.int64):
+        new_X, new_y = made(method).fit_resample(torch.tensor(X).to(dtype), torch.tensor(y))
+        assert (new_X.dtype, new_y.dtype) == (dtype, torch.int64)
+    new_X, new_y = made(method).fit_resample(tuple(map(tuple, X.tolist())), tuple(y.tolist()))
+    assert (type(new_X), type(new_y)) == (tuple, tuple)
+    np.testing.assert_array_equal(new_X, made(method).fit_resample(X, y)[0])
+    frame = pa.table(dict(zip("abcd", X.T, strict=True)) | {"d": pa.array(X[:, 3]).cast("int16")})
+    expected, labels = made(method).fit_resample(pl.DataFrame(frame), y)
+    for target in (pa.array(y), pa.chunked_array([y[:9], y[9:]])):
+        new_frame, new_y = made(method).fit_resample(frame, target)
+        assert (new_frame.schema, type(new_y)) == (frame.schema, type(target))
+        assert pl.DataFrame(new_frame).equals(expected)
+        np.testing.assert_array_equal(new_y, labels)
+
+
+@pytest.mark.parametrize("method", [m for m in NUMERIC if m not in DENSER])
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csc_matrix])
 def test_sparse_stays_sparse_and_means_the_same(method, container):
     X, y = table()
@@ -235,6 +254,53 @@ def test_strategies():
     for method, wrong in [(resample.SMOTE, {0: 10}), (resample.RandomUnderSampler, {0: 1000}), (resample.SMOTE, 0.5)]:
         with pytest.raises(TailwiseError, match=r"cannot bring class 0 from 120|for two classes only"):
             method(wrong).fit_resample(X, y)
+
+
+def test_strategies_that_cannot_be_are_one_line():
+    X, y = table()
+    for strategy, message in [
+        ({1: 40.7}, "class 1 is to have 40.7 examples: give a whole number"),
+        ({1: np.nan}, "class 1 is to have nan examples: give a whole number"),
+        ({1: "40"}, "class 1 is to have '40' examples: give a whole number"),
+        ({"1": 50}, r"names class '1', which is not there: the labels are int64, not str\."),
+    ]:
+        with pytest.raises(TailwiseError, match=message):
+            resample.RandomOverSampler(strategy).fit_resample(X, y)
+    assert np.bincount(resample.RandomOverSampler({1: 50.0, 2: np.int8(20)}).fit_resample(X, y)[1]).tolist() == [
+        120,
+        50,
+        20,
+    ]
+
+
+@pytest.mark.parametrize("setting", ["k_neighbors", "m_neighbors", "n_clusters", "n_neighbors", "n_candidates"])
+@pytest.mark.parametrize("method", EVERY)
+def test_neighbours_and_clusters_are_at_least_one(method, setting):
+    X, y = table()
+    X[:, 3] = np.rint(X[:, 3])
+    if setting in inspect.signature(method).parameters:
+        for few in (0, -2):
+            with pytest.raises(TailwiseError, match=f"^{setting} must be at least 1; got {few}\\.$"):
+                made(method, **{setting: few}).fit_resample(X, y)
+
+
+@pytest.mark.parametrize("method", NOMINAL)
+def test_nominal_methods_need_a_table(method):
+    X, y = table()
+    for shape in (X[:, 0], X[:, :, None]):
+        with pytest.raises(TailwiseError, match=f"{method.__name__} needs a table; got shape"):
+            made(method).fit_resample(shape, y)
+
+
+def test_two_columns_of_one_name_are_said():
+    X, y = table()
+    for resampler, target in (
+        (resample.SMOTE(), y),
+        (resample.MLSMOTE(), np.eye(3, dtype=int)[y]),
+        (resample.SMOGN(), X[:, 0]),
+    ):
+        with pytest.raises(TailwiseError, match="the table has 2 columns named 'a'; give each its own name"):
+            resampler.fit_resample(pd.DataFrame(X, columns=list("abac")), target)
 
 
 @given(counts=st.lists(st.integers(1, 40), min_size=2, max_size=6), seed=st.integers(0, 99))
@@ -554,6 +620,10 @@ def test_nominal_methods_say_what_they_need():
         resample.SMOTENC().fit_resample(frame[["city", "level"]], y)
     with pytest.raises(TailwiseError, match="does not say which columns are categories"):
         resample.SMOTENC().fit_resample(frame.to_numpy(), y)
+    with pytest.raises(TailwiseError, match=r"column 'level' is .* or list it in categorical_features too"):
+        resample.SMOTENC(["city"]).fit_resample(frame, y)
+    with pytest.raises(TailwiseError, match="not None"):
+        resample.SMOTENC(None).fit_resample(frame, y)
     with pytest.raises(TailwiseError, match="names column 'town', which is not there"):
         resample.SMOTENC(["town"]).fit_resample(frame, y)
 
@@ -618,3 +688,10 @@ def test_the_mean_distance_is_that_of_all_pairs(container):
     many = np.random.default_rng(0).normal(size=(20_000, 2))
     assert _mean_distance(container(many)) == pytest.approx(np.sqrt(np.pi), rel=0.02)  # of a standard normal pair
     assert 0 < _mean_distance(container(np.ones((5, 2)))) < 1e-100
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_near_miss_may_keep_nothing_of_a_class(version):
+    X, y = table()
+    labels = resample.NearMiss({0: 0, 1: 20}, version=version).fit_resample(X, y)[1]
+    assert np.bincount(labels).tolist() == [0, 20, 15]

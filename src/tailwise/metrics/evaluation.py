@@ -173,6 +173,9 @@ def evaluate(
     narrow; log loss and Brier score by the normal limit of their resampled means.
     Percentiles are moved so that the mean of the resamples lies on the value: resampling adds noise, which lowers a
     minimum (worst class) and raises an absolute error (calibration).
+    An interval is that of the measure on test sets of this size. Calibration errors and AUPRC are larger on small ones
+    than on large ones, and their intervals lie higher with them: with ten classes of 200 to 2 simulated test examples,
+    that of class-wise ECE held the mean of such test sets 93 % of the time, and what an endless one gives 2 %.
 
     *Groups.* Group accuracy is the mean recall of the group's classes (Liu et al., Large-Scale Long-Tailed Recognition
     in an Open World, CVPR 2019), coverage and set size likewise a mean over classes. Group calibration error (``ece``)

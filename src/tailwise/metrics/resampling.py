@@ -87,11 +87,12 @@ def resampled_means(
 ) -> NDArray[np.float64]:
     """Return resampled means of strata from their moments, (n_bootstrap, strata), by their normal limit.
 
-    The variance of a stratum with few examples leans on that of all, as if it had ``_BORROWED`` further ones.
+    The variance of a stratum with few examples leans on the mean one, as if it had ``_BORROWED`` further examples.
     """
     some = np.maximum(n, 1)
     deviations = np.maximum(squares - total**2 / some, 0)
-    usual = deviations.sum() / max(np.maximum(n - 1, 0).sum(), 1)
+    shown = n > 1
+    usual = (deviations[shown] / (n[shown] - 1)).mean() if shown.any() else 0
     if not usual:  # one example each: what is between the strata is all there is to see
         usual = np.var((total / some)[n > 0])
     variance = (deviations + _BORROWED * usual) / np.maximum(n - 1 + _BORROWED, 1)

@@ -38,7 +38,7 @@ def fit_temperature(scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLi
         return -float(np.average(log_softmax(z * np.exp(log_scale))[rows, y], weights=weights))
 
     best = minimize_scalar(loss, bounds=(-_LOG_RANGE, _LOG_RANGE), method="bounded", options={"xatol": 1e-6})
-    scale = float(np.exp(best.x))
+    scale = float(np.exp(best.x)) if loss(best.x) < loss(0.0) else 1.0  # equal scores are as likely at any
     return Step.of(f"temperature {1 / scale:.3g}", np.zeros(z.shape[1]), scale)
 
 

@@ -80,8 +80,18 @@ class ConformalSets:
         )
 
     def __call__(self, proba: ArrayLike, *, class_conditional: bool = True) -> NDArray[np.bool_]:
-        """Return (n, n_classes): which classes are in the set of each row of probabilities."""
+        """Return (n, n_classes): which classes are in the set of each row of probabilities.
+
+        Raises
+        ------
+        TailwiseError
+            If the probabilities are not of as many classes as the thresholds, or one is NaN.
+        """
         p, threshold = np.asarray(proba), np.asarray(self.thresholds) if class_conditional else self.marginal
+        if p.ndim != 2 or p.shape[1] != len(self.thresholds):
+            raise TailwiseError(f"the sets are for {len(self.thresholds)} classes; the probabilities are {p.shape}.")
+        if np.isnan(p.max(initial=0)):
+            raise TailwiseError("prediction sets need probabilities; none may be NaN.")
         inside = np.empty(p.shape, dtype=bool)
         step = max(1, _CELLS // p.shape[1])
         for start in range(0, len(p), step):  # in float64, as the thresholds were set: ties would fall the other way

@@ -103,11 +103,12 @@ def estimate_prior_em(
     ratio = np.divide(p, source, out=np.zeros_like(p), where=source > 0)
     if not ratio.any():
         raise TailwiseError("no row has probability of a class that the source has: give the prior it was trained on.")
+    least = np.finfo(np.float64).tiny
+    ratio /= np.maximum(ratio.max(axis=1, keepdims=True), least)  # a factor of a row's own changes no posterior
     prior = source.copy()
     for _ in range(max_iterations):
-        posterior = ratio * prior
-        posterior /= np.maximum(posterior.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
-        updated = posterior.sum(axis=0) + strength * source
+        # the sum over rows of ratio * prior / (ratio @ prior), without the posteriors themselves
+        updated = prior * (ratio.T @ (1 / np.maximum(ratio @ prior, least))) + strength * source
         updated /= updated.sum()
         moved, prior = np.abs(updated - prior).max(), updated
         if moved <= tolerance:
@@ -125,12 +126,22 @@ def shift_p_value(proba: ArrayLike, source_prior: ArrayLike, prior: ArrayLike) -
     ----------
     proba : (n, n_classes) probabilities under the source prior
     source_prior, prior : (n_classes,); the prior is usually :func:`estimate_prior_em`'s of the same probabilities
+
+    Raises
+    ------
+    TailwiseError
+        If they are not of as many classes.
     """
     from scipy.stats import chi2
 
-    source, target = class_prior(source_prior), class_prior(prior)
+    source, target, p = class_prior(source_prior), class_prior(prior), np.asarray(proba, dtype=np.float64)
+    if not p.shape[-1] == source.size == target.size:
+        raise TailwiseError(
+            f"as many classes are needed in each; probabilities and priors have {p.shape[-1]}, {source.size} and "
+            f"{target.size}."
+        )
     ratio = np.divide(target, source, out=np.zeros_like(source), where=source > 0)
-    gain = np.log(np.maximum(np.asarray(proba, dtype=np.float64) @ ratio, np.finfo(np.float64).tiny)).sum()
+    gain = np.log(np.maximum(p @ ratio, np.finfo(np.float64).tiny)).sum()
     return float(chi2.sf(max(2 * gain, 0.0), max(np.count_nonzero(source) - 1, 1)))
 
 

@@ -56,13 +56,14 @@ class TargetResampler(BaseEstimator):
 
         Parameters
         ----------
-        X : (n, n_features) array, sparse matrix, list, or pandas or polars frame
+        X : (n, n_features) array, tensor, sparse matrix, list, pandas or polars frame, or Arrow table
         y : (n,) labels, or (n, n_labels) or (n,) target of the kind that the method is for
         sample_weight : (n,) weights, which go with their rows; a synthetic row has that of the row it started from
 
         Returns
         -------
-        X, y : (n_resampled, n_features) and (n_resampled, ...) in the containers and with the types they came in
+        X, y : (n_resampled, n_features) and (n_resampled, ...) in the containers and with the types they came in; an
+            index of pandas starts anew, since ``sample_indices_`` says which row is which
         sample_weight : (n_resampled,), only where weights were given
 
         Raises
@@ -70,6 +71,11 @@ class TargetResampler(BaseEstimator):
         TailwiseError
             If the table, the target or the strategy does not suit the method, or there is nothing rare.
         """
+        if hasattr(X, "column_names"):  # an Arrow table
+            import polars as pl
+
+            resampled, *rest = self.fit_resample(pl.DataFrame(X), y, sample_weight)
+            return resampled.to_arrow().cast(X.schema), *rest
         rows, *target = self._checked(X, y)
         weights, n = None if sample_weight is None else np.asarray(sample_weight), target[0].shape[0]
         if weights is not None and weights.shape != (n,):
@@ -90,8 +96,15 @@ class TargetResampler(BaseEstimator):
         check_settings(self)
         rows, _ = indexable(X, y)
         target = self._target(y)
-        validate_data(self, rows, skip_check_array=True)
+        self._remember_columns(rows)
         return rows, target
+
+    def _remember_columns(self, rows: Any) -> None:
+        names = list(rows.columns) if hasattr(rows, "iloc") else []
+        if len(set(names)) < len(names):
+            name = next(name for name in names if names.count(name) > 1)
+            raise TailwiseError(f"the table has {names.count(name)} columns named {name!r}; give each its own name.")
+        validate_data(self, rows, skip_check_array=True)
 
     def _target(self, y: Any) -> Any:
         """Return the target in the form that ``_resample`` takes, or raise."""
@@ -120,5 +133,5 @@ class Resampler(TargetResampler):
         rows, _, classes, codes = labelled(X, y)
         if len(classes) < 2:
             raise TailwiseError(f"there is only one class, {classes[0]!s}: nothing to balance.")
-        validate_data(self, rows, skip_check_array=True)
+        self._remember_columns(rows)
         return rows, codes, goals(self.sampling_strategy, classes, np.bincount(codes), self._kind)

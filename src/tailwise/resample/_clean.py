@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, clone
 
 from tailwise.errors import TailwiseError
 from tailwise.resample._base import Change, Resampler
-from tailwise.resample._containers import RandomState, rows_by_class, seeds
+from tailwise.resample._containers import RandomState, at_least_one, rows_by_class, seeds
 from tailwise.resample._goals import Kind, Strategy
 from tailwise.resample._neighbours import distances_to, nearest, one_thread, spans
 from tailwise.resample._tables import numbers
@@ -36,7 +36,8 @@ class TomekLinks(Resampler):
     ----------
     recall_ : share of the true neighbours found, 1 or an estimate
 
-    Verified: chooses what imbalanced-learn chooses.
+    Verified: chooses what imbalanced-learn chooses where no two distances are equal; where some are, the first row
+    counts as nearer, while imbalanced-learn's choice depends on the order of the rows.
     Source: Tomek, Two Modifications of CNN, IEEE Transactions on Systems, Man, and Cybernetics 1976.
     """
 
@@ -70,7 +71,8 @@ class EditedNearestNeighbours(Resampler):
     ----------
     recall_ : share of the true neighbours found, 1 or an estimate
 
-    Verified: chooses what imbalanced-learn chooses.
+    Verified: chooses what imbalanced-learn chooses where no two distances are equal; where some are, the first row
+    counts as nearer, while imbalanced-learn's choice depends on the order of the rows.
     Source: Wilson, Asymptotic Properties of Nearest Neighbor Rules Using Edited Data, IEEE Transactions on Systems,
     Man, and Cybernetics 1972.
     """
@@ -88,6 +90,7 @@ class EditedNearestNeighbours(Resampler):
     def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
         if self.kind not in ("all", "mode"):
             raise TailwiseError(f"kind must be 'all' or 'mode'; got {self.kind!r}.")
+        at_least_one(n_neighbors=self.n_neighbors)
         asked = np.flatnonzero(wanted[codes] == 1)
         points = numbers(X, type(self).__name__)
         found = nearest(points, self.n_neighbors, of=asked, recall=check_recall(self.recall))
@@ -116,7 +119,8 @@ class NearMiss(Resampler):
         fewer than asked for, those with the largest mean distance to their own ``n_neighbors`` nearest
     n_neighbors, n_candidates : as above
 
-    Verified: chooses what imbalanced-learn chooses.
+    Verified: chooses what imbalanced-learn chooses where no two distances are equal; where some are, the first row
+    counts as nearer, while imbalanced-learn's choice depends on the order of the rows.
     Source: Mani and Zhang, kNN Approach to Unbalanced Data Distributions, ICML Workshop on Learning from Imbalanced
     Datasets 2003.
     """
@@ -134,6 +138,7 @@ class NearMiss(Resampler):
     def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
         if self.version not in (1, 2, 3):
             raise TailwiseError(f"version must be 1, 2 or 3; got {self.version!r}.")
+        at_least_one(n_neighbors=self.n_neighbors, n_candidates=self.n_candidates)
         points = numbers(X, type(self).__name__)
         by_class = rows_by_class(codes, len(wanted))
         rare = min(by_class, key=len)
@@ -229,6 +234,8 @@ def _near_enough(points: Any, rows: NDArray[np.intp], rare: NDArray[np.intp], k:
     The sum is at least k times the distance to the nearest, so for most rows that one, from a product in float32, is
     enough to leave them out.
     """
+    if count == 0:
+        return rows[:0]
     if sparse.issparse(points) or np.isnan(points.min()) or len(rare) < k:
         return rows
     centre = points[rare].mean(axis=0, dtype=np.float64)

@@ -11,7 +11,7 @@ from sklearn.metrics import pairwise_distances_argmin
 
 from tailwise.errors import TailwiseError
 from tailwise.resample._base import Change, Resampler
-from tailwise.resample._containers import RandomState, rows_by_class, seeds
+from tailwise.resample._containers import RandomState, at_least_one, rows_by_class, seeds
 from tailwise.resample._goals import Kind, Strategy
 from tailwise.resample._neighbours import spans
 from tailwise.resample._smote import SMOTE
@@ -58,8 +58,7 @@ class KMeansSMOTE(SMOTE):
         """Return (n, 1) the cluster of each example."""
         if isinstance(self.threshold, str) and self.threshold != "auto":
             raise TailwiseError(f"threshold must be a share or 'auto'; got {self.threshold!r}.")
-        if self.n_clusters < 1:
-            raise TailwiseError(f"n_clusters must be at least 1; got {self.n_clusters}.")
+        at_least_one(n_clusters=self.n_clusters)
         complete(points, type(self).__name__)
         return _k_means(points, min(self.n_clusters, len(codes)), int(rng.integers(2**31 - 1))).labels_[:, None]
 

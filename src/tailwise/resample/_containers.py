@@ -32,13 +32,20 @@ def labelled(X: Any, y: ArrayLike) -> tuple[Any, NDArray[Any], NDArray[Any], NDA
     return X, labels, classes, codes
 
 
+def at_least_one(**settings: int) -> None:
+    """Raise TailwiseError if a setting is less than 1."""
+    for name, value in settings.items():
+        if value < 1:
+            raise TailwiseError(f"{name} must be at least 1; got {value}.")
+
+
 def take(X: Any, rows: NDArray[Any]) -> Any:
-    """Return the given rows of an array, sparse matrix, list, or pandas or polars frame or series, as the same."""
+    """Return the given rows of an array, tensor, sparse matrix, list, frame, series or Arrow column, as the same."""
     if hasattr(X, "iloc"):
         return X.iloc[rows].reset_index(drop=True)
-    if isinstance(X, list):
-        return [X[row] for row in rows]
-    return X[rows]
+    if isinstance(X, list | tuple):
+        return type(X)(X[row] for row in rows)
+    return X.take(rows) if hasattr(X, "to_pylist") else X[rows]
 
 
 def rows_by_class(codes: NDArray[np.intp], n_classes: int) -> list[NDArray[np.intp]]:

@@ -12,7 +12,7 @@ from scipy import sparse
 from tailwise.counts import Weighting, class_weights
 from tailwise.errors import TailwiseError
 from tailwise.resample._base import Change, TargetResampler
-from tailwise.resample._containers import RandomState, generator
+from tailwise.resample._containers import RandomState, at_least_one, generator
 from tailwise.resample._neighbours import distances_to, nearest, spans
 from tailwise.resample._random import rounds
 from tailwise.resample._smote import between
@@ -108,8 +108,9 @@ class SMOGN(TargetResampler):
         return _finite(y)
 
     def _resample(self, X: Any, target: NDArray[np.float64]) -> Change:
-        if self.k_neighbors < 1:
-            raise TailwiseError(f"k_neighbors must be at least 1; got {self.k_neighbors}.")
+        at_least_one(k_neighbors=self.k_neighbors)
+        if not self.noise >= 0:
+            raise TailwiseError(f"noise must not be negative; got {self.noise}.")
         points = numbers(X, "SMOGN")
         if sparse.issparse(points):
             raise TailwiseError("SMOGN's noise would fill a sparse matrix: make it dense.")

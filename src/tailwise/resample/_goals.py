@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -57,6 +58,8 @@ def goals(strategy: Strategy, classes: NDArray[Any], counts: NDArray[np.int64], 
     if isinstance(strategy, Mapping):
         wanted = counts.copy()
         for label, count in strategy.items():
+            if not (isinstance(count, Real) and np.isfinite(count) and count == int(count)):
+                raise TailwiseError(f"class {label!s} is to have {count!r} examples: give a whole number.")
             wanted[_code(label, classes)] = count
     elif isinstance(strategy, int | float | np.number):
         if len(classes) != 2 or not 0 < strategy <= 1:
@@ -80,6 +83,9 @@ def goals(strategy: Strategy, classes: NDArray[Any], counts: NDArray[np.int64], 
 
 def _code(label: Any, classes: NDArray[Any]) -> int:
     found = np.flatnonzero(classes == label)
+    if not found.size and str(label) in map(str, classes):
+        kinds = f"the labels are {classes.dtype}, not {type(label).__name__}"
+        raise TailwiseError(f"sampling_strategy names class {label!r}, which is not there: {kinds}.")
     if not found.size:
         raise TailwiseError(f"sampling_strategy names class {label!r}, which is not there.{nearest(label, classes)}")
     return int(found[0])

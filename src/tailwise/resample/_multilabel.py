@@ -10,7 +10,7 @@ from scipy import sparse
 
 from tailwise.errors import TailwiseError
 from tailwise.resample._base import Change, TargetResampler
-from tailwise.resample._containers import RandomState, generator
+from tailwise.resample._containers import RandomState, at_least_one, generator
 from tailwise.resample._neighbours import nearest
 from tailwise.resample._smote import between
 from tailwise.resample._tables import numbers
@@ -93,8 +93,7 @@ class MLSMOTE(MultiLabelResampler):
         self.random_state = random_state
 
     def _resample(self, X: Any, target: sparse.csr_array) -> Change:
-        if self.k_neighbors < 1:
-            raise TailwiseError(f"k_neighbors must be at least 1; got {self.k_neighbors}.")
+        at_least_one(k_neighbors=self.k_neighbors)
         points = numbers(X, "MLSMOTE")
         rng = generator(self.random_state)
         ratios, mean = _ratios(target)

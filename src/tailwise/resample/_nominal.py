@@ -11,11 +11,11 @@ from scipy import sparse
 
 from tailwise.errors import TailwiseError
 from tailwise.resample._base import Change
-from tailwise.resample._containers import RandomState, generator, rows_by_class
+from tailwise.resample._containers import RandomState, at_least_one, generator, rows_by_class
 from tailwise.resample._goals import Strategy
 from tailwise.resample._neighbours import nearest
 from tailwise.resample._smote import SMOTE, between
-from tailwise.resample._tables import is_number, numbers
+from tailwise.resample._tables import is_number, n_columns, numbers
 
 _WIDE = 256  # columns of numbers and categories together, beyond which mostly zeros are not written out
 
@@ -50,8 +50,9 @@ class SMOTENC(SMOTE):
         self.categorical_features = categorical_features
 
     def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
+        at_least_one(k_neighbors=self.k_neighbors)
+        d = n_columns(X, type(self).__name__)
         nominal = _positions(X, self.categorical_features)
-        d = len(X.columns) if hasattr(X, "columns") else np.shape(X)[1]
         numeric = np.setdiff1d(np.arange(d), nominal)
         if not len(nominal) or not len(numeric):
             there, other = ("only numbers", "SMOTE") if len(numeric) else ("only categories", "SMOTEN")
@@ -102,7 +103,8 @@ class SMOTEN(SMOTE):
     """
 
     def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
-        d = len(X.columns) if hasattr(X, "columns") else np.shape(X)[1]
+        at_least_one(k_neighbors=self.k_neighbors)
+        d = n_columns(X, type(self).__name__)
         kinds = _factors(X, np.arange(d))
         shares = []
         for column in kinds.T:
@@ -152,7 +154,7 @@ def _positions(X: Any, features: str | Sequence[str | int]) -> NDArray[np.intp]:
     if sparse.issparse(X):
         raise TailwiseError("SMOTENC takes a frame or an array, not a sparse matrix.")
     names = list(X.columns) if hasattr(X, "columns") else []
-    if isinstance(features, str):
+    if features is None or isinstance(features, str):
         if features != "auto":
             raise TailwiseError(f"categorical_features must be a list of columns or 'auto', not {features!r}.")
         if not names:

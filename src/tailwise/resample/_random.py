@@ -73,7 +73,8 @@ class GaussianOverSampler(Resampler):
     random_state : of the draws
 
     Source: Menardi and Torelli, Training and Assessing Classification Rules with Imbalanced Data, Data Mining and
-    Knowledge Discovery 2014 (ROSE).
+    Knowledge Discovery 2014 (ROSE). With imbalanced-learn's ``shrinkage``, n is the number of all examples, so that its
+    noise is narrower.
     """
 
     _kind: ClassVar[Kind] = "over"

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from tailwise.errors import TailwiseError
 from tailwise.resample._base import Change, Resampler
-from tailwise.resample._containers import RandomState, generator, rows_by_class
+from tailwise.resample._containers import RandomState, at_least_one, generator, rows_by_class
 from tailwise.resample._goals import Kind, Strategy
 from tailwise.resample._neighbours import nearest
 from tailwise.resample._tables import Values, numbers
@@ -44,8 +44,7 @@ class SMOTE(Resampler):
         self.random_state = random_state
 
     def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
-        if self.k_neighbors < 1:
-            raise TailwiseError(f"k_neighbors must be at least 1; got {self.k_neighbors}.")
+        at_least_one(k_neighbors=self.k_neighbors)
         points = numbers(X, type(self).__name__)
         rng = generator(self.random_state)
         by_class = rows_by_class(codes, len(wanted))
@@ -145,6 +144,7 @@ class BorderlineSMOTE(SMOTE):
         count: int,
         rng: np.random.Generator,
     ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+        at_least_one(m_neighbors=self.m_neighbors)
         if self.kind not in ("borderline-1", "borderline-2"):
             raise TailwiseError(f"kind must be 'borderline-1' or 'borderline-2'; got {self.kind!r}.")
         foreign = (codes[around[rows, : self.m_neighbors]] != codes[rows[0]]).sum(axis=1)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tailwise.resample._containers import RandomState
+from tailwise.resample._containers import RandomState, at_least_one
 from tailwise.resample._goals import Strategy
 from tailwise.resample._smote import SMOTE, near_all
 from tailwise.resample._tables import complete
@@ -49,6 +49,7 @@ class SVMSMOTE(SMOTE):
     ) -> NDArray[np.int32]:
         from sklearn.svm import SVC
 
+        at_least_one(m_neighbors=self.m_neighbors)
         support = SVC().fit(complete(points, type(self).__name__), codes).support_
         return near_all(points, self.m_neighbors, np.intersect1d(support, asked))
 

@@ -40,7 +40,8 @@ def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any
         for name in names:
             if not is_number(X[name].dtype):
                 wrong = f"column {name!r} is {X[name].dtype}"
-                raise TailwiseError(f"{method} needs numbers, but {wrong}: encode it, or over-sample with SMOTENC.")
+                other = "over-sample with SMOTENC" if columns is None else "list it in categorical_features too"
+                raise TailwiseError(f"{method} needs numbers, but {wrong}: encode it, or {other}.")
         kinds = {str(X[name].dtype).lower() for name in names}
         dtype = np.float32 if kinds == {"float32"} else np.float64
         values = points = np.empty((len(X), len(names)), dtype)
@@ -48,9 +49,8 @@ def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any
             column = X[name]
             points[:, j] = column.to_numpy(dtype=dtype, na_value=np.nan) if hasattr(X, "iloc") else column.to_numpy()
     else:
+        n_columns(X, method)
         points = np.asarray(X) if columns is None else np.asarray(X)[:, columns]
-        if points.ndim != 2:
-            raise TailwiseError(f"{method} needs a table; got shape {points.shape}. Reshape your data.")
         if points.dtype not in (np.float32, np.float64):
             try:
                 points = points.astype(np.float64)
@@ -72,6 +72,15 @@ def complete(points: Any, method: str) -> Any:
     if np.isnan(points.data if sparse.issparse(points) else points).any():
         raise TailwiseError(f"{method} takes no missing values: fill them in, or use another method.")
     return points
+
+
+def n_columns(X: Any, method: str) -> int:
+    """Return how many columns a table has, or raise if it is none."""
+    if hasattr(X, "columns"):
+        return len(X.columns)
+    if len(np.shape(X)) != 2:
+        raise TailwiseError(f"{method} needs a table; got shape {np.shape(X)}. Reshape your data.")
+    return int(np.shape(X)[1])
 
 
 def is_number(dtype: Any) -> bool:
@@ -106,7 +115,7 @@ def with_rows(
         for part in parts:
             part.data = _held(part.data, X.dtype).astype(X.dtype)
         return sparse.vstack([X[kept], *parts], format=X.format)
-    n_features = len(X.columns) if hasattr(X, "columns") else np.shape(X)[1]
+    n_features = n_columns(X, "resampling")
     if hasattr(X, "columns"):
         new = np.empty((n_new, n_features))
         for at in _slices(n_new, n_features):
@@ -124,7 +133,7 @@ def with_rows(
         grown[place] = _held(values(at), table.dtype)
         for j, rows in sources.items():
             grown[place, j] = table[rows[at], j]
-    return grown.tolist() if isinstance(X, list) else grown
+    return _as_came(X, grown)
 
 
 def with_targets(y: Any, kept: NDArray[np.intp], parents: NDArray[np.intp], made: Any) -> Any:
@@ -144,8 +153,14 @@ def with_targets(y: Any, kept: NDArray[np.intp], parents: NDArray[np.intp], made
         return grown.iloc[:, 0].rename(y.name) if hasattr(y, "iloc") else grown.to_series()
     if hasattr(y, "columns") or np.ndim(y) == 2:
         return with_rows(y, kept, n_new, values, {})
-    grown = with_rows(np.asarray(y)[:, None], kept, n_new, values, {})[:, 0]
-    return grown.tolist() if isinstance(y, list) else grown
+    return _as_came(y, with_rows(np.asarray(y)[:, None], kept, n_new, values, {})[:, 0])
+
+
+def _as_came(X: Any, grown: NDArray[Any]) -> Any:
+    """Return an array as a tensor, list or tuple where X is one."""
+    if hasattr(X, "new_tensor"):
+        return X.new_tensor(grown)
+    return type(X)(grown.tolist()) if isinstance(X, list | tuple) else grown
 
 
 def _slices(n: int, width: int) -> list[slice]:
