@@ -304,6 +304,20 @@ def write(path, text, encoding="utf-8"):
     return path
 
 
+def test_names_of_several_lines_are_told_in_one(tmp_path, capsys):
+    write(tmp_path / "a.csv", '"free\ntext",y\nu,a\nv,b\n')
+    refused(capsys, "It has free text, y.", "diagnose", tmp_path / "a.csv", "-t", "class")
+
+
+def test_prediction_sets_promise_nothing_for_a_class_with_one_example(tmp_path):
+    rows = [f"{i % 7 + 9 * (i % 3)},{'abc'[i % 3]}" for i in range(60)]
+    write(tmp_path / "a.csv", "\n".join(["x,y", *rows, "99,alone", ""]))
+    assert run("fit", tmp_path / "a.csv", "-t", "y", "-o", tmp_path / "m", *FAST) == 0
+    (sentence,) = (n for n in json.loads((tmp_path / "m/report.json").read_text())["notes"] if "Prediction sets" in n)
+    assert "nothing is known of 1 class whose one example cannot be held out" in sentence
+    assert "few" not in sentence
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -106,6 +106,23 @@ def test_numbers_of_another_decimal_mark_than_in_training_are_refused(name):
         reading(pl.Series("a", now))
 
 
+ORDERS = {
+    "year first, then day first": (["2024-12-31", "2024-01-05"], "{0:02}.12.2023"),
+    "month first, then day first": (["12/31/2023", "01/05/2023"], "{0:02}/12/2023"),
+    "day first, then month first": (["31/12/2023", "05/01/2023"], "12/{0:02}/2023"),
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_dates_of_another_order_than_in_training_are_refused(name):
+    before, written = ORDERS[name]
+    reading = read_as(pl.Series("a", before))
+    december = pl.Series("a", [written.format(day) for day in range(1, 32)])
+    with pytest.raises(TailwiseError, match=r"'a': 19 of 31 values, such as .*13.*, are not written as in training"):
+        reading(december)
+    assert reading(december.head(12)).null_count() == 0  # which no one can tell from dates of other days
+
+
 def test_a_value_of_a_column_that_is_nearly_empty_does_not_stop_the_others():
     reading = read_as(pl.Series("a", ["5.20", "6.25", None]), 40)
     for value in ("1,234", "late"):

@@ -280,6 +280,14 @@ def test_intervals_of_coverage_hold_where_only_rare_classes_are_missed():
     assert np.mean(found) > 0.9
 
 
+def test_the_mean_size_of_sets_is_no_smaller_than_the_smallest_of_them():
+    labels = np.repeat([0, 1], [300, 2])
+    sets = np.eye(2, dtype=bool)[labels]
+    sets[:150] = True
+    low = evaluate(labels, labels, sets=sets, class_counts=[300, 2]).overall["set_size"].low
+    assert 1 <= low < 1.25
+
+
 def test_relative_accuracy():
     assert relative_accuracy(0.3, 0.4, 0.5) == (0.6, 0.5)
     assert relative_accuracy(0.3, 0.6, 0.5) == (0.5, 0.6)

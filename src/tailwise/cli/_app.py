@@ -45,7 +45,8 @@ def main() -> None:
 def _fail(message: str, code: int) -> None:
     from rich.console import Console
 
-    Console(stderr=True).print(f"[bold red]tailwise:[/] {_escape(message)}", soft_wrap=True, highlight=False)
+    line = " ".join(message.splitlines())  # a name in it may have several
+    Console(stderr=True).print(f"[bold red]tailwise:[/] {_escape(line)}", soft_wrap=True, highlight=False)
     sys.exit(code)
 
 

@@ -13,7 +13,7 @@ from tailwise.diagnose import Diagnosis
 from tailwise.estimators import Answer, LabelModel, Model
 from tailwise.metrics import Evaluation, LabelEvaluation
 from tailwise.report import Example, Report, thumbnail
-from tailwise.report.words import untested
+from tailwise.report.words import plural, untested
 
 _EXAMPLES = 12
 _FIELDS = 8
@@ -101,8 +101,9 @@ def _notes(model: Model) -> list[str]:
         )
     else:
         prior = "Training did not re-balance the classes, so the probabilities needed no prior correction."
-    pooled, share = len(model.sets.pooled), f"{100 * model.sets.coverage:.3g} %"
-    if pooled == model.n_classes:
+    lonely, share = int((model.class_counts == 1).sum()), f"{100 * model.sets.coverage:.3g} %"
+    pooled = len(model.sets.pooled) - lonely
+    if len(model.sets.pooled) == model.n_classes:
         few = "no class has enough held-out examples for a threshold of its own"
         sets = f"Prediction sets contain the true class for {share} of the examples of all classes together; {few}"
     else:
@@ -113,6 +114,8 @@ def _notes(model: Model) -> list[str]:
             sets += (
                 f"; {pooled:,} classes with few held-out examples share one threshold, so it holds for them together"
             )
+    if lonely:
+        sets += f"; nothing is known of {plural(lonely, 'class', 'classes')} whose one example cannot be held out"
     return [prior, f"{sets}."]
 
 

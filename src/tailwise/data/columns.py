@@ -49,6 +49,7 @@ _ONE_GROUP = {mark: rf"{start}[-)]?$" for mark, start in _GROUPS.items()}
 
 
 _MARKS = {".": "point", ",": "comma"}
+_OTHER = {".": ",", ",": ".", "month": "day", "day": "month"}
 _KEPT_AS = {"number": "numbers", "date": "dates", "category": "categories", "text": "texts"}
 MAX_CATEGORIES = 40  # of a column of strings; one with more is text
 _FEW = 10  # values of many rows, from which on they say something of a column
@@ -85,7 +86,8 @@ class Reading:
         ------
         TailwiseError
             If more than a tenth of the numbers have another decimal mark than in training, or thousands separators
-            that it did not have; or if training had only numbers, or only dates, and nine in ten values are none now.
+            that it did not have, or of the dates another order of day and month; or if training had only numbers, or
+            only dates, and nine in ten values are none now.
             A few values of many rows, most of which have none, are taken as missing. Also if the column is of a type
             that is no feature, or of times with a zone where training had times without one, or the other way round.
         """
@@ -110,14 +112,17 @@ class Reading:
             return values
         present = len(values) - values.null_count() + len(strange)
         few = min(_FEW, len(values) / 2)
-        if self.kind == "number":
-            foreign = strange.filter(Reading("number", _other(self.style), grouped=True).read(strange).is_not_null())
-            if len(foreign) > (1 - _ENOUGH) * present and len(foreign) >= few:
-                between = f"{'a' if self.grouped else 'no'} {_MARKS[_other(self.style)]} between thousands"
-                raise TailwiseError(
-                    f"column {column.name!r}: {len(foreign)} of {present} values, such as {foreign[0]!r}, are not "
-                    f"written as in training, with a {_MARKS[self.style]} before decimals and {between}: write them so."
-                )
+        other = _OTHER[self.style]
+        foreign = strange.filter(Reading(self.kind, other, grouped=True).read(strange).is_not_null())
+        if len(foreign) > (1 - _ENOUGH) * present and len(foreign) >= few:
+            so = f"with the {self.style} before the {other}: write them so, or as 2024-12-31."
+            if self.kind == "number":
+                between = f"{'a' if self.grouped else 'no'} {_MARKS[other]} between thousands"
+                so = f"with a {_MARKS[self.style]} before decimals and {between}: write them so."
+            raise TailwiseError(
+                f"column {column.name!r}: {len(foreign)} of {present} values, such as {foreign[0]!r}, are not "
+                f"written as in training, {so}"
+            )
         if not self.strays and len(strange) >= max(_ENOUGH * present, few):
             raise TailwiseError(
                 f"column {column.name!r} held only {self.kind}s in training, but now {len(strange)} of {present} "
@@ -263,10 +268,6 @@ def _bare(column: pl.Series) -> pl.Series:
     return names(column).str.replace_all(_AROUND, "$3")
 
 
-def _other(mark: str) -> str:
-    return "," if mark == "." else "."
-
-
 def _numbers(column: pl.Series, style: str) -> pl.Series:
     import polars as pl
 
@@ -278,7 +279,7 @@ def _numbers(column: pl.Series, style: str) -> pl.Series:
     bare = _bare(column)
     fits = bare.str.contains(_SHAPE[style]) & bare.str.contains(r"\d")
     negative = bare.str.contains(r"^[-−(]|-$").fill_null(False)
-    plain = bare.str.replace_all(rf"[{_other(style)}{_BREAKS}()+]|^[-−]|-$", "").str.replace(",", ".", literal=True)
+    plain = bare.str.replace_all(rf"[{_OTHER[style]}{_BREAKS}()+]|^[-−]|-$", "").str.replace(",", ".", literal=True)
     number = plain.set(~fits, None).cast(pl.Float64, strict=False)
     return number.zip_with(~negative, -number)
 

@@ -66,16 +66,18 @@ class Measuring:
             return {}
         classes = classes[self.margins.support[classes] > 0]
         sets = self.seen.sets[:, classes]
-        return {"coverage": self._mean_of_rows(sets.sum(axis=2).T), "set_size": self._mean_of_rows(sets.sum(axis=0))}
+        sizes = sets.sum(axis=0)
+        smallest = int(sizes.any(axis=0).argmax())  # no mean of sets is smaller than the smallest of them
+        return {"coverage": self._mean_of_rows(sets.sum(axis=2).T), "set_size": self._mean_of_rows(sizes, smallest)}
 
-    def _mean_of_rows(self, table: NDArray[np.int64]) -> Estimate:
+    def _mean_of_rows(self, table: NDArray[np.int64], at_least: int = 0) -> Estimate:
         """Return the mean over rows of the mean of 0, 1, 2, ..., which the columns count."""
         values, n = np.arange(table.shape[1]), table.sum(axis=1)
         total = table @ values
         resampled = None
         if self.n_bootstrap:
             resampled = resampling.resampled_means(n, total, table @ values**2, self.n_bootstrap, self.rng).mean(axis=1)
-        return estimate(np.mean(total / n), resampled, table.shape[1] - 1)
+        return estimate(np.mean(total / n), resampled, table.shape[1] - 1, at_least)
 
     def reliability(self) -> dict[str, NDArray[np.float64]]:
         """Return the confidence bins of each group's predictions and of all."""
