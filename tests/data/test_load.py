@@ -185,8 +185,16 @@ def test_images_from_folders_paths_and_bytes_are_the_same(pictures, tmp_path_fac
     pl.DataFrame({"image": encoded, "y": ["cat", "dog", "dog"]}).write_parquet(table / "bytes.parquet")
     without = [{"bytes": None, "path": os.path.relpath(pictures / path, table)} for path in paths]
     pl.DataFrame({"image": without, "y": ["cat", "dog", "dog"]}).write_parquet(table / "named.parquet")
-    listed, packed = load(table / "paths.csv", "y"), load(table / "bytes.parquet", "y")
-    for data in (folder, listed, packed, load(table / "named.parquet", "y")):
+    bare = [None, encoded[1]["bytes"], encoded[2]["bytes"]]
+    pl.DataFrame({"image": bare, "y": ["cat", "dog", "dog"]}).write_parquet(table / "broken.parquet")
+    with pytest.raises(TailwiseError, match="row 0 of 'image' cannot be read as an image"):
+        load(table / "broken.parquet", "y")
+    bare[0] = encoded[0]["bytes"]
+    pl.DataFrame({"image": bare, "y": ["cat", "dog", "dog"]}).write_parquet(table / "bare.parquet")
+    pl.DataFrame({"key": [b"a", b"b", b"c"], "n": [1, 2, 3]}).write_parquet(table / "keys.parquet")
+    assert load(table / "keys.parquet").kind == "table"
+    files = "paths.csv", "bytes.parquet", "named.parquet", "bare.parquet"
+    for data in (folder, *(load(table / file, "y") for file in files)):
         assert data.kind == "image"
         assert data.classes == ("cat", "dog")
         assert data.labels.tolist() == [0, 1, 1]

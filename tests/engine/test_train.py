@@ -207,6 +207,13 @@ def test_bad_input_is_one_line(x: object, y: object, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_float16_is_refused_where_it_would_not_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    with pytest.raises(TailwiseError, match="use 'bf16-mixed' here"):
+        fit(precision="16-mixed")
+
+
 def test_divergence_names_stage_epoch_and_rate() -> None:
     with pytest.raises(TailwiseError, match=r"diverged.*stage 'learn', epoch 1 of 3; lower the learning rate.*0\.05"):
         fit(Stage("learn", loss=lambda logits, targets: LOSS(logits, targets) * float("nan")))

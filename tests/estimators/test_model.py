@@ -335,7 +335,16 @@ def rewritten(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
 
 @pytest.mark.parametrize(
     "change",
-    [lambda m: m.clear(), lambda m: m.pop("chains"), lambda m: m.update(sets=3), lambda m: m.update(learner="network")],
+    [
+        lambda m: m.clear(),
+        lambda m: m.pop("chains"),
+        lambda m: m.update(sets=3),
+        lambda m: m.update(learner="network"),
+        lambda m: m.update(class_counts=[float("nan")] * 3),
+        lambda m: m.update(class_counts=[10**30] * 3),
+        lambda m: m["class_counts"].pop(),
+        lambda m: m["classes"].pop(),
+    ],
 )
 def test_an_incomplete_description_is_refused_in_one_line(change: Any, tmp_path: Path) -> None:
     x, y = table()
@@ -362,6 +371,16 @@ def test_a_saved_backbone_is_a_name_and_a_width(backbone: dict[str, Any], tmp_pa
     folder = rewritten(tmp_path / "model", lambda model: model["network"].update(backbone=backbone))
     with pytest.raises(TailwiseError, match="not built"):
         Model.load(folder)
+
+
+@needs_torch
+@pytest.mark.parametrize("size", [{"out_features": 2}, {"in_features": 1 << 40}])
+def test_a_saved_head_of_another_size_is_refused_in_one_line(size: dict[str, int], tmp_path: Path) -> None:
+    quick("cross-entropy", backbone="mlp", epochs=1).fit(X, Y).save(tmp_path / "model")
+    folder = rewritten(tmp_path / "model", lambda model: model["network"]["head"].update(size))
+    with pytest.raises(TailwiseError) as raised:
+        Model.load(folder)
+    assert "\n" not in str(raised.value)
 
 
 def test_a_folder_in_use_is_replaced_only_when_told(tmp_path: Path) -> None:

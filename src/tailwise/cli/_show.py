@@ -19,7 +19,7 @@ Measured = Evaluation | LabelEvaluation
 
 _MARK = {"problem": "[bold red]✗[/]", "warning": "[yellow]![/]", "note": "[dim]·[/]"}
 _GROUP = {"many": "many-shot", "medium": "medium-shot", "few": "few-shot"}
-_LABEL = {"coverage": "coverage, mean over classes"}
+_LABEL = {"coverage": "coverage, mean over classes", "set_size": "set size, mean over classes"}
 _MEASURES = (
     "balanced_accuracy", "many_shot_accuracy", "medium_shot_accuracy", "few_shot_accuracy", "worst_class",
     "macro_average_precision", "many_shot_average_precision", "medium_shot_average_precision",

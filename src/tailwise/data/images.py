@@ -28,6 +28,8 @@ ImageSize = int | tuple[int, int]
 SUFFIXES = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".pgm", ".png", ".ppm", ".tga", ".tif", ".tiff", ".webp", ".avif"}
 )
+#: What JPEG, PNG, GIF and TIFF begin with.
+SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*")
 #: Side that images of different sizes are brought to, unless they are smaller or a size is given.
 DEFAULT_SIZE = 64
 _CHUNK = 256

@@ -300,13 +300,16 @@ def _kind(
 
 
 def _holds_images(column: pl.Series) -> bool:
-    """Return whether a column is image bytes in the Hugging Face layout, or paths to image files."""
+    """Return whether a column is image bytes, in the Hugging Face layout or bare, or paths to image files."""
     import polars as pl
 
-    from tailwise.data.images import SUFFIXES
+    from tailwise.data.images import SIGNATURES, SUFFIXES
 
     if isinstance(column.dtype, pl.Struct):
         return {"bytes", "path"} <= {field.name for field in column.dtype.fields}
+    if column.dtype == pl.Binary:
+        first = b"".join(column.drop_nulls().head(1))
+        return first.startswith(SIGNATURES) or first[8:12] == b"WEBP"
     if column.dtype != pl.String:
         return False
     paths = column.drop_nulls().head(100).to_list()

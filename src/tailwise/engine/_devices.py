@@ -30,6 +30,8 @@ def launch(devices: int | str, precision: Any) -> Fabric:
     local = int(os.environ.get("LOCAL_WORLD_SIZE", world)) if world > 1 else 1
     if devices not in ("auto", local):
         raise TailwiseError(f"devices={devices!r} needs as many processes: run torchrun --nproc-per-node {devices} ...")
+    if precision == "16-mixed" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        raise TailwiseError("training with precision '16-mixed' needs a GPU: use 'bf16-mixed' here.")
     strategy = "ddp" if world > 1 else "auto"
     log = logging.getLogger("lightning_fabric")
     level = log.level

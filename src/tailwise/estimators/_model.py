@@ -298,6 +298,9 @@ def read(path: str | Path, build: Callable[[Mapping[str, Any], dict[str, Any]], 
     try:
         model = folder.documents["model"]
         class_counts = np.array(model["class_counts"], dtype=np.int64)
+        classes = np.array(model["classes"], dtype=np.dtype(model["classes_dtype"]))
+        if classes.shape != class_counts.shape:
+            raise ValueError(f"{len(class_counts)} class counts for {len(classes)} classes")
         learner: Fitted
         if model["learner"] == "network":
             learner = FittedNetwork.rebuild(model["network"], folder.tensors("network"), backbone)
@@ -306,7 +309,7 @@ def read(path: str | Path, build: Callable[[Mapping[str, Any], dict[str, Any]], 
         else:
             learner = FittedEstimator(folder.estimator("estimator"), class_counts)
         parts = {
-            "classes": np.array(model["classes"], dtype=np.dtype(model["classes_dtype"])),
+            "classes": classes,
             "class_counts": class_counts,
             "kind": model["kind"],
             "encoder": folder.estimator("encoder"),
@@ -315,8 +318,8 @@ def read(path: str | Path, build: Callable[[Mapping[str, Any], dict[str, Any]], 
             "documents": {name: document for name, document in folder.documents.items() if name != "model"},
         }
         return build(model, parts)
-    except TailwiseError:
+    except (TailwiseError, OSError):
         raise
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+    except Exception as error:  # what a stranger wrote there may fail anywhere
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise TailwiseError(f"{folder.path / 'model.json'} is not what Tailwise writes ({said}).") from error

@@ -33,7 +33,7 @@ _MEASURES = {
     "ece": ("Calibration error", "of the predicted class; lower is better"),
     "classwise_ece": ("Class-wise calibration error", "lower is better"),
     "coverage": ("Coverage, mean over classes", "prediction sets that hold the true class"),
-    "set_size": ("Set size", "classes in a prediction set"),
+    "set_size": ("Set size, mean over classes", "classes in a prediction set"),
 }
 _NO_SHARES = {"auroc", "auprc", "log_loss", "brier", "ece", "classwise_ece", "set_size"}
 _OPEN_TABLE = 12  # classes up to which the table of classes stands open
