@@ -694,4 +694,6 @@ def test_the_mean_distance_is_that_of_all_pairs(container):
 def test_near_miss_may_keep_nothing_of_a_class(version):
     X, y = table()
     labels = resample.NearMiss({0: 0, 1: 20}, version=version).fit_resample(X, y)[1]
-    assert np.bincount(labels).tolist() == [0, 20, 15]
+    counts = np.bincount(labels).tolist()
+    assert counts[::2] == [0, 15]
+    assert counts[1] == 20 or (version == 3 and 0 < counts[1] < 20), "candidates can be fewer than asked for"

@@ -186,7 +186,8 @@ def fit(
             "--make-long-tailed",
             metavar="FACTOR",
             min=1,
-            help="First thin out the training data to an exponential long tail with this imbalance factor.",
+            help="First thin out the training data to an exponential long tail with this imbalance factor, keeping the "
+            "first examples of each class, as is usual for CIFAR.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed for everything random.", min=0, max=2**32 - 1)] = 0,

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +82,7 @@ def demo(output: Path, *, force: bool, json: bool) -> None:
     everything = replace(as_dataset(frame, digits), name="handwritten digits")
     train, test = stratified_split(digits, 0.4, random_state=0)
     main_job(
-        _long_tailed(everything.take(train), 50),
+        _long_tailed(everything.take(train), 50, "random"),  # the first of a class are all of one writer
         everything.take(test),
         Source("scikit-learn's handwritten digits"),
         output,
@@ -271,8 +271,8 @@ def _recipes(names: str, pairs: Sequence[str]) -> str | list[Recipe]:
     return [recipe(name, **settings(pairs)) for name in wanted]
 
 
-def _long_tailed(data: Dataset, imbalance_factor: float) -> Dataset:
-    """Keep the first examples of each class, exponentially fewer from class to class."""
+def _long_tailed(data: Dataset, imbalance_factor: float, order: Literal["file", "random"] = "file") -> Dataset:
+    """Keep the first examples of each class, or random ones, exponentially fewer from class to class."""
     if data.has_sets:
         raise TailwiseError(
             "--make-long-tailed needs one label per row: rows with sets of labels cannot be thinned out class by class."
@@ -290,7 +290,8 @@ def _long_tailed(data: Dataset, imbalance_factor: float) -> Dataset:
         f"{plural(len(data) - int(kept.sum()), 'row')} of {len(data):,} left out to make the data long-tailed: the "
         f"smallest class, {data.classes[smallest]!r} with {plural(int(counts[smallest]), 'example')}, sets the largest."
     )
-    return replace(data.take(make_long_tailed(data.labels, kept)), notes=(*data.notes, note))
+    rows = make_long_tailed(data.labels, kept, order, random_state=0)
+    return replace(data.take(rows), notes=(*data.notes, note))
 
 
 @contextmanager
