@@ -154,3 +154,32 @@ def test_memory_of_a_million_rows_is_bounded():
 def test_all_rows_where_there_are_few():
     fitted = CaseControlClassifier(HistGradientBoostingClassifier(max_iter=2)).fit(X, LABELS)
     assert fitted.n_rows_used_ == len(LABELS)
+
+
+class Looking(HistGradientBoostingClassifier):
+    def fit(self, X, y, sample_weight=None):
+        self.seen_ = X
+        return super().fit(X, y, sample_weight)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_boosting_with_weights_is_given_no_more_values_than_it_has_bins(dtype):
+    rng = np.random.default_rng(0)
+    X = (rng.normal(size=(3000, 3)) * 1000).astype(dtype)
+    X[:, 1] = rng.integers(4, size=3000)
+    if dtype != np.int64:
+        X[::10, 2] = np.nan
+    y = (X[:, 0] + 300 * X[:, 1] + rng.normal(size=3000) * 300 > 900).astype(int)
+    settings = {"max_iter": 20, "early_stopping": False, "random_state": 0}
+    weighted = WeightedClassifier(Looking(**settings)).fit(X, y)
+    seen = weighted.estimator_.seen_
+    assert seen.dtype == dtype
+    assert [len(np.unique(column[~np.isnan(column)])) for column in seen.T] == [255, 4, 255]
+    np.testing.assert_array_equal(np.isnan(seen), np.isnan(X))
+    np.testing.assert_array_equal(seen[:, 1], X[:, 1])
+    order = np.argsort(X[:, 0], kind="stable")
+    assert (np.diff(seen[order, 0]) >= 0).all()
+    inside = np.abs(X[:, 0]) < 2000
+    assert np.abs(seen - X)[inside, 0].max() < 60
+    plain = HistGradientBoostingClassifier(**settings).fit(X, y, weighted.class_weights_[y])
+    assert (weighted.predict(X) == plain.predict(X)).mean() > 0.98

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, clone
 
 from tailwise.counts import capped_counts
 from tailwise.resample._containers import RandomState, generator, labelled, rows_by_class, take
-from tailwise.resample._wrapper import WrappedClassifier, require_sample_weight
+from tailwise.resample._wrapper import WrappedClassifier, fit_weighted, require_sample_weight
 
 #: Values per row and class that gradient boosting holds while it trains (a raw prediction in float64, a gradient and a
 #: hessian in float32), in bytes.
@@ -71,8 +71,7 @@ class CaseControlClassifier(WrappedClassifier):
         self.n_rows_used_ = int(kept.sum())
         fresh = clone(self.estimator)
         if self.n_rows_used_ == len(labels):
-            weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-            self._keep(fresh.fit(X, labels, **weights))
+            self._keep(fit_weighted(fresh, X, labels, sample_weight))
             return self
         require_sample_weight(self.estimator)
         rng = generator(self.random_state)
@@ -81,7 +80,7 @@ class CaseControlClassifier(WrappedClassifier):
         sampled = (counts / kept)[codes[rows]]
         if sample_weight is not None:
             sampled = sampled * np.asarray(sample_weight)[rows]
-        self._keep(fresh.fit(take(X, rows), labels[rows], sample_weight=sampled))
+        self._keep(fit_weighted(fresh, take(X, rows), labels[rows], sampled))
         return self
 
     def limit(self, X: Any, n_classes: int) -> int:
