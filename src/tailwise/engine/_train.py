@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -47,7 +48,7 @@ def train(
     devices: int | str = "auto",
     precision: Any = "32-true",
     compile: bool = False,
-    progress: bool = True,
+    progress: bool | Callable[[str], None] = True,
 ) -> nn.Module:
     """Train a recipe's network through its stages and return it, in evaluation mode.
 
@@ -67,7 +68,8 @@ def train(
     devices : how many; "auto" is one, or under ``torchrun`` as many as it started. Batches are split among them
     precision : ``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"`` or ``"64-true"``, as in Lightning Fabric
     compile : compile the network; takes about a minute at the start of each stage
-    progress : show a progress bar if there is a terminal
+    progress : show a progress bar if there is a terminal; or a function that is called with a line of it, twice a
+        second at most
 
     Raises
     ------
@@ -113,7 +115,7 @@ def train(
         start = _checkpoint.read(folder, identity)
     data, targets = data.to(device), torch.from_numpy(known).to(device)
 
-    with EpochProgress(sum(epochs), enabled=progress and fabric.is_global_zero) as bar:
+    with EpochProgress(sum(epochs), fabric.is_global_zero and progress) as bar:
         for number, (stage, length) in enumerate(zip(stages, epochs, strict=True)):
             if stage.prepare is not None:  # on resuming, for the structure it gives; the weights are then read
                 with seeded(number, 0):

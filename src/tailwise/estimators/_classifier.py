@@ -75,7 +75,8 @@ class TailClassifier(TailEstimator):
     work_dir : folder for the checkpoints and held-out scores of one fit; a fit that was killed resumes from there
     baseline : also train the plain learner on everything, as ``baseline_``, to measure what the choice gains
     random_state : seed
-    verbose : 1 prints what is being fitted to stderr; a function is called with each such line
+    verbose : 1 prints what is being fitted to stderr; a function is called with each such line, and while a network
+        trains with its epoch and the time left, twice a second at most
 
     Attributes
     ----------

@@ -283,7 +283,7 @@ class NetworkLearner:
     augment: Callable[..., Any] | None = None
     devices: Any = "auto"
     precision: str = "32-true"
-    progress: bool = False
+    progress: bool | Callable[[str], None] = False
     kind = "network"
 
     def task(self, class_counts: NDArray[np.int64], objective: Any, n_sets: int | None = None) -> Task:

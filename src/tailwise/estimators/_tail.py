@@ -175,7 +175,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             self.n_features_in_ = data.inputs.width
         return data
 
-    def _network_learner(self, inputs: Any) -> NetworkLearner:
+    def _network_learner(self, inputs: Any, progress: bool | Callable[[str], None] = False) -> NetworkLearner:
         return network_learner(
             self.backbone,
             inputs,
@@ -185,7 +185,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             augment=self.augment,
             devices=self.devices,
             precision=self.precision,
-            progress=bool(self.verbose) and not callable(self.verbose),
+            progress=progress,
         )
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
@@ -202,9 +202,17 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
         self.notes_ = (*data.notes, *getattr(encoder, "notes_", ()))
         for note in self.notes_:
             self._tell(note)
+        doing = ""
+
+        def tell(line: str) -> None:
+            nonlocal doing
+            doing = line
+            self._tell(line)
+
+        progress = (lambda line: self._tell(f"{doing}, {line}")) if callable(self.verbose) else bool(self.verbose)
         learner: EstimatorLearner | NetworkLearner
         learner = (
-            self._network_learner(inputs)
+            self._network_learner(inputs, progress)
             if kind == "network"
             else self._estimator_learner(base, getattr(encoder, "nominal_", ()))
         )
@@ -223,7 +231,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             seed=seed,
             cache=cache,
             left_out=[],
-            tell=self._tell,
+            tell=tell,
         )
 
     def _identity(self) -> dict[str, str]:
