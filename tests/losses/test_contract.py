@@ -100,6 +100,16 @@ def test_gradient_is_the_derivative(name):
         assert torch.autograd.gradcheck(lambda z, t=targets: build(name)(z, t), logits)
 
 
+@every_loss
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_batches_of_batches_are_mapped(name):
+    logits, codes, _ = batch()
+    loss, two, own = build(name), torch.stack([logits, logits.flip(0)]), torch.stack([codes, codes.flip(0)])
+    torch.testing.assert_close(
+        torch.vmap(loss)(two, own), torch.stack([loss(*one) for one in zip(two, own, strict=True)])
+    )
+
+
 @where(lambda case: case.plain is not None)
 def test_the_plain_setting_is_cross_entropy(name):
     logits, codes, rows = batch()

@@ -102,6 +102,8 @@ class SigmoidNLL(torch.autograd.Function):
     ``F.binary_cross_entropy_with_logits`` make four.
     """
 
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(logits: Tensor, targets: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         """Return the (batch,) losses for (batch,) codes and the (n_classes,) weights ``q`` and ``r``."""
