@@ -119,9 +119,7 @@ class NearMiss(_Chosen):
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
         """Fit on the smaller table."""
-        smallest = int(task.class_counts[task.class_counts > 0].min())
-        neighbours = min(self.n_neighbors, smallest)
-        resampler = resample.NearMiss(self._fewer(task), version=self.version, n_neighbors=neighbours)
+        resampler = resample.NearMiss(self._fewer(task), version=self.version, n_neighbors=self.n_neighbors)
         return resample.ResampledClassifier(base, resampler)
 
 

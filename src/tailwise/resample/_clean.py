@@ -109,7 +109,8 @@ class EditedNearestNeighbours(Resampler):
 class NearMiss(Resampler):
     """Keeps those examples of the larger classes that are nearest to the smallest class.
 
-    Missing values are allowed.
+    Missing values are allowed. Where the smallest class has fewer examples than neighbours are asked for, all of them
+    are.
 
     Parameters
     ----------
@@ -151,16 +152,17 @@ class NearMiss(Resampler):
         self, points: Any, larger: list[tuple[NDArray[np.intp], int]], rare: NDArray[np.intp]
     ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Return candidates among the rows of the larger classes, sorted, and by what the least are kept."""
+        k = min(self.n_neighbors, len(rare))
         if self.version == 1:
-            near = [_near_enough(points, rows, rare, self.n_neighbors, count) for rows, count in larger]
+            near = [_near_enough(points, rows, rare, k, count) for rows, count in larger]
         elif self.version == 2:
             near = [rows for rows, _ in larger]
         else:
-            near = [nearest(points, self.n_candidates, of=rare, among=rows).rows for rows, _ in larger]
+            near = [nearest(points, min(self.n_candidates, len(rows)), of=rare, among=rows).rows for rows, _ in larger]
         rows = np.unique(np.concatenate(near, axis=None))
         if self.version == 2:
-            return rows, _farthest(points, rows, rare, self.n_neighbors)
-        distances = nearest(points, self.n_neighbors, of=rows, among=rare).distances.sum(axis=1)
+            return rows, _farthest(points, rows, rare, k)
+        distances = nearest(points, k, of=rows, among=rare).distances.sum(axis=1)
         return rows, distances if self.version == 1 else -distances
 
 
@@ -236,7 +238,7 @@ def _near_enough(points: Any, rows: NDArray[np.intp], rare: NDArray[np.intp], k:
     """
     if count == 0:
         return rows[:0]
-    if sparse.issparse(points) or np.isnan(points.min()) or len(rare) < k:
+    if sparse.issparse(points) or np.isnan(points.min()):
         return rows
     centre = points[rare].mean(axis=0, dtype=np.float64)
     others = (points[rare] - centre).astype(np.float32)
@@ -267,8 +269,6 @@ def _near_enough(points: Any, rows: NDArray[np.intp], rare: NDArray[np.intp], k:
 
 def _farthest(points: Any, of: NDArray[np.intp], among: NDArray[np.intp], k: int) -> NDArray[np.float64]:
     """Return the sum of the distances from each row to its k farthest."""
-    if len(among) < k:
-        raise TailwiseError(f"{k} neighbours were asked for, but there are only {len(among)} other examples.")
     between, total = distances_to(points, among), np.empty(len(of))
     for at in spans(len(of), len(among)):
         total[at] = np.sqrt(-np.partition(-between(of[at])[0], k - 1, axis=1)[:, :k]).sum(axis=1)

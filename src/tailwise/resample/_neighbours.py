@@ -88,7 +88,8 @@ def nearest(
     inside = answers[of]
     others = len(among) - bool(inside.any())
     if others < k:
-        raise TailwiseError(f"{k} neighbours were asked for, but there are only {others} other examples.")
+        few = "is only 1 other example" if others == 1 else f"are only {others} other examples"
+        raise TailwiseError(f"{k} neighbours were asked for, but there {few}.")
     small = max(_SMALL, _TURNS * points.shape[1] ** 2)
     if sparse.issparse(points) or np.isnan(points.min()) or len(of) * len(among) <= small:
         with one_thread():
