@@ -1,6 +1,5 @@
 """Every recipe for scikit-learn classifiers trains, answers, is saved and comes back; its probabilities stay honest."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,14 +15,13 @@ from threadpoolctl import threadpool_limits
 from estimators.cases import quick, table
 from tailwise import Model, TailClassifier
 from tailwise.data import TableEncoder
-from tailwise.errors import MissingExtraError, TailwiseError
+from tailwise.errors import TailwiseError
 from tailwise.recipes import recipes
 
 RECIPES = [name for name, cls in recipes().items() if "estimator" in cls.learners() and "class" in cls.targets]
 OVER = "borderline-smote adasyn smote-tomek smote-enn gaussian-over-sampling mixup-over-sampling svm-smote kmeans-smote"
 UNDER = "tomek-links edited-nearest-neighbours near-miss cluster-centroids"
 NUMBERS_ONLY = {**dict.fromkeys(OVER.split(), "smote"), **dict.fromkeys(UNDER.split(), "random-under-sampling")}
-BORROWED = ("svm-smote", "kmeans-smote", "cluster-centroids")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -83,14 +81,6 @@ def test_classes_that_are_equal(name: str) -> None:
     x, y = table((30, 30, 30))
     fitted = quick(name, estimator=DecisionTreeClassifier(max_depth=3), cv=2).fit(x, y)
     assert balanced_accuracy_score(y, fitted.predict(x)) > 0.8
-
-
-@pytest.mark.parametrize("name", BORROWED)
-def test_what_imbalanced_learn_computes_asks_for_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("imblearn.over_sampling", "imblearn.under_sampling"):
-        monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingExtraError, match=r"This needs imblearn, .* pip install 'tailwise\[resample\]'$"):
-        quick(name, cv=2).fit(*table())
 
 
 def test_the_encoder_says_which_columns_hold_codes_of_categories() -> None:
