@@ -47,8 +47,8 @@ NOTES = """
 - Losses with a factor per example and class (seesaw, noise, softmax equalization) make that factor: one tensor more.
 - Equalization and its second version are more than 2 times faster than the authors' code where the batch is large: one
   pass of softplus and weights instead of labels, weights and a sigmoid cross-entropy. At 1024 × 100 softplus
-  alone takes a third of the authors' whole time, and twice is out of reach: a sigmoid and its logarithm instead would be 1.9 times as
-  fast, but lose what a loss below 6e-8 a class adds up to. One logarithm of a product for 64 examples,
+  alone takes a third of the authors' whole time, and twice is out of reach: a sigmoid and its logarithm instead would
+  be 1.9 times as fast, but lose what a loss below 6e-8 a class adds up to. One logarithm of a product for 64 examples,
   instead of one each, was tried for the first version: 1.6 times there, but 2.7 instead of 3.5 in larger batches.
 - Overlap, multi-label and ordinal losses are plain torch, several tensors each.
 - All of this is on a CPU; nothing here was measured on a GPU.
