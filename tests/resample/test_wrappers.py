@@ -162,6 +162,14 @@ class Looking(HistGradientBoostingClassifier):
         return super().fit(X, y, sample_weight)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16])
+def test_boosting_with_weights_is_given_small_integers_as_they_are_or_nearly(dtype):
+    X = np.linspace(np.iinfo(dtype).min, np.iinfo(dtype).max, 3000).astype(dtype)[:, None]
+    seen = WeightedClassifier(Looking(max_iter=1)).fit(X, np.arange(3000) % 2).estimator_.seen_
+    assert seen.dtype == dtype
+    assert np.abs(seen.astype(float) - X).max() <= np.ptp(X.astype(float)) / 255
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
 def test_boosting_with_weights_is_given_no_more_values_than_it_has_bins(dtype):
     rng = np.random.default_rng(0)

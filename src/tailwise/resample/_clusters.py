@@ -24,8 +24,8 @@ class KMeansSMOTE(SMOTE):
     """SMOTE inside the clusters of the table in which a class is frequent, more where it is sparse.
 
     A cluster's share of a class's new examples grows with ``d^m / n``, where n of the class are in it, d apart on
-    average, in m features. A class that is nowhere frequent is over-sampled as :class:`SMOTE` does it. Missing values
-    are not allowed.
+    average (measured on at most 8,192 of them), in m features. A class that is nowhere frequent is over-sampled as
+    :class:`SMOTE` does it. Missing values are not allowed.
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ class KMeansSMOTE(SMOTE):
     n_clusters : of k-means
     threshold : share of a class in a cluster from which on it counts as frequent; ``"auto"`` is its share in the table
 
+    Verified: against imbalanced-learn's distribution of new examples, given the same clusters, threshold and exponent,
+    by two-sample tests.
     Source: Douzas, Bacao and Last, Improving Imbalanced Learning through a Heuristic Oversampling Method Based on
     k-means and SMOTE, Information Sciences 2018, algorithm 1, and the authors' code (kmeans_smote.py) for a class that
     is nowhere frequent. Deviates: there a class, of two, is frequent where it is the more frequent one, which is a
