@@ -54,6 +54,7 @@ TRUSTED = frozenset(
         "tailwise.data.encode.dense",
         "tailwise.data.text.SentenceEncoder",
         "tailwise.data.text.TextEncoder",
+        "tailwise.estimators._linear.OneVsRestLogisticRegression",
         "tailwise.resample._boosting.RUSBoostClassifier",
         "tailwise.resample._case_control.CaseControlClassifier",
         "tailwise.resample._clean.EditedNearestNeighbours",

@@ -53,7 +53,7 @@ class TailClassifier(TailEstimator):
     ----------
     recipe : a recipe's name or instance, a list of them to choose from, or ``"auto"``
     estimator : a scikit-learn classifier for the recipes to train. By default histogram gradient boosting for tables
-        and arrays, logistic regression for text
+        and arrays, logistic regression (one class against the rest) for text
     backbone : train networks instead: ``"mlp"``, ``"resnet32"``, a timm name, or a function that returns an
         ``nn.Module`` with ``out_features``. The default for images is ``"resnet32"``
     objective : what the choice and the thresholds optimise: ``"balanced_accuracy"``, ``"macro_f1"``,

@@ -10,13 +10,13 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
 from sklearn.utils import get_tags
 
 from tailwise._optional import require
 from tailwise.data import Dataset
 from tailwise.errors import TailwiseError
 from tailwise.estimators._learners import AUGMENTATIONS, NetworkLearner
+from tailwise.estimators._linear import OneVsRestLogisticRegression
 from tailwise.resample import CaseControlClassifier
 
 _TREES = 10_000  # of boosting, all classes and iterations together
@@ -46,7 +46,7 @@ def learner_kind(estimator: BaseEstimator | None, backbone: Any, data_kind: str)
 
 
 def default_estimator(data: Dataset) -> BaseEstimator:
-    """Return histogram gradient boosting for tables, arrays and images, logistic regression for text and sparse arrays.
+    """Return histogram gradient boosting, or for texts and sparse arrays a logistic regression per class.
 
     Two of boosting's defaults fail on long tails. Early stopping needs a validation set, which a class with one example
     cannot be split into. And without a penalty the leaves of rare classes, whose hessians are nearly zero, grow until
@@ -57,7 +57,7 @@ def default_estimator(data: Dataset) -> BaseEstimator:
     trained on in part, with the whole tail; see :class:`tailwise.resample.CaseControlClassifier`.
     """
     if data.kind == "text" or issparse(data.inputs):
-        return LogisticRegression(C=10.0, max_iter=1000)
+        return OneVsRestLogisticRegression(C=10.0)
     iterations = int(np.clip(_TREES // data.n_classes, 10, 100))
     return CaseControlClassifier(
         HistGradientBoostingClassifier(
