@@ -54,6 +54,11 @@ def test_every_public_loss_has_a_case():
     assert modules == set(CASES) | HEADS | {"AdaptedLoss", "MetaWeightNet", "MetaWeightedLoss"}
 
 
+def test_every_public_loss_says_what_was_verified():
+    for name in [*CASES, *HEADS, "MetaWeightNet", "MetaWeightedLoss", "meta_weights", "presto_penalty"]:
+        assert "Verified: " in getattr(losses, name).__doc__, name
+
+
 @every_loss
 def test_equals_the_equation_for_codes(name):
     logits, codes, _ = batch()

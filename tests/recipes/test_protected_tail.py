@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import recall_score
+from sklearn.metrics import log_loss, recall_score
 
 torch = pytest.importorskip("torch")
 
@@ -42,6 +42,16 @@ def test_knows_the_rare_classes_and_comes_back(name: str, tmp_path: Path) -> Non
 def test_one_versus_rest_begins_with_a_probability_of_one_over_the_classes(name: str) -> None:
     network = recipe(name).network(small_task(np.arange(10)))
     torch.testing.assert_close(torch.sigmoid(network.head.bias), torch.full((10,), 0.1))
+
+
+def test_probabilities_of_lws_are_not_corrected_for_a_balance_that_its_factors_do_not_reach() -> None:
+    x, y, new, labels = digits()
+
+    def loss(name: str) -> float:
+        fitted = TailClassifier(name, backbone="mlp", epochs=30, learning_rate=5e-3, cv=0.2, random_state=0).fit(x, y)
+        return float(log_loss(labels, fitted.predict_proba(new)))
+
+    assert loss("lws") < 1.1 * loss("cross-entropy")
 
 
 def test_the_norms_that_tau_divides_by_follow_the_counts() -> None:

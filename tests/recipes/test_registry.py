@@ -32,6 +32,12 @@ def test_every_recipe_is_documented_and_hashable():
         assert cls.learners()
 
 
+def test_every_recipe_of_the_package_says_what_was_verified():
+    for name, cls in recipes().items():
+        if cls.__module__.startswith("tailwise.recipes."):
+            assert "Verified: " in cls.__doc__, name
+
+
 @pytest.mark.parametrize("name", list(recipes()))
 def test_learned_prior_is_a_prior_and_follows_the_classes(name):
     counts = COUNTS

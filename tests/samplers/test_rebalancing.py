@@ -65,13 +65,13 @@ def test_sparse_is_the_same_and_the_seed_decides() -> None:
 @pytest.mark.parametrize(
     ("perspectives", "settings", "message"),
     [
-        ([], {}, "name a perspective"),
+        ([], {}, "at least one perspective"),
         ([[0, 1, 1]], {}, "is an (n, n_entities) indicator"),
-        ([WORDS, OBJECTS[:-1]], {}, "of the same examples; got [40, 39]"),
+        ([WORDS, OBJECTS[:-1]], {}, "the same number of rows; got [40, 39]"),
         ([WORDS], {"passes": 2}, "passes must be from 1 to the 1 perspectives"),
         ([WORDS], {"share": 0}, "share from 0 to 1"),
         ([WORDS], {"thresholds": [1, 2]}, "thresholds must be 1 numbers above 0"),
-        ([WORDS * 2], {}, "an indicator holds 1"),
+        ([WORDS * 2], {}, "an indicator must hold 1"),
     ],
 )
 def test_one_line_for_what_cannot_be(perspectives: list, settings: dict, message: str) -> None:

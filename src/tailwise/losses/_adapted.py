@@ -1,4 +1,4 @@
-"""A loss of more than logits and targets, as one of these two."""
+"""Adapts a loss with further arguments to one of logits and targets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class AdaptedLoss(nn.Module):
-    """Calls a loss in a way of one's own, and takes it along to devices and into checkpoints, as no closure would.
+    """Calls a loss through a function, and keeps it as a submodule: it moves to devices and is saved in checkpoints.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A bias and a scale per class: the prior belongs to the training loss, so that the logits themselves are balanced."""
+"""A bias and a scale per class: the loss accounts for the class prior, so that the logits themselves are balanced."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tailwise.losses._mechanism import (
 
 
 class BalancedSoftmaxLoss(ClassificationLoss):
-    """Softmax in which every class counts as often as it has examples, ``-log(n_y e^z_y / sum_j n_j e^z_j)``.
+    """Softmax in which each class is weighted by its count, ``-log(n_y e^z_y / sum_j n_j e^z_j)``.
 
     Parameters
     ----------
@@ -29,6 +29,7 @@ class BalancedSoftmaxLoss(ClassificationLoss):
     **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
 
     Source: Ren et al., Balanced Meta-Softmax for Long-Tailed Visual Recognition, NeurIPS 2020.
+    Verified: value against the equation in float64; for labels that follow the prior, equal logits have no gradient.
     Deviates: a class without examples counts as if it had one, so that its loss stays finite.
     """
 
@@ -48,6 +49,7 @@ class LogitAdjustedLoss(ClassificationLoss):
     **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
 
     Source: Menon et al., Long-Tail Learning via Logit Adjustment, ICLR 2021, equation 10.
+    Verified: value against the equation in float64; for labels that follow the prior, equal logits have no gradient.
     Deviates: a class without examples counts as if it had one, so that its loss stays finite.
     """
 
@@ -68,8 +70,8 @@ class VSLoss(ClassificationLoss):
     **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
 
     Source: Kini et al., Label-Imbalanced and Group-Sensitive Classification under Overparameterization, NeurIPS
-    2021 (VS-loss); the scale is one over ``(n_max / n_j)^gamma`` of the authors' code (class_imbalance
-    /losses.py), whose defaults these are.
+    2021 (VS-loss); the scale is the inverse of ``(n_max / n_j)^gamma`` in the authors' code
+    (class_imbalance/losses.py), which also gives the defaults.
     Verified: value and gradient equal that code to 1e-15.
     Deviates: a class without examples counts as if it had one.
     """
@@ -80,7 +82,7 @@ class VSLoss(ClassificationLoss):
 
 
 class CDTLoss(ClassificationLoss):
-    """Class-dependent temperatures: the logit of a rarer class is divided by a larger number while training.
+    """Class-dependent temperatures: the logit of a rarer class is divided by a larger number during training.
 
     ``-log(e^(z_y / a_y) / sum_j e^(z_j / a_j))`` with ``a_j = (n_max / n_j)^gamma``
 
@@ -104,7 +106,7 @@ class CDTLoss(ClassificationLoss):
 class LADELoss(BalancedSoftmaxLoss):
     """Balanced softmax plus a regulariser that pulls the logits towards the log of density ratios.
 
-    To the balanced softmax of each example is added ``alpha`` times that of the batch,
+    ``alpha`` times the regulariser of the batch is added to the balanced softmax of each example. It is
     ``sum_c pi_c (-mean_{y_i = c} z_ic + L_c + lambda L_c^2)`` with
     ``L_c = log mean_i(e^z_ic / (n_classes pi_c))``.
 
@@ -117,7 +119,8 @@ class LADELoss(BalancedSoftmaxLoss):
 
     Source: Hong et al., Disentangling Label Distribution for Long-tailed Visual Recognition, CVPR 2021 (LADER
     and LADE).
-    Verified: value and gradient of the regulariser equal the authors' loss/LADELoss.py to 3e-9, from its 1e-9 in logs.
+    Verified: value and gradient of the regulariser equal the authors' loss/LADELoss.py to 3e-9, which adds 1e-9 in
+    logs.
     Deviates: a class absent from a batch contributes no mean, as in the authors' code; a class without training
     examples has share 0 of the regulariser.
     """

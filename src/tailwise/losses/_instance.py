@@ -1,4 +1,4 @@
-"""Weights per example that follow from the example itself: its loss, its probability, its influence."""
+"""Weights per example, computed from its loss, its probability or its influence."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class InfluenceBalancedLoss(BatchLoss):
     ``alpha`` 1000 and ``eps`` as in the authors' code.
     Verified: value and gradient equal that code (IB-Loss, losses.py) to 1e-15, with ``alpha`` times n_classes.
     Deviates: that code multiplies ``lambda`` by the number of classes, the paper does not. The mean is over examples,
-    as in the code, not over class weights. A class without examples
-    counts as if it had one. With rows, ``lambda`` is averaged over the row.
+    as in the code, not over class weights. A class without examples counts as if it had one. With rows, ``lambda`` is
+    averaged over the row.
     """
 
     lambdas: Tensor
@@ -75,7 +75,7 @@ class InfluenceBalancedLoss(BatchLoss):
 
 
 class InstanceWeightedLoss(BatchLoss):
-    """Cross-entropy in which an example weighs what its own loss, compared with the batch's, says.
+    """Cross-entropy that weights each example by its loss, relative to the losses of the batch.
 
     With ``h`` the losses stretched linearly to [-1, 1] over the batch, the weights are the softmax over the batch of
     ``strategy(h) / temperature``, times the batch size: ``linear`` (min(h + 1, 1): easy examples count less),
@@ -88,7 +88,7 @@ class InstanceWeightedLoss(BatchLoss):
     **options : ``ignore_index``, ``reduction``
 
     Source: Sow et al., Dynamic Loss-Based Sample Reweighting for Improved Large Language Model Pretraining, ICLR
-    2025 (LinUpper, Quadratic, Extremes), with its bound delta at 1, which the temperature subsumes.
+    2025 (LinUpper, Quadratic, Extremes), with its bound delta at 1, as the temperature has the same effect.
     Verified: value and gradient equal the authors' code (Sample-Level-Loss-Reweighting-ICLR-2025, src/trainer.py) to
     1e-15.
     Deviates: a batch whose losses are all equal has equal weights. Batches are not gathered across processes.
@@ -119,7 +119,7 @@ class InstanceWeightedLoss(BatchLoss):
 
 
 class DFTLoss(BatchLoss):
-    """Cross-entropy times the probability of the label, held constant: doubtful examples count less.
+    """Cross-entropy times the probability of the label, held constant: unlikely labels count less.
 
     ``-sg(p_y) log p_y + anchor KL(p_base || p)``, where the second term needs the logits of the model before
     fine-tuning: ``loss(logits, targets, base_logits)``. Without it this is dynamic fine-tuning, with it anchored.

@@ -1,4 +1,4 @@
-"""Margins: fixed on the logit of the target, or random on every logit, and larger for rarer classes."""
+"""Margins that are larger for rarer classes: fixed on the logit of the target, or random on every logit."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class LDAMLoss(ClassificationLoss):
     Source: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, NeurIPS 2019;
     scale 30 and the normalisation of the margins as in the authors' code.
     Verified: value and gradient equal that code (LDAM-DRW, losses.py) to 1e-15.
-    Deviates: a class without examples has the margin of the rarest that has some. From a row, each class loses its
-    share of its margin.
+    Deviates: a class without examples has the margin of the rarest class that has some. With rows, the margin of each
+    class is multiplied by its share.
     """
 
     def __init__(self, class_counts: ArrayLike, max_margin: float = 0.5, scale: float = 30.0, **options: Any) -> None:
@@ -48,7 +48,7 @@ def _rarity(class_counts: ArrayLike, reference: float | None = None) -> NDArray[
 
 
 class _NoisyLoss(ClassificationLoss):
-    """A loss whose logits get noise of a size that depends on the class, while training only."""
+    """A loss that adds noise to the logits, of a size that depends on the class, during training only."""
 
     amplitude: Tensor
 
@@ -68,7 +68,7 @@ class _NoisyLoss(ClassificationLoss):
 
 
 class GCLLoss(_NoisyLoss):
-    """Gaussian-clouded logits, for cosine logits: the rarer a class, the more is taken from its logit at random.
+    """Gaussian-clouded logits, for cosine logits: a random amount, larger for rarer classes, is subtracted.
 
     Cross-entropy of ``s (z_j - |e| d_j - m [j = y])``, with ``e`` drawn from a normal of deviation ``sigma`` and
     clamped to [-1, 1], and ``d_j = (log n_max - log n_j) / (log n_max - log n_min)``.
@@ -76,7 +76,7 @@ class GCLLoss(_NoisyLoss):
     Parameters
     ----------
     class_counts : (n_classes,)
-    margin : taken from the logit of the target, as well
+    margin : also subtracted, from the logit of the target
     scale : multiplies the logits after noise and margin
     sigma : deviation of the noise; none is added in ``eval()``
     generator : where the noise comes from; None is torch's own, as for dropout
@@ -105,7 +105,7 @@ class GCLLoss(_NoisyLoss):
 
 
 class BLVLoss(_NoisyLoss):
-    """Balancing logit variation: the rarer a class, the more is added to its logit at random.
+    """Balancing logit variation: a random amount, larger for rarer classes, is added to each logit.
 
     Cross-entropy of ``z_j + |e| c_j / max_k c_k``, with ``e`` drawn from a normal of deviation ``sigma`` and clamped to
     [-1, 1], and ``c_j = log(sum_k n_k / n_j)``.

@@ -26,7 +26,7 @@ from tailwise.losses._mechanism import (
 
 
 class AsymmetricLoss(BatchLoss):
-    """Sigmoid focal loss with one focus for the classes an example has and another for those it has not.
+    """Sigmoid focal loss with one focus for the classes an example has and another for those it lacks.
 
     ``-sum_j y_j (1 - p_j)^g+ log p_j + (1 - y_j) m_j^g- log(1 - m_j)`` with the shifted probability
     ``m_j = max(p_j - clip, 0)``.
@@ -34,7 +34,7 @@ class AsymmetricLoss(BatchLoss):
     Parameters
     ----------
     gamma_positive, gamma_negative : focus; both 0, with ``clip`` 0, is sigmoid cross-entropy
-    clip : classes the example has not, with a probability below this, count nothing
+    clip : classes that the example lacks and that have a probability below this do not count
     **options : ``ignore_index``, ``reduction``; the mean is over examples, the classes are summed
 
     Targets are (batch,) class codes or (batch, n_classes) labels, several of which may be 1.
@@ -43,7 +43,7 @@ class AsymmetricLoss(BatchLoss):
     the authors' train.py.
     Verified: value and gradient equal the authors' src/loss_functions/losses.py to 1e-15, where that lets the
     gradient through the focus.
-    Deviates: that train.py holds the focus constant in the gradient; the paper differentiates it.
+    Deviates: that train.py holds the focus constant in the gradient; here, as in the paper, it is differentiated.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ def _power(base: Tensor, exponent: float) -> Tensor:
 
 
 class DistributionBalancedLoss(BatchLoss):
-    """Sigmoid focal loss, weighted for labels that occur together and tolerant of the many absent ones.
+    """Sigmoid focal loss, weighted for labels that occur together, that limits the loss of the many absent ones.
 
     ``mean_j r_j [y_j F(z_j - v_j) + (1 - y_j) F(-lam (z_j - v_j)) / lam]`` with
     ``F(x) = (1 - s(x))^gamma (-log s(x))``, ``s`` the sigmoid, ``v_j = kappa log(1 / p_j - 1)``, ``p_j`` the share of
@@ -96,8 +96,8 @@ class DistributionBalancedLoss(BatchLoss):
     is 2; all else is the same in both.
     Verified: value and gradient equal the authors' mllt/models/losses/resample_loss.py to 1e-14, with ``kappa`` over
     ``lam`` for ``kappa`` and twice the loss.
-    Deviates: the shift is not divided by ``lam`` and the focal loss not doubled, as they are in that code. A
-    class without examples counts as if it had one, and one that all examples have as if one had not. An example
+    Deviates: that code divides the shift by ``lam`` and doubles the focal loss, this does not. A class without
+    examples counts as if it had one, and a class that all examples have as if one lacked it. An example
     without any class has the weights of ``w_j = 1``.
     """
 
@@ -119,7 +119,7 @@ class DistributionBalancedLoss(BatchLoss):
         super().__init__(**options)
         counts = floored_counts(class_counts)
         if counts.max() > n_examples:
-            raise TailwiseError(f"a class has {counts.max():g} examples, more than the {n_examples} that there are.")
+            raise TailwiseError(f"a class has {counts.max():g} examples, more than the {n_examples} in n_examples.")
         self.register_buffer("inverse", per_class(1 / counts))
         self.register_buffer("shift", per_class(kappa * np.log(np.maximum(n_examples - counts, 1) / counts)))
         self.alpha, self.beta, self.mu, self.lam, self.gamma = alpha, beta, mu, divisor("lam", lam), gamma

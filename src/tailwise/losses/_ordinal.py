@@ -15,7 +15,7 @@ from tailwise.nn import ordered_log_softmax
 
 
 class SmoothedDensityLoss(ClassificationLoss):
-    """Cross-entropy weighted by label-distribution smoothing: an ordered class borrows the examples of its neighbours.
+    """Cross-entropy weighted by label-distribution smoothing: counts are smoothed over neighbouring classes.
 
     Parameters
     ----------
@@ -25,6 +25,9 @@ class SmoothedDensityLoss(ClassificationLoss):
     **options : ``ignore_index``, ``reduction``, ``label_smoothing``
 
     Source: Yang et al., Delving into Deep Imbalanced Regression, ICML 2021 (LDS).
+    Verified: the weights of the training examples equal those of a plain-Python kernel, scaled as in the authors' code
+    (agedb-dir/datasets.py).
+    Deviates: see :func:`tailwise.counts.smoothed_counts`.
     """
 
     def __init__(
@@ -37,7 +40,7 @@ class CumulativeLoss(BatchLoss):
     """Negative log-likelihood of an ordered outcome under cumulative logits.
 
     ``-log(s(z_y) - s(z_{y+1}))`` where ``s(z_k)`` is the probability of reaching class ``k`` or beyond; it is 1 for
-    class 0 and 0 past the last. Rare last outcomes share what earlier ones teach.
+    class 0 and 0 past the last. Rare last classes thus benefit from the examples of earlier ones.
 
     Parameters
     ----------
@@ -68,7 +71,9 @@ def presto_penalty(weight: Tensor) -> Tensor:
     weight : (n_classes, width) of the linear layer under :class:`CumulativeLoss`; row 0 is unused
 
     Source: Faletto and Bien, Predicting Rare Events by Shrinking Towards Proportional Odds (PRESTO), ICML 2023.
-    All differences at 0 are proportional odds. The norm is that of the authors' presto_func.R (``alpha_param`` 1).
+    With all differences 0, the odds are proportional. The norm is that of the authors' presto_func.R (``alpha_param``
+    1).
+    Verified: against a sum by hand.
     """
     if weight.ndim != 2 or len(weight) < 2:
         raise TailwiseError(f"weight must be (n_classes, width) with two classes or more; got {tuple(weight.shape)}.")

@@ -1,4 +1,4 @@
-"""Losses on normalised scores: cosines by temperature, cosines with heavy tails, standardised logits."""
+"""Losses on normalised scores: cosines over a temperature, heavy-tailed similarities, standardised logits."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ class NormalisedSoftmaxLoss(ClassificationLoss):
     Source: Zhai and Wu, Classification is a Strong Baseline for Deep Metric Learning, BMVC 2019
     (normalised softmax, temperature 0.05), after Wang et al., NormFace, ACM Multimedia 2017; used for unseen classes by
     Pereira et al., Hyperspherical Embedding for Novel Class Classification, arXiv 2102.03243, 2021.
+    Verified: value against the equation in float64; with temperature 1 it is cross-entropy.
     """
 
     def __init__(self, temperature: float = 0.05, **options: Any) -> None:
@@ -52,7 +53,7 @@ class TSimilarityLoss(ClassificationLoss):
 
     Source: Yang et al., Adapting Multi-modal Large Language Model to Concept Drift From Pre-training Onwards, ICLR
     2025; the similarity and ``kappa`` 16 as in the authors' code (lavis/models/embeddings.py), where a learned scale
-    stands for one over the temperature. But for a factor it is the t-vMF similarity of Kobayashi, CVPR 2021.
+    replaces one over the temperature. Up to a factor it is the t-vMF similarity of Kobayashi, CVPR 2021.
     Verified: value and gradient equal that code at its initial scale, exactly.
     """
 
@@ -81,8 +82,9 @@ class ZLoss(BatchLoss):
     Source: de Brébisson and Vincent, The Z-loss: a shift and scale invariant classification loss belonging to the
     Spherical Family, arXiv 1604.08859, 2016. The paper tunes ``a`` and ``b`` to the rank that matters; with
     k classes no standardised logit exceeds the root of k - 1, so ``b`` should stay below that.
-    Deviates: about 1e-6 is added to the deviation. No code of the authors was found to compare with. A row gives the
-    sum over classes of each one's share of its own loss.
+    Verified: value against the equation in float64, as no code of the authors was found; the scale of the logits
+    changes nothing, and with a large ``a`` it is a hinge.
+    Deviates: about 1e-6 is added to the deviation. For a row, the losses of the classes are averaged by their shares.
     """
 
     def __init__(self, a: float = 1.0, b: float = 3.0, **options: Any) -> None:

@@ -36,8 +36,11 @@ R = TypeVar("R", bound="type[Recipe]")
 class Recipe:
     """A published system: how a learner is trained, and what its scores mean.
 
-    A subclass is a frozen dataclass whose fields are the paper's hyper-parameters. It writes ``stages`` if it can
+    A subclass is a frozen dataclass whose fields are the paper's hyper-parameters. It defines ``stages`` if it can
     train a network, ``estimator`` if it can train any scikit-learn classifier, or both.
+
+    Its docstring says what was verified (in the tests), where and why it deviates from the paper, and what was
+    measured: the gain in balanced accuracy over plain training (benchmarks/results/recipes.md).
     """
 
     name: ClassVar[str]
@@ -51,12 +54,12 @@ class Recipe:
 
     @property
     def training(self) -> Recipe:
-        """The recipe whose trained learner this one takes; itself unless it is purely post hoc."""
+        """The recipe that trains the learner: this one, unless it is purely post hoc."""
         return self
 
     @property
     def plain_fits(self) -> float:
-        """How many times as long as plain training this takes, about; fits in a time budget are planned with it."""
+        """How many times as long as plain training this takes, approximately; time budgets are planned with it."""
         return 1.0
 
     def network(self, task: Task) -> nn.Module:
@@ -77,7 +80,7 @@ class Recipe:
     def learned_prior(self, task: Task) -> NDArray[np.float64] | None:
         """Return the class prior that the scores assume: the training prior, unless training re-balanced it.
 
-        None says that no formula gives it; calibration then fits a bias for each class on held-out scores.
+        None means that no formula gives it; calibration then fits a bias for each class on held-out scores.
         """
         return task.class_prior
 
@@ -96,9 +99,9 @@ class Recipe:
 
 
 def begin_at_mean_share(network: nn.Module, task: Task) -> nn.Module:
-    """Let a network's linear head begin with the probability that a class has on average, one sigmoid a class.
+    """Set the bias of a network's linear head so that each sigmoid starts at the mean probability of a class.
 
-    From one half, where linear classifiers begin, many classes would spend their training on saying no.
+    Linear classifiers start at one half; with many classes, most of the training would be spent on lowering that.
     """
     network.head.bias.data.fill_(math.log(task.mean_share) - math.log1p(-task.mean_share))  # type: ignore[union-attr, operator]
     return network
@@ -113,7 +116,7 @@ def register(name: str, *, paper: str) -> Callable[[R], R]:
     Raises
     ------
     TailwiseError
-        If the name is taken, or the class itself is no frozen dataclass.
+        If the name is taken, or the class itself is not a frozen dataclass.
     """
 
     def add(cls: R) -> R:
@@ -150,7 +153,7 @@ def load_recipes_from(path: str | Path) -> None:
     Raises
     ------
     TailwiseError
-        If there is no such file, or it cannot be run; the error's cause is what it raised.
+        If there is no such file, or it cannot be run; the original exception is its cause.
     """
     file = Path(path)
     if not file.is_file():

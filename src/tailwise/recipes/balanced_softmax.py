@@ -16,8 +16,9 @@ from tailwise.recipes._base import Recipe, register
 @register("balanced-softmax", paper="Ren et al., NeurIPS 2020, arXiv:2007.10740")
 @dataclass(frozen=True)
 class BalancedSoftmax(Recipe):
-    """Weight every class in the softmax by its count while training, so that the logits themselves are balanced.
+    """Weight each class in the softmax by its count during training, so that the logits come out balanced.
 
+    Verified: the loss equals a float64 reading of the equation. Deviates: without the paper's Meta Sampler.
     Measured: +0.038 on digits, +0.112 on CIFAR-10-LT, +0.068 on package sizes.
     """
 

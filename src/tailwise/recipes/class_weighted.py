@@ -40,8 +40,10 @@ class _Weighted(Recipe):
 @register("class-weighted", paper="King and Zeng, Political Analysis 2001")
 @dataclass(frozen=True)
 class ClassWeighted(_Weighted):
-    """Weight every class by one over its count.
+    """Weight each class by the inverse of its count.
 
+    Verified: loss and sample weights follow the formula, and the corrected probabilities have the shares of the
+    training data. Deviates: the paper weights towards the known shares of a population; here they are equal.
     Measured: +0.017 on digits, +0.070 on CIFAR-10-LT, +0.053 on package sizes, +0.071 on digits (forest), +0.108 on
     packages (forest).
     """
@@ -50,8 +52,10 @@ class ClassWeighted(_Weighted):
 @register("class-weighted-sqrt", paper="Mahajan et al., ECCV 2018, arXiv:1805.00932")
 @dataclass(frozen=True)
 class SquareRootWeighted(_Weighted):
-    """Weight every class by one over the root of its count.
+    """Weight each class by the inverse square root of its count.
 
+    Verified: loss and sample weights follow the formula. Deviates: the paper samples by the square root, which has the
+    same effect on average; see square-root-sampling.
     Measured: +0.011 on digits, +0.038 on CIFAR-10-LT, +0.041 on package sizes, +0.048 on digits (forest), +0.071 on
     packages (forest).
     """
@@ -62,8 +66,9 @@ class SquareRootWeighted(_Weighted):
 @register("effective-number", paper="Cui et al., CVPR 2019, arXiv:1901.05555")
 @dataclass(frozen=True)
 class EffectiveNumber(_Weighted):
-    """Weight every class by one over its effective number of examples.
+    """Weight each class by the inverse of its effective number of examples.
 
+    Verified: loss and sample weights follow equations 2 and 4. Deviates: the paper tunes beta for each data set.
     Measured: +0.017 on digits, +0.062 on CIFAR-10-LT, +0.049 on package sizes, +0.072 on digits (forest), +0.105 on
     packages (forest).
     """

@@ -1,4 +1,4 @@
-"""Decoupled training: learn the representation plainly, then only the classifier, in four ways."""
+"""Decoupled training: learn the representation with plain training, then only the classifier, in four ways."""
 
 from __future__ import annotations
 
@@ -22,14 +22,17 @@ _PAPER = "Kang et al., ICLR 2020, arXiv:1910.09217"
 
 
 def _representation(share: float = 1.0, optimizer: Callable[..., Optimizer] | None = None) -> Stage:
-    """Return the first stage of all four: instance-balanced sampling and plain cross-entropy."""
+    """Return the first stage of all four: cross-entropy on shuffled epochs."""
     return Stage("representation", share=share, loss=losses.CrossEntropyLoss(), optimizer=optimizer)
 
 
 def balanced_classifier(
-    share: float, prepare: Callable[..., None] | None = None, loss: Callable[..., Any] | None = None
+    share: float,
+    prepare: Callable[..., None] | None = None,
+    loss: Callable[..., Any] | None = None,
+    optimizer: Callable[..., Optimizer] | None = None,
 ) -> Stage:
-    """Return the second stage of cRT and LWS: what ``prepare`` put in the head learns from class-balanced batches."""
+    """Return a stage that trains the head alone on class-balanced batches, after ``prepare`` has changed it."""
     return Stage(
         "classifier",
         share=share,
@@ -37,14 +40,33 @@ def balanced_classifier(
         sampler=samplers.ClassBalancedSampler,
         prepare=prepare,
         parameters=lambda network: network.head.parameters(),
+        optimizer=optimizer,
     )
+
+
+def _sgd(task: Task, learning_rate: float) -> Callable[..., Optimizer]:
+    """Return the paper's SGD, with its learning rate for a batch of 512, or the task's optimiser if that is SGD."""
+
+    def build(parameters: Iterable[Any]) -> Optimizer:
+        from torch.optim import SGD
+
+        parameters = list(parameters)
+        given = task.optimizer(parameters) if task.optimizer else None
+        if isinstance(given, SGD):
+            return given
+        rate = learning_rate * task.batch_size / 512
+        return SGD(parameters, lr=rate, momentum=0.9, weight_decay=5e-4)
+
+    return build
 
 
 @register("crt", paper=_PAPER)
 @dataclass(frozen=True)
 class ClassifierRetraining(Recipe):
-    """cRT: train a new classifier on class-balanced batches over the frozen representation.
+    """cRT: retrain the classifier from scratch on class-balanced batches, with the representation frozen.
 
+    Verified: the last tenth starts from new weights, changes nothing else, and shows all classes equally often.
+    Deviates: the statistics of batch normalisation are frozen too; the authors' code updates them.
     Measured: +0.019 on digits, +0.089 on CIFAR-10-LT.
     """
 
@@ -67,12 +89,17 @@ class ClassifierRetraining(Recipe):
 @register("lws", paper=_PAPER)
 @dataclass(frozen=True)
 class LearnableWeightScaling(Recipe):
-    """LWS: learn one scale per class of the frozen classifier on class-balanced batches.
+    """LWS: learn one factor per class for the frozen classifier, on class-balanced batches.
 
-    Measured: -0.002 on digits, +0.017 on CIFAR-10-LT.
+    Verified: training starts from the plain classifier and changes nothing but the factors. Deviates: the factors leave
+    the bias alone, which the paper's equation 4 omits and the authors' code scales too; batch normalisation is as in
+    crt.
+    SGD is the paper's optimiser; in a stage this short, AdamW hardly moves the factors.
+    Measured: -0.001 on digits, +0.080 on CIFAR-10-LT.
     """
 
     retrain: float = 0.1
+    learning_rate: float = 0.2  # of the scales, for a batch of 512 as in the paper, unless the task's optimiser is SGD
 
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything plainly, then the scales on class-balanced batches."""
@@ -83,20 +110,21 @@ class LearnableWeightScaling(Recipe):
             network.head = ScaledLinear(network.head)
 
         yield _representation(1 - self.retrain)
-        yield balanced_classifier(self.retrain, learnable_scales)
+        yield balanced_classifier(self.retrain, learnable_scales, optimizer=_sgd(task, self.learning_rate))
 
-    def learned_prior(self, task: Task) -> NDArray[np.float64]:
-        """Return the uniform prior of class-balanced batches."""
-        return task.uniform_prior
+    def learned_prior(self, task: Task) -> None:
+        """Return None: a factor per class does not shift the prior."""
 
 
 @register("tau-norm", paper=_PAPER)
 @dataclass(frozen=True)
 class TauNormalisation(Recipe):
-    """Divide every class's weight vector by its norm to the power tau, after plain training by SGD.
+    """Divide each class's weights by their norm to the power tau, after plain training with SGD.
 
-    Verified: rescales and drops the bias as the authors' tau_norm.py. Deviates: they select tau on held-out data.
-    SGD is the paper's; under AdamW norms do not follow the counts (rank correlation -0.5 on CIFAR-10-LT, not 0.96).
+    Verified: rescales the weights and drops the bias, as the authors' tau_norm.py does. Deviates: they select tau on
+    held-out data.
+    SGD is the paper's optimiser; under AdamW norms do not follow the counts (rank correlation -0.5 on CIFAR-10-LT, not
+    0.96).
     Measured: +0.010 on digits, +0.038 on CIFAR-10-LT.
     """
 
@@ -106,26 +134,16 @@ class TauNormalisation(Recipe):
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything plainly, then rescale the classifier."""
 
-        def sgd(parameters: Iterable[Any]) -> Optimizer:
-            from torch.optim import SGD
-
-            parameters = list(parameters)
-            given = task.optimizer(parameters) if task.optimizer else None
-            if isinstance(given, SGD):
-                return given
-            rate = self.learning_rate * task.batch_size / 512
-            return SGD(parameters, lr=rate, momentum=0.9, weight_decay=5e-4)
-
         def normalise(network: Network, features: object) -> None:
             from tailwise.nn import tau_normalise
 
             network.head = tau_normalise(network.head, self.tau)
 
-        yield _representation(optimizer=sgd)
+        yield _representation(optimizer=_sgd(task, self.learning_rate))
         yield Stage("normalise", share=0, prepare=normalise)
 
     def learned_prior(self, task: Task) -> None:
-        """Return None: how much of the prior was in the norms, no formula says."""
+        """Return None: no formula gives the share of the prior that was in the norms."""
 
 
 @register("ncm", paper=_PAPER)
@@ -133,6 +151,8 @@ class TauNormalisation(Recipe):
 class NearestClassMean(Recipe):
     """Classify by the nearest class mean of the features, after plain training.
 
+    Verified: the representation is that of plain training, and a search for the nearest mean gives the same classes.
+    Deviates: the paper scales features to unit length; here distances give calibrated scores as they are.
     Measured: +0.019 on digits, +0.101 on CIFAR-10-LT.
     """
 
@@ -149,5 +169,5 @@ class NearestClassMean(Recipe):
         yield Stage("means", share=0, prepare=class_means)
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
-        """Return the uniform prior: distances do not know how many examples a class had."""
+        """Return the uniform prior: distances do not depend on class counts."""
         return task.uniform_prior

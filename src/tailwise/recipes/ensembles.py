@@ -1,4 +1,4 @@
-"""Ensembles of classifiers, each on a part of the table in which the classes are even."""
+"""Ensembles of classifiers, each trained on a balanced part of the table."""
 
 from __future__ import annotations
 
@@ -21,40 +21,45 @@ class _Ensemble(Recipe):
 
     @property
     def plain_fits(self) -> float:
-        """One fit a classifier; trees of many classes take hardly less time on a bag than on the table."""
+        """One fit per classifier: with many classes, a tree on a bag takes almost as long as one on the whole table."""
         return max(1, self.n_estimators)
 
     def _per_class(self, task: Task) -> int:
-        """Return how many rows of each class a bag has; classes that have fewer are drawn with replacement.
+        """Return the number of rows of each class in a bag; smaller classes are drawn with replacement.
 
-        The median class count, as the smallest, with which the papers even two classes, leaves a long tail's bag too
-        little; beyond 100 a class, no more than makes all bags together as large as the table.
+        The papers, which have two classes, take the count of the smaller one. In a long tail that is too few, so a bag
+        has the median class count; beyond 100 rows per class, no more than makes all bags together as large as the
+        table.
         """
         counts = task.class_counts[task.class_counts > 0]
         return int(min(np.median(counts), max(100, counts.sum() / (len(counts) * max(1, self.n_estimators)))))
 
     def learned_prior(self, task: Task) -> None:
-        """Return None: averages over small bags are flatter than the uniform prior of the bags says; votes, more so."""
+        """Return None: averages over small bags, and votes more so, are flatter than the uniform prior of the bags."""
 
 
 @register("balanced-bagging", paper="Chen, Liaw and Breiman, 2004; Wallace et al., ICDM 2011")
 @dataclass(frozen=True)
 class BalancedBagging(_Ensemble):
-    """Average classifiers that are trained on bags with equally many rows of every class.
+    """Average classifiers trained on bags with equally many rows of every class.
 
+    Verified: the bags are even, and the ensemble does as well as imbalanced-learn's. Deviates: a bag has the median
+    class count of every class, as the smallest count of a long tail is too little.
     Measured: +0.106 on digits (forest), +0.085 on packages (forest).
     """
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
-        """Fit one clone of the base a bag."""
+        """Fit one clone of the base per bag."""
         return resample.BalancedBaggingClassifier(base, self.n_estimators, self._per_class(task))
 
 
 @register("easy-ensemble", paper="Liu, Wu and Zhou, IEEE SMC-B 2009")
 @dataclass(frozen=True)
 class EasyEnsemble(_Ensemble):
-    """Average AdaBoost models that are trained on bags with equally many rows of every class.
+    """Average AdaBoost models trained on bags with equally many rows of every class.
 
+    Verified: rare classes gain over a single classifier. Deviates: bags are as in balanced-bagging; and ten of them are
+    boosted for four rounds where the paper boosts four for ten, which did worse on the digits.
     Measured: +0.098 on digits (forest).
     """
 
@@ -62,7 +67,7 @@ class EasyEnsemble(_Ensemble):
 
     @property
     def plain_fits(self) -> float:
-        """One fit a round in each bag."""
+        """One fit per round in each bag."""
         return max(1, self.n_estimators * self.n_boosts)
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
@@ -73,24 +78,28 @@ class EasyEnsemble(_Ensemble):
 @register("rusboost", paper="Seiffert et al., IEEE SMC-A 2010")
 @dataclass(frozen=True)
 class RUSBoost(_Ensemble):
-    """Boost, in each round, on a new sample with equally many rows of every class.
+    """Boost on a new balanced sample in each round.
 
+    Verified: votes and weights follow SAMME. Deviates: SAMME, for any number of classes, takes the place of
+    AdaBoost.M2, and samples are as in balanced-bagging.
     Measured: +0.069 on digits (forest), -0.117 on packages (forest).
     """
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
-        """Fit one clone of the base a round."""
+        """Fit one clone of the base per round."""
         return resample.RUSBoostClassifier(base, self.n_estimators, per_class=self._per_class(task))
 
 
 @register("self-paced-ensemble", paper="Liu et al., ICDE 2020, arXiv:1909.03500")
 @dataclass(frozen=True)
 class SelfPacedEnsemble(_Ensemble):
-    """Train one classifier after another on the rows from which those before have most to learn.
+    """Train each classifier on the rows that the previous ones can learn most from.
 
+    Verified: the shares of the bins of hardness follow the equation. Deviates: each large class is treated as the
+    paper's majority class, and bags are as in balanced-bagging.
     Measured: +0.106 on digits (forest), +0.068 on packages (forest).
     """
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
-        """Fit one clone of the base a bag."""
+        """Fit one clone of the base per bag."""
         return resample.SelfPacedEnsembleClassifier(base, self.n_estimators, per_class=self._per_class(task))

@@ -1,4 +1,4 @@
-"""Losses that protect rare classes from the pushes of frequent ones."""
+"""Losses that protect rare classes from the gradients of frequent ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tailwise.recipes._base import Recipe, register
 @dataclass(frozen=True)
 class _Protecting(Recipe):
     def learned_prior(self, task: Task) -> None:
-        """Return None: how much of the training prior is left in the logits depends on the training."""
+        """Return None: how much of the training prior the logits keep depends on the training."""
 
 
 @register("softmax-equalization", paper="Tan et al., CVPR 2020, arXiv:2003.05176")
@@ -21,8 +21,9 @@ class _Protecting(Recipe):
 class SoftmaxEqualization(_Protecting):
     """Randomly leave rare classes out of the softmax of other classes' examples.
 
-    Deviates: the threshold is a share of the most even distribution, which works for any number of classes; with 100
-    classes it is the loss's own default, 3e-3, below which ten classes seldom have one.
+    Verified: the loss equals a plain reading of the equation, and without rare classes it is cross-entropy. Deviates:
+    the threshold is relative to equal shares, so that it suits any number of classes; with 100 classes it is 3e-3, the
+    default of the loss, below which hardly any of ten classes falls.
     Measured: +0.011 on digits, +0.051 on CIFAR-10-LT.
     """
 
@@ -38,8 +39,10 @@ class SoftmaxEqualization(_Protecting):
 @register("seesaw", paper="Wang et al., CVPR 2021, arXiv:2008.10032")
 @dataclass(frozen=True)
 class Seesaw(_Protecting):
-    """Turn down the push of frequent classes on rare ones, unless the rare one claims the example wrongly.
+    """Reduce the penalty that frequent classes put on rare ones, unless the rare class is predicted wrongly.
 
+    Verified: the loss equals a float64 reading of the equations. Deviates: class counts are given, not counted during
+    training, and the classifier is linear; the paper normalises it and adds a branch for objectness.
     Measured: +0.012 on digits, +0.051 on CIFAR-10-LT.
     """
 

@@ -13,8 +13,10 @@ from tailwise.recipes._base import Recipe, register
 @register("focal", paper="Lin et al., ICCV 2017, arXiv:1708.02002")
 @dataclass(frozen=True)
 class Focal(Recipe):
-    """Turn down the loss on examples that are already classified well.
+    """Reduce the loss of examples that are already classified well.
 
+    Verified: the loss equals a float64 reading of the equation. Deviates: a softmax in place of sigmoids, and no class
+    weights.
     Measured: +0.004 on digits, -0.001 on CIFAR-10-LT.
     """
 

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 @register("loss-reweighting", paper="Sow et al., ICLR 2025, arXiv:2502.06733")
 @dataclass(frozen=True)
 class LossReweighting(Recipe):
-    """Weight the examples of a batch by their losses, after a plain start.
+    """Weight the examples of a batch by their losses, after a start with plain training.
 
+    Verified: the loss equals a float64 reading of the equation. Deviates: the temperature is constant, as in the
+    authors' code; the paper lowers it. Plain training takes the first fifth, where theirs takes a twentieth of a far
+    longer training.
     Measured: +0.009 on digits, -0.000 on CIFAR-10-LT.
     """
 
@@ -35,15 +38,16 @@ class LossReweighting(Recipe):
         yield Stage("re-weight", share=1 - self.warm_up, loss=weighted)
 
     def learned_prior(self, task: Task) -> None:
-        """Return None: the weights move the prior by no formula."""
+        """Return None: no formula says how the weights change the prior."""
 
 
 @register("dft", paper="Wu et al., 2025, arXiv:2508.05629")
 @dataclass(frozen=True)
 class DynamicFineTuning(Recipe):
-    """Weight each example by the probability of its label, so that improbable labels pull less.
+    """Weight each example by the probability of its label, so that unlikely labels count less.
 
-    Made for fine-tuning, where labels are generated texts. Deviates: it follows plain training from scratch.
+    Verified: the loss equals a float64 reading of the equation, and its gradient holds the weight constant. Deviates:
+    the paper fine-tunes language models on texts; here it follows plain training from scratch.
     Measured: +0.007 on digits, -0.030 on CIFAR-10-LT.
     """
 
@@ -55,15 +59,16 @@ class DynamicFineTuning(Recipe):
         yield Stage("fine-tune", share=1 - self.warm_up, loss=losses.DFTLoss(anchor=0.0))
 
     def learned_prior(self, task: Task) -> None:
-        """Return None: the weights move the prior by no formula."""
+        """Return None: no formula says how the weights change the prior."""
 
 
 @register("asft", paper="Zhu et al., ICLR 2026, arXiv:2509.23753")
 @dataclass(frozen=True)
 class AnchoredFineTuning(Recipe):
-    """ASFT: like dft, with the outputs held near those of the network before fine-tuning, so that it does not drift.
+    """ASFT: dft with a penalty that keeps the outputs near those before fine-tuning, so that they do not drift.
 
-    Made for fine-tuning, where labels are generated texts. Deviates: it follows plain training from scratch.
+    Verified: the copy that it is anchored to never changes, and the loss equals a reading of the equation. Deviates: as
+    dft.
     Measured: +0.009 on digits, -0.015 on CIFAR-10-LT, where dft has +0.007 and -0.030.
     """
 
@@ -72,7 +77,7 @@ class AnchoredFineTuning(Recipe):
 
     @property
     def plain_fits(self) -> float:
-        """The network before makes a forward pass beside the other's forward and backward."""
+        """The frozen copy makes a forward pass beside the forward and backward passes of the network."""
         return 1 + (1 - self.warm_up) / 3
 
     def stages(self, task: Task) -> Iterable[Stage]:
@@ -100,22 +105,26 @@ class AnchoredFineTuning(Recipe):
         yield Stage("done", share=0, prepare=release)
 
     def learned_prior(self, task: Task) -> None:
-        """Return None: the weights move the prior by no formula."""
+        """Return None: no formula says how the weights change the prior."""
 
 
 @register("influence-balanced", paper="Park et al., ICCV 2021, arXiv:2110.02444")
 @dataclass(frozen=True)
 class InfluenceBalanced(Recipe):
-    """Train plainly, then weight each example by one over its influence on the decision boundary.
+    """Train plainly, then weight each example by the inverse of its influence on the decision boundary.
 
-    Measured: +0.029 on digits, +0.094 on CIFAR-10-LT.
+    Verified: the loss equals a float64 reading of the equation, on the features under the classifier. Deviates: where
+    the weights begin, the authors' code divides the learning rate by 100, against the size of alpha; here the loss is
+    divided, as the steps of Adam do not depend on its size.
+    Measured: +0.033 on digits, +0.093 on CIFAR-10-LT.
     """
 
     alpha: float = 1000.0
     warm_up: float = 0.5  # share of the epochs before the weights begin (100 of 200 in the paper)
+    slowdown: float = 0.01  # factor on that loss; in the authors' cifar_train.py, on the learning rate
 
     def stages(self, task: Task) -> Iterable[Stage]:
-        """Train plainly, then with weights that follow from the features that the head is given."""
+        """Train plainly, then with weights computed from the features under the classifier."""
         given: dict[str, Any] = {}
 
         def watch(network: Network, features: object) -> None:
@@ -127,11 +136,13 @@ class InfluenceBalanced(Recipe):
         def forget(network: Network, features: object) -> None:
             given["hook"].remove()
 
-        balanced = losses.InfluenceBalancedLoss(task.class_counts, alpha=self.alpha)
+        # the authors' class weights, unlike the paper's lambda, sum to the number of classes
+        alpha = self.alpha * task.n_classes * self.slowdown
+        balanced = losses.InfluenceBalancedLoss(task.class_counts, alpha=alpha)
         loss = losses.AdaptedLoss(balanced, with_features)
         yield Stage("warm up", share=self.warm_up, loss=losses.CrossEntropyLoss())
         yield Stage("balance", share=1 - self.warm_up, loss=loss, prepare=watch)
         yield Stage("done", share=0, prepare=forget)
 
     def learned_prior(self, task: Task) -> None:
-        """Return None: the weights move the prior by no formula."""
+        """Return None: no formula says how the weights change the prior."""

@@ -1,4 +1,4 @@
-"""Tables that are resampled where rows have sets of labels, for any scikit-learn classifier."""
+"""Resampling of tables whose rows have sets of labels, for any scikit-learn classifier."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 @register("ml-smote", paper="Charte et al., Knowledge-Based Systems 2015")
 @dataclass(frozen=True)
 class MLSMOTE(Recipe):
-    """Put a new row between each row of a rare label and one of its neighbours, with the labels most of those have.
+    """Add a row between each row of a rare label and one of its neighbours, with the labels that most of them have.
 
+    Verified: neighbours, new rows and label sets against a plain-Python reading of the paper.
     Measured: -0.003 macro average precision on tags of packages (logistic regression).
     """
 
@@ -28,7 +29,7 @@ class MLSMOTE(Recipe):
 
     @property
     def plain_fits(self) -> float:
-        """About twice the rows, or more where many labels are rare."""
+        """About twice the rows, or more if many labels are rare."""
         return 2.0
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
@@ -40,8 +41,9 @@ class MLSMOTE(Recipe):
 @register("ml-ros", paper="Charte et al., Neurocomputing 2015")
 @dataclass(frozen=True)
 class MLRandomOverSampling(Recipe):
-    """Repeat rows of rare labels, a quarter of all rows at most.
+    """Repeat rows of rare labels, adding at most a quarter of all rows.
 
+    Verified: adds the same rows as a plain-Python reading of the paper.
     Measured: -0.002 (logistic regression) and -0.004 (forest) macro average precision on tags of packages.
     """
 
@@ -51,7 +53,7 @@ class MLRandomOverSampling(Recipe):
 
     @property
     def plain_fits(self) -> float:
-        """As many rows more as the ratio says."""
+        """The table grows by the ratio."""
         return 1 + self.ratio
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
@@ -62,8 +64,9 @@ class MLRandomOverSampling(Recipe):
 @register("ml-rus", paper="Charte et al., Neurocomputing 2015")
 @dataclass(frozen=True)
 class MLRandomUnderSampling(Recipe):
-    """Leave out rows of frequent labels that have no rare one, a quarter of all rows at most.
+    """Remove rows that have frequent labels and no rare one, at most a quarter of all rows.
 
+    Verified: removes the same rows as a plain-Python reading of the paper.
     Measured: -0.071 (logistic regression) and -0.039 (forest) macro average precision on tags of packages.
     """
 

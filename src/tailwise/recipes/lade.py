@@ -16,8 +16,10 @@ from tailwise.recipes._base import Recipe, register
 @register("lade", paper="Hong et al., CVPR 2021, arXiv:2012.00321")
 @dataclass(frozen=True)
 class LADE(Recipe):
-    """Balanced softmax, with a term that frees the logits of the training prior.
+    """Balanced softmax, with a term that removes the training prior from the logits.
 
+    Verified: the loss equals a float64 reading of the equations; alpha and lambda are those of the authors'
+    configurations.
     Measured: +0.008 on digits, +0.108 on CIFAR-10-LT.
     """
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class LDAM(Recipe):
     """Give rarer classes a larger margin, on cosine logits.
 
+    Verified: the loss equals a float64 reading of the equation, with the margins and the scale of the paper.
     Measured: +0.038 on digits, -0.010 on CIFAR-10-LT.
     """
 
@@ -37,15 +38,16 @@ class LDAM(Recipe):
         yield Stage("learn", loss=losses.LDAMLoss(task.class_counts, self.max_margin, self.scale))
 
     def learned_prior(self, task: Task) -> None:
-        """Return None: margins move the prior by no formula."""
+        """Return None: no formula says how margins change the prior."""
 
 
 @register("ldam-drw", paper="Cao et al., NeurIPS 2019, arXiv:1906.07413")
 @dataclass(frozen=True)
 class LDAMDRW(LDAM):
-    """LDAM, with re-weighting by effective numbers deferred to the last fifth of the training.
+    """LDAM with deferred re-weighting: effective-number weights in the last fifth of the training.
 
-    Deviates: the paper divides its learning rate by 100 where re-weighting begins and by 100 again later, in 40 epochs;
+    Verified: the weights follow the effective numbers and begin at 80 %; with beta 0 the loss is that of ldam.
+    Deviates: the paper divides the learning rate by 100 where re-weighting begins and by 100 again later, in 40 epochs;
     here it begins at a tenth and falls along a cosine, which suits short trainings too.
     Measured: +0.041 on digits, +0.091 on CIFAR-10-LT, +0.043 on package sizes.
     """

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 class LogitAdjustedLoss(Recipe):
     """Add tau times the log prior to the logits inside the loss, so that the logits themselves are balanced.
 
+    Verified: the loss equals a float64 reading of equation 10; with tau 0 it is cross-entropy.
     Measured: +0.038 on digits, +0.112 on CIFAR-10-LT.
     """
 
@@ -34,7 +35,7 @@ class LogitAdjustedLoss(Recipe):
         yield Stage("learn", loss=losses.LogitAdjustedLoss(task.class_counts, tau=self.tau))
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
-        """Return the prior that the adjustment leaves in the logits, proportional to ``prior ** (1 - tau)``."""
+        """Return the prior that is left in the logits, proportional to ``prior ** (1 - tau)``."""
         counts = np.maximum(task.class_counts, 1.0)
         return class_prior(counts ** (1 - self.tau))
 
@@ -42,8 +43,9 @@ class LogitAdjustedLoss(Recipe):
 @register("logit-adjustment", paper="Menon et al., ICLR 2021, arXiv:2007.07314")
 @dataclass(frozen=True)
 class LogitAdjustment(Recipe):
-    """Train plainly, and subtract tau times the log prior from the scores when deciding.
+    """Train plainly, and subtract tau times the log prior from the scores before the decision.
 
+    Verified: the adjusted scores of a plainly trained network follow the equation; with tau 0 they stay as they are.
     Measured: +0.039 on digits, +0.112 on CIFAR-10-LT, +0.062 on package sizes, +0.110 on digits (forest), +0.051 on
     packages (forest).
     """
@@ -52,7 +54,7 @@ class LogitAdjustment(Recipe):
 
     @property
     def training(self) -> Recipe:
-        """Cross-entropy: this recipe begins after training."""
+        """Cross-entropy: this recipe starts after training."""
         return CrossEntropy()
 
     def stages(self, task: Task) -> Iterable[Stage]:
@@ -64,5 +66,5 @@ class LogitAdjustment(Recipe):
         return base
 
     def posthoc(self, task: Task, scores: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[posthoc.Step, ...]:
-        """Adjust the scores by the class counts; nothing is fitted."""
+        """Adjust the scores by the class counts, without fitting."""
         return (posthoc.logit_adjustment(task.class_counts, self.tau),)

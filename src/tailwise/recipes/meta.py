@@ -1,4 +1,4 @@
-"""Weights for examples that a class-balanced batch asks for."""
+"""Example weights learned from class-balanced batches."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 @register("learning-to-reweight", paper="Ren et al., ICML 2018, arXiv:1803.09050")
 @dataclass(frozen=True)
 class LearningToReweight(Recipe):
-    """Weight the examples of a batch by how far a step on each would help a class-balanced batch.
+    """Weight the examples of a batch by how much a step on each would help a class-balanced batch.
 
-    Deviates: the paper's balanced batch comes from a small clean set apart; here it is drawn from the training set.
+    Verified: the weights equal finite differences of the loss after a step. Deviates: the paper draws the balanced
+    batch from a small clean set of its own; here it is drawn from the training set.
     Measured: +0.012 on digits, +0.073 on CIFAR-10-LT.
     """
 
@@ -27,7 +28,7 @@ class LearningToReweight(Recipe):
 
     @property
     def plain_fits(self) -> float:
-        """Four passes a batch, two of them through gradients."""
+        """Four passes per batch, two of them through gradients."""
         return 4.0
 
     def stages(self, task: Task) -> Iterable[Stage]:
@@ -43,7 +44,7 @@ class LearningToReweight(Recipe):
         yield Stage("re-weight", share=1 - self.warm_up, loss=weighted, companion=samplers.ClassBalancedSampler)
 
     def learned_prior(self, task: Task) -> None:
-        """Return None: the weights move the prior by no formula."""
+        """Return None: no formula says how the weights change the prior."""
 
 
 @register("meta-weight-net", paper="Shu et al., NeurIPS 2019, arXiv:1902.07379")
@@ -51,7 +52,8 @@ class LearningToReweight(Recipe):
 class MetaWeighting(Recipe):
     """Weight the examples of a batch by a small network of their losses, which learns from a class-balanced batch.
 
-    Deviates: the paper's balanced batch comes from a small clean set apart; here it is drawn from the training set.
+    Verified: the weighting network's gradient equals finite differences, and its steps equal Adam's. Deviates: the
+    paper draws the balanced batch from a small clean set of its own; here it is drawn from the training set.
     Measured: -0.002 on digits, -0.014 on CIFAR-10-LT.
     """
 
@@ -59,7 +61,7 @@ class MetaWeighting(Recipe):
 
     @property
     def plain_fits(self) -> float:
-        """Four passes a batch, two of them through gradients."""
+        """Four passes per batch, two of them through gradients."""
         return 4.0
 
     def stages(self, task: Task) -> Iterable[Stage]:
@@ -67,4 +69,4 @@ class MetaWeighting(Recipe):
         yield Stage("learn", loss=losses.MetaWeightedLoss(self.learning_rate), companion=samplers.ClassBalancedSampler)
 
     def learned_prior(self, task: Task) -> None:
-        """Return None: the weights move the prior by no formula."""
+        """Return None: no formula says how the weights change the prior."""

@@ -1,4 +1,4 @@
-"""Noise on the logits, more of it for rarer classes."""
+"""Random noise on the logits, more for rarer classes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 @register("gcl", paper="Li et al., CVPR 2022, arXiv:2305.11733")
 @dataclass(frozen=True)
 class GaussianClouds(Recipe):
-    """Lower the cosines of rarer classes by more noise while training, then balance the classifier.
+    """Lower the cosines of rarer classes by more noise during training, then balance the classifier.
 
-    Deviates: the classifier goes on from where it is, on class-balanced batches; the paper trains a new one on batches
-    drawn by effective numbers, for which a tenth of a short training does not suffice.
+    Verified: the loss equals a reading of the equation, and the last tenth trains the classifier alone, on balanced
+    batches. Deviates: that stage continues from the current classifier; the paper trains a new one on batches drawn by
+    effective numbers, for which a tenth of a short training is too little.
     Measured: +0.029 on digits, +0.080 on CIFAR-10-LT.
     """
 
@@ -40,14 +41,16 @@ class GaussianClouds(Recipe):
         yield balanced_classifier(self.retrain, loss=losses.NormalisedSoftmaxLoss(1 / self.scale))
 
     def learned_prior(self, task: Task) -> None:
-        """Return None: margins and noise move the prior by no formula."""
+        """Return None: no formula says how margins and noise change the prior."""
 
 
 @register("blv", paper="Wang et al., CVPR 2023, arXiv:2306.02061")
 @dataclass(frozen=True)
 class BalancingLogitVariation(Recipe):
-    """Add random noise to every logit while training, more for rarer classes.
+    """Add random noise to every logit during training, more for rarer classes.
 
+    Verified: the loss equals a reading of the equation, and without noise it is cross-entropy. Deviates: one label per
+    example, where the paper has one per pixel.
     Measured: -0.008 on digits, -0.019 on CIFAR-10-LT.
     """
 
@@ -58,4 +61,4 @@ class BalancingLogitVariation(Recipe):
         yield Stage("learn", loss=losses.BLVLoss(task.class_counts, self.sigma))
 
     def learned_prior(self, task: Task) -> None:
-        """Return None: noise moves the prior by no formula."""
+        """Return None: no formula says how noise changes the prior."""

@@ -1,12 +1,14 @@
-"""Losses with a sigmoid for each class, for examples that have one class or a set of them."""
+"""Losses with one sigmoid per class, for examples that have one class or a set of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from tailwise import losses
+import numpy as np
+
+from tailwise import losses, samplers
 from tailwise.engine.stage import Stage, Task
 from tailwise.recipes._base import Recipe, begin_at_mean_share, register
 
@@ -19,25 +21,26 @@ class _OneVsRest(Recipe):
     targets: ClassVar[tuple[str, ...]] = ("class", "labels")
 
     def network(self, task: Task) -> nn.Module:
-        """Build the backbone under a linear classifier that begins with the mean share of a class."""
+        """Build the backbone under a linear classifier whose bias starts at the classes' mean share."""
         from tailwise.nn import Network
 
         return begin_at_mean_share(Network.linear(task.build_backbone(), task.n_classes), task)
 
     def learned_prior(self, task: Task) -> None:
-        """Return None: probabilities are a softmax of the one-versus-rest logits, calibrated class by class."""
+        """Return None: a softmax of one-versus-rest logits gives the probabilities, calibrated class by class."""
 
 
 @register("equalization", paper="Tan et al., CVPR 2020, arXiv:2003.05176")
 @dataclass(frozen=True)
 class Equalization(_OneVsRest):
-    """Shield rare labels from other labels' examples; only examples without any label count against them.
+    """Protect rare labels from the examples of other labels; only examples without any label count against them.
 
-    Where every example has a label nothing does, and rare labels are hardly told apart. For one class an example the
-    paper has softmax equalization.
-    Deviates: the threshold is a share of the labels' mean count, which works for any number of them; LVIS has 1,230 and
-    spares those of fewer than 100 images, a fifth of the mean.
-    Measured: -0.019 macro average precision on tags of packages, each of which has some.
+    If every example has a label, nothing counts against rare labels, and they are hardly told apart. For one class per
+    example the paper has softmax equalization.
+    Verified: the loss equals a float64 reading of the equations. Deviates: the threshold is relative to the mean count
+    of a label, so that it suits any number of them; LVIS has 1,230 and protects those in fewer than 100 images, a fifth
+    of the mean.
+    Measured: -0.018 macro average precision on tags of packages, each of which has some.
     """
 
     targets = ("labels",)
@@ -52,9 +55,10 @@ class Equalization(_OneVsRest):
 @register("equalization-v2", paper="Tan et al., CVPR 2021, arXiv:2012.08548")
 @dataclass(frozen=True)
 class EqualizationV2(_OneVsRest):
-    """Balance, for each class, the pull of its own examples and the push of all others as training proceeds.
+    """Balance, for each class, the gradients of its own examples against those of all others, as training proceeds.
 
-    Measured: -0.004 on digits, -0.003 on CIFAR-10-LT; +0.007 macro average precision on tags of packages.
+    Verified: loss and summed gradients equal a float64 reading over three steps. Deviates: without a background class.
+    Measured: -0.004 on digits, -0.003 on CIFAR-10-LT; +0.008 macro average precision on tags of packages.
     """
 
     gamma: float = 12.0
@@ -69,9 +73,11 @@ class EqualizationV2(_OneVsRest):
 @register("asymmetric", paper="Ridnik et al., ICCV 2021, arXiv:2009.14119")
 @dataclass(frozen=True)
 class Asymmetric(_OneVsRest):
-    """Turn down what a class learns from other classes' examples that it already rejects.
+    """Reduce what a class learns from other classes' examples that it already rejects.
 
-    Measured: -0.005 on digits, -0.020 on CIFAR-10-LT; -0.022 macro average precision on tags of packages.
+    Verified: the loss equals a float64 reading of the equations. Deviates: the classifier's bias starts at the classes'
+    mean share, not at even odds, which suits short trainings.
+    Measured: -0.005 on digits, -0.020 on CIFAR-10-LT; -0.021 macro average precision on tags of packages.
     """
 
     gamma_positive: float = 0.0
@@ -86,10 +92,12 @@ class Asymmetric(_OneVsRest):
 @register("distribution-balanced", paper="Wu et al., ECCV 2020, arXiv:2007.09654")
 @dataclass(frozen=True)
 class DistributionBalanced(_OneVsRest):
-    """Weight each class by how rare it is among the example's own, and tolerate what it says about other examples.
+    """Weight each class by how rare it is among those of the example, and limit the loss of absent classes.
 
-    Deviates: the loss is summed over classes, not averaged, so that the step does not shrink as they grow in number.
-    Measured: +0.006 on digits, -0.025 on CIFAR-10-LT; -0.034 macro average precision on tags of packages.
+    Verified: the loss equals a float64 reading of the equations, and classes are drawn evenly, as in the authors'
+    configurations. Deviates: the loss is summed over classes, not averaged, so that steps do not shrink as classes grow
+    in number; to have no class counts as a class.
+    Measured: +0.021 on digits, +0.048 on CIFAR-10-LT; -0.007 macro average precision on tags of packages.
     """
 
     alpha: float = 0.1
@@ -107,4 +115,14 @@ class DistributionBalanced(_OneVsRest):
         def summed(loss: nn.Module, logits: Tensor, targets: Tensor) -> Tensor:
             return task.n_classes * loss(logits, targets)
 
-        yield Stage("learn", loss=losses.AdaptedLoss(balanced, summed))
+        yield Stage("learn", loss=losses.AdaptedLoss(balanced, summed), sampler=_class_aware)
+
+
+def _class_aware(labels: Any, **processes: Any) -> samplers.EpochSampler:
+    """Show all classes equally often; an example of several is drawn for each of them."""
+    if np.ndim(labels) == 1:
+        return samplers.ClassBalancedSampler(labels, **processes)
+    has = np.asarray(labels, dtype=bool)
+    has = np.column_stack([has, ~has.any(axis=1)])
+    weights = has @ (1 / np.maximum(has.sum(axis=0), 1))
+    return samplers.WeightedSampler(weights=weights, class_counts=[len(has)], **processes)

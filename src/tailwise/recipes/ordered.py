@@ -1,4 +1,4 @@
-"""For ordered labels, such as ages or grades, in the order of the classes: sorted, unless a Dataset has another."""
+"""Recipes for ordered labels such as ages or grades; classes are in sorted order unless a Dataset sets another."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 @register("label-distribution-smoothing", paper="Yang et al., ICML 2021, arXiv:2102.09554")
 @dataclass(frozen=True)
 class LabelDistributionSmoothing(Recipe):
-    """For ordered labels: weight every class by one over its count smoothed with its neighbours'.
+    """For ordered labels: weight each class by the inverse of its count, smoothed over its neighbours.
 
-    Deviates: the paper regresses; here each label is a class.
+    Verified: the weights equal a reading of the equation; with sigma 0 it is class weighting. Deviates: the paper
+    regresses; here each label is a class.
     Measured: +0.016 on digits, +0.053 on CIFAR-10-LT, +0.012 on package sizes.
     """
 
@@ -34,7 +35,7 @@ class LabelDistributionSmoothing(Recipe):
         yield Stage("learn", loss=losses.SmoothedDensityLoss(task.class_counts, self.sigma, self.scheme))
 
     def learned_prior(self, task: Task) -> None:
-        """Return None: what the weights leave depends on the order of the classes, and is calibrated class by class."""
+        """Return None: what the weights leave depends on the order of the classes; calibration fits each class."""
 
 
 @register("presto", paper="Faletto and Bien, ICML 2023, arXiv:2305.18700")
@@ -42,15 +43,17 @@ class LabelDistributionSmoothing(Recipe):
 class PRESTO(Recipe):
     """For ordered labels: learn each step up the order from the step below, which has more examples.
 
-    Cumulative logits that begin at proportional odds; how far they part is penalised.
-    Deviates: the paper has no network under the linear model, and chooses the penalty by cross-validation.
+    Cumulative logits start at proportional odds, and a penalty keeps their weights close to each other.
+    Verified: on simulated grades it estimates better than softmax and than no penalty, and a large penalty keeps
+    proportional odds. Deviates: the paper has no network under the linear model, and chooses the penalty by
+    cross-validation.
     Measured: -0.089 on digits, -0.123 on CIFAR-10-LT, -0.051 on package sizes.
     """
 
     penalty: float = 0.03
 
     def network(self, task: Task) -> nn.Module:
-        """Build the backbone under cumulative logits, whose biases begin at the class counts."""
+        """Build the backbone under cumulative logits, whose biases start at the class counts."""
         import torch
 
         from tailwise.nn import Network, OrderedLinear

@@ -1,4 +1,4 @@
-"""Overlap losses, in which the easy examples of frequent classes count little."""
+"""Overlap losses, in which easy examples of frequent classes count little."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ class _Overlap(Recipe):
         yield Stage("overlap", share=1 - self.warm_up, loss=loss)
 
     def learned_prior(self, task: Task) -> None:
-        """Return None: the loss asks for no probabilities."""
+        """Return None: these losses do not estimate probabilities."""
 
 
 @register("dice", paper="Li et al., ACL 2020, arXiv:1911.02855")
 @dataclass(frozen=True)
 class Dice(_Overlap):
-    """Dice loss that turns down examples already classified well, after a plain start.
+    """Dice loss that gives well-classified examples less weight, after a start with plain training.
 
-    Deviates: the paper fine-tunes pre-trained language models with it; from scratch it collapsed here to one class.
+    Verified: the loss equals a float64 reading of the equation. Deviates: the paper fine-tunes pre-trained language
+    models with it; from scratch it collapsed to one class here, so that plain training comes first.
     Measured: -0.012 on digits, -0.241 on CIFAR-10-LT.
     """
 
@@ -42,8 +43,10 @@ class Dice(_Overlap):
 @register("tversky", paper="Salehi et al., MLMI 2017, arXiv:1706.05721; as a loss in Li et al., ACL 2020")
 @dataclass(frozen=True)
 class Tversky(_Overlap):
-    """Dice loss with separate prices for false positives and false negatives, after a plain start.
+    """Dice loss with separate costs for false positives and false negatives, after a start with plain training.
 
+    Verified: the loss equals a float64 reading of the equation. Deviates: the papers tune alpha and beta for each data
+    set, and have no plain start; see dice.
     Measured: +0.010 on digits, -0.035 on CIFAR-10-LT.
     """
 

@@ -1,4 +1,4 @@
-"""Tables whose rare classes get more rows, for any scikit-learn classifier."""
+"""Over-sampling of the rare classes of a table, for any scikit-learn classifier."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 def _raised(task: Task) -> NDArray[np.int64]:
-    """Return the class counts with the smaller ones raised to their mean: at most twice the rows in all."""
+    """Return the class counts with the smaller ones raised to their mean, which at most doubles the rows."""
     counts = task.class_counts
     mean = int(counts.sum() // np.count_nonzero(counts))
     return np.where(counts > 0, np.maximum(counts, mean), 0)
 
 
 def changed(task: Task, wanted: NDArray[np.int64]) -> dict[int, int]:
-    """Return the wanted counts of the classes that have another one."""
+    """Return the wanted counts of those classes whose count changes."""
     return {int(c): int(wanted[c]) for c in np.flatnonzero(wanted != task.class_counts)}
 
 
@@ -57,6 +57,8 @@ class _OverSampled(Recipe):
 class RandomOverSampling(_OverSampled):
     """Repeat rows of the smaller classes, up to the mean class count.
 
+    Verified: the table has the raised counts and all its rows. Deviates: the paper repeats until classes are equal,
+    which multiplies a long-tailed table.
     Measured: +0.052 on digits (forest), +0.061 on packages (forest).
     """
 
@@ -70,8 +72,9 @@ class RandomOverSampling(_OverSampled):
 class SMOTE(_OverSampled):
     """Add rows to the smaller classes between neighbours of one class, up to the mean class count.
 
-    Deviates: the paper gives each small class so many per cent of its own size more. Columns of categories are
-    voted on among the neighbours (SMOTE-NC, section 6.1 of the paper; SMOTE-N, 6.2, where there are no others).
+    Verified: new rows have the distribution of imbalanced-learn's, and classes the raised counts. Deviates: the paper
+    adds a percentage of each small class's own size. In columns of categories the neighbours vote (SMOTE-NC, section
+    6.1 of the paper; SMOTE-N, 6.2, if there are no other columns).
     Measured: +0.051 on digits (forest), +0.054 on packages (forest).
     """
 
@@ -97,7 +100,7 @@ class _Numeric(_OverSampled):
 class GaussianOverSampling(_Numeric):
     """ROSE: add rows to the smaller classes from their kernel densities, up to the mean class count.
 
-    Deviates: the rows that there are stay; the paper draws all of them anew.
+    Verified: the noise has the width of the equation. Deviates: existing rows stay; the paper draws all of them anew.
     Measured: +0.084 on digits (forest).
     """
 
@@ -111,7 +114,7 @@ class GaussianOverSampling(_Numeric):
 @dataclass(frozen=True)
 class _Reshaped(_Numeric):
     def learned_prior(self, task: Task) -> None:
-        """Return None: which rows are added and left out follows the other classes, so that densities change too."""
+        """Return None: rows are added or removed with regard to the other classes, which changes densities too."""
 
 
 @register("mixup-over-sampling", paper="Chou et al., ECCV Workshops 2020, arXiv:2007.03943")
@@ -119,7 +122,8 @@ class _Reshaped(_Numeric):
 class MixupOverSampling(_Reshaped):
     """Add rows to the smaller classes between one of theirs and any other, in the nearer half, up to the mean count.
 
-    Deviates: the paper mixes batches while it trains, and gives the rarer class even farther points.
+    Verified: new rows keep more of the row that they start from. Deviates: the paper mixes batches during training, and
+    gives even farther points to the rarer class.
     Measured: +0.069 on digits (forest).
     """
 
@@ -133,8 +137,9 @@ class MixupOverSampling(_Reshaped):
 @register("borderline-smote", paper="Han, Wang and Mao, ICIC 2005")
 @dataclass(frozen=True)
 class BorderlineSMOTE(_Reshaped):
-    """SMOTE from the examples of a class that have most of their neighbours in others, up to the mean class count.
+    """SMOTE from rows with at least half of their neighbours in other classes, up to the mean class count.
 
+    Verified: new rows have the distribution of imbalanced-learn's. Deviates: classes are raised to the mean count.
     Measured: +0.057 on digits (forest).
     """
 
@@ -150,8 +155,10 @@ class BorderlineSMOTE(_Reshaped):
 @register("adasyn", paper="He et al., IJCNN 2008")
 @dataclass(frozen=True)
 class ADASYN(_Reshaped):
-    """SMOTE with more rows from the examples that are harder to learn, up to about the mean class count.
+    """SMOTE with more new rows from rows that are harder to learn, up to about the mean class count.
 
+    Verified: new rows have the distribution of imbalanced-learn's. Deviates: classes are raised to about the mean
+    count, not until they are equal.
     Measured: +0.056 on digits (forest).
     """
 
@@ -167,6 +174,8 @@ class ADASYN(_Reshaped):
 class SVMSMOTE(_Reshaped):
     """SMOTE from the support vectors of a class, up to the mean class count.
 
+    Verified: new rows start from support vectors and have the distribution of imbalanced-learn's. Deviates: classes are
+    raised to the mean count.
     Measured: +0.057 on digits (forest).
     """
 
@@ -184,8 +193,9 @@ class SVMSMOTE(_Reshaped):
 class KMeansSMOTE(_Reshaped):
     """SMOTE inside the clusters where a class is frequent, up to the mean class count.
 
-    Deviates: a class counts as frequent in a cluster from its share in the table on, where the paper, for two classes,
-    asks for half of the cluster.
+    Verified: new rows have the distribution of imbalanced-learn's, given the same clusters. Deviates: a class is
+    frequent in a cluster if its share there is at least that in the table; the paper, for two classes, requires half of
+    the cluster.
     Measured: +0.056 on digits (forest).
     """
 
@@ -201,8 +211,9 @@ class KMeansSMOTE(_Reshaped):
 @register("smote-tomek", paper="Batista, Bazzan and Monard, WOB 2003")
 @dataclass(frozen=True)
 class SMOTETomek(_Reshaped):
-    """SMOTE up to the mean class count, then leave out pairs of nearest neighbours from different classes.
+    """SMOTE up to the mean class count, then remove pairs of nearest neighbours from different classes.
 
+    Verified: removes the pairs that a search of all neighbours finds. Deviates: classes are raised to the mean count.
     Measured: +0.051 on digits (forest).
     """
 
@@ -214,8 +225,10 @@ class SMOTETomek(_Reshaped):
 @register("smote-enn", paper="Batista, Prati and Monard, SIGKDD Explorations 2004")
 @dataclass(frozen=True)
 class SMOTEENN(_Reshaped):
-    """SMOTE up to the mean class count, then leave out rows that their neighbours contradict.
+    """SMOTE up to the mean class count, then remove rows with a neighbour of another class.
 
+    Verified: removes the rows that a search of all neighbours finds. Deviates: one of three neighbours is enough, as in
+    imbalanced-learn, where the paper takes their majority; classes are raised to the mean count.
     Measured: +0.054 on digits (forest).
     """
 

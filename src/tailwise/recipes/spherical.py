@@ -1,4 +1,4 @@
-"""Losses on cosines or on standardised logits, in which no class gains by the length of its vector."""
+"""Losses on cosines or on standardised logits, where the length of a class vector does not matter."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class _Cosine(Recipe):
 class NormalisedSoftmax(_Cosine):
     """Softmax of cosines between features and class vectors.
 
-    The temperature is that of Zhai and Wu, BMVC 2019.
+    Verified: the loss equals a float64 reading of the equation. Deviates: the temperature is fixed at that of Zhai and
+    Wu, BMVC 2019; the paper learns it.
     Measured: +0.003 on digits, -0.002 on CIFAR-10-LT.
     """
 
@@ -44,6 +45,8 @@ class NormalisedSoftmax(_Cosine):
 class TSimilarity(_Cosine):
     """Softmax of heavy-tailed similarities between features and class vectors.
 
+    Verified: the loss equals a float64 reading of the equation. Deviates: the temperature is fixed; the authors' code
+    learns it.
     Measured: +0.008 on digits, -0.010 on CIFAR-10-LT.
     """
 
@@ -54,7 +57,7 @@ class TSimilarity(_Cosine):
         yield Stage("learn", loss=losses.TSimilarityLoss(self.kappa, self.temperature))
 
     def learned_prior(self, task: Task) -> None:
-        """Return None: the cosines, which decide alike, are no log-probabilities."""
+        """Return None: the logits are cosines, which give the same decisions but are no log-probabilities."""
 
 
 @register("z-loss", paper="de Brébisson and Vincent, 2016, arXiv:1604.08859")
@@ -62,6 +65,8 @@ class TSimilarity(_Cosine):
 class ZLoss(Recipe):
     """Standardise each example's logits, and measure how far the true one stands out.
 
+    Verified: the loss equals a float64 reading of the equation, and the scale of the logits does not change it.
+    Deviates: the paper tunes a and b for each task.
     Measured: -0.023 on digits, -0.026 on CIFAR-10-LT.
     """
 
@@ -73,4 +78,4 @@ class ZLoss(Recipe):
         yield Stage("learn", loss=losses.ZLoss(self.a, self.b))
 
     def learned_prior(self, task: Task) -> None:
-        """Return None: the loss asks for no probabilities."""
+        """Return None: the loss does not estimate probabilities."""

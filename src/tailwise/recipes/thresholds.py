@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 @register("tuned-thresholds", paper="Collell et al., Neurocomputing 2018, arXiv:1606.08698")
 @dataclass(frozen=True)
 class TunedThresholds(Recipe):
-    """Train plainly, and move each class's threshold to where the objective is best on held-out predictions.
+    """Train plainly, and set each class's threshold where the objective is best on held-out predictions.
 
+    Verified: where they are tuned, thresholds are never worse than none, for any objective. Deviates: the paper bags
+    classifiers, and moves their thresholds by the class prior.
     Measured: +0.039 on digits, +0.109 on CIFAR-10-LT, +0.121 on digits (forest), +0.075 on packages (forest).
     """
 
@@ -31,7 +33,7 @@ class TunedThresholds(Recipe):
 
     @property
     def training(self) -> Recipe:
-        """Cross-entropy: this recipe begins after training."""
+        """Cross-entropy: this recipe starts after training."""
         return CrossEntropy()
 
     def stages(self, task: Task) -> Iterable[Stage]:

@@ -1,4 +1,4 @@
-"""Class-dependent temperatures, alone and with additive adjustment."""
+"""Class-dependent temperatures, alone and with an additive adjustment."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from tailwise.recipes._base import Recipe, register
 @register("cdt", paper="Ye et al., 2020, arXiv:2001.01385")
 @dataclass(frozen=True)
 class ClassDependentTemperatures(Recipe):
-    """Divide the logits of rarer classes by more while training, so that their features must separate further.
+    """Divide the logits of rarer classes by more during training, so that their features must separate further.
 
+    Verified: the loss equals a float64 reading of the equation. Deviates: the paper tunes gamma for each data set.
     Measured: +0.015 on digits, +0.076 on CIFAR-10-LT.
     """
 
@@ -25,15 +26,16 @@ class ClassDependentTemperatures(Recipe):
         yield Stage("learn", loss=losses.CDTLoss(task.class_counts, gamma=self.gamma))
 
     def learned_prior(self, task: Task) -> None:
-        """Return None: a class's temperature is no shift of its prior."""
+        """Return None: a temperature per class does not shift the prior."""
 
 
 @register("vs", paper="Kini et al., NeurIPS 2021, arXiv:2103.01550")
 @dataclass(frozen=True)
 class VectorScaling(Recipe):
-    """A temperature for each class and logit adjustment together, in the loss.
+    """A temperature per class and logit adjustment together, in the loss.
 
-    Deviates: gamma is half of the default of the authors' code, whose example for CIFAR-10-LT takes 0.2, and tau 1.2.
+    Verified: the loss equals a float64 reading of the equation. Deviates: gamma is half of the default of the authors'
+    code; its example for CIFAR-10-LT takes 0.2, and tau 1.2.
     Measured: +0.052 on digits, +0.087 on CIFAR-10-LT.
     """
 
@@ -45,4 +47,4 @@ class VectorScaling(Recipe):
         yield Stage("learn", loss=losses.VSLoss(task.class_counts, gamma=self.gamma, tau=self.tau))
 
     def learned_prior(self, task: Task) -> None:
-        """Return None: a class's temperature is no shift of its prior."""
+        """Return None: a temperature per class does not shift the prior."""

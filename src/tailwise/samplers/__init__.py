@@ -1,4 +1,4 @@
-"""Samplers: which examples an epoch shows, and how often. torch ``Sampler`` objects that shard themselves."""
+"""Samplers: torch ``Sampler`` objects that choose the examples of each epoch, and shard themselves over processes."""
 
 from tailwise._optional import attach
 

@@ -1,4 +1,4 @@
-"""Samplers that give every class a share of the epoch: one mechanism, and its settings."""
+"""Samplers that give each class a share of the epoch: one mechanism and its settings."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tailwise.samplers._permute import permute
 class ClassSampler(EpochSampler):
     """Shows each class in a given share of the epoch.
 
-    How often a class is shown is its share of the epoch's length, rounded up or down at random so that it is right on
-    average (systematic sampling); its examples take turns, none a second time before all were shown as often, and where
-    they do not come out even, chance decides.
+    A class is shown as often as its share of the epoch's length says, rounded up or down at random so that the mean is
+    right (systematic sampling). Its examples take turns: none is shown again before all others were shown as often. If
+    the turns do not come out even, the remaining ones are drawn at random.
 
     Parameters
     ----------
@@ -26,8 +26,8 @@ class ClassSampler(EpochSampler):
 
     Notes
     -----
-    Beyond the labels it keeps one index for each example in the smallest type that holds it (four bytes for up to four
-    thousand million), and nothing where only class counts are given.
+    In addition to the labels it keeps one index per example, in the smallest type that fits (four bytes for up to four
+    billion examples), or nothing if only class counts are given.
     """
 
     def __init__(self, labels: ArrayLike | None = None, *, size: int | None = None, **options: Any) -> None:
@@ -38,15 +38,15 @@ class ClassSampler(EpochSampler):
         self._plan: tuple[int, NDArray[np.int64]] | None = None
 
     def shares(self, epoch: int) -> NDArray[np.float64]:
-        """Return each class's share of an epoch, (n_classes,), zero for a class without examples."""
+        """Return the share of each class in an epoch, (n_classes,), zero for a class without examples."""
         return self.class_counts / self.class_counts.sum()
 
     def size(self) -> int:
-        """Return how many places an epoch has, for all processes together."""
+        """Return the number of places in an epoch, over all processes."""
         return self.n_examples if self._size is None else self._size
 
     def pick(self, epoch: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the indices that an epoch shows at the places: a permutation of the classes' turns."""
+        """Return the indices at these places of an epoch, a permutation of the turns of all classes."""
         if self._plan is None or self._plan[0] != epoch:
             rng = np.random.default_rng([self.seed, epoch])
             self._plan = epoch, np.cumsum(systematic(self.shares(epoch), self.size(), rng))
@@ -61,12 +61,12 @@ class ClassSampler(EpochSampler):
         return chosen if self._by_class is None else self._by_class[chosen].astype(np.int64)
 
     def class_distribution(self) -> NDArray[np.float64]:
-        """Return the share of each class in what the current epoch shows on average, (n_classes,)."""
+        """Return the expected share of each class in the current epoch, (n_classes,)."""
         return self.shares(self.epoch)
 
 
 class PowerSampler(ClassSampler):
-    """Shows classes in proportion to a power of their counts: 1 is shuffling, 0 class-balanced, 1/2 square-root.
+    """Shows classes in proportion to a power of their counts: 1 is shuffling, 0 class-balanced, 1/2 square root.
 
     A temperature T is the power 1/T. The power 3/4 of word counts is word2vec's distribution of negative examples
     (Mikolov et al., Distributed Representations of Words and Phrases and their Compositionality, NeurIPS 2013,
@@ -102,7 +102,7 @@ class SquareRootSampler(PowerSampler):
 
 
 class ReversedSampler(PowerSampler):
-    """Shows classes in proportion to one over their counts, so that the rarest is shown most.
+    """Shows classes in proportion to the inverse of their counts, the rarest most.
 
     Source: Zhou et al., BBN: Bilateral-Branch Network with Cumulative Learning for Long-Tailed Visual Recognition,
     CVPR 2020, section 4.2: ``w_i = N_max / N_i`` over its sum.
@@ -113,23 +113,23 @@ class ReversedSampler(PowerSampler):
 
 
 def powered(counts: NDArray[Any], power: float) -> NDArray[np.float64]:
-    """Return class counts to a power, over their sum; a class without examples has share 0."""
+    """Return the powers of class counts, divided by their sum; a class without examples has share 0."""
     return softmax(power * np.log(np.maximum(counts, 1)), counts > 0)
 
 
 def softmax(logits: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return exponentials over their sum, zero where a class is not present."""
+    """Return the exponentials divided by their sum, zero for classes that are not present."""
     shares = np.exp(np.where(present, logits, -np.inf) - logits[present].max())
     return shares / shares.sum()
 
 
 def check_shares(shares: ArrayLike, counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return one share for each class, over their sum, if they are shares and each goes to a class with examples."""
+    """Return the shares of the classes divided by their sum; raise TailwiseError if one is invalid."""
     values = np.asarray(shares, dtype=np.float64)
     if values.shape != counts.shape:
-        raise TailwiseError(f"{counts.size} classes need as many shares; got shape {values.shape}.")
+        raise TailwiseError(f"{counts.size} classes need {counts.size} shares; got shape {values.shape}.")
     if not np.isfinite(values).all() or (values < 0).any() or not values.any():
-        raise TailwiseError("shares must be finite and not negative, and one above 0.")
+        raise TailwiseError("shares must be finite and not negative, and at least one must be above 0.")
     empty = np.flatnonzero((values > 0) & (counts == 0))
     if empty.size:
         raise TailwiseError(f"class {empty[0]} has a share but no example.")
@@ -137,9 +137,9 @@ def check_shares(shares: ArrayLike, counts: NDArray[np.int64]) -> NDArray[np.flo
 
 
 def by_class(labels: NDArray[Any], counts: NDArray[np.int64]) -> NDArray[Any]:
-    """Return the examples' indices in the order of their classes, and of the data inside a class, in a small type.
+    """Return the indices of the examples, sorted by class and then by position, in a small integer type.
 
-    ``argsort`` would take eight bytes an index and as many again to work in; this counts, chunk by chunk.
+    ``argsort`` would take eight bytes per index and as many again to work in; this is a counting sort, by chunks.
     """
     order = np.empty(labels.size, dtype=np.min_scalar_type(labels.size - 1))
     free = np.cumsum(counts) - counts  # where each class's next index goes

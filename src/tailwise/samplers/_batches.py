@@ -1,4 +1,4 @@
-"""Batches of a fixed number of classes, and of examples of each."""
+"""Batches with a fixed number of classes and of examples per class."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from tailwise.samplers._permute import permute
 class ClassBatchSampler(EpochSampler):
     """Yields batches of ``classes`` different classes with ``examples`` of each: a list of indices, class by class.
 
-    For ``DataLoader(batch_sampler=)``, and losses that compare examples. Classes take turns: in every round each is in
-    at most one batch, and those left over when no further batch can be filled are chosen at random. So do a class's
-    examples; only a class with fewer than ``examples`` repeats some within a batch. A process takes whole batches.
+    For ``DataLoader(batch_sampler=)``, and losses that compare examples. Classes take turns: in each round a class is
+    in at most one batch, and random classes are left out if the last batch of a round cannot be filled. The examples of
+    a class take turns too; only a class with fewer than ``examples`` repeats some within a batch. Each process takes
+    whole batches.
 
     Parameters
     ----------
-    classes, examples : of a batch
-    batches : of an epoch, over all processes; by default as many as show as many examples as there are
+    classes, examples : classes in a batch, and examples of each
+    batches : batches in an epoch, over all processes; by default enough for the number of examples
     labels, class_counts, num_replicas, rank, seed : see :class:`EpochSampler`. Lengths, places and the ``shown`` of
         :meth:`state_dict` count batches
 
@@ -55,7 +56,7 @@ class ClassBatchSampler(EpochSampler):
         self._chunk = max(1, EpochSampler._chunk // (classes * examples))
 
     def size(self) -> int:
-        """Return how many batches an epoch has, for all processes together."""
+        """Return the number of batches in an epoch, over all processes."""
         return self._batches
 
     def pick(self, epoch: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -74,5 +75,5 @@ class ClassBatchSampler(EpochSampler):
         return indices.reshape(len(places), -1)
 
     def class_distribution(self) -> NDArray[np.float64]:
-        """Return the share of each class in what an epoch shows on average: equal for those with examples."""
+        """Return the expected share of each class in an epoch: equal for all with examples."""
         return (self.class_counts > 0) / self._filled.size

@@ -1,7 +1,7 @@
-"""Epochs of indices: one order for all processes, of which each takes its share, and resumed exactly.
+"""Epochs of indices: one order, shared by all processes and resumed exactly.
 
-An epoch is a function from places to indices. No order is stored, so that a sampler over any number of labels starts at
-once, every process computes only what it shows, and resuming anywhere costs nothing.
+An epoch is a function from places to indices. No order is stored: a sampler over any number of labels starts at once,
+each process computes only the indices it shows, and resuming anywhere costs nothing.
 """
 
 from __future__ import annotations
@@ -21,23 +21,24 @@ from tailwise.samplers._permute import permute
 
 
 class EpochSampler(DistributedSampler[Any]):
-    """A sampler whose epochs follow from the seed and the epoch's number alone.
+    """A sampler whose epochs depend only on the seed and the number of the epoch.
 
     All processes share one order, and each takes every ``num_replicas``-th index of it, so that no index is shown by
-    two processes unless the order repeats it. Shares have equal length; where the order does not divide evenly, its
-    first indices are shown once more.
+    two processes unless the order repeats it. All shares have the same length: if the order does not divide evenly,
+    its first indices are shown once more.
 
-    It is a ``DistributedSampler`` in name only, so that Lightning does not divide a process's share once more. What
-    divides batches whatever their sampler, such as Accelerate, needs ``num_replicas=1, rank=0`` here.
+    It subclasses ``DistributedSampler`` only so that Lightning does not divide the share of a process again. Libraries
+    that divide batches of any sampler, such as Accelerate, need ``num_replicas=1, rank=0`` here.
 
-    A subclass writes :meth:`pick`, and :meth:`size` where an epoch is not as long as there are examples.
+    A subclass defines :meth:`pick`, and :meth:`size` if an epoch is shorter or longer than the number of examples.
 
     Parameters
     ----------
-    labels : (n,) class codes, none negative. They are kept, not copied
-    class_counts : (n_classes,) instead of labels, where the examples lie in the order of their classes
-    num_replicas, rank : processes and this one's number; by default those of ``torch.distributed``, or one
-    seed : chooses every epoch's order; the same for all processes
+    labels : (n,) class codes, none negative; they are referenced, not copied
+    class_counts : (n_classes,) instead of labels, if the examples are sorted by class
+    num_replicas, rank : number of processes and index of this one; by default those of ``torch.distributed``, or one
+        process
+    seed : determines the order of every epoch; the same for all processes
 
     Notes
     -----
@@ -65,7 +66,7 @@ class EpochSampler(DistributedSampler[Any]):
         seed: int = 0,
     ) -> None:
         if (labels is None) == (class_counts is None):
-            raise TailwiseError("a sampler needs labels or class_counts, one of the two.")
+            raise TailwiseError("a sampler needs either labels or class_counts.")
         self.labels = None if labels is None else _check_labels(labels)
         self.class_counts = _count(self.labels) if self.labels is not None else _check_whole(class_counts)
         together = dist.is_available() and dist.is_initialized()
@@ -84,24 +85,24 @@ class EpochSampler(DistributedSampler[Any]):
 
     @property
     def n_examples(self) -> int:
-        """Number of examples sampled from."""
+        """Number of examples in the data."""
         return int(self.class_counts.sum())
 
     def size(self) -> int:
-        """Return how many places an epoch has, for all processes together."""
+        """Return the number of places in an epoch, over all processes."""
         return self.n_examples
 
     def pick(self, epoch: int, places: NDArray[np.int64]) -> NDArray[Any]:
-        """Return what an epoch shows at the places, (m,) each below :meth:`size`: (m,) indices, or rows of them."""
-        raise TailwiseError(f"{type(self).__name__} does not say what an epoch shows: write pick(epoch, places).")
+        """Return the (m,) indices, or rows of indices, at (m,) places of an epoch, each below :meth:`size`."""
+        raise TailwiseError(f"{type(self).__name__} must define pick(epoch, places), the indices of an epoch.")
 
     def indices(self) -> NDArray[Any]:
-        """Return what this process shows in the current epoch, as one array."""
+        """Return the indices that this process shows in the current epoch, as one array."""
         stop = len(self) * self.num_replicas
         return np.concatenate(list(self._picked(self.epoch, self.rank, stop, self.num_replicas)))
 
     def __iter__(self) -> Iterator[Any]:
-        """Yield the rest of the epoch after :meth:`load_state_dict`, else the whole."""
+        """Yield the epoch or, after :meth:`load_state_dict`, the rest of it."""
         span = [self.epoch, self._start, self._start]
         self._start = 0
         self._spans.append(span)
@@ -115,7 +116,7 @@ class EpochSampler(DistributedSampler[Any]):
         return -(-self.size() // self.num_replicas)
 
     def set_epoch(self, epoch: int) -> None:
-        """Go to the beginning of an epoch; in the epoch that :meth:`load_state_dict` went to, stay at its place."""
+        """Go to the start of an epoch; in the epoch restored by :meth:`load_state_dict`, stay at its place."""
         if epoch < 0:
             raise TailwiseError(f"epochs are counted from 0; got {epoch}.")
         if epoch != self.epoch:
@@ -123,7 +124,7 @@ class EpochSampler(DistributedSampler[Any]):
             self._spans.append([epoch, 0, 0])
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where the sampler is and what it showed, in numbers and lists: the same on every process."""
+        """Return the position of the sampler and what it has shown, as numbers and lists: the same on every process."""
         return {
             "epoch": self.epoch,
             "shown": self._spans[-1][2],
@@ -134,12 +135,12 @@ class EpochSampler(DistributedSampler[Any]):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where :meth:`state_dict` was taken.
+        """Continue from a :meth:`state_dict`.
 
         Raises
         ------
         TailwiseError
-            If the state is of another seed, number of processes or number of classes, or not of a sampler.
+            If the state has another seed, number of processes or number of classes, or is not one of a sampler.
         """
         missing = sorted(set(self.state_dict()) - set(state))
         if missing:
@@ -155,13 +156,13 @@ class EpochSampler(DistributedSampler[Any]):
         self._spans[-1][2] = self._start
 
     def class_distribution(self) -> NDArray[np.float64]:
-        """Return the share of each class in what the current epoch shows on average, (n_classes,)."""
+        """Return the expected share of each class in the current epoch, (n_classes,)."""
         return self.class_counts / self.class_counts.sum()
 
     def seen(self) -> NDArray[np.int64]:
-        """Return how often training has seen each class so far, (n_classes,): all epochs and processes together.
+        """Return how often training has seen each class so far, (n_classes,), over all epochs and processes.
 
-        It is computed when asked for, from the places shown; processes are taken to be equally far.
+        It is computed on request, from the places shown; all processes are assumed to be at the same place.
         """
         for span in self._spans:
             epoch, begin, end = span
@@ -186,15 +187,15 @@ class EpochSampler(DistributedSampler[Any]):
 
 
 class ShuffleSampler(EpochSampler):
-    """Every example once an epoch, in random order (instance-balanced sampling)."""
+    """Shows every example once per epoch, in random order (instance-balanced sampling)."""
 
     def pick(self, epoch: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return a permutation's indices."""
+        """Return the indices at these places of a permutation."""
         return permute(places, self.size(), self.seed, epoch)
 
 
 def systematic(shares: NDArray[np.float64], total: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Split ``total`` by shares, each part rounded up or down at random so that it is right on average."""
+    """Split ``total`` by shares, each part rounded up or down at random so that its mean is right."""
     positive = rng.permutation(np.flatnonzero(shares))
     ends = np.cumsum(shares[positive])
     ends = np.round(ends * (total / ends[-1]), 6)  # whole parts stay whole
@@ -204,7 +205,7 @@ def systematic(shares: NDArray[np.float64], total: int, rng: np.random.Generator
 
 
 def check_size(size: int | None) -> int | None:
-    """Return the length of an epoch, None for the sampler's own, or raise."""
+    """Return the length of an epoch, None for the default of the sampler; raise TailwiseError if it is invalid."""
     if size is not None and size < 1:
         raise TailwiseError(f"an epoch must show at least one example; got size {size}.")
     return size
@@ -213,21 +214,21 @@ def check_size(size: int | None) -> int | None:
 def _check_labels(labels: ArrayLike) -> NDArray[Any]:
     codes = np.asarray(labels)
     if codes.ndim != 1 or not codes.size or codes.dtype.kind not in "iu":
-        raise TailwiseError(f"a sampler needs a row of integer class codes; got {codes.dtype} {codes.shape}.")
+        raise TailwiseError(f"labels must be one row of integer class codes; got {codes.dtype} {codes.shape}.")
     if int(codes.min()) < 0:
-        raise TailwiseError("a negative label means none: leave unlabelled examples out before sampling.")
+        raise TailwiseError("a negative label means that there is none: leave unlabelled examples out before sampling.")
     return codes
 
 
 def _check_whole(counts: ArrayLike | None) -> NDArray[np.int64]:
     checked = check_counts(counts if counts is not None else [])
     if (checked % 1).any():
-        raise TailwiseError("a sampler needs class counts that are whole numbers.")
+        raise TailwiseError("class counts must be whole numbers.")
     return checked.astype(np.int64)
 
 
 def _count(labels: NDArray[Any]) -> NDArray[np.int64]:
-    """Return class counts, a chunk at a time: whole, NumPy would copy the labels as int64."""
+    """Return class counts, computed by chunks, as NumPy would copy all labels as int64."""
     n_classes = int(labels.max()) + 1
     total = np.zeros(n_classes, dtype=np.int64)
     for begin in range(0, labels.size, 2**18):

@@ -1,4 +1,4 @@
-"""Samplers that repeat what is rare, or leave out some of what is frequent, by a threshold on the frequency."""
+"""Samplers that repeat rare classes, or leave out some of the frequent ones, by a threshold on the frequency."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tailwise.samplers._balanced import ClassSampler
 
 
 class _FactorSampler(ClassSampler):
-    """Shows an example of class c ``factors[c]`` times an epoch on average; one of several, by its rarest class.
+    """Shows an example of class c ``factors[c]`` times per epoch on average; of several classes, the rarest decides.
 
     Attributes
     ----------
-    factors : of the classes; with an indicator, of the groups of examples that share their rarest class, and last, of
-        those without any
+    factors : one per class; with an indicator, one per group of examples with the same rarest class, and the last for
+        examples without a class
     """
 
     factors: NDArray[np.float64]
@@ -37,21 +37,21 @@ class _FactorSampler(ClassSampler):
         self._seen = np.zeros(self._has.shape[1], dtype=np.int64)
 
     def _factors(self, frequency: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (n_classes,) factors from the shares of examples that have each class; the rarer, the larger."""
+        """Return (n_classes,) factors, larger for rarer classes, from the share of examples that have each class."""
         raise NotImplementedError
 
     def size(self) -> int:
-        """Return how many places an epoch has, for all processes together."""
+        """Return the number of places in an epoch, over all processes."""
         shown = float(self.class_counts @ self.factors)
         return max(1, math.ceil(round(shown, 6))) if self._size is None else self._size
 
     def shares(self, epoch: int) -> NDArray[np.float64]:
-        """Return each class's share of an epoch, (n_classes,)."""
+        """Return the share of each class in an epoch, (n_classes,)."""
         shown = self.class_counts * self.factors
         return shown / shown.sum()
 
     def class_distribution(self) -> NDArray[np.float64]:
-        """Return the share of each class in the labels that an epoch shows on average, (n_classes,)."""
+        """Return the expected share of each class in the labels of an epoch, (n_classes,)."""
         if self._has is None:
             return super().class_distribution()
         shown = self.factors[self.labels] @ self._has
@@ -66,28 +66,29 @@ class _FactorSampler(ClassSampler):
 
 
 class RepeatFactorSampler(_FactorSampler):
-    """Shows an example at least once an epoch, and the more often the rarer its rarest class.
+    """Shows each example at least once per epoch, and more often the rarer its rarest class is.
 
-    With f the share of examples that have a class, a class's factor is ``max(1, sqrt(threshold / f))``, and an
-    example's the largest of its classes' (1 if it has none). Factors are not whole numbers: an example is shown the
-    factor rounded up or down at random, right on average.
+    With f the share of examples that have a class, the factor of a class is ``max(1, sqrt(threshold / f))``, and that
+    of an example the largest of its classes (1 if it has none). Factors need not be whole numbers: an example is shown
+    as often as its factor, rounded up or down at random so that the mean is right.
 
     Parameters
     ----------
     labels : (n,) class codes, or (n, n_classes) indicator of the classes an example has, dense or SciPy sparse
-    threshold : a class this frequent or more is not repeated; 0 is shuffling
-    size, class_counts, num_replicas, rank, seed : see :class:`ClassSampler`; an epoch is by default as long as showing
-        every example that often takes
+    threshold : classes at least this frequent are not repeated; 0 is shuffling
+    size, class_counts, num_replicas, rank, seed : see :class:`ClassSampler`; the default size is the sum of the factors
+        of all examples
 
     Attributes
     ----------
-    factors : of the classes; with an indicator, of the groups of examples that share their rarest class, and last, of
-        those without any
+    factors : one per class; with an indicator, one per group of examples with the same rarest class, and the last for
+        examples without a class
 
     Source: Gupta et al., LVIS: A Dataset for Large Vocabulary Instance Segmentation, CVPR 2019, appendix B.2 (the
     threshold of 0.001 is theirs); rounded at random each epoch as in Detectron2.
-    Deviates: rounds so that a rarest class's examples are shown as often in all epochs, to within one, where
-    Detectron2 rounds every example for itself; an epoch's length is then always the same.
+    Verified: factors, and how often each example is shown, against a plain-Python reading of the formula.
+    Deviates: the examples of a rarest class are together shown equally often in all epochs, to within one, where
+    Detectron2 rounds each example by itself; all epochs thus have the same length.
     """
 
     def __init__(self, labels: Any = None, threshold: float = 1e-3, **options: Any) -> None:
@@ -101,28 +102,30 @@ class RepeatFactorSampler(_FactorSampler):
 
 
 class FrequencySubsampler(_FactorSampler):
-    """Leaves out some examples of the frequent classes, others every epoch.
+    """Leaves out some examples of the frequent classes, different ones in every epoch.
 
-    With f the share of examples that have a class, its factor is ``min(1, threshold / f) ** power``: that share of them
-    is shown. An example of several classes goes by its rarest, so that nothing rare is lost with what comes with it.
+    With f the share of examples that have a class, its factor is ``min(1, threshold / f) ** power``, the share of its
+    examples that is shown. An example of several classes has the factor of its rarest, so that frequent classes beside
+    it do not remove a rare one.
 
     Parameters
     ----------
     labels : (n,) class codes, or (n, n_classes) indicator of the classes an example has, dense or SciPy sparse
-    threshold : a class this frequent or less is shown whole
-    power : 0.5 turns down by the root; 1 levels all more frequent classes at the threshold
-    size, class_counts, num_replicas, rank, seed : see :class:`ClassSampler`; an epoch is by default as long as showing
-        them once takes
+    threshold : classes at most this frequent are shown whole
+    power : 0.5 is the square root; 1 lowers all more frequent classes to the threshold
+    size, class_counts, num_replicas, rank, seed : see :class:`ClassSampler`; the default size is the sum of the factors
+        of all examples
 
     Attributes
     ----------
-    factors : as of :class:`RepeatFactorSampler`
+    factors : as in :class:`RepeatFactorSampler`
 
     Source: Mikolov et al., Distributed Representations of Words and Phrases and their Compositionality, NeurIPS 2013,
     equation 5: words are left out with probability ``1 - sqrt(t / f)``. The program that goes with the paper keeps
-    ``sqrt(t / f) + t / f``; this is the paper's. For several entities an example see also :func:`entity_rebalancing`.
-    Deviates: the number shown is that share of the class, to within one, rather than the outcome of a draw for each
-    example; an epoch's length is then always the same.
+    ``sqrt(t / f) + t / f``; this is the paper's. For several entities per example see also :func:`entity_rebalancing`.
+    Verified: factors, and how often each example is shown, against a plain-Python reading of the formula.
+    Deviates: the number shown is that share of the class, to within one, instead of one draw per example; all epochs
+    thus have the same length.
     """
 
     def __init__(self, labels: Any = None, threshold: float = 1e-5, power: float = 0.5, **options: Any) -> None:
@@ -146,14 +149,14 @@ def _indicator(labels: Any) -> Any:
     has = sparse.csr_array(labels)
     has.eliminate_zeros()
     if has.data.size and not (has.data == 1).all():
-        raise TailwiseError("an indicator holds 1 where an example has a class and 0 elsewhere.")
+        raise TailwiseError("an indicator must hold 1 where an example has a class and 0 elsewhere.")
     if not has.shape[0] or not has.nnz:
-        raise TailwiseError("the indicator says of no example that it has a class.")
+        raise TailwiseError("no example of the indicator has a class.")
     return has.astype(bool)
 
 
 def _rarest(has: Any, factors: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return each example's class of the largest factor; one past the last class if it has none."""
+    """Return the class with the largest factor of each example; one past the last class if it has none."""
     order = np.argsort(-factors[:-1], kind="stable")
     place = np.empty(order.size, dtype=np.int64)
     place[order] = np.arange(order.size)

@@ -16,19 +16,20 @@ from tailwise.samplers._permute import permute
 
 
 class MixtureSampler(EpochSampler):
-    """Shows what several samplers of the same examples would, each in a share of the epoch, shuffled together.
+    """Mixes several samplers of the same examples, each with a share of the epoch, shuffled together.
 
     Parameters
     ----------
-    samplers : of the same examples; their seeds matter, their processes do not. Each keeps its own indices: what they
-        take adds up. To change one's weights or difficulty, ask the mixture for :meth:`seen` before
-    shares : one number for each, in any unit; or ``shares(epoch)`` that returns them
+    samplers : samplers of the same examples; their seeds matter, their processes do not. Each keeps its own indices,
+        so that their memory adds up. Before you change the weights or the difficulty of one, call :meth:`seen` of the
+        mixture
+    shares : one number per sampler, in any unit; or ``shares(epoch)`` that returns them
     size : length of an epoch over all processes; by default the number of examples
     num_replicas, rank, seed : see :class:`EpochSampler`
 
     Examples
     --------
-    Half an epoch as the data lie, half class-balanced:
+    Half of an epoch is natural, half is class-balanced:
 
     >>> from tailwise.samplers import ClassBalancedSampler, MixtureSampler, ShuffleSampler
     >>> labels = [0] * 90 + [1] * 10
@@ -47,12 +48,12 @@ class MixtureSampler(EpochSampler):
         if not samplers:
             raise TailwiseError("a mixture needs at least one sampler.")
         if any(isinstance(sampler, ClassBatchSampler) for sampler in samplers):
-            raise TailwiseError("a mixture is of samplers of examples; a ClassBatchSampler yields batches.")
+            raise TailwiseError("a mixture takes samplers of examples; a ClassBatchSampler yields batches.")
         first = samplers[0]
         for part in samplers:
             own, others = (f"{s.n_examples} examples of {s.seen().size} classes" for s in (first, part))
             if own != others:
-                raise TailwiseError(f"a mixture is of samplers of the same examples; got {own}, and {others}.")
+                raise TailwiseError(f"a mixture takes samplers of the same examples; got {own}, and {others}.")
         super().__init__(class_counts=first.class_counts, **processes)
         self.samplers = list(samplers)
         self._shares = shares
@@ -61,16 +62,16 @@ class MixtureSampler(EpochSampler):
         self.shares(0)
 
     def shares(self, epoch: int) -> NDArray[np.float64]:
-        """Return each sampler's share of an epoch, (n_samplers,)."""
+        """Return the share of each sampler in an epoch, (n_samplers,)."""
         shares = self._shares(epoch) if callable(self._shares) else self._shares
         return check_shares(shares, np.ones(len(self.samplers), dtype=np.int64))
 
     def size(self) -> int:
-        """Return how many places an epoch has, for all processes together."""
+        """Return the number of places in an epoch, over all processes."""
         return self._size
 
     def pick(self, epoch: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the indices that an epoch shows at the places."""
+        """Return the indices at these places of an epoch."""
         parts = systematic(self.shares(epoch), self._size, np.random.default_rng([self.seed, epoch]))
         turns = permute(places, self._size, self.seed, epoch, 2)
         which = np.searchsorted(np.cumsum(parts), turns, side="right")
@@ -81,12 +82,12 @@ class MixtureSampler(EpochSampler):
         return picked
 
     def class_distribution(self) -> NDArray[np.float64]:
-        """Return the share of each class in what the current epoch shows on average, (n_classes,)."""
+        """Return the expected share of each class in the current epoch, (n_classes,)."""
         parts = [sampler.class_distribution() for sampler in self.samplers]
         return self.shares(self.epoch) @ np.stack(parts)
 
     def set_epoch(self, epoch: int) -> None:
-        """Go to the beginning of an epoch, see :meth:`EpochSampler.set_epoch`."""
+        """Go to the start of an epoch, see :meth:`EpochSampler.set_epoch`."""
         super().set_epoch(epoch)
         for sampler in self.samplers:
             sampler.set_epoch(epoch)
@@ -96,11 +97,11 @@ class MixtureSampler(EpochSampler):
         self.samplers[0].count(indices, into)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where the sampler is and what it showed, and the states of its parts."""
+        """Return the state of the mixture and of its samplers."""
         return {**super().state_dict(), "samplers": [sampler.state_dict() for sampler in self.samplers]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where :meth:`state_dict` was taken."""
+        """Continue from a :meth:`state_dict`."""
         super().load_state_dict(state)
         for sampler, part in zip(self.samplers, state["samplers"], strict=True):
             sampler.load_state_dict(part)

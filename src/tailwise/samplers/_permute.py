@@ -1,4 +1,4 @@
-"""A random permutation that is computed where it is asked for, and never stored."""
+"""A random permutation that is computed place by place, and never stored."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def permute(places: NDArray[Any], size: ArrayLike, *key: int, stream: ArrayLike 
     Parameters
     ----------
     places : (m,) each at least 0 and less than its ``size``
-    size : how many things are permuted, one number or one for every place
+    size : number of things that are permuted, one number or one per place
     key : whole numbers, none negative, that choose the permutation
-    stream : chooses too, one number or one for every place: one call can serve many permutations
+    stream : also chooses it, one number or one per place, so that one call can serve many permutations
 
     Returns
     -------
@@ -30,7 +30,7 @@ def permute(places: NDArray[Any], size: ArrayLike, *key: int, stream: ArrayLike 
     ``size`` (Black and Rogaway, Ciphers with Arbitrary Finite Domains, CT-RSA 2002, sections 3 and 4; Luby and Rackoff,
     How to Construct Pseudorandom Permutations from Pseudorandom Functions, SIAM Journal on Computing 1988).
     Verified: a bijection for every size tried; all permutations of up to five things equally often, and pairs of
-    neighbours as in ``numpy.random.Generator.permutation`` (chi-square). It hides no secrets: the rounds mix by
+    neighbours as in ``numpy.random.Generator.permutation`` (chi-square). It is not cryptographic: the rounds mix by
     multiplication.
     """
     keys = np.asarray(np.random.SeedSequence(key).generate_state(_ROUNDS, np.uint64), dtype=np.uint64)

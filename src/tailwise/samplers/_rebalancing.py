@@ -1,4 +1,4 @@
-"""Which examples to keep of a set in which some entities are on far more examples than others."""
+"""Chooses examples from data in which some entities are on far more examples than others."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def entity_rebalancing(
     share: float = 1.0,
     random_state: int | np.random.Generator | None = None,
 ) -> NDArray[np.intp]:
-    """Return the rows to keep so that what has only frequent entities is thinned out, and the tail stays whole.
+    """Return the rows to keep: those with only frequent entities are thinned out, and the tail stays whole.
 
-    An entity that ``n`` examples have lets each of them pass with probability ``min(1, threshold / n)``. An example
-    passes a perspective if any of its entities lets it, and is kept if it passes ``passes`` of them, and then with
-    probability ``share``. An example without entities passes nothing.
+    An entity on ``n`` examples lets each of them pass with probability ``min(1, threshold / n)``. An example passes a
+    perspective if any of its entities lets it pass. If it passes at least ``passes`` perspectives, it is kept with
+    probability ``share``. An example without entities passes none.
 
     Parameters
     ----------
-    perspectives : (n, n_entities) indicators of the entities that an example has, dense or SciPy sparse; one for each
-        kind of entity, such as words, objects, pairs of objects and kinds of question
-    thresholds : one for each perspective. By default the largest number of examples for which the entities on so many
-        or fewer have a tenth of all occurrences, or of the rarest entity if even that has more
-    passes : perspectives to be passed, one at least
-    share : of those that pass
+    perspectives : (n, n_entities) indicators of the entities that an example has, dense or SciPy sparse; one per kind
+        of entity, such as words, objects, pairs of objects and kinds of question
+    thresholds : one per perspective. By default the largest count for which the entities with at most this count have a
+        tenth of all occurrences, or the count of the rarest entity if that has more
+    passes : number of perspectives to pass, at least one
+    share : probability of keeping an example that passes
 
     Returns
     -------
@@ -45,23 +45,23 @@ def entity_rebalancing(
     Raises
     ------
     TailwiseError
-        If a perspective is no indicator or of another length, or a setting is out of range.
+        If a perspective is not an indicator or has another length, or a setting is out of range.
 
     Source: Song et al., From Head to Tail: Towards Balanced Representation in Large Vision-Language Models through
     Adaptive Data Calibration (ADR), CVPR 2025, its data rebalancing. The rule is that of the authors' code
     (reform_data_one_scope.py, mode compose_alpha, whose ``pass_num`` is one less than ``passes``); a tenth is what
     their table 1 leaves to the tail for three of their four kinds of entity.
     Verified: examples are kept as often as by a plain reading of that code, in 4,000 draws.
-    Deviates: one draw decides whether an example passes a perspective, with the probability that an entity lets it.
+    Deviates: one draw decides whether an example passes a perspective, with the probability that any entity lets it.
     """
     if not perspectives:
-        raise TailwiseError("name a perspective at least: an indicator of the entities that each example has.")
+        raise TailwiseError("give at least one perspective: an indicator of the entities that each example has.")
     indicators = [_indicator(perspective) for perspective in perspectives]
     if any(has is None for has in indicators):
-        raise TailwiseError("a perspective is an (n, n_entities) indicator; encode lists by MultiLabelBinarizer.")
+        raise TailwiseError("a perspective is an (n, n_entities) indicator; encode lists with MultiLabelBinarizer.")
     n = indicators[0].shape[0]
     if any(has.shape[0] != n for has in indicators):
-        raise TailwiseError(f"perspectives must be of the same examples; got {[has.shape[0] for has in indicators]}.")
+        raise TailwiseError(f"perspectives need the same number of rows; got {[has.shape[0] for has in indicators]}.")
     if not 1 <= passes <= len(indicators) or not 0 < share <= 1:
         raise TailwiseError(
             f"passes must be from 1 to the {len(indicators)} perspectives and share from 0 to 1; got {passes}, {share}."
@@ -80,17 +80,17 @@ def entity_rebalancing(
 
 
 class EntityRebalancingSampler(EpochSampler):
-    """Shows those of the examples that :func:`entity_rebalancing` keeps, chosen once by the seed, in random order.
+    """Shows the examples that :func:`entity_rebalancing` keeps, chosen once by the seed, in random order.
 
     Parameters
     ----------
-    labels : (n, n_classes) indicator of the classes that an example has, dense or SciPy sparse: its entities
+    labels : (n, n_classes) indicator of the classes that an example has, dense or SciPy sparse; they are its entities
     threshold : as in :func:`entity_rebalancing`
     num_replicas, rank, seed : see :class:`EpochSampler`
 
     Attributes
     ----------
-    kept : (n_kept,) indices of what is shown
+    kept : (n_kept,) indices of the examples that are shown
 
     Source: as :func:`entity_rebalancing`.
     """
@@ -98,21 +98,21 @@ class EntityRebalancingSampler(EpochSampler):
     def __init__(self, labels: Any, threshold: float | None = None, *, seed: int = 0, **processes: Any) -> None:
         self.kept = entity_rebalancing(labels, thresholds=None if threshold is None else [threshold], random_state=seed)
         if not self.kept.size:
-            raise TailwiseError("none of the examples is kept: there are too few for rebalancing by their entities.")
+            raise TailwiseError("no example is kept: there are too few for rebalancing by entities.")
         self._has: Any = _indicator(labels)
         super().__init__(class_counts=[self._has.shape[0]], seed=seed, **processes)
         self._seen = np.zeros(self._has.shape[1], dtype=np.int64)
 
     def size(self) -> int:
-        """Return how many places an epoch has, for all processes together."""
+        """Return the number of places in an epoch, over all processes."""
         return int(self.kept.size)
 
     def pick(self, epoch: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the indices at the places of a permutation of what is kept."""
+        """Return the indices at these places of a permutation of the kept examples."""
         return self.kept[permute(places, self.size(), self.seed, epoch)]
 
     def class_distribution(self) -> NDArray[np.float64]:
-        """Return the share of each class in the labels that an epoch shows, (n_classes,)."""
+        """Return the share of each class in the labels of an epoch, (n_classes,)."""
         shown = np.asarray(self._has[self.kept].sum(axis=0), dtype=np.float64).ravel()
         return shown / shown.sum()
 

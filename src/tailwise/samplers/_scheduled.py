@@ -1,4 +1,4 @@
-"""Class shares that change during training. Schedules count epochs; ``size`` makes an epoch as short as needed."""
+"""Class shares that change during training, epoch by epoch; ``size`` sets the length of an epoch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class ProgressivelyBalancedSampler(ClassSampler):
     ----------
     epochs : number of epochs of the training
 
-    Source: Kang et al., Decoupling Representation and Classifier, ICLR 2020, equation 2.
+    Source: Kang et al., Decoupling Representation and Classifier, ICLR 2020, equation 2; the last epoch is balanced, as
+    in the authors' code.
     """
 
     def __init__(self, labels: ArrayLike | None = None, *, epochs: int, **options: Any) -> None:
@@ -32,19 +33,19 @@ class ProgressivelyBalancedSampler(ClassSampler):
 
 
 class CooldownSampler(ClassSampler):
-    """Samples classes (languages, domains) at a high temperature first, and from then on as they occur.
+    """Samples classes (languages, domains) at a high temperature first, and then with their natural shares.
 
-    Rare classes learn fast while they are shown often, and are left before the model knows them by heart.
+    Rare classes are learned fast while they are shown often; the switch comes before the model memorises them.
 
     Parameters
     ----------
     epochs : number of epochs of the training
     temperature : of the first part: shares are ``n ** (1 / temperature)`` over their sum
-    share : of the epochs, that first part
+    share : share of the epochs in the first part
 
     Source: Li et al., Upsample or Upweight? Balanced Training on Heavily Imbalanced Datasets, NAACL 2025, section 4:
-    temperature 5 for the first half of the iterations, 1 for the second. Its section 4.3 finds lowering the temperature
-    step by step worse than one step.
+    temperature 5 for the first half of the iterations, 1 for the second. In its section 4.3,
+    lowering the temperature step by step does worse than one step.
     Deviates: the step is between epochs, not iterations.
     """
 
@@ -65,21 +66,21 @@ class CooldownSampler(ClassSampler):
         self.share = _check_share(share)
 
     def shares(self, epoch: int) -> NDArray[np.float64]:
-        """Return ``n ** (1 / T)`` over its sum, T the epoch's temperature."""
+        """Return ``n ** (1 / T)`` over its sum, with T the temperature of the epoch."""
         hot = epoch < round(self.share * self.epochs)
         return powered(self.class_counts, 1 / self.temperature if hot else 1.0)
 
 
 class LateUpsamplingSampler(ClassSampler):
-    """Shows domains as they occur, and in the last part of training in shares of your choice.
+    """Shows domains with their natural shares, and with given shares in the last part of training.
 
     Parameters
     ----------
     labels : (n,) domain codes
     late : (n_domains,) shares of the last part, in any unit
     epochs : number of epochs of the training
-    last : share of the epochs in that part
-    early : (n_domains,) shares before it; by default the domains' own
+    last : share of the epochs in the last part
+    early : (n_domains,) shares before it; by default the natural ones
 
     Source: Blakeney et al., Does Your Data Spark Joy? Performance Gains from Domain Upsampling at the End of Training,
     COLM 2024, section 3: the last 10 to 20 % serve best.

@@ -1,4 +1,4 @@
-"""Samplers that follow numbers of yours: a weight for every example, or a difficulty for every class."""
+"""Samplers with a weight per example, or a difficulty per class, that you give."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tailwise.samplers._permute import permute
 
 
 class WeightedSampler(EpochSampler):
-    """Shows every example in proportion to a weight of its own, on one process or many.
+    """Shows each example in proportion to its weight, on one process or many.
 
-    How often an example is shown in an epoch is its expected number rounded up or down at random (systematic sampling):
-    the expectation of ``torch.utils.data.WeightedRandomSampler``, with less variance, sharded, and for any number of
-    examples. The losses of the examples, to a power, make it prioritised replay (Schaul et al., Prioritized Experience
-    Replay, ICLR 2016, equation 1).
+    An example is shown as often as expected, rounded up or down at random (systematic sampling). Compared with
+    ``torch.utils.data.WeightedRandomSampler`` the expectation is the same and the variance smaller; it shards itself,
+    and takes any number of examples. With powers of the losses as weights it is prioritised replay (Schaul et al.,
+    Prioritized Experience Replay, ICLR 2016, equation 1).
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ class WeightedSampler(EpochSampler):
 
     Notes
     -----
-    Beyond the weights it keeps their running sum: eight bytes an example. The weights are no part of
-    :meth:`state_dict`: before resuming, build the sampler with those of that moment.
+    In addition to the weights it keeps their running sum, eight bytes per example. The weights are not part of
+    :meth:`state_dict`: before resuming, build the sampler with the weights of that moment.
     """
 
     _chunk = 2**16  # the more, the closer together is what is searched for
@@ -43,21 +43,21 @@ class WeightedSampler(EpochSampler):
         self.set_weights(weights)
 
     def set_weights(self, weights: ArrayLike) -> None:
-        """Sample by other weights from now on; call it between epochs."""
+        """Change the weights; call it between epochs."""
         self.seen()  # by the weights it was shown by
         values = np.asarray(weights)
         if values.shape != (self.n_examples,):
-            raise TailwiseError(f"{self.n_examples} examples need as many weights; got shape {values.shape}.")
+            raise TailwiseError(f"{self.n_examples} examples need {self.n_examples} weights; got shape {values.shape}.")
         if not (np.isfinite(values).all() and values.min() >= 0 and values.max() > 0):
-            raise TailwiseError("weights must be finite and not negative, and one above 0.")
+            raise TailwiseError("weights must be finite and not negative, and at least one must be above 0.")
         self._ends = np.cumsum(values, dtype=np.float64)
 
     def size(self) -> int:
-        """Return how many places an epoch has, for all processes together."""
+        """Return the number of places in an epoch, over all processes."""
         return self._size
 
     def pick(self, epoch: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the indices whose stretch of the sum of weights holds evenly spaced points, permuted."""
+        """Return the indices at evenly spaced points of the running sum of weights, permuted."""
         first = np.random.default_rng([self.seed, epoch]).random()
         points = (permute(places, self._size, self.seed, epoch) + first) * (self._ends[-1] / self._size)
         last = np.searchsorted(self._ends, self._ends[-1])  # weights of 0 may follow
@@ -67,7 +67,7 @@ class WeightedSampler(EpochSampler):
         return picked
 
     def class_distribution(self) -> NDArray[np.float64]:
-        """Return the share of each class in what the current epoch shows on average, (n_classes,)."""
+        """Return the expected share of each class in the current epoch, (n_classes,)."""
         shown = np.zeros(self.class_counts.size)
         if self.labels is None:
             filled = self.class_counts > 0
@@ -81,20 +81,20 @@ class WeightedSampler(EpochSampler):
 
 
 class HardAwareSampler(ClassSampler):
-    """Shows the classes that the model finds difficult more often; you say between epochs which those are.
+    """Shows difficult classes more often; you set the difficulty of each class between epochs.
 
     Parameters
     ----------
-    temperature : shares are ``exp(difficulty / temperature)`` over their sum. High is class-balanced sampling
+    temperature : shares are ``exp(difficulty / temperature)`` over their sum; a high one is class-balanced sampling
     labels, class_counts, size, num_replicas, rank, seed : see :class:`ClassSampler`
 
     Before :meth:`set_difficulty` all classes are equally difficult.
 
     Source: Ma et al., Happy: A Debiased Learning Framework for Continual Generalized Category Discovery, NeurIPS 2024
-    (hardness-aware prototype sampling; its program uses temperature 0.1 and, as a class's difficulty, the mean cosine
-    between its mean feature and those of the others).
-    Deviates: samples examples of a class rather than Gaussian copies of its mean, and takes any difficulty. One minus
-    a class's accuracy is that of Sinha et al., Class-Wise Difficulty-Balanced Loss for Solving Class-Imbalance, ACCV
+    (hardness-aware prototype sampling; the authors' code uses temperature 0.1 and, as the difficulty of a class, the
+    mean cosine between its mean feature and those of the others).
+    Deviates: samples examples of a class, not Gaussian copies of its mean, and takes any difficulty. One minus the
+    accuracy of a class is that of Sinha et al., Class-Wise Difficulty-Balanced Loss for Solving Class-Imbalance, ACCV
     2020. For the difficulty of single examples use :class:`WeightedSampler`.
     """
 
@@ -106,7 +106,7 @@ class HardAwareSampler(ClassSampler):
         self.difficulty = np.zeros(self.class_counts.size)
 
     def set_difficulty(self, difficulty: ArrayLike) -> None:
-        """Sample by another difficulty of the classes, (n_classes,), from now on; call it between epochs."""
+        """Set the difficulty of the classes, (n_classes,); call it between epochs."""
         values = np.asarray(difficulty, dtype=np.float64)
         if values.shape != self.class_counts.shape or not np.isfinite(values).all():
             raise TailwiseError(f"difficulty must be one finite number for each of {self.class_counts.size} classes.")
@@ -118,10 +118,10 @@ class HardAwareSampler(ClassSampler):
         return softmax(self.difficulty / self.temperature, self.class_counts > 0)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where the sampler is, what it showed, and the difficulty."""
+        """Return the position of the sampler, what it has shown, and the difficulty."""
         return {**super().state_dict(), "difficulty": self.difficulty.tolist()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where :meth:`state_dict` was taken."""
+        """Continue from a :meth:`state_dict`."""
         super().load_state_dict(state)
         self.difficulty, self._plan = np.array(state["difficulty"]), None
