@@ -702,3 +702,30 @@ def test_near_miss_may_keep_nothing_of_a_class(version):
     counts = np.bincount(labels).tolist()
     assert counts[::2] == [0, 15]
     assert counts[1] == 20 or (version == 3 and 0 < counts[1] < 20), "candidates can be fewer than asked for"
+
+
+@pytest.mark.parametrize("method", [resample.SMOTE, resample.TomekLinks, resample.NearMiss, resample.MixupOverSampler])
+def test_missing_values_of_a_sparse_matrix_are_refused(method):
+    X, y = table()
+    X[5, 1] = np.nan
+    with pytest.raises(TailwiseError, match="no missing values in a sparse matrix"):
+        made(method).fit_resample(sparse.csr_array(X), y)
+
+
+@pytest.mark.parametrize("dtype", ["U4", "S4", "M8[D]", "m8[D]", complex])
+def test_arrays_of_what_is_no_real_number_are_refused(dtype):
+    X, y = np.arange(40).reshape(20, 2) + 0.5, np.repeat([0, 1], [14, 6])
+    with pytest.raises(TailwiseError, match="SMOTE needs numbers"):
+        resample.SMOTE().fit_resample(X.astype(float if dtype == "U4" else int).astype(dtype), y)
+
+
+def test_gaussian_noise_is_as_wide_in_float32_as_in_float64():
+    rng = np.random.default_rng(0)
+    X = (1e5 + rng.normal(size=(100_000, 2))).astype(np.float32)
+    y = np.repeat([0, 1], [60_000, 40_000])
+    deviation = []
+    for points in (X, X.astype(np.float64)):
+        method = resample.GaussianOverSampler(random_state=0)
+        new = method.fit_resample(points, y)[0][100_000:].astype(np.float64)
+        deviation.append((new - X[method.sample_indices_[100_000:]]).std())
+    assert deviation[0] == pytest.approx(deviation[1], rel=0.02)

@@ -191,3 +191,10 @@ def test_boosting_with_weights_is_given_no_more_values_than_it_has_bins(dtype):
     assert np.abs(seen - X)[inside, 0].max() < 60
     plain = HistGradientBoostingClassifier(**settings).fit(X, y, weighted.class_weights_[y])
     assert (weighted.predict(X) == plain.predict(X)).mean() > 0.98
+
+
+def test_case_control_says_what_is_wrong_with_its_settings():
+    with pytest.raises(TailwiseError, match="max_rows must be a number or 'auto'; got 'all'"):
+        CaseControlClassifier(Recorder(), max_rows="all").fit(X, LABELS)
+    with pytest.raises(TailwiseError, match=r"sample_weight must be one per row; got shape \(3,\)"):
+        CaseControlClassifier(Recorder(), max_rows=50).fit(X, LABELS, [1, 2, 3])

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 
 from tailwise.counts import capped_counts
+from tailwise.errors import TailwiseError
 from tailwise.resample._containers import RandomState, generator, labelled, rows_by_class, take
 from tailwise.resample._wrapper import WrappedClassifier, fit_weighted, require_sample_weight
 
@@ -63,28 +64,34 @@ class CaseControlClassifier(WrappedClassifier):
         Raises
         ------
         TailwiseError
-            If the estimator takes no sample weights, or ``max_rows`` is less than one row per class.
+            If the estimator takes no sample weights, ``sample_weight`` is not one per row, or ``max_rows`` is not a
+            number or less than one row per class.
         """
         X, labels, classes, codes = labelled(X, y)
+        weights = None if sample_weight is None else np.asarray(sample_weight)
+        if weights is not None and weights.shape != labels.shape:
+            raise TailwiseError(f"sample_weight must be one per row; got shape {weights.shape}.")
         counts = np.bincount(codes)
         kept = capped_counts(counts, self.limit(X, len(classes)))
         self.n_rows_used_ = int(kept.sum())
         fresh = clone(self.estimator)
         if self.n_rows_used_ == len(labels):
-            self._keep(fit_weighted(fresh, X, labels, sample_weight))
+            self._keep(fit_weighted(fresh, X, labels, weights))
             return self
         require_sample_weight(self.estimator)
         rng = generator(self.random_state)
         by_class = zip(rows_by_class(codes, len(classes)), kept, strict=True)
         rows = np.sort(np.concatenate([rng.permutation(own)[:n] for own, n in by_class]))
         sampled = (counts / kept)[codes[rows]]
-        if sample_weight is not None:
-            sampled = sampled * np.asarray(sample_weight)[rows]
+        if weights is not None:
+            sampled = sampled * weights[rows]
         self._keep(fit_weighted(fresh, take(X, rows), labels[rows], sampled))
         return self
 
     def limit(self, X: Any, n_classes: int) -> int:
         """Return on how many rows of X to train at most."""
+        if isinstance(self.max_rows, str) and self.max_rows != "auto":
+            raise TailwiseError(f"max_rows must be a number or 'auto'; got {self.max_rows!r}.")
         return affordable_rows(X, n_classes) if self.max_rows == "auto" else int(self.max_rows)
 
 

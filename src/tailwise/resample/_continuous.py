@@ -14,7 +14,7 @@ from tailwise.errors import TailwiseError
 from tailwise.resample._base import Change, TargetResampler
 from tailwise.resample._containers import RandomState, at_least_one, generator
 from tailwise.resample._neighbours import distances_to, nearest, spans
-from tailwise.resample._random import rounds
+from tailwise.resample._random import deviations, rounds
 from tailwise.resample._smote import between
 from tailwise.resample._tables import numbers
 
@@ -126,7 +126,7 @@ class SMOGN(TargetResampler):
                 kept.append(rng.choice(rows, goal, replace=False))
                 continue
             kept.append(rows)
-            spread[number] = _deviations(points[rows], target[rows])
+            spread[number] = deviations(np.column_stack([points[rows], target[rows]]), ddof=1)
             start = rounds(np.arange(len(rows)), goal - len(rows), rng)
             end, reach, safe = self._partners(points[rows], start, rng)
             starts.append(rows[start])
@@ -232,11 +232,3 @@ def _finite(y: Any) -> NDArray[np.float64]:
     if values.min() == values.max():
         raise TailwiseError(f"the target is {values[0]} in every row: no value is rare.")
     return values
-
-
-def _deviations(points: NDArray[Any], target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the deviation of each feature, as far as it is known, and of the target; 0 for a single row."""
-    table = np.column_stack([points, target])
-    known = (~np.isnan(table)).sum(axis=0)
-    apart = table - np.nansum(table, axis=0) / np.maximum(known, 1)
-    return np.sqrt(np.nansum(apart**2, axis=0) / np.maximum(known - 1, 1))

@@ -108,9 +108,9 @@ class SMOTEN(SMOTE):
         kinds = _factors(X, np.arange(d))
         shares = []
         for column in kinds.T:
-            table = np.zeros((column.max() + 1, len(wanted)), np.float32)
-            np.add.at(table, (column, codes), 1)
-            shares.append((table / table.sum(axis=1, keepdims=True))[column])
+            counts = np.bincount(column * len(wanted) + codes, minlength=(column.max() + 1) * len(wanted))
+            counts = counts.reshape(-1, len(wanted))
+            shares.append((counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)[column])
         points = np.concatenate(shares, axis=1)
         rng = generator(self.random_state)
         starts, voters = [], []

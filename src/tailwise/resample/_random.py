@@ -98,9 +98,9 @@ class GaussianOverSampler(Resampler):
         parents, d = np.concatenate(new), points.shape[1]
         widths = np.zeros((len(wanted), d), points.dtype)
         for c, rows in enumerate(by_class):
-            known = np.maximum(1, (~np.isnan(points[rows])).sum(axis=0))
-            spread = np.sqrt(np.nansum((points[rows] - np.nansum(points[rows], axis=0) / known) ** 2, axis=0) / known)
-            widths[c] = self.shrinkage * (4 / ((d + 2) * len(rows))) ** (1 / (d + 4)) * spread
+            if len(new[c]):
+                factor = self.shrinkage * (4 / ((d + 2) * len(rows))) ** (1 / (d + 4))
+                widths[c] = factor * deviations(points[rows])
 
         def values(at: slice) -> NDArray[Any]:
             rows = parents[at]
@@ -108,6 +108,13 @@ class GaussianOverSampler(Resampler):
             return points[rows] + noise * widths[codes[rows]]
 
         return Change(np.arange(len(codes)), parents, values)
+
+
+def deviations(table: NDArray[Any], ddof: int = 0) -> NDArray[np.float64]:
+    """Return the standard deviation of each column over its known values, in float64; 0 where there are none."""
+    known = (~np.isnan(table)).sum(axis=0)
+    apart = table - np.nansum(table, axis=0, dtype=np.float64) / np.maximum(known, 1)
+    return np.sqrt(np.nansum(apart**2, axis=0) / np.maximum(known - ddof, 1))
 
 
 def rounds(rows: NDArray[np.intp], count: int, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -35,6 +35,8 @@ def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any
         points = X.tocsr()
         points = points if points.dtype in (np.float32, np.float64) else points.astype(np.float64)
         values = points.data
+        if np.isnan(values).any():
+            raise TailwiseError(f"{method} takes no missing values in a sparse matrix: fill them in, or make it dense.")
     elif hasattr(X, "columns"):
         names = list(X.columns) if columns is None else [X.columns[column] for column in columns]
         for name in names:
@@ -53,11 +55,13 @@ def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any
         points = np.asarray(X) if columns is None else np.asarray(X)[:, columns]
         if points.dtype not in (np.float32, np.float64):
             try:
-                points = points.astype(np.float64)
+                points = points.astype(np.float64) if points.dtype.kind in "iufbO" else None
             except (TypeError, ValueError):
-                raise TailwiseError(
-                    f"{method} needs numbers, but the array has others: encode them, or over-sample with SMOTENC."
-                ) from None
+                points = None
+        if points is None:
+            raise TailwiseError(
+                f"{method} needs numbers, but the array has other values: encode them, or over-sample with SMOTENC."
+            )
         values = points
     if columns is None and points.shape[1] == 0:
         raise TailwiseError(f"{method} needs numbers, but the table has no column.")
