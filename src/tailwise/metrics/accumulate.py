@@ -72,9 +72,11 @@ class Accumulator:
         if n and (int(y.max()) >= k or int(p.max()) >= k or int(p.min()) < 0):
             wrong = int(y.max()) if int(y.max()) >= k else int(p.max()) if int(p.max()) >= k else int(p.min())
             raise TailwiseError(f"class code {wrong} is out of range for {k} classes.")
+        if not n or int(y.max()) < 0:  # no label
+            return
         step = _CELLS if q is None and s is None else max(_CELLS // k, 1)
         parts: list[Any] = [slice(start, start + step) for start in range(0, n, step)]
-        if n and int(y.min()) < 0:
+        if int(y.min()) < 0:
             labelled = np.flatnonzero(y >= 0)
             parts = [labelled[part] for part in parts]
         if q is not None:

@@ -229,7 +229,7 @@ def ranking(has: NDArray[np.bool_], scores: NDArray[Any]) -> tuple[float, NDArra
     """
     from sklearn.metrics import average_precision_score
 
-    order = np.argsort(-scores, kind="stable")
+    order = np.argsort(scores)[::-1]
     label, ranked = has[order].astype(np.float64), scores[order]
     first = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])  # of the examples with one score
     with_label = np.add.reduceat(label, first)
