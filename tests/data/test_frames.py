@@ -166,3 +166,10 @@ def test_long_doubles_are_numbers():
     assert as_dataset(array).inputs.dtype == np.float64
     assert to_frame(array).rows() == [(1.5, 2.5)]
     assert to_frame({"x": array[0]}).dtypes == [pl.Float64]
+
+
+@pytest.mark.parametrize("rows", [[[1, 2], [3]], (row for row in [[1]]), [object()]])
+def test_what_is_no_table_is_one_line(rows):
+    with pytest.raises(TailwiseError) as caught:
+        as_dataset(rows)
+    assert "\n" not in str(caught.value)

@@ -88,3 +88,10 @@ def test_a_language_model_is_read_from_its_folder_without_running_what_is_in_it(
     torch.save({}, model / "pytorch_model.bin")  # a pickle
     with pytest.raises(TailwiseError, match=r"no language model that can be read.*safetensors"):
         SentenceEncoder(str(model)).fit()
+
+
+def test_no_texts_are_no_rows():
+    encoder = TextEncoder().fit(["one two", "three"])
+    none = encoder.transform([])
+    assert none.shape == (0, encoder.transform(["one"]).shape[1])
+    assert none.dtype == np.float32

@@ -167,6 +167,8 @@ def read_as(column: pl.Series, max_categories: int = MAX_CATEGORIES) -> Reading:
     dtype = column.dtype
     if column.null_count() == len(column):
         return Reading("empty")
+    if dtype.is_float() and not column.is_finite().any():
+        return Reading("empty")
     if dtype.is_numeric():
         return Reading("number", ".", grouped=_whole(column))
     if dtype in (pl.Date, pl.Datetime, pl.Time):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -175,7 +176,7 @@ class PixelEncoder(TransformerMixin, BaseEstimator):
         images = np.asarray(X)
         if images.shape[1:] != self.shape_:
             raise TailwiseError(f"images must be of shape {self.shape_}, as in training; got {images.shape[1:]}.")
-        return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
+        return images.reshape(len(images), math.prod(self.shape_)).astype(np.float32) / np.float32(255)
 
 
 def dense(X: Any) -> Any:
@@ -185,8 +186,14 @@ def dense(X: Any) -> Any:
 
 def _remarks(column: pl.Series, reading: Reading) -> list[str]:
     """Say what is done with a column that a person may not expect, losses apart."""
+    import polars as pl
+
     if reading.kind == "empty":
-        what = f"holds {column.dtype}, which is no feature," if len(column.drop_nulls()) else "has no values"
+        what = f"holds {column.dtype}, which is no feature,"
+        if column.dtype == pl.String or column.null_count() == len(column):
+            what = "has no values"
+        elif column.dtype.is_float():
+            what = "has no finite values"
         return [f"column {column.name!r} {what} and is left out."]
     remarks = []
     if reading.mixed:

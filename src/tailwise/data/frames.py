@@ -151,7 +151,10 @@ def _text(value: Any, where: str) -> str:
 
 
 def _array(X: Any) -> NDArray[Any]:
-    array = np.asarray(X)
+    try:
+        array = np.asarray(X)
+    except ValueError as error:  # rows of different lengths
+        raise TailwiseError(f"this is neither a table nor an array: {' '.join(str(error).split())}") from None
     return array.astype(np.float64) if array.dtype == np.longdouble else array  # which hardly anything else knows
 
 
@@ -237,9 +240,7 @@ def _numbers(array: Any) -> Any:
 
     try:
         array = check_array(array, accept_sparse="csr", ensure_all_finite=False)
-    except TailwiseError:
-        raise
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise TailwiseError(" ".join(str(error).split())) from None
     values = array.data if sparse.issparse(array) else array
     if values.dtype.kind == "f" and np.isinf(values).any():

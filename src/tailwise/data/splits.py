@@ -108,9 +108,10 @@ def stratified_folds(
     codes = np.asarray(labels)
     counts = class_counts(codes)
     spread = np.where(counts > 1, counts, 0)
-    if not 2 <= n_splits <= spread.sum():
+    if not isinstance(n_splits, int | np.integer) or not 2 <= n_splits <= spread.sum():
         raise TailwiseError(
-            f"n_splits must be from 2 to {spread.sum()}, the examples in classes with at least two; got {n_splits}."
+            f"n_splits must be a whole number from 2 to {spread.sum()}, the examples in classes with at least two; "
+            f"got {n_splits}."
         )
     # Deal the classes out one after the other, each going on where the last stopped.
     start = np.cumsum(spread) - spread

@@ -53,19 +53,22 @@ class TextEncoder(TransformerMixin, BaseEstimator):
         X : (n,) strings, as a list, array or series; None is an empty text
         y : ignored
         """
-        self._fit(_count(X))
+        self._fit(_count(texts(X)))
         return self
 
     def fit_transform(self, X: Any, y: ArrayLike | None = None, **fit_params: Any) -> sparse.csr_matrix:
         """Choose the n-grams and encode the same texts, hashing each once."""
-        counts = _count(X)
+        counts = _count(texts(X))
         self._fit(counts)
         return self._weigh(counts)
 
     def transform(self, X: Any) -> sparse.csr_matrix:
         """Return (n, n_features) float32 CSR."""
         check_is_fitted(self)
-        return self._weigh(_count(X))
+        documents = texts(X)
+        if not len(documents):  # scikit-learn's vectoriser takes no empty input
+            return sparse.csr_matrix((0, sum(map(len, self.buckets_))), dtype=np.float32)
+        return self._weigh(_count(documents))
 
     def _fit(self, counts: list[sparse.csr_matrix]) -> None:
         self.buckets_, self.idf_ = [], []
@@ -87,9 +90,8 @@ class TextEncoder(TransformerMixin, BaseEstimator):
         return sparse.hstack(blocks, format="csr", dtype=np.float32)
 
 
-def _count(X: Any) -> list[sparse.csr_matrix]:
+def _count(documents: NDArray[Any]) -> list[sparse.csr_matrix]:
     """Return how often each hashed word n-gram, and each character n-gram, occurs in each text."""
-    documents = texts(X)
     common = {"n_features": _BUCKETS, "alternate_sign": False, "norm": None, "dtype": np.float32}
     words = HashingVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **common)
     characters = HashingVectorizer(analyzer="char_wb", ngram_range=(3, 4), **common)
