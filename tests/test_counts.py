@@ -119,3 +119,8 @@ def test_small_sets_are_split_by_rank():
 def test_the_largest_class_is_many_shot_and_the_smallest_few_shot(class_counts, many, few):
     groups = counts.shot_groups(class_counts, *counts.shot_thresholds(class_counts))
     assert (groups.get("many", np.array([])).tolist(), groups.get("few", np.array([])).tolist()) == (many, few)
+
+
+def test_no_labels_count_nothing():
+    assert counts.class_counts([]).tolist() == []
+    assert counts.class_counts([], 3).tolist() == [0, 0, 0]

@@ -59,7 +59,7 @@ def class_counts(labels: ArrayLike, n_classes: int | None = None) -> NDArray[np.
         If a label is not an integer or is ``n_classes`` or more.
     """
     codes = np.asarray(labels)
-    if codes.dtype.kind not in "iub" or codes.ndim != 1:
+    if codes.ndim != 1 or (codes.size and codes.dtype.kind not in "iub"):
         raise TailwiseError(f"labels must be one row of integer class codes; got {codes.dtype} {codes.shape}.")
     codes = codes[codes >= 0] if codes.dtype.kind == "i" else codes
     if n_classes is not None and codes.size and int(codes.max()) >= n_classes:

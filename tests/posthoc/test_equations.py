@@ -349,7 +349,7 @@ def test_steps_and_sets_survive_json():
         (lambda: posthoc.ConformalSets.fit([[0.5, 0.5]], [0])([[0.2, 0.3, 0.5]]), "are for 2 classes; .* \\(1, 3\\)"),
         (lambda: posthoc.ConformalSets.fit([[0.5, 0.5]], [0])([0.2, 0.8]), "are for 2 classes; .* \\(2,\\)"),
         (lambda: posthoc.ConformalSets.fit([[0.5, 0.5]], [0])([[0.2, np.nan]]), "none may be NaN"),
-        (lambda: posthoc.shift_p_value([[0.5, 0.5]], [1, 1], [1, 1, 1]), "as many classes .* 2, 2 and 3"),
+        (lambda: posthoc.shift_p_value([[0.5, 0.5]], [1, 1], [1, 1, 1]), "as many classes; got 2 and 3"),
         (lambda: posthoc.tune_bias(np.zeros((2, 3)), [0, 1], OBJECTIVES["accuracy"], [1, 1]), "as many class counts"),
         (
             lambda: posthoc.tune_bias(np.zeros((2, 2)), [0, 5], OBJECTIVES["accuracy"], [1, 1]),
@@ -370,3 +370,14 @@ def test_bad_input_is_one_line(call, message):
     with pytest.raises(TailwiseError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_one_class_needs_no_threshold():
+    step = posthoc.tune_bias(np.zeros((5, 1)), np.zeros(5, int), OBJECTIVES["macro_f1"], [5])
+    assert step.bias == (0,)
+
+
+@pytest.mark.parametrize("proba", [[[np.nan, 0.5]], [[2, 3]], [0.5, 0.5]])
+def test_a_test_of_shift_needs_probabilities(proba):
+    with pytest.raises(TailwiseError, match="probabilities"):
+        posthoc.shift_p_value(proba, [1, 1], [1, 2])

@@ -28,6 +28,6 @@ class Mixup:
         # torch draws no Beta from a generator; NumPy does.
         seed = int(torch.randint(2**62, (), generator=generator))
         weight = float(np.random.default_rng(seed).beta(self.alpha, self.alpha))
-        rows = F.one_hot(targets, self.n_classes).float() if targets.ndim == 1 else targets
+        rows = (F.one_hot(targets.long(), self.n_classes) if targets.ndim == 1 else targets).float()
         x = inputs.float()
         return x.lerp(x[order], 1 - weight), rows.lerp(rows[order], 1 - weight)

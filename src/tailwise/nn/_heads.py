@@ -36,7 +36,8 @@ class NormedLinear(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return cosines."""
         with torch.autocast(features.device.type, enabled=False):
-            return F.linear(F.normalize(features.to(self.weight.dtype)), F.normalize(self.weight))
+            eps = max(1e-12, torch.finfo(self.weight.dtype).tiny)
+            return F.linear(F.normalize(features.to(self.weight.dtype), eps=eps), F.normalize(self.weight, eps=eps))
 
 
 class ScaledLinear(nn.Module):
@@ -105,7 +106,7 @@ def tau_normalise(linear: nn.Linear, tau: float = 1.0) -> nn.Linear:
     TailwiseError
         If ``tau`` is negative.
     """
-    if tau < 0:
+    if not tau >= 0:
         raise TailwiseError(f"tau must be 0 or more; got {tau}.")
     keep = tau == 0 and linear.bias is not None
     weight = linear.weight / linear.weight.norm(dim=1, keepdim=True).clamp(min=1e-12) ** tau

@@ -44,7 +44,7 @@ class FeatureSmoothing(nn.Module):
 
     def __init__(self, n_features: int, n_bins: int, sigma: float = 2.0, momentum: float = 0.9) -> None:
         super().__init__()
-        if sigma <= 0 or not 0 <= momentum < 1:
+        if not sigma > 0 or not 0 <= momentum < 1:
             raise TailwiseError(f"sigma must be above 0, and momentum from 0 to below 1; got {sigma} and {momentum}.")
         self.sigma, self.momentum = sigma, momentum
         self.register_buffer("seen", torch.zeros(n_bins, dtype=torch.bool))

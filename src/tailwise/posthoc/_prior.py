@@ -95,11 +95,7 @@ def estimate_prior_em(
     if not 0 <= strength < np.inf:
         raise TailwiseError(f"strength must be 0 or more examples; got {strength}.")
     source = class_prior(source_prior)
-    p = np.asarray(proba, dtype=np.float64)
-    if p.ndim != 2 or not len(p) or p.shape[1] != source.size:
-        raise TailwiseError(f"probabilities must be (n, {source.size}) with at least a row; got {p.shape}.")
-    if not (np.isfinite(p).all() and p.min() >= 0 and np.allclose(p.sum(axis=1), 1, atol=1e-2)):
-        raise TailwiseError("the rows must be probabilities, which sum to 1; softmax turns scores into them.")
+    p = _probabilities(proba, source.size)
     ratio = np.divide(p, source, out=np.zeros_like(p), where=source > 0)
     if not ratio.any():
         raise TailwiseError("no row has probability of a class that the source has: give the prior it was trained on.")
@@ -130,16 +126,14 @@ def shift_p_value(proba: ArrayLike, source_prior: ArrayLike, prior: ArrayLike) -
     Raises
     ------
     TailwiseError
-        If they are not of as many classes.
+        If there is no row, the shapes do not fit, or the rows are no probabilities.
     """
     from scipy.stats import chi2
 
-    source, target, p = class_prior(source_prior), class_prior(prior), np.asarray(proba, dtype=np.float64)
-    if not p.shape[-1] == source.size == target.size:
-        raise TailwiseError(
-            f"as many classes are needed in each; probabilities and priors have {p.shape[-1]}, {source.size} and "
-            f"{target.size}."
-        )
+    source, target = class_prior(source_prior), class_prior(prior)
+    p = _probabilities(proba, source.size)
+    if source.size != target.size:
+        raise TailwiseError(f"the priors must be of as many classes; got {source.size} and {target.size}.")
     ratio = np.divide(target, source, out=np.zeros_like(source), where=source > 0)
     gain = np.log(np.maximum(p @ ratio, np.finfo(np.float64).tiny)).sum()
     return float(chi2.sf(max(2 * gain, 0.0), max(np.count_nonzero(source) - 1, 1)))
@@ -185,6 +179,15 @@ def estimate_prior_bbse(
     prior = np.zeros(n_classes)
     prior[present] = _simplex_least_squares(given_label, seen)
     return prior
+
+
+def _probabilities(proba: ArrayLike, n_classes: int) -> NDArray[np.float64]:
+    p = np.asarray(proba, dtype=np.float64)
+    if p.ndim != 2 or not len(p) or p.shape[1] != n_classes:
+        raise TailwiseError(f"probabilities must be (n, {n_classes}) with at least a row; got {p.shape}.")
+    if not (np.isfinite(p).all() and p.min() >= 0 and np.allclose(p.sum(axis=1), 1, atol=1e-2)):
+        raise TailwiseError("the rows must be probabilities, which sum to 1; softmax turns scores into them.")
+    return p
 
 
 def _simplex_least_squares(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -49,7 +49,7 @@ def tune_bias(scores: ArrayLike, labels: ArrayLike, objective: Objective, class_
         raise TailwiseError(f"scores of {z.shape[1]} classes need as many class counts; got {counts.shape}.")
     tuner = _Tuner(objective, counts)
     bias = tuner.analytic(z, y)
-    if counts.size <= _MOST_CLASSES and tuner.own_thresholds_help(z, y):
+    if 1 < counts.size <= _MOST_CLASSES and tuner.own_thresholds_help(z, y):
         bias = tuner.ascend(z, y, bias)
     return Step.of("tuned thresholds", bias)
 
