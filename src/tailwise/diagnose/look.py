@@ -17,7 +17,14 @@ from tailwise.data.labels import class_name, padding, trimmed
 from tailwise.data.tables import existing, missing_words, reading, require_columns, scan, table_format
 from tailwise.diagnose.findings import find
 from tailwise.diagnose.result import Diagnosis
-from tailwise.diagnose.table import Table, count_classes, examine_columns, find_duplicates, similar_names
+from tailwise.diagnose.table import (
+    Table,
+    count_classes,
+    distinct_labels,
+    examine_columns,
+    find_duplicates,
+    similar_names,
+)
 from tailwise.errors import TailwiseError
 
 if TYPE_CHECKING:
@@ -119,13 +126,12 @@ def _diagnose(
 
 def _trimmed(table: Table) -> tuple[Table, str | None]:
     """Return a table on disk with its labels as :func:`trimmed` reads them, and a sentence on blanks around them."""
-    counted = table.frame.group_by(table.target).len().collect(engine="streaming")
-    labels = counted[table.target]
+    labels, times = distinct_labels(table)
     read = trimmed(labels)
     if read is labels:
         return table, None
     expression = pl.col(table.target).cast(pl.String).str.strip_chars().cast(read.dtype, strict=False)
-    return replace(table, frame=table.frame.with_columns(expression)), padding(labels, counted["len"])
+    return replace(table, frame=table.frame.with_columns(expression)), padding(labels, times)
 
 
 def _columns(

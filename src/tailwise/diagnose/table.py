@@ -27,7 +27,7 @@ _NEARLY = 0.8
 #: Rows from which on it is telling that no value occurs twice.
 _ENOUGH_TO_TELL = 20
 _SEED = 7
-_ROW = "\0row"
+_ROW, _TIMES = "\0row", "\0times"  # names that no column has
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,12 @@ class Table:
         return self.frame.collect_schema()
 
 
+def distinct_labels(table: Table) -> tuple[pl.Series, pl.Series]:
+    """Return the different labels as they stand in the table, and how many rows have each."""
+    counted = _stream(table.frame.group_by(table.target).agg(pl.len().alias(_TIMES)))
+    return counted[table.target], counted[_TIMES]
+
+
 def count_classes(table: Table, name: str) -> tuple[NDArray[np.generic], NDArray[np.int64], int]:
     """Return the classes in code order, their counts, and the number of rows without a label.
 
@@ -65,14 +71,15 @@ def count_classes(table: Table, name: str) -> tuple[NDArray[np.generic], NDArray
     TailwiseError
         If there is no row, or none has a label; ``name`` says of what.
     """
-    counted = _stream(table.frame.group_by(table.target).len())
-    if counted.is_empty():
+    labels, rows = distinct_labels(table)
+    if labels.is_empty():
         raise TailwiseError(f"{name} has columns but no rows.")
-    if counted[table.target].is_null().all():
-        rows = counted["len"].sum()
-        raise TailwiseError(f"column {table.target!r}: all {rows:,} labels are missing, so there is nothing to learn.")
-    codes, classes = encode_labels(counted[table.target], table.classes, f"column {table.target!r}")
-    times = counted["len"].to_numpy()
+    if labels.is_null().all():
+        raise TailwiseError(
+            f"column {table.target!r}: all {rows.sum():,} labels are missing, so there is nothing to learn."
+        )
+    codes, classes = encode_labels(labels, table.classes, f"column {table.target!r}")
+    times = rows.to_numpy()
     counts = np.bincount(codes[codes >= 0], times[codes >= 0], minlength=len(classes)).astype(np.int64)
     return classes, counts, int(times[codes < 0].sum())
 
@@ -112,7 +119,7 @@ def examine_columns(
         parts = _parts(values, readings[name]) if name in readings else [values]
         distinct = min(int(whole[f"distinct {name}"]) - (missing > 0), n_rows - missing)
         present = (names_of(values) if name in readings else values).drop_nulls()
-        known = present.value_counts(name="times")["times"].to_numpy()
+        known = present.value_counts(name=_TIMES)[_TIMES].to_numpy()
         powers = [held_out_lambda(part.filter(labels >= 0), labels[labels >= 0]) for part in parts]
         columns.append(
             Column(
