@@ -1,4 +1,4 @@
-"""Tables as numbers, and tables with synthetic rows, in the container and with the types that they came in."""
+"""Convert tables to numbers, and add synthetic rows to them in their own container and types."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ Values = Callable[[slice], Any]
 
 
 def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any:
-    """Return a table as a float array, or as CSR where it is sparse; float32 stays float32, missing values are NaN.
+    """Return a table as a float array, or as CSR if it is sparse; float32 stays float32, missing values become NaN.
 
     Parameters
     ----------
     X : (n, n_features)
-    method : who asks, for the message
-    columns : only these
+    method : name of the caller, for messages
+    columns : columns to convert; all by default
 
     Raises
     ------
     TailwiseError
-        If a column is not of numbers, or a value is infinite.
+        If a column does not hold numbers, if a value is infinite, or if a sparse matrix holds NaN.
     """
     if sparse.issparse(X):
         points = X.tocsr()
         points = points if points.dtype in (np.float32, np.float64) else points.astype(np.float64)
         values = points.data
         if np.isnan(values).any():
-            raise TailwiseError(f"{method} takes no missing values in a sparse matrix: fill them in, or make it dense.")
+            raise TailwiseError(f"{method} takes no missing values in a sparse matrix: fill them in or make it dense.")
     elif hasattr(X, "columns"):
         names = list(X.columns) if columns is None else [X.columns[column] for column in columns]
         for name in names:
@@ -72,14 +72,14 @@ def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any
 
 
 def complete(points: Any, method: str) -> Any:
-    """Return what :func:`numbers` returned, or raise TailwiseError where a value is missing."""
+    """Return the result of :func:`numbers` unchanged, or raise TailwiseError if a value is missing."""
     if np.isnan(points.data if sparse.issparse(points) else points).any():
-        raise TailwiseError(f"{method} takes no missing values: fill them in, or use another method.")
+        raise TailwiseError(f"{method} takes no missing values: fill them in or use another method.")
     return points
 
 
 def n_columns(X: Any, method: str) -> int:
-    """Return how many columns a table has, or raise if it is none."""
+    """Return the number of columns, or raise if X is not a table."""
     if hasattr(X, "columns"):
         return len(X.columns)
     if len(np.shape(X)) != 2:
@@ -103,16 +103,16 @@ def is_whole(dtype: Any) -> bool:
 def with_rows(
     X: Any, kept: NDArray[np.intp], n_new: int, values: Values, sources: Mapping[int, NDArray[np.intp]]
 ) -> Any:
-    """Return a table of some of its rows and new ones.
+    """Return a table of rows of X followed by new ones.
 
     Parameters
     ----------
     X : (n, n_features)
-    kept : rows of it
-    n_new : how many new ones follow
-    values : from a slice of the new rows to their numbers, (n_slice, n_features); in a column of whole numbers they are
-        rounded, and cut at the least and the greatest of its type
-    sources : column -> for each new row, the row that it has this column's value from
+    kept : rows of X to keep
+    n_new : number of new rows
+    values : function from a slice of the new rows to their numbers, (n_slice, n_features); in integer columns they are
+        rounded and clipped to the range of the type
+    sources : column -> (n_new,) row from which each new row copies the value of this column
     """
     if sparse.issparse(X):
         parts = [values(at) for at in _slices(n_new, max(1, X.nnz // max(1, X.shape[0])))]
@@ -141,7 +141,7 @@ def with_rows(
 
 
 def with_targets(y: Any, kept: NDArray[np.intp], parents: NDArray[np.intp], made: Any) -> Any:
-    """Return the kept rows' targets and then the new ones, their parents' where none are made, as ``y`` came."""
+    """Return the targets of kept and new rows in the container of ``y``; ``made`` None copies the parents' targets."""
     rows, n_new = y.tocsr() if sparse.issparse(y) else y, len(parents)
     if made is None:
         taken = take(rows, np.concatenate([kept, parents]))
@@ -161,7 +161,7 @@ def with_targets(y: Any, kept: NDArray[np.intp], parents: NDArray[np.intp], made
 
 
 def _as_came(X: Any, grown: NDArray[Any]) -> Any:
-    """Return an array as a tensor, list or tuple where X is one."""
+    """Return an array as a tensor, list or tuple if X is one."""
     if hasattr(X, "new_tensor"):
         return X.new_tensor(grown)
     return type(X)(grown.tolist()) if isinstance(X, list | tuple) else grown
@@ -173,7 +173,7 @@ def _slices(n: int, width: int) -> list[slice]:
 
 
 def _held(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
-    """Return numbers as a type of NumPy, pandas or polars can hold them: a cast alone would wrap them round."""
+    """Return numbers rounded and clipped to a type of NumPy, pandas or polars: a cast alone would wrap them around."""
     dtype = getattr(dtype, "subtype", dtype)  # of pandas' sparse columns
     if not is_whole(dtype):
         return values
@@ -184,7 +184,7 @@ def _held(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
 
 
 def _like(column: Any, values: NDArray[np.float64]) -> Any:
-    """Return numbers as a column of the same type and name."""
+    """Return numbers as a column with the type and name of another one."""
     values = _held(values, column.dtype)
     if hasattr(column, "iloc"):
         import pandas as pd
