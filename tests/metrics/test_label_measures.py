@@ -128,7 +128,7 @@ def test_the_few_shot_objective_takes_the_next_group_where_no_example_has_a_few_
 
 def test_what_cannot_be_measured_is_one_line():
     rows, given_, proba = make()
-    with pytest.raises(TailwiseError, match=r"given labels must be of shape \(300, 6\), one column a label; got"):
+    with pytest.raises(TailwiseError, match=r"given labels must be of shape \(300, 6\), one column per label; got"):
         evaluate_labels(rows, given_[:, :5], proba, class_counts=COUNTS)
     with pytest.raises(TailwiseError, match="between 0 and 1, and none NaN"):
         evaluate_labels(rows, given_, np.where(proba > 0.9, np.nan, proba), class_counts=COUNTS)
