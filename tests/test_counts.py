@@ -21,8 +21,8 @@ def test_counting_leaves_missing_labels_out():
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ([], "one row of numbers"),
-        ([[1]], "one row"),
+        ([], "must be 1-D"),
+        ([[1]], "must be 1-D"),
         ([1, -1], "class 1 has -1"),
         ([np.nan], "finite"),
         ([0], "all zero"),

@@ -311,7 +311,7 @@ X, Y = sets()
             lambda: quick(objective=np.eye(3)).fit(X, Y),
             "an objective for sets of labels is one of macro_average_precision",
         ),
-        (lambda: quick().fit(X, Y[:, 0]), "indicator or a set of labels a row; row 0 is"),
+        (lambda: quick().fit(X, Y[:, 0]), "indicator or a set of labels per row; row 0 is"),
         (lambda: quick().fit(X, Y[:, :1]), "there is only one label"),
         (lambda: quick().fit(X, 0 * Y), "every label is in all rows or in none"),
         (lambda: quick().fit(X, Y[:10]), "400 rows of inputs but 10 labels"),

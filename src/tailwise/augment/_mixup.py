@@ -12,18 +12,24 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Mixup:
-    """Mix the batch with a permutation of itself by one weight drawn from Beta(alpha, alpha).
+    """Mix the batch with a permutation of itself, with one weight drawn from Beta(alpha, alpha).
+
+    Parameters
+    ----------
+    n_classes : number of classes
+    alpha : small values mix little, large values mix half and half
 
     Source: Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018, section 2 and the algorithm in figure 1.
 
-    Shapes: inputs (batch, ...), targets (batch,) codes or (batch, n_classes) rows → float inputs and float rows.
+    Shapes: inputs (batch, ...), targets (batch,) class codes or (batch, n_classes) label rows → float32 inputs (batch,
+    ...) and float32 rows (batch, n_classes).
     """
 
     n_classes: int
     alpha: float = 1.0
 
     def __call__(self, inputs: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return mixed inputs and target rows."""
+        """Return mixed inputs and mixed target rows."""
         order = torch.randperm(len(inputs), generator=generator).to(inputs.device)
         # torch draws no Beta from a generator; NumPy does.
         seed = int(torch.randint(2**62, (), generator=generator))

@@ -1,4 +1,4 @@
-"""From labels as people write them to class codes, and back."""
+"""Convert labels, in the forms that people write them, to class codes, and back."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ from tailwise.errors import TailwiseError, nearest
 if TYPE_CHECKING:
     import polars as pl
 
-#: Spellings of "no label". "None" is not among them: it is a fair name for a class.
+#: Spellings of "no label". "None" is not among them, because it may be the name of a class.
 MISSING_LABELS = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null"})
 
 
 def any_of(words: Iterable[str]) -> str:
-    """Return a regular expression for the words in upper or lower case, with blanks around them or not."""
+    """Return a regular expression that matches any of the words, ignoring case and surrounding blanks."""
     return rf"(?i)^\s*({'|'.join(map(re.escape, sorted(words)))})\s*$"
 
 
 def class_name(label: Any) -> str:
-    """Return how a label is shown: whole floats lose their ``.0``, since they are integers that met a missing value."""
+    """Return a label for display; whole floats, which are integers beside missing values, lose their ``.0``."""
     if isinstance(label, float | np.floating) and float(label).is_integer():
         return str(int(label))
     return str(label)
 
 
 def label_key(label: Any) -> str:
-    """Return what labels that mean one thing have in common, whatever they were stored as.
+    """Return a key that is equal for labels with the same meaning, however they are stored.
 
-    That is ``1``, ``1.0`` and ``"1.0"``; ``True``, ``"true"`` and ``"TRUE"``; and ``"é"`` as one character or two.
+    Examples are ``1``, ``1.0`` and ``"1.0"``; ``True``, ``"true"`` and ``"TRUE"``; and ``"é"`` as one or two
+    characters.
     """
     name = unicodedata.normalize("NFC", class_name(label))
     if re.fullmatch(r"-?(0|[1-9]\d*)\.\d+", name):
@@ -45,7 +46,7 @@ def label_key(label: Any) -> str:
 
 
 def codes_among(labels: Iterable[Any], known: Iterable[Any]) -> list[int]:
-    """Return the code of the known class that has each label's name, or else its :func:`label_key`; -1 if none has."""
+    """Return the code of the known class with each label's name or, failing that, its :func:`label_key`; else -1."""
     code_of = {label_key(label): code for code, label in enumerate(known)}
     code_of |= {class_name(label): code for code, label in enumerate(known)}
     return [code_of.get(class_name(label), code_of.get(label_key(label), -1)) for label in labels]
@@ -57,7 +58,7 @@ def known_codes(labels: NDArray[Any], known: NDArray[Any], where: str) -> NDArra
     Raises
     ------
     TailwiseError
-        If one is not among them.
+        If a label is not among them; the message suggests the nearest one.
     """
     codes = np.array(codes_among(labels, known), dtype=np.int64)
     if (strange := labels[codes < 0]).size:
@@ -70,10 +71,10 @@ def known_codes(labels: NDArray[Any], known: NDArray[Any], where: str) -> NDArra
 
 
 def trimmed(column: pl.Series) -> pl.Series:
-    """Return a file's labels as they are meant: without blanks around them, and as integers if all are.
+    """Return the labels of a file without surrounding blanks, and as integers if all of them are.
 
-    An integer is written as integers are; ``007`` is a name. Names that are all numbers, such as ``2.5``, have the
-    order of these. Case is kept. Spellings of "no label" are left to :func:`encode_labels`, but are none among numbers.
+    ``007`` is a name, not an integer. If all names are numbers, such as ``2.5``, they are sorted by value. Case is
+    kept. Spellings of "no label" are left to :func:`encode_labels`; among numbers they become null.
     """
     import polars as pl
 
@@ -88,7 +89,7 @@ def trimmed(column: pl.Series) -> pl.Series:
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Return the different names, sorted; if all are numbers, such as ``2.5``, by these."""
+    """Return the distinct names, sorted; by value if all are numbers, such as ``2.5``."""
     distinct = sorted(set(names))
     try:
         return sorted(distinct, key=float)
@@ -97,12 +98,12 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def padding(column: pl.Series, times: pl.Series | None = None) -> str | None:
-    """Say how many labels have blanks around them, which :func:`trimmed` takes off; None if there are none.
+    """Return a sentence on labels with surrounding blanks, which :func:`trimmed` removes; None if there are none.
 
     Parameters
     ----------
-    column : labels as they are in the file
-    times : how often each occurs; once by default
+    column : labels as in the file
+    times : number of occurrences of each; by default 1
     """
     import polars as pl
 
@@ -128,26 +129,27 @@ def _is_text(column: pl.Series) -> bool:
 def encode_labels(
     values: ArrayLike, known: NDArray[Any] | None = None, where: str = "labels"
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Return class codes and the classes in code order.
+    """Encode labels as class codes.
 
     Parameters
     ----------
-    values : (n,) strings, integers, booleans or floats; None, NaN, blanks, "NA" and what is masked mean no label.
-        Decimals are taken as integers if they are whole, else as text; dates, times and UTF-8 bytes as text
-    known : the classes in code order, where they are given (at evaluation, say); labels are matched by
-        :func:`label_key`, so that a CSV's ``"3.0"`` finds a Parquet's ``3``. By default all that occur, sorted; those
-        of an ordered pandas categorical or a polars Enum in its order
-    where : names the labels in messages
+    values : (n,) strings, integers, booleans or floats. None, NaN, blanks, "NA" and masked values mean no label.
+        Decimals are read as integers if they are whole and otherwise as text, as are dates, times and UTF-8 bytes
+    known : classes in code order, if they are fixed (for evaluation, say); labels are matched by :func:`label_key`, so
+        that ``"3.0"`` in a CSV file matches ``3`` in a Parquet file. By default the labels that occur, sorted; those of
+        an ordered pandas categorical or a polars Enum keep its order
+    where : name of the labels, for messages
 
     Returns
     -------
-    (n,) int64 codes, -1 where a label is missing, and (n_classes,) labels in their own type
+    codes : (n,) int64, -1 for missing labels
+    classes : (n_classes,) labels in their own type
 
     Raises
     ------
     TailwiseError
-        If the labels are not one row of names or numbers, all are missing (and no classes known), or one is not among
-        the known classes.
+        If the labels are not 1-D or not names or numbers, if all are missing and no classes are known, or if one is not
+        among the known classes.
     """
     values = _unwrapped(values)
     declared = _declared(values)
@@ -165,7 +167,7 @@ def encode_labels(
 
 
 def _unwrapped(values: Any) -> Any:
-    """Return Arrow data and a frame's single column as a series, what is masked as None, wide integers as objects."""
+    """Return Arrow data and single-column frames as series, masked values as None, 128-bit integers as objects."""
     import pandas as pd
     import polars as pl
     import pyarrow as pa
@@ -186,7 +188,7 @@ def _unwrapped(values: Any) -> Any:
 
 
 def _declared(values: Any) -> tuple[NDArray[np.int64], Any] | None:
-    """Return each value's place, -1 where it is missing, among the categories that occur, where these have an order."""
+    """Return, for ordered categories, each value's place (-1 if missing) and the categories that occur; else None."""
     import pandas as pd
     import polars as pl
 
@@ -203,7 +205,7 @@ def _declared(values: Any) -> tuple[NDArray[np.int64], Any] | None:
 
 
 def _factorise(values: Any, where: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Return the distinct values and each value's place among them, -1 where it is None or NaN."""
+    """Return each value's place among the distinct values, -1 for None and NaN, and the distinct values."""
     import pandas as pd
     import polars as pl
 
@@ -258,9 +260,9 @@ def _is_missing(label: Any) -> bool:
 
 
 def _as_classes(distinct: NDArray[Any], is_ordered: bool) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the classes in the narrowest type that keeps them, and the class of each distinct label.
+    """Return the classes in the narrowest type that can hold them, and the class of each distinct label.
 
-    They are sorted unless they have an order.
+    They are sorted, unless they have an order of their own.
     """
     if distinct.dtype.kind == "O":
         labels = distinct.tolist()

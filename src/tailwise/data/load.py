@@ -1,4 +1,4 @@
-"""Read a data set from a path, whatever it holds."""
+"""Read a data set from a file or folder of any supported kind."""
 
 from __future__ import annotations
 
@@ -43,31 +43,31 @@ def load(
     broken: Broken = "error",
     classes: Dataset | Sequence[Any] | NDArray[Any] | None = None,
 ) -> Dataset:
-    """Read a table, images or texts, with their labels if there are any; those of a table lose blanks around them.
+    """Read a table, images or texts, with their labels if there are any.
+
+    Labels of a table lose surrounding blanks.
 
     Parameters
     ----------
-    path : a table (see :func:`scan`); or a folder with one sub-folder of images or of ``.txt`` files per class,
-        whichever are more
-    target : column with the labels; class folders need none. Without it a table has no labels. A column of lists holds
+    path : a table (see :func:`scan`); or a folder with one sub-folder per class, of images or of ``.txt`` files,
+        whichever are more numerous
+    target : column with the labels; not for class folders. A table without it has no labels. A column of lists holds
         sets of labels
-    separator : what stands between the labels of a set in the target column, where that is text (see :func:`sets_in`)
-    kind : ``"table"``, ``"text"`` or ``"image"``, where guessing would be wrong. Otherwise image bytes in the Hugging
-        Face layout or paths to images make images, one column of long text beside the target makes texts, and
-        everything else is a table
-    text, image : column with the texts, or with images (bytes or paths, relative to the table's folder)
-    id : column that identifies a row, kept as it stands there; it is not a feature
-    image_size, channels, broken : side of the images in pixels, or (height, width), whether they are grey (1) or in
-        colour (3), and what to do with those that cannot be read; see :func:`read_paths`
-    classes : the classes in code order, or a data set that has them (the training set, when reading the test set);
-        images then take the size and the channels of those in it, unless others are given, and keys that no JSON line
-        has are missing values
+    separator : separator between the labels of a set, if the target column is text (see :func:`sets_in`)
+    kind : ``"table"``, ``"text"`` or ``"image"``, if the guess would be wrong. By default a column of image bytes or
+        paths makes images, a single column of long text beside the target makes texts, and everything else is a table
+    text, image : column with the texts, or with the images (bytes, or paths relative to the table's folder)
+    id : column that identifies rows, kept exactly as written; it is not a feature
+    image_size, channels, broken : size of the images in pixels (side, or height and width), number of channels (1 for
+        greyscale, 3 for colour), and treatment of unreadable images; see :func:`read_paths`
+    classes : classes in code order, or a data set that has them (the training set, for reading a test set). From a data
+        set, images also take the default size and channels, and keys that no JSON line has become missing values
 
     Raises
     ------
     TailwiseError
-        In one line, if something is not there (with the nearest name), cannot be read (and where), has no rows, no
-        labels, one class only, or a label that is not among ``classes``.
+        If a file or column does not exist (the message suggests the nearest name) or cannot be read (the message says
+        where), or if there are no rows, no labels, only one class, or a label that is not among ``classes``.
     """
     import polars as pl
 
@@ -98,7 +98,7 @@ def load(
         )
     if separator is not None and known is None and (data.labels > 0).sum(axis=1).max() < 2:
         raise TailwiseError(
-            f"{path}{_column(target)} has one label a row at most, and nothing that {separator!r} separates: correct "
+            f"{path}{_column(target)} has at most one label per row, and nothing that {separator!r} separates: correct "
             "the separator, or leave it out to tell classes apart."
         )
     unlabelled = int((~data.is_labelled).sum())
@@ -129,24 +129,24 @@ def stream(
     strings: Sequence[str] = (),
     rows: int = 16384,
 ) -> Iterator[Dataset]:
-    """Read new data for a model in batches, in memory that does not grow with the table. Folders come whole.
+    """Read new data for a model in batches, in memory that does not grow with the table. Folders are read at once.
 
-    A batch of images that are all broken, and to be skipped, has no rows.
+    If all images of a batch are broken and skipped, the batch has no rows.
 
     Parameters
     ----------
     path, target, separator, id, image_size, channels, broken : as for :func:`load`
-    classes : the classes in code order; without them sub-folders may be called anything, and are no labels
-    kind, column : what the training data held, and in which column, as its :class:`Dataset` says
-    features : columns that a table must have, since the model was trained on them; what none of its JSON lines has is
-        missing, unless they have none of them
-    strings : those that were words in training, and stay that in a CSV file though they look like numbers
-    rows : of a batch
+    classes : classes in code order; without them, names of sub-folders are ignored
+    kind, column : kind of the training data, and its text or image column, as in its :class:`Dataset`
+    features : columns that the model was trained on, which a table must have. Keys that no JSON line has become missing
+        values, if at least one of these columns is there
+    strings : columns that were strings in training, and stay strings in a CSV file even if they look like numbers
+    rows : number of rows per batch
 
     Raises
     ------
     TailwiseError
-        As :func:`load`.
+        As for :func:`load`.
     """
     path, known = existing(path), None if classes is None else np.asarray(classes)
     form: dict[str, Any] = {"image_size": image_size, "channels": channels, "broken": broken}
@@ -176,7 +176,7 @@ def stream(
 
 
 def _with_keys(path: Path, frame: F, features: Sequence[str]) -> F:
-    """Return a table with those features too that are keys of none of its JSON lines, where they are missing values."""
+    """Return a table with the features that no JSON line has added as missing values."""
     import polars as pl
 
     present = frame.collect_schema().names()
@@ -186,7 +186,7 @@ def _with_keys(path: Path, frame: F, features: Sequence[str]) -> F:
 
 
 def _no_image(path: Path, data: Dataset) -> TailwiseError:
-    """Return what is raised where all images were broken, and to be skipped."""
+    """Return the error for a data set all of whose images are broken and skipped."""
     return TailwiseError(f"{path} has no image that can be read: {' '.join(data.notes)}")
 
 
@@ -271,7 +271,7 @@ def _rows(
 def _kind(
     path: Path, features: pl.DataFrame, kind: Kind | None, text: str | None, image: str | None
 ) -> tuple[Kind, str | None]:
-    """Return what a table holds and, for texts and images, in which column."""
+    """Return the kind of data in a table and, for texts and images, their column."""
     import polars as pl
 
     if text is not None or image is not None:
@@ -300,7 +300,7 @@ def _kind(
 
 
 def _holds_images(column: pl.Series) -> bool:
-    """Return whether a column is image bytes, in the Hugging Face layout or bare, or paths to image files."""
+    """Return whether a column holds image bytes, in the Hugging Face layout or not, or paths to image files."""
     import polars as pl
 
     from tailwise.data.images import SIGNATURES, SUFFIXES
@@ -355,7 +355,7 @@ def _folder(
 
 
 def _most(root: Path) -> Kind:
-    """Return what most of a folder's files are: texts or images."""
+    """Return whether a folder has more texts or more images."""
     from tailwise.data.images import SUFFIXES
 
     counts = Counter(file.suffix.lower() for file in files_below(root))
