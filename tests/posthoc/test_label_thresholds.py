@@ -113,5 +113,5 @@ def test_what_cannot_be_fitted_is_one_line():
         fit_label_wise(log_odds, rows[:, :2])
     with pytest.raises(TailwiseError, match="scores must be finite"):
         tune_f1(np.where(log_odds > 0, np.inf, log_odds), rows)
-    with pytest.raises(TailwiseError, match="strength must be .*0 or more"):
+    with pytest.raises(TailwiseError, match=r"strength must be .*0 or more"):
         fit_label_wise(log_odds, rows, strength=-1)

@@ -31,7 +31,7 @@ class Mixup:
     def __call__(self, inputs: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return mixed inputs and mixed target rows."""
         order = torch.randperm(len(inputs), generator=generator).to(inputs.device)
-        # torch draws no Beta from a generator; NumPy does.
+        # torch cannot draw from a Beta distribution with a given generator; NumPy can.
         seed = int(torch.randint(2**62, (), generator=generator))
         weight = float(np.random.default_rng(seed).beta(self.alpha, self.alpha))
         rows = (F.one_hot(targets.long(), self.n_classes) if targets.ndim == 1 else targets).float()

@@ -51,7 +51,7 @@ _ONE_GROUP = {mark: rf"{start}[-)]?$" for mark, start in _GROUPS.items()}
 _MARKS = {".": "point", ",": "comma"}
 _OTHER = {".": ",", ",": ".", "month": "day", "day": "month"}
 _KEPT_AS = {"number": "numbers", "date": "dates", "category": "categories", "text": "texts"}
-MAX_CATEGORIES = 40  # of a column of strings; one with more is text
+MAX_CATEGORIES = 40  # a column of strings with more distinct values is text
 _FEW = 10  # fewer values than this, in many rows, are too few to judge a column by
 _KNOWN = 100  # how many of the most frequent values that are not numbers or dates are remembered from training
 
@@ -210,11 +210,11 @@ def names(column: pl.Series) -> pl.Series:
 
     column = _plain(column)
     text = column.cast(pl.String, strict=False).str.strip_chars()
-    if column.dtype.is_float():  # integers that met a missing value: "3", not "3.0"
+    if column.dtype.is_float():  # may be integers beside missing values: "3", not "3.0"
         whole = column.cast(pl.Int64, strict=False)
         text = text.zip_with((whole != column).fill_null(True), whole.cast(pl.String))
     lower = text.str.to_lowercase()
-    text = text.zip_with(~lower.is_in(["true", "false"]).fill_null(False), lower)  # as a boolean column shows them
+    text = text.zip_with(~lower.is_in(["true", "false"]).fill_null(False), lower)  # as in a boolean column
     return text.set(lower.is_in(list(_MISSING)), None)
 
 
@@ -240,7 +240,8 @@ def undecided(column: pl.Series, reading: Reading) -> pl.Series:
     first, second = (parse(column, style) for style in styles)
     values = column.filter((first != second).fill_null(False))
     if reading.kind == "number":
-        values = values.filter(values.str.contains(",", literal=True))  # a point before three decimals is usual
+        # a point before three digits is usually a decimal point
+        values = values.filter(values.str.contains(",", literal=True))
     return values if _share(first) == _share(second) else values.head(0)
 
 
@@ -311,8 +312,8 @@ def _dates(column: pl.Series, style: str, zone: str = "UTC") -> pl.Series:
         if not missing.any():
             break
         found = text.str.to_datetime(form, strict=False, time_unit="us")
-        found = found.set(found.dt.year() < 1000, None)  # %Y takes two digits for a year of the first century
-        if "%y" in form:  # which takes one digit too
+        found = found.set(found.dt.year() < 1000, None)  # %Y accepts two digits, as a year of the first century
+        if "%y" in form:  # which also accepts one digit
             found = found.set(~text.str.contains(_SHORT_DATE), None)
         parsed = parsed.zip_with(~missing, found)
     at_offset = ("1970-01-01 00:00" + distinct.str.extract(_AFTER_TIME, 3)).str.to_datetime(

@@ -98,8 +98,15 @@ class Dataset:
         Parameters
         ----------
         indices : row indices, or an (n,) boolean mask
+
+        Raises
+        ------
+        TailwiseError
+            If a mask does not have one entry per row.
         """
         rows = np.asarray(indices)
+        if rows.dtype == bool and len(rows) != len(self):
+            raise TailwiseError(f"{self.name}: a mask of {len(rows)} entries for {len(self)} rows.")
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.intp, copy=False)
         return replace(
             self,

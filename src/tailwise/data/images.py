@@ -242,7 +242,7 @@ def _in_threads(work: Any, items: NDArray[np.int64], failed: dict[int, str], tit
         for i in chunk.tolist():
             try:
                 work(i)
-            except Exception as error:  # decoders raise nearly anything on a broken file
+            except Exception as error:  # decoders may raise anything on a broken file
                 failed[i] = str(error).split("\n")[0].split(" <_io")[0] or type(error).__name__
 
     chunks = np.array_split(items, -(-items.size // _CHUNK) or 1)

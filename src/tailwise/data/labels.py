@@ -161,7 +161,7 @@ def encode_labels(
         raise TailwiseError(f"{where}: all {places.size} labels are missing, so there is nothing to learn.")
     if known is not None:
         code, classes = known_codes(classes, known, where)[code], known
-    codes_of_distinct = np.full(len(distinct) + 1, -1, dtype=np.int64)  # the last is for place -1: missing
+    codes_of_distinct = np.full(len(distinct) + 1, -1, dtype=np.int64)  # the last entry is for place -1: missing
     codes_of_distinct[:-1][~absent] = code
     return codes_of_distinct[places], classes
 
@@ -176,7 +176,7 @@ def _unwrapped(values: Any) -> Any:
         values = pl.from_arrow(values)
     if isinstance(values, pl.DataFrame) and values.width == 1:
         values = values.to_series()
-    if isinstance(values, pl.Series) and values.dtype == pl.Int128:  # which NumPy has not
+    if isinstance(values, pl.Series) and values.dtype == pl.Int128:  # NumPy has no such type
         return np.array(values.to_list(), dtype=object)
     if isinstance(values, pd.DataFrame) and values.shape[1] == 1:
         return values.iloc[:, 0]
@@ -216,13 +216,15 @@ def _factorise(values: Any, where: str) -> tuple[NDArray[np.int64], NDArray[Any]
         return places.to_numpy(), distinct.to_numpy().astype(object)
     if isinstance(values, pd.Series | pd.api.extensions.ExtensionArray) and values.dtype.kind in "iu":
         values = pl.from_pandas(pd.Series(values))
-    if isinstance(values, pl.Series) and values.dtype.is_integer():  # which as an array are floats where one is missing
+    if (
+        isinstance(values, pl.Series) and values.dtype.is_integer()
+    ):  # as an array they would become floats if one is missing
         places = values.rank("dense").cast(pl.Int64) - 1
         return places.fill_null(-1).to_numpy(), values.drop_nulls().unique().sort().to_numpy()
     if isinstance(values, pl.Series) and (values.dtype.is_nested() or values.dtype == pl.Object):
         raise TailwiseError(f"{where} must be names or numbers; got {str(values.dtype.base_type()).lower()}s.")
     array = _as_labels(values, where)
-    if array.dtype.kind in "Mm":  # in a unit that has dates and times as objects
+    if array.dtype.kind in "Mm":  # in a unit that converts to date and time objects
         array = array.astype(f"{array.dtype.kind}8[us]")
     if array.dtype.kind in "SUTMm":
         array = array.astype(object)
@@ -249,7 +251,7 @@ def _plain(label: Any, where: str) -> Any:
                 f"{where} must be names or numbers; got bytes that are not UTF-8: {label[:20]!r}."
             ) from None
     if isinstance(label, dt.date | dt.time | dt.timedelta) or type(label).__name__ in ("Period", "Interval"):
-        return str(label).removesuffix(" 00:00:00")  # as CSV files have dates
+        return str(label).removesuffix(" 00:00:00")  # dates as in CSV files
     if not isinstance(label, str | bool | int | float | np.generic):
         raise TailwiseError(f"{where} must be names or numbers; got values of type {type(label).__name__}.")
     return label
@@ -266,7 +268,7 @@ def _as_classes(distinct: NDArray[Any], is_ordered: bool) -> tuple[NDArray[Any],
     """
     if distinct.dtype.kind == "O":
         labels = distinct.tolist()
-        if len({type(label) for label in labels}) > 1:  # 1 and "1" in one column are one class, called by its name
+        if len({type(label) for label in labels}) > 1:  # 1 and "1" in one column are the same class
             labels = [class_name(label) for label in labels]
         distinct = np.array(labels) if labels else np.array([], dtype=str)
     if is_ordered:

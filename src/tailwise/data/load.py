@@ -73,7 +73,7 @@ def load(
 
     path, features, strings = existing(path), [], []
     if isinstance(classes, Dataset):
-        if classes.kind == "table":  # what was words in training stays that, though it may look like numbers
+        if classes.kind == "table":  # strings in training stay strings, even if they look like numbers
             features = classes.inputs.columns
             strings = [name for name, dtype in classes.inputs.schema.items() if dtype == pl.String]
         if classes.kind == "image":

@@ -213,9 +213,16 @@ def indices_hash(indices: ArrayLike) -> str:
     Parameters
     ----------
     indices : (n,) integers, in any order
+
+    Raises
+    ------
+    TailwiseError
+        If they are not integers.
     """
-    data = np.sort(np.asarray(indices).astype("<i8")).tobytes()
-    return hashlib.sha256(data).hexdigest()[:16]
+    array = np.asarray(indices)
+    if array.size and array.dtype.kind not in "iu":
+        raise TailwiseError(f"indices must be integers; got {array.dtype}.")
+    return hashlib.sha256(np.sort(array.astype("<i8")).tobytes()).hexdigest()[:16]
 
 
 def _check(n_max: int, imbalance_factor: float, n_classes: int) -> None:

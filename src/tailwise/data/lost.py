@@ -27,8 +27,8 @@ class LostValues:
     encoder: TableEncoder
     _rows: int = 0
     _ignored: list[str] = field(default_factory=list)
-    _present: dict[str, int] = field(default_factory=dict)  # values of each column
-    _lost: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)  # how many, and the first
+    _present: dict[str, int] = field(default_factory=dict)  # number of values of each column
+    _lost: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)  # number, and the first one
 
     def add(self, X: Any) -> None:
         """Count the lost values of further rows."""

@@ -180,7 +180,7 @@ def _is_unlabelled(table: Table) -> pl.Expr:
 
 
 def _is_there(name: str, dtype: pl.DataType, reading: Reading | None) -> pl.Expr:
-    """Return in which rows training finds a value in a column."""
+    """Return in which rows training would find a value in a column."""
     value = pl.col(name)
     if reading is None:
         return value.is_not_nan() if dtype.is_float() else value.is_not_null()

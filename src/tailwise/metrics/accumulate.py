@@ -37,9 +37,8 @@ class Accumulator:
         self.n_classes = n_classes
         self.confusion = np.zeros((n_classes, n_classes), dtype=np.int64)
         self.probabilities: _Probabilities | None = None
-        self.sets: NDArray[np.int64] | None = (
-            None  # (2, n_classes, n_classes + 1) misses and hits by true class and size
-        )
+        # (2, n_classes, n_classes + 1) misses and hits of prediction sets, by true class and size of the set
+        self.sets: NDArray[np.int64] | None = None
 
     def update(
         self, labels: ArrayLike, predicted: ArrayLike, proba: ArrayLike | None = None, sets: ArrayLike | None = None

@@ -107,7 +107,7 @@ class _Tuner:
         others = z.copy()
         others[:, c] = -np.inf
         rival = others.argmax(axis=1)
-        needed = others.max(axis=1) - z[:, c]  # the raise from which an example goes to class c
+        needed = others.max(axis=1) - z[:, c]  # raised by more, class c wins the example
         cuts = np.unique(np.quantile(needed, np.linspace(0, 1, _CUTS)))
         moves = np.concatenate([(cuts[1:] + cuts[:-1]) / 2, [0.0]])
         moves = moves[np.argsort(np.abs(moves), kind="stable")]

@@ -256,7 +256,8 @@ def _near_enough(points: Any, rows: NDArray[np.intp], rare: NDArray[np.intp], k:
         ones = (points[rows[at]] - centre).astype(np.float32)
         own = np.einsum("ij,ij->i", ones, ones)
         squared = np.column_stack([-2 * ones, np.ones_like(own)]) @ right
-        wrong = (points.shape[1] + 16) * 2.0**-24 * (np.sqrt(own, dtype=np.float64) + far) ** 2  # by rounding, at most
+        # maximum rounding error
+        wrong = (points.shape[1] + 16) * 2.0**-24 * (np.sqrt(own, dtype=np.float64) + far) ** 2
         some = np.flatnonzero(k * np.sqrt(np.maximum(squared.min(axis=1) + own - wrong, 0)) <= best.max())
         near = np.partition(squared[some], k - 1, axis=1)[:, :k] + own[some, None].astype(np.float64)
         wrong = wrong[some, None]

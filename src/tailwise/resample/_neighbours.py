@@ -96,7 +96,7 @@ def nearest(
         return Neighbours(rows, np.sqrt(squared), 1.0)
     wide = min(k + _SPARE, others)
     by_place = min(len(of), len(among)) > _FEW
-    with one_thread():  # for each product, and a product for each thread
+    with one_thread():  # per product; the products run in parallel
         shadow = Shadow(points, among, wide)
         there = Blocks(points, among, shadow, _BLOCK, by_place=by_place)
         # if most points are queries, treat all as queries: then one product serves both sides
@@ -146,7 +146,7 @@ def _search(points: NDArray[Any], here: Blocks, there: Blocks, best: Best, recal
         def visit(block: int) -> None:
             order = near[block] if near is not None else here.nearest_first(block, there)
             worst = np.zeros(len(there), np.float32)
-            if both:  # a pair is looked at once
+            if both:  # visit each pair only once
                 twice = order < block
                 if near is not None:
                     twice[twice] = (near[order[twice]] == block).any(axis=1)

@@ -17,7 +17,7 @@ from tailwise.resample._neighbours import nearest
 from tailwise.resample._smote import SMOTE, between
 from tailwise.resample._tables import is_number, n_columns, numbers
 
-_WIDE = 256  # columns of numbers and categories together, beyond which mostly zeros are not written out
+_WIDE = 256  # with more columns of numbers and one-hot categories, distances use sparse matrices
 
 
 class SMOTENC(SMOTE):
@@ -182,7 +182,7 @@ def _factors(X: Any, columns: NDArray[np.intp]) -> NDArray[np.intp]:
         values = X[X.columns[column]] if hasattr(X, "columns") else np.asarray(X)[:, column]
         if not hasattr(values, "iloc"):
             values = np.asarray(values)
-            values = values.astype(values.dtype.newbyteorder("="), copy=False)  # pandas takes no other
+            values = values.astype(values.dtype.newbyteorder("="), copy=False)  # pandas needs native byte order
         made.append(pd.factorize(values, use_na_sentinel=False)[0])
     if not made:
         raise TailwiseError("SMOTEN needs categories, but the table has no column.")

@@ -12,7 +12,7 @@ from scipy import sparse
 from tailwise.errors import TailwiseError
 from tailwise.resample._containers import take
 
-_CHUNK = 1 << 18  # numbers that are made at once
+_CHUNK = 1 << 18  # numbers to compute at a time
 
 Values = Callable[[slice], Any]
 
@@ -88,13 +88,14 @@ def n_columns(X: Any, method: str) -> int:
 
 
 def is_number(dtype: Any) -> bool:
+    """Return whether a column type of NumPy, pandas or polars holds real numbers or booleans."""
     if hasattr(dtype, "is_numeric"):  # polars
         return bool(dtype.is_numeric() or str(dtype) == "Boolean")
     return getattr(dtype, "kind", "O") in "iufb"
 
 
 def is_whole(dtype: Any) -> bool:
-    """Say whether a column has whole numbers or booleans only."""
+    """Return whether a type holds only whole numbers or booleans."""
     if hasattr(dtype, "is_integer"):  # polars
         return bool(dtype.is_integer() or str(dtype) == "Boolean")
     return dtype.kind in "iub"
@@ -179,7 +180,7 @@ def _held(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
         return values
     name = str(dtype).lower().split("[")[0].replace("128", "64")  # "UInt8", "uint8[pyarrow]"
     low, high = (0, 1) if name.startswith("bool") else (np.iinfo(name).min, np.iinfo(name).max)
-    greatest = float(high) if float(high) <= high else np.nextafter(float(high), 0)  # 2**63 - 1 is no float
+    greatest = float(high) if float(high) <= high else np.nextafter(float(high), 0)  # 2**63 - 1 is not a float
     return np.clip(np.rint(values), low, greatest)
 
 
