@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +27,36 @@ if TYPE_CHECKING:
     from tailwise.data.images import Broken, ImageSize
 
 F = TypeVar("F", "pl.DataFrame", "pl.LazyFrame")
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What to read; attributes as the parameters of :func:`load`, with those of images in ``form``."""
+
+    path: Path
+    target: str | None
+    separator: str | None
+    kind: Kind | None
+    text: str | None
+    image: str | None
+    id: str | None
+    form: dict[str, Any]
+    known: NDArray[Any] | None
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns that the table must have."""
+        return [name for name in (self.target, self.text, self.image, self.id) if name is not None]
+
+    @property
+    def as_text(self) -> list[str]:
+        """Columns that are no features, and are read exactly as written."""
+        return [name for name in (self.target, self.id) if name is not None]
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the path is a folder of classes, not a table."""
+        return self.path.is_dir() and table_format(self.path) is None
 
 
 def load(
@@ -82,12 +112,8 @@ def load(
         classes = classes.class_labels
     known = None if classes is None else np.asarray(classes)
     form = {"image_size": image_size, "channels": channels, "broken": broken}
-    if path.is_dir() and table_format(path) is None:
-        if separator is not None:
-            raise TailwiseError(f"{path} is a folder, whose sub-folders are the classes: leave the separator out.")
-        data = _folder(path, target, kind, form, known)
-    else:
-        data = _table(path, target, separator, kind, text, image, id, form, known, features, strings)
+    request = _Request(path, target, separator, kind, text, image, id, form, known)
+    data = _folder(request) if request.is_folder else _table(request, features, strings)
     if not len(data):
         raise _no_image(path, data)
     if data.labels is None:
@@ -150,23 +176,22 @@ def stream(
     """
     path, known = existing(path), None if classes is None else np.asarray(classes)
     form: dict[str, Any] = {"image_size": image_size, "channels": channels, "broken": broken}
-    if path.is_dir() and table_format(path) is None:
-        data = _folder(path, None, kind, form, known)
+    text, image = (column if kind == wanted else None for wanted in ("text", "image"))
+    request = _Request(path, target, separator, kind, text, image, id, form, known)
+    if request.is_folder:
+        data = _folder(replace(request, target=None, separator=None))
         if not len(data):
             raise _no_image(path, data)
         yield data if known is not None else replace(data, labels=None)
         return
-    text, image = (column if kind == wanted else None for wanted in ("text", "image"))
-    wanted = [name for name in (target, text, image, id) if name is not None]
-    as_text = [name for name in (target, id) if name is not None]
-    lazy = _with_keys(path, scan(path, as_text=as_text, strings=strings), features)
+    lazy = _with_keys(path, scan(path, as_text=request.as_text, strings=strings), features)
     present = lazy.collect_schema().names()
-    require_columns(present, wanted, str(path))
+    require_columns(present, request.columns, str(path))
     require_columns(present, features, str(path), LEARNED_FROM)
     seen = read = 0
-    for frame in batches(path, rows, as_text=as_text, strings=strings):
+    for frame in batches(path, rows, as_text=request.as_text, strings=strings):
         frame = _with_keys(path, frame, features)
-        part = _rows(path, frame, target, separator, kind, text, image, id, form, known, seen)
+        part = _rows(request, frame, seen)
         yield part
         seen, read = seen + frame.height, read + len(part)
     if not seen:
@@ -194,22 +219,9 @@ def _column(target: str | None) -> str:
     return "" if target is None else f", column {target!r},"
 
 
-def _table(
-    path: Path,
-    target: str | None,
-    separator: str | None,
-    kind: Kind | None,
-    text: str | None,
-    image: str | None,
-    id: str | None,
-    form: dict[str, Any],
-    known: NDArray[Any] | None,
-    features: Sequence[str],
-    strings: Sequence[str],
-) -> Dataset:
-    named = {"target": target, "text": text, "image": image, "id": id}
-    wanted = [column for column in named.values() if column is not None]
-    lazy = scan(path, as_text=[column for column in (target, id) if column is not None], strings=strings)
+def _table(request: _Request, features: Sequence[str], strings: Sequence[str]) -> Dataset:
+    path, wanted = request.path, request.columns
+    lazy = scan(path, as_text=request.as_text, strings=strings)
     require_columns(lazy.collect_schema().names(), wanted, str(path))
     if len(set(wanted)) < len(wanted):
         raise TailwiseError(f"one column cannot be two of target, text, image and id: {', '.join(wanted)}.")
@@ -217,46 +229,36 @@ def _table(
         frame = _with_keys(path, lazy.collect(), features)
     if frame.height == 0:
         raise TailwiseError(f"{path} has columns but no rows.")
-    return _rows(path, frame, target, separator, kind, text, image, id, form, known)
+    return _rows(request, frame)
 
 
-def _rows(
-    path: Path,
-    frame: pl.DataFrame,
-    target: str | None,
-    separator: str | None,
-    kind: Kind | None,
-    text: str | None,
-    image: str | None,
-    id: str | None,
-    form: dict[str, Any],
-    known: NDArray[Any] | None,
-    first_row: int = 0,
-) -> Dataset:
-    wanted = [column for column in (target, text, image, id) if column is not None]
+def _rows(request: _Request, frame: pl.DataFrame, first_row: int = 0) -> Dataset:
+    path, target = request.path, request.target
     labels: NDArray[Any] | None = None
     class_labels = np.array([], dtype=str)
     notes: tuple[str, ...] = ()
     if target is not None:
         where = f"{path}, column {target!r}"
-        sets = sets_in(frame[target], separator, where)
+        sets = sets_in(frame[target], request.separator, where)
         if sets is not None:
-            found = encode_label_sets(sets, known, where)
+            found = encode_label_sets(sets, request.known, where)
             labels, class_labels = found.rows, found.labels
         else:
-            labels, class_labels = encode_labels(trimmed(frame[target]), known, where)
+            labels, class_labels = encode_labels(trimmed(frame[target]), request.known, where)
             padded = padding(frame[target])
             notes = () if padded is None else (f"column {target!r}: {padded}",)
-    ids = first_row + np.arange(frame.height) if id is None else frame[id]
-    features = frame.drop([column for column in (target, id) if column is not None])
+    ids = first_row + np.arange(frame.height) if request.id is None else frame[request.id]
+    features = frame.drop(request.as_text)
     if not features.width:
-        raise TailwiseError(f"{path} has no columns beside {', '.join(wanted)}: there is nothing to learn from.")
-    kind, column = _kind(path, features, kind, text, image)
+        raise TailwiseError(
+            f"{path} has no columns beside {', '.join(request.columns)}: there is nothing to learn from."
+        )
+    kind, column = _kind(request, features)
     inputs: Any = features
     if kind == "text" and column is not None:
         inputs = texts(features[column])
     elif kind == "image" and column is not None:
-        inputs, kept, left_out = _images(path, features[column], form, first_row)
+        inputs, kept, left_out = _images(request, features[column], first_row)
         notes = (*notes, *left_out)
         labels, ids = None if labels is None else labels[kept], ids[kept]
     if column is not None and features.width > 1:
@@ -268,12 +270,11 @@ def _rows(
     return Dataset(kind, inputs, labels, class_labels, ids, path.name, column, notes)
 
 
-def _kind(
-    path: Path, features: pl.DataFrame, kind: Kind | None, text: str | None, image: str | None
-) -> tuple[Kind, str | None]:
+def _kind(request: _Request, features: pl.DataFrame) -> tuple[Kind, str | None]:
     """Return the kind of data in a table and, for texts and images, their column."""
     import polars as pl
 
+    kind, text, image = request.kind, request.text, request.image
     if text is not None or image is not None:
         if text is not None and image is not None:
             raise TailwiseError("data is either texts or images: name the text column or the image column, not both.")
@@ -293,7 +294,7 @@ def _kind(
             return "text", column
     if kind is not None:
         raise TailwiseError(
-            f"{path}: which column holds the {kind}s? Name it with --{kind} (in Python: {kind}=...); there are "
+            f"{request.path}: which column holds the {kind}s? Name it with --{kind} (in Python: {kind}=...); there are "
             f"{', '.join(features.columns[:12])}."
         )
     return "table", None
@@ -316,13 +317,12 @@ def _holds_images(column: pl.Series) -> bool:
     return bool(paths) and all(Path(path).suffix.lower() in SUFFIXES for path in paths)
 
 
-def _images(
-    path: Path, column: pl.Series, form: dict[str, Any], first_row: int
-) -> tuple[Any, NDArray[np.int64], tuple[str, ...]]:
+def _images(request: _Request, column: pl.Series, first_row: int) -> tuple[Any, NDArray[np.int64], tuple[str, ...]]:
     import polars as pl
 
     from tailwise.data.images import read_bytes, read_paths
 
+    path, form = request.path, request.form
     folder = path if path.is_dir() else path.parent
     if column.dtype != pl.String:
         read = read_bytes(column, **form, first_row=first_row, root=folder)
@@ -334,9 +334,10 @@ def _images(
     return read.pixels, read.kept, read.notes
 
 
-def _folder(
-    path: Path, target: str | None, kind: Kind | None, form: dict[str, Any], known: NDArray[Any] | None
-) -> Dataset:
+def _folder(request: _Request) -> Dataset:
+    path, target, kind, known = request.path, request.target, request.kind, request.known
+    if request.separator is not None:
+        raise TailwiseError(f"{path} is a folder, whose sub-folders are the classes: leave the separator out.")
     if target is not None:
         raise TailwiseError(f"{path} is a folder, whose sub-folders are the classes; there is no column {target!r}.")
     if kind is None:
@@ -346,7 +347,7 @@ def _folder(
     if kind == "image":
         from tailwise.data.images import read_folder
 
-        data = read_folder(path, **form)
+        data = read_folder(path, **request.form)
     else:
         data = _texts(path)
     if known is None or data.labels is None:
