@@ -195,7 +195,7 @@ def test_a_column_of_lists_needs_no_separator(tmp_path, suffix):
 @pytest.mark.parametrize(
     ("separator", "message"),
     [
-        ("", "the separator is empty: give what stands between the labels in .*tags.csv, column 'tags', such as"),
+        ("", "the separator is empty: give the text between the labels in .*tags.csv, column 'tags', such as"),
         (";", "has at most one label per row, and nothing that ';' separates: correct the separator, or leave it out"),
     ],
 )

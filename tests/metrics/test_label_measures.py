@@ -130,7 +130,7 @@ def test_what_cannot_be_measured_is_one_line():
     rows, given_, proba = make()
     with pytest.raises(TailwiseError, match=r"given labels must be of shape \(300, 6\), one column per label; got"):
         evaluate_labels(rows, given_[:, :5], proba, class_counts=COUNTS)
-    with pytest.raises(TailwiseError, match="between 0 and 1, and none NaN"):
+    with pytest.raises(TailwiseError, match="between 0 and 1, and not NaN"):
         evaluate_labels(rows, given_, np.where(proba > 0.9, np.nan, proba), class_counts=COUNTS)
     with pytest.raises(TailwiseError, match="no test example has a label"):
         evaluate_labels(0 * rows, given_, proba, class_counts=COUNTS)

@@ -338,7 +338,7 @@ def test_steps_and_sets_survive_json():
         (lambda: posthoc.fit_temperature(np.zeros((0, 2)), []), "n at least 1"),
         (lambda: posthoc.fit_temperature([[0.0, np.inf]], [0]), "scores must be finite"),
         (lambda: posthoc.fit_temperature([[0.0, 1.0]], [2]), "class codes from 0 to 1"),
-        (lambda: posthoc.estimate_prior_em(np.zeros((0, 2)), [1, 1]), "at least a row"),
+        (lambda: posthoc.estimate_prior_em(np.zeros((0, 2)), [1, 1]), "at least one row"),
         (lambda: posthoc.estimate_prior_em([[0.5, 0.5]], [1, 1], strength=-1), "strength must be .*0 or more"),
         (lambda: posthoc.estimate_prior_em([[0.0, 1.0], [0.0, 1.0]], [1, 0]), "no row .* class of the source prior"),
         (lambda: posthoc.estimate_prior_bbse([0], [0, 1], [0], 2), "must pair up"),

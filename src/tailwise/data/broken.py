@@ -30,7 +30,7 @@ def _explain(path: Path, error: Exception) -> TailwiseError:
     reason = str(error).strip().partition("\n")[0]
     form = table_format(path)
     if isinstance(error, PermissionError):
-        return TailwiseError(f"{path} may not be read: permission denied.")
+        return TailwiseError(f"{path} cannot be read: permission denied.")
     if form in ("csv", "json lines"):
         try:
             trouble = wrong_bytes(path) or (_bad_record(path) if form == "csv" else _bad_json(path))

@@ -75,7 +75,7 @@ def sets_in(column: pl.Series, separator: str | None, where: str) -> pl.Series |
     if separator is None:
         return None
     if not separator:
-        raise TailwiseError(f"the separator is empty: give what stands between the labels in {where}, such as '|'.")
+        raise TailwiseError(f"the separator is empty: give the text between the labels in {where}, such as '|'.")
     text = column.cast(pl.String).str.strip_chars()
     known = text.set(text.str.to_lowercase().is_in(MISSING_LABELS), None)
     parts = known.str.split(separator).list.eval(pl.element().str.strip_chars())

@@ -120,7 +120,7 @@ def load(
         return data
     if known is None and data.n_classes < 2:
         raise TailwiseError(
-            f"{path}{_column(target)} has one class only, {data.classes[0]!r}: there is nothing to tell apart."
+            f"{path}{_column(target)} has only one class, {data.classes[0]!r}: there is nothing to tell apart."
         )
     if separator is not None and known is None and (data.labels > 0).sum(axis=1).max() < 2:
         raise TailwiseError(
@@ -132,8 +132,8 @@ def load(
         what = "known labels" if data.has_sets else "label"
         spelt = "" if target is None or (data.has_sets and separator is None) else missing_words(path, target)
         note = (
-            f"{unlabelled} of {len(data)} rows have no {what}{spelt}; they are kept apart, neither learned from nor "
-            "measured."
+            f"{unlabelled} of {len(data)} rows have no {what}{spelt}; they are kept apart, used neither for training "
+            "nor for evaluation."
         )
         data = replace(data, notes=(*data.notes, note))
     return data

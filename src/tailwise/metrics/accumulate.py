@@ -198,7 +198,7 @@ def _count2d(rows: NDArray[Any], columns: NDArray[Any], n_rows: int, n_columns: 
 def _codes(values: ArrayLike, what: str) -> NDArray[Any]:
     codes = np.asarray(values)
     if codes.ndim != 1 or (codes.dtype.kind not in "iu" and codes.size):
-        raise TailwiseError(f"{what} must be one row of integer class codes; got {codes.dtype} of shape {codes.shape}.")
+        raise TailwiseError(f"{what} must be (n,) integer class codes; got {codes.dtype} of shape {codes.shape}.")
     return codes if codes.size and codes.dtype != np.uint64 else codes.astype(np.int64)
 
 

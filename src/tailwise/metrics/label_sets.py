@@ -154,7 +154,7 @@ def evaluate_labels(
         if array.shape != shape:
             raise TailwiseError(f"{what} must be of shape {shape}, one column per label; got {array.shape}.")
     if p.size and not ((p >= 0) & (p <= 1)).all():
-        raise TailwiseError("probabilities must be between 0 and 1, and none NaN.")
+        raise TailwiseError("probabilities must be between 0 and 1, and not NaN.")
     if not has.any():
         raise TailwiseError("no test example has a label: there is nothing to evaluate on.")
     groups = shot_groups(counts, *shot_thresholds(counts))

@@ -95,7 +95,9 @@ class ConformalSets:
         """
         p, threshold = np.asarray(proba), np.asarray(self.thresholds) if class_conditional else self.marginal
         if p.ndim != 2 or p.shape[1] != len(self.thresholds):
-            raise TailwiseError(f"the sets are for {len(self.thresholds)} classes; the probabilities are {p.shape}.")
+            raise TailwiseError(
+                f"the sets are for {len(self.thresholds)} classes; got probabilities of shape {p.shape}."
+            )
         if np.isnan(p.max(initial=0)):
             raise TailwiseError("prediction sets need probabilities, but some are NaN.")
         inside = np.empty(p.shape, dtype=bool)

@@ -186,9 +186,9 @@ def estimate_prior_bbse(
 def _probabilities(proba: ArrayLike, n_classes: int) -> NDArray[np.float64]:
     p = np.asarray(proba, dtype=np.float64)
     if p.ndim != 2 or not len(p) or p.shape[1] != n_classes:
-        raise TailwiseError(f"probabilities must be (n, {n_classes}) with at least a row; got {p.shape}.")
+        raise TailwiseError(f"probabilities must be (n, {n_classes}) with at least one row; got shape {p.shape}.")
     if not (np.isfinite(p).all() and p.min() >= 0 and np.allclose(p.sum(axis=1), 1, atol=1e-2)):
-        raise TailwiseError("the rows must be probabilities, which sum to 1; softmax turns scores into them.")
+        raise TailwiseError("rows must be probabilities that sum to 1: apply softmax to scores first.")
     return p
 
 

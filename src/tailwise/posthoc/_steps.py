@@ -53,7 +53,9 @@ class Step:
         """
         array = np.asarray(scores, dtype=np.float64)
         if array.ndim != 2 or array.shape[1] != len(self.bias):
-            raise TailwiseError(f"step {self.name!r} is for {len(self.bias)} classes; the scores are {array.shape}.")
+            raise TailwiseError(
+                f"step {self.name!r} is for {len(self.bias)} classes; got scores of shape {array.shape}."
+            )
         return array * np.asarray(self.scale) + np.asarray(self.bias)
 
     def to_dict(self) -> dict[str, Any]:
