@@ -21,8 +21,8 @@ def test_counting_leaves_missing_labels_out():
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ([], "one row of numbers"),
-        ([[1]], "one row"),
+        ([], "must be 1-D"),
+        ([[1]], "must be 1-D"),
         ([1, -1], "class 1 has -1"),
         ([np.nan], "finite"),
         ([0], "all zero"),
@@ -119,3 +119,8 @@ def test_small_sets_are_split_by_rank():
 def test_the_largest_class_is_many_shot_and_the_smallest_few_shot(class_counts, many, few):
     groups = counts.shot_groups(class_counts, *counts.shot_thresholds(class_counts))
     assert (groups.get("many", np.array([])).tolist(), groups.get("few", np.array([])).tolist()) == (many, few)
+
+
+def test_no_labels_count_nothing():
+    assert counts.class_counts([]).tolist() == []
+    assert counts.class_counts([], 3).tolist() == [0, 0, 0]

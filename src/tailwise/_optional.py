@@ -1,4 +1,4 @@
-"""Packages load on first use, and say in one line what to install if an extra is missing."""
+"""Load packages on first use, and name the extra to install if one is missing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Class counts and what follows from them alone: prior, imbalance, weights, head/medium/tail groups.
+"""Quantities derived from class counts: prior, imbalance, weights, many-, medium- and few-shot groups.
 
-Everything here takes *class counts*, a 1-D array of length ``n_classes`` with the number of training examples
-of each class (zero is allowed), and returns NumPy.
+*Class counts* are a 1-D array of length ``n_classes`` with the number of training examples of each class; zeros are
+allowed. All functions return NumPy arrays or plain numbers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Weighting = Literal["inverse", "sqrt", "effective", "none"]
 
 
 def check_counts(class_counts: ArrayLike) -> NDArray[np.float64]:
-    """Return class counts as a 1-D float64 array.
+    """Return class counts as an (n_classes,) float64 array.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def check_counts(class_counts: ArrayLike) -> NDArray[np.float64]:
         kind = type(class_counts).__name__
         raise TailwiseError(f"class counts must be numbers in the order of the classes; got {kind}.") from None
     if counts.ndim != 1 or counts.size == 0:
-        raise TailwiseError(f"class counts must be one row of numbers, one per class; got shape {counts.shape}.")
+        raise TailwiseError(f"class counts must be 1-D, one number per class; got shape {counts.shape}.")
     bad = np.flatnonzero(~np.isfinite(counts) | (counts < 0))
     if bad.size:
         raise TailwiseError(f"class counts must be finite and not negative; class {bad[0]} has {counts[bad[0]]}.")
@@ -46,7 +46,7 @@ def class_counts(labels: ArrayLike, n_classes: int | None = None) -> NDArray[np.
 
     Parameters
     ----------
-    labels : (n,) integer class codes; negative codes mean "no label" and are left out
+    labels : (n,) integer class codes; negative codes mean "no label" and are not counted
     n_classes : number of classes; by default the largest code plus one
 
     Returns
@@ -59,8 +59,8 @@ def class_counts(labels: ArrayLike, n_classes: int | None = None) -> NDArray[np.
         If a label is not an integer or is ``n_classes`` or more.
     """
     codes = np.asarray(labels)
-    if codes.dtype.kind not in "iub" or codes.ndim != 1:
-        raise TailwiseError(f"labels must be one row of integer class codes; got {codes.dtype} {codes.shape}.")
+    if codes.ndim != 1 or (codes.size and codes.dtype.kind not in "iub"):
+        raise TailwiseError(f"labels must be (n,) integer class codes; got {codes.dtype} of shape {codes.shape}.")
     codes = codes[codes >= 0] if codes.dtype.kind == "i" else codes
     if n_classes is not None and codes.size and int(codes.max()) >= n_classes:
         raise TailwiseError(f"label {int(codes.max())} is out of range for {n_classes} classes.")
@@ -68,31 +68,31 @@ def class_counts(labels: ArrayLike, n_classes: int | None = None) -> NDArray[np.
 
 
 def class_prior(class_counts: ArrayLike) -> NDArray[np.float64]:
-    """Return class counts over their sum."""
+    """Return the (n_classes,) class prior: class counts divided by their sum."""
     counts = check_counts(class_counts)
     return counts / counts.sum()
 
 
 def floored_counts(class_counts: ArrayLike, floor: float = 1.0) -> NDArray[np.float64]:
-    """Return class counts with zeros raised to ``floor`` of an example, or of the smallest share if they are shares."""
+    """Return class counts with each zero replaced by ``floor`` times 1 or the smallest positive count, if below 1."""
     counts = check_counts(class_counts)
     least = max(floor * min(1.0, counts[counts > 0].min()), np.finfo(np.float64).tiny)
     return np.where(counts > 0, counts, least)
 
 
 def log_prior(class_counts: ArrayLike, floor: float = 1.0) -> NDArray[np.float64]:
-    """Return the logarithm of the class prior, finite for a class without examples; see :func:`floored_counts`."""
+    """Return the logarithm of the class prior, finite even for classes without examples (:func:`floored_counts`)."""
     return np.log(class_prior(floored_counts(class_counts, floor)))
 
 
 def imbalance_factor(class_counts: ArrayLike) -> float:
-    """Return the largest class count over the smallest that is not zero."""
+    """Return the largest class count divided by the smallest positive one."""
     counts = check_counts(class_counts)
     return float(counts.max() / counts[counts > 0].min())
 
 
 def gini(class_counts: ArrayLike) -> float:
-    """Return the Gini coefficient of the class counts: 0 when all are equal, towards 1 when one class has all."""
+    """Return the Gini coefficient of the class counts: 0 if all are equal, close to 1 if one of many has everything."""
     counts = np.sort(check_counts(class_counts))
     rank = np.arange(1, counts.size + 1)
     return float(((2 * rank - counts.size - 1) * counts).sum() / (counts.size * counts.sum()))
@@ -107,6 +107,11 @@ def effective_classes(class_counts: ArrayLike) -> float:
 
 def effective_number(class_counts: ArrayLike, beta: float = 0.9999) -> NDArray[np.float64]:
     """Return the effective number of examples of each class, ``(1 - beta^n) / (1 - beta)``.
+
+    Parameters
+    ----------
+    class_counts : (n_classes,)
+    beta : from 0 (every class counts once) to below 1 (close to it, the counts themselves)
 
     Source: Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, equation 2.
 
@@ -129,12 +134,12 @@ def smoothed_counts(class_counts: ArrayLike, sigma: float = 2.0) -> NDArray[np.f
     Parameters
     ----------
     class_counts : (n_classes,) in the order of the classes
-    sigma : deviation of the kernel, in classes; 0 returns the counts
+    sigma : standard deviation of the kernel, in classes; 0 returns the counts unchanged
 
     Source: Yang et al., Delving into Deep Imbalanced Regression, ICML 2021 (LDS).
-    Deviates: the authors' code (imbalanced-regression, agedb-dir/datasets.py) cuts the kernel at two classes to
-    either side, finds nothing beyond the ends, so that end classes look rarer, and clips counts to [5, 1000] first.
-    Here the kernel is whole and the ends are reflected, so that the counts keep their sum.
+    Deviates: the authors' code (imbalanced-regression, agedb-dir/datasets.py) truncates the kernel at two classes on
+    either side, pads with zeros at the ends, which makes end classes look rarer, and clips counts to [5, 1000] first.
+    Here the kernel is not truncated, and counts are reflected at the ends, so that they keep their sum.
 
     Raises
     ------
@@ -159,12 +164,19 @@ def class_weights(
     Parameters
     ----------
     class_counts : (n_classes,)
-    scheme : ``"inverse"`` (one over the count), ``"sqrt"`` (one over its root), ``"effective"`` (one over the
-        effective number, Cui et al. 2019, equation 4) or ``"none"``
-    beta : for ``"effective"``
-    sigma : for classes in order, whose weights are of :func:`smoothed_counts`; by default, of the counts themselves
+    scheme : ``"inverse"`` (one over the count), ``"sqrt"`` (one over its square root), ``"effective"`` (one over the
+        effective number, Cui et al. 2019, equation 4) or ``"none"`` (all equal)
+    beta : for ``"effective"``, see :func:`effective_number`
+    sigma : for ordered classes, width of the kernel of :func:`smoothed_counts`; by default counts are not smoothed
 
-    A class whose count is 0, smoothed, gets weight 0: it has nothing to be weighted, and changes no other class.
+    Returns
+    -------
+    (n_classes,) weights. A class without examples, even after smoothing, gets weight 0 and does not affect the others
+
+    Raises
+    ------
+    TailwiseError
+        If the counts are invalid, the scheme is unknown, or ``beta`` or ``sigma`` is out of range.
     """
     counts, density = check_counts(class_counts), smoothed_counts(class_counts, sigma)
     try:
@@ -181,14 +193,23 @@ def class_weights(
 
 
 def capped_counts(class_counts: ArrayLike, total: int) -> NDArray[np.int64]:
-    """Return how many examples of each class to keep so that there are ``total`` at most and the tail stays whole.
+    """Return how many examples of each class to keep for at most ``total`` in all, without cutting the tail.
 
-    Every class keeps all its examples up to a common cap, the largest that fits.
+    Every class keeps its examples up to a common cap: the largest cap for which the total fits.
+
+    Parameters
+    ----------
+    class_counts : (n_classes,) whole numbers
+    total : maximum number of examples to keep
+
+    Returns
+    -------
+    (n_classes,) int64
 
     Raises
     ------
     TailwiseError
-        If the counts cannot be used, or ``total`` is less than one example per class.
+        If the counts are invalid, or ``total`` is less than one example per class.
     """
     counts = check_counts(class_counts).astype(np.int64)
     if total < np.count_nonzero(counts):
@@ -196,24 +217,25 @@ def capped_counts(class_counts: ArrayLike, total: int) -> NDArray[np.int64]:
     if counts.sum() <= total:
         return counts
     ascending = np.sort(counts)
-    below = np.cumsum(ascending) - ascending  # kept by the smaller classes if the cap is this class's count
+    below = np.cumsum(ascending) - ascending  # total of the smaller classes, which a cap at this count keeps whole
     caps = (total - below) // np.arange(len(counts), 0, -1)
     cap = caps[caps <= ascending].max()
     return np.minimum(counts, cap)
 
 
 def shot_groups(class_counts: ArrayLike, many: float = 100, few: float = 20) -> dict[str, NDArray[np.intp]]:
-    """Split the classes into ``many``, ``medium`` and ``few`` shot by their training counts.
+    """Split the classes into many-, medium- and few-shot groups by their training counts.
 
     Parameters
     ----------
     class_counts : (n_classes,) counts of the *training* set
-    many, few : more than ``many`` examples is many-shot, fewer than ``few`` is few-shot
-        (Liu et al., Large-Scale Long-Tailed Recognition in an Open World, CVPR 2019)
+    many, few : classes with more than ``many`` examples are many-shot, classes with fewer than ``few`` are few-shot
 
     Returns
     -------
-    group name -> class codes, in that order; a group without classes is absent.
+    ``"many"``, ``"medium"``, ``"few"`` -> class codes, in that order; groups without classes are absent
+
+    Source: Liu et al., Large-Scale Long-Tailed Recognition in an Open World, CVPR 2019.
     """
     counts = check_counts(class_counts)
     masks = {"many": counts > many, "medium": (counts <= many) & (counts >= few), "few": counts < few}
@@ -221,11 +243,11 @@ def shot_groups(class_counts: ArrayLike, many: float = 100, few: float = 20) -> 
 
 
 def shot_thresholds(class_counts: ArrayLike) -> tuple[float, float]:
-    """Return the ``many`` and ``few`` thresholds that suit these counts.
+    """Return thresholds ``many`` and ``few`` for :func:`shot_groups` that suit these counts.
 
-    The field's 100 and 20 where they put classes in at least two groups; otherwise (a small set, say) thresholds that
-    put the upper and the lower third of the distinct counts outside. Of two classes the larger is many-shot and the
-    smaller few-shot; classes that are all equal are all medium-shot.
+    They are the usual 100 and 20 if these put classes into at least two groups. Otherwise, for example in a small data
+    set, they separate the upper and the lower third of the distinct counts. Of two classes, the larger is many-shot and
+    the smaller few-shot. If all counts are equal, all classes are medium-shot.
     """
     counts = check_counts(class_counts)
     groups = shot_groups(counts)

@@ -1,4 +1,4 @@
-"""The errors that Tailwise raises on purpose. Their message is one line: what is wrong, where, and what to do."""
+"""The errors that Tailwise raises on purpose. A message is one line: what is wrong, where, and what to do."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from collections.abc import Iterable
 
 
 class TailwiseError(ValueError):
-    """Input, option or file that cannot be used as it is.
+    """An input, option or file cannot be used as it is.
 
-    A ``ValueError``, so that scikit-learn and its users can treat it as one.
+    It is a ``ValueError``, so that scikit-learn and its users can treat it as one.
     """
 
 
 class MissingExtraError(TailwiseError, ImportError):
-    """A package that is needed is not installed; the message has the command that installs it."""
+    """A required package is not installed; the message has the command that installs it."""
 
 
 class AbsentError(TailwiseError, KeyError):
-    """Something asked for by name is not there.
+    """There is nothing of this name.
 
-    Also a ``KeyError``, but without its quotation marks around the message.
+    It is also a ``KeyError``, but without quotation marks around the message.
     """
 
     __str__ = Exception.__str__
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ``" Did you mean 'x'?"`` for the known name nearest to ``name``, or an empty string.
+    """Return ``" Did you mean 'x'?"`` with the known name closest to ``name``, or an empty string.
 
-    Names that start with what was typed, if that is three letters or more, come first.
+    Names that start with ``name`` are preferred, if it has at least three letters.
     """
     typed = str(name).lower()
     by_lower = {str(k).lower(): str(k) for k in known}

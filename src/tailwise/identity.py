@@ -1,4 +1,4 @@
-"""What a result depends on, as text that is the same in every process, to check whether work can be resumed."""
+"""Stable descriptions of what a result depends on, to check whether saved work can be resumed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from sklearn.base import BaseEstimator
 
 
 def describe(value: Any) -> str:
-    """Return a text that is the same for the same option in every process, to tell one training from another.
+    """Return a text that is the same in every process for the same value.
 
-    An estimator is described by all its settings, of which its own ``repr`` omits some; a function by its code, its
-    defaults and its closure.
+    An estimator is described by all its parameters, some of which its ``repr`` omits; a function by its code, defaults
+    and closure.
     """
     return _text(value, ())
 
 
 def _text(value: Any, around: tuple[int, ...]) -> str:
-    """Return the text of a value inside others, ``around``, any of which it may contain in turn."""
+    """Return the text of a value; ``around`` holds the ids of those that contain it, against endless recursion."""
     if id(value) in around:
         return "..."
 
@@ -59,7 +59,7 @@ def _enclosed(function: Any) -> Iterator[Any]:
 
 
 def digest(*arrays: Any) -> str:
-    """Return a hash of the shapes, types and contents of arrays, sparse matrices, lists or frames."""
+    """Return a SHA-256 of the shapes, types and contents of arrays, sparse matrices, lists or frames of one type."""
     sha = hashlib.sha256()
     for array in arrays:
         matrix = array.tocsr() if hasattr(array, "tocsr") else None

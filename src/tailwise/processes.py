@@ -1,7 +1,7 @@
-"""Who may write where: one process at a time and, of those that ``torchrun`` starts for one training, the first.
+"""Locks on outputs: one process writes at a time and, of those that ``torchrun`` starts, the first.
 
-A lock is a file lock that the operating system releases when its holder ends, however it ends, so a killed process
-blocks nobody. The file names the holder, which removes it unless it is killed.
+The operating system releases a file lock when its holder ends, however it ends, so a killed process blocks nobody. The
+lock file names its holder, which removes the file unless it is killed.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _HELD: dict[tuple[Path, int], int] = {}  # lock file and thread -> open descript
 
 
 def together() -> int:
-    """Return how many processes ``torchrun`` started for one training; 1 without it."""
+    """Return the number of processes that ``torchrun`` started for this training; 1 without it."""
     return int(os.environ.get("WORLD_SIZE", 1)) if "TORCHELASTIC_RUN_ID" in os.environ else 1
 
 
 def is_first() -> bool:
-    """Say whether this is the first of the processes of one training, which locks and writes for all of them."""
+    """Return whether this is the first process of the training, which locks and writes for all of them."""
     return together() == 1 or os.environ.get("RANK") == "0"
 
 
@@ -36,16 +36,16 @@ def writing(output: str | Path) -> AbstractContextManager[None]:
     Raises
     ------
     TailwiseError
-        Immediately, if another process or another thread is in such a context.
+        Immediately, if another process or thread holds the lock.
     OSError
-        If nothing can be written beside ``output``.
+        If the folder of ``output`` is not writable.
     """
     target = Path(os.path.abspath(output))
     return _locked(target.with_name(f".{target.name}.lock"), output)
 
 
 def working_in(folder: str | Path) -> AbstractContextManager[None]:
-    """Return a context as :func:`writing` does, but with the lock inside the folder, whose parent may not be ours."""
+    """Return a context like :func:`writing`, but with the lock inside the folder, whose parent may not be writable."""
     return _locked(Path(os.path.abspath(folder), ".lock"), folder)
 
 
@@ -65,7 +65,7 @@ def _locked(file: Path, where: str | Path) -> Iterator[None]:
 
 
 def _take(file: Path, where: str | Path) -> int:
-    """Return the descriptor of the lock file, locked and with the name of this process in it."""
+    """Lock the file, write the name of this process into it, and return its descriptor."""
     while True:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         if not _lock(descriptor):
@@ -77,7 +77,7 @@ def _take(file: Path, where: str | Path) -> int:
         if _is_named(descriptor, file):
             break
         os.close(descriptor)  # its holder removed the file between our opening and locking it
-    with suppress(OSError):  # a full disk: the lock holds without a name in it
+    with suppress(OSError):  # a full disk: the lock works without a name
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"process {os.getpid()} on host {platform.node()}".encode())
     return descriptor
@@ -87,9 +87,9 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(descriptor: int) -> bool:
-        """Say whether the file was locked."""
+        """Return whether the file was locked."""
         try:
-            os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # past the end: nobody else could read a locked byte
+            os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # past the end: others could not read locked bytes
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
@@ -111,7 +111,7 @@ else:
     import fcntl
 
     def _lock(descriptor: int) -> bool:
-        """Say whether the file was locked, or the file system has no locks, so that nothing can be kept apart."""
+        """Return whether the file was locked; also true on file systems without locks, where nothing can be."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -119,14 +119,14 @@ else:
         return True
 
     def _is_named(descriptor: int, file: Path) -> bool:
-        """Say whether the open file is still the one of this name."""
+        """Return whether the open file is still the one of this name."""
         try:
             return os.path.samestat(os.fstat(descriptor), file.stat())
         except FileNotFoundError:
             return False
 
     def _release(descriptor: int, file: Path) -> None:
-        """Remove the file while it is still locked, so that nobody else's is removed, and unlock it."""
+        """Remove the file while it is still locked, so that no other process's file is removed, and unlock it."""
         with suppress(OSError):
             file.unlink()
         os.close(descriptor)

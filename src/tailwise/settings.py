@@ -1,4 +1,4 @@
-"""Checks of settings against their type hints, so that a wrong type is reported before any work."""
+"""Check settings against their type hints, so that a wrong type is reported before any work starts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAMES = {float: "a number", int: "a whole number", bool: "true or false", str: 
 
 
 def must_be(hint: Any, value: Any) -> str | None:
-    """Return what a setting must be, or None if the value is that; a hint that cannot be checked accepts anything."""
+    """Describe what a value must be, or return None if it is valid; hints that cannot be checked accept anything."""
     origin = get_origin(hint)
     if origin in (Union, UnionType):
         wanted = [must_be(option, value) for option in get_args(hint)]
@@ -26,16 +26,16 @@ def must_be(hint: Any, value: Any) -> str | None:
 
 
 def check_settings(owner: Any) -> None:
-    """Compare what scikit-learn's ``get_params`` says of an estimator with the type hints of its constructor.
+    """Check the parameters of a scikit-learn estimator against the type hints of its constructor.
 
     Raises
     ------
     TailwiseError
-        If a setting has another type.
+        If a parameter has the wrong type.
     """
     try:
         hints = get_type_hints(type(owner).__init__)
-    except NameError:  # a subclass whose hints name what is imported for type checkers only
+    except NameError:  # a subclass with hints that are imported for type checkers only
         return
     for name, value in owner.get_params(deep=False).items():
         if (must := must_be(hints.get(name, Any), value)) is not None:

@@ -53,3 +53,10 @@ def test_mixup_mixes_inputs_and_rows_alike() -> None:
     torch.testing.assert_close(rows.sum(1), torch.ones(8))
     assert ((rows > 0).sum(1) <= 2).all()
     assert (rows.max(1).values < 1).any()
+
+
+@pytest.mark.parametrize("targets", [torch.tensor([0, 1, 2, 0], dtype=torch.int32), torch.eye(4, 3, dtype=torch.int8)])
+def test_mixup_takes_targets_of_small_integers(targets):
+    _, rows = Mixup(3)(torch.zeros(4, 2), targets, torch.Generator().manual_seed(0))
+    assert rows.dtype == torch.float32
+    assert rows.shape == (4, 3)

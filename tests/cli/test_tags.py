@@ -166,7 +166,7 @@ def test_recipes_say_what_they_are_for(capsys: pytest.CaptureFixture) -> None:
 def test_what_cannot_be_used_is_one_line(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     fit = "fit", files / "fruit.csv", "-t", "tags", "--id", "id", "-o", tmp_path / "no"
     refused(capsys, "the separator is empty", *fit, "--separator", "")
-    refused(capsys, "has one label a row at most, and nothing that ';' separates", *fit, "--separator", ";")
+    refused(capsys, "has at most one label per row, and nothing that ';' separates", *fit, "--separator", ";")
     refused(
         capsys,
         "no objective 'balanced_accuracy' for sets",

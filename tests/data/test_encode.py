@@ -10,7 +10,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from tailwise.data import TableEncoder
+from tailwise.data import PixelEncoder, TableEncoder
 from tailwise.errors import TailwiseError
 
 
@@ -141,7 +141,7 @@ def test_a_saved_encoder_does_the_same(scale):
 
 MEMORY = """
 import numpy as np, polars as pl
-from tailwise.data import TableEncoder
+from tailwise.data import PixelEncoder, TableEncoder
 
 def status(key):
     return next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith(key))
@@ -250,3 +250,18 @@ def test_columns_that_were_left_out_need_not_come_again():
     assert encoder.check(frame.select("a")) == ()
     with pytest.raises(TailwiseError, match="no column 'a', which the model was trained on"):
         encoder.transform(frame.select("gone", "nested"))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("scale", [False, True])
+def test_a_column_without_finite_numbers_is_left_out(value, scale):
+    frame = pl.DataFrame({"a": [1.0, 2.0, 3.0], "x": [value] * 3})
+    encoder = TableEncoder(scale=scale).fit(frame)
+    assert encoder.transform(frame).shape == (3, 1)
+    assert encoder.notes_ == ("column 'x' has no finite values and is left out.",)
+    assert encoder.transform(frame.drop("x")).shape == (3, 1)
+
+
+def test_no_images_are_no_rows():
+    encoder = PixelEncoder().fit(np.zeros((2, 4, 4, 3), np.uint8))
+    assert encoder.transform(np.zeros((0, 4, 4, 3), np.uint8)).shape == (0, 48)

@@ -166,3 +166,17 @@ def test_long_doubles_are_numbers():
     assert as_dataset(array).inputs.dtype == np.float64
     assert to_frame(array).rows() == [(1.5, 2.5)]
     assert to_frame({"x": array[0]}).dtypes == [pl.Float64]
+
+
+@pytest.mark.parametrize("rows", [[[1, 2], [3]], (row for row in [[1]]), [object()]])
+def test_what_is_no_table_is_one_line(rows):
+    with pytest.raises(TailwiseError) as caught:
+        as_dataset(rows)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mask_must_have_an_entry_for_each_row():
+    data = as_dataset(np.eye(4), [0, 1, 0, 1])
+    assert data.take([True, False, False, True]).labels.tolist() == [0, 1]
+    with pytest.raises(TailwiseError, match="a mask of 3 entries for 4 rows"):
+        data.take([True, False, True])

@@ -75,8 +75,8 @@ def test_labels_are_matched_by_what_they_mean():
     [
         (TABLE * 2, "must be an indicator of 0 and 1, but row 0, column 0 is 2"),
         (np.where(TABLE, np.nan, 0), "row 0, column 0 is nan"),
-        (np.full((2, 2), "a"), "values that are no numbers"),
-        (["red", "green"], "a set of labels a row; row 0 is 'red', not a set"),
+        (np.full((2, 2), "a"), "values that are not numbers"),
+        (["red", "green"], "a set of labels per row; row 0 is 'red'"),
         ([1, 2, 3], "row 0 is 1"),
         ([[], set()], "no row has a label"),
     ],
@@ -158,7 +158,7 @@ def test_what_cannot_be_split_is_one_line():
         label_set_split(np.eye(4), 0.3)
     with pytest.raises(TailwiseError, match="test_size must be more than 0"):
         label_set_split(TABLE, 1.5)
-    with pytest.raises(TailwiseError, match="n_splits must be a whole number from 2"):
+    with pytest.raises(TailwiseError, match="n_splits must be a whole number of at least 2"):
         label_set_folds(TABLE, 1)
 
 
@@ -195,8 +195,8 @@ def test_a_column_of_lists_needs_no_separator(tmp_path, suffix):
 @pytest.mark.parametrize(
     ("separator", "message"),
     [
-        ("", "the separator is empty: give what stands between the labels in .*tags.csv, column 'tags', such as"),
-        (";", "has one label a row at most, and nothing that ';' separates: correct the separator, or leave it out"),
+        ("", "the separator is empty: give the text between the labels in .*tags.csv, column 'tags', such as"),
+        (";", "has at most one label per row, and nothing that ';' separates: correct the separator, or leave it out"),
     ],
 )
 def test_a_separator_that_separates_nothing_is_one_line(tmp_path, separator, message):

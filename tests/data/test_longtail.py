@@ -151,3 +151,9 @@ def test_real_cifar10_becomes_cifar10_lt(shared_data, factor, total):
     labels = np.unique(names.to_numpy(), return_inverse=True)[1]
     counts = longtail.exponential(5000, factor, 10)
     assert len(longtail.make_long_tailed(labels, counts)) == total
+
+
+@pytest.mark.parametrize("indices", [[0.5, 1.0], np.array([True, False])])
+def test_only_indices_have_a_hash(indices):
+    with pytest.raises(TailwiseError, match="indices must be integers"):
+        longtail.indices_hash(indices)

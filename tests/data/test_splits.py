@@ -113,3 +113,9 @@ def test_ten_million_labels_take_seconds():
     print(f"stratified_split of 10 million labels: {seconds:.1f} s")
     assert len(train) + len(test) == len(labels)
     assert seconds < 10
+
+
+@pytest.mark.parametrize("n_splits", [2.5, "3", 1])
+def test_folds_are_a_whole_number(n_splits):
+    with pytest.raises(TailwiseError, match="n_splits must be"):
+        stratified_folds([0, 0, 1, 1], n_splits)

@@ -34,7 +34,7 @@ def test_batches_clones_and_series_agree():
 
 def test_the_commonest_are_kept():
     assert TextEncoder(max_features=3).fit_transform(TEXTS).shape == (5, 6)
-    with pytest.raises(TailwiseError, match="no text has a word"):
+    with pytest.raises(TailwiseError, match="no text contains a word"):
         TextEncoder().fit(["", None])
 
 
@@ -82,9 +82,16 @@ def test_a_language_model_is_read_from_its_folder_without_running_what_is_in_it(
 
     with pytest.raises(TailwiseError, match=r"there is no .*mode\. Did you mean 'model'"):
         SentenceEncoder(str(tmp_path / "mode")).fit()
-    with pytest.raises(TailwiseError, match="no language model that can be read"):
+    with pytest.raises(TailwiseError, match="no readable language model"):
         SentenceEncoder(str(tmp_path)).fit()
     (model / "model.safetensors").unlink()
     torch.save({}, model / "pytorch_model.bin")  # a pickle
-    with pytest.raises(TailwiseError, match=r"no language model that can be read.*safetensors"):
+    with pytest.raises(TailwiseError, match=r"no readable language model.*safetensors"):
         SentenceEncoder(str(model)).fit()
+
+
+def test_no_texts_are_no_rows():
+    encoder = TextEncoder().fit(["one two", "three"])
+    none = encoder.transform([])
+    assert none.shape == (0, encoder.transform(["one"]).shape[1])
+    assert none.dtype == np.float32

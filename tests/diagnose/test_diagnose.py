@@ -395,3 +395,12 @@ def test_distinct_values_are_counted_in_small_tables_and_never_more_than_rows(mo
 def test_rows_without_a_label_do_not_have_another_label():
     data = pl.DataFrame({"x": [1, 1, 1, 1, 2], "y": ["a", "b", None, "NA", "a"]})
     assert diagnose(data, "y").duplicates.conflicting == 2
+
+
+@pytest.mark.parametrize("name", ["len", "times", "content", "label", "count", "n", "value"])
+def test_columns_may_have_any_name(name, tmp_path):
+    frame = pl.DataFrame({name: ["u", "v", "w", "u"] * 10, "a": range(40)})
+    for target, features in ((name, ["a"]), ("a", [name])):
+        assert [column.name for column in diagnose(frame, target).columns] == features
+    frame.write_csv(tmp_path / "t.csv")
+    assert diagnose(tmp_path / "t.csv", name).class_counts.tolist() == [20, 10, 10]

@@ -318,3 +318,13 @@ def test_an_absent_measure_says_why(counts, absent, measure, reason):
     assert str(caught.value).startswith(f"there is no {measure} here: ")
     assert str(caught.value).endswith(reason)
     assert "\n" not in str(caught.value)
+
+
+def test_a_batch_without_labels_leaves_nothing_behind():
+    seen = Accumulator(3)
+    seen.update([-1], [0], proba=[[1, 0, 0]], sets=[[True, False, False]])
+    seen.update([0, 1], [0, 1])
+    found = evaluate(seen, class_counts=[3, 2, 1], n_bootstrap=10)
+    assert "log_loss" not in found
+    assert "coverage" not in found
+    assert found["accuracy"] == 1

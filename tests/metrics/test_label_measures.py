@@ -128,9 +128,9 @@ def test_the_few_shot_objective_takes_the_next_group_where_no_example_has_a_few_
 
 def test_what_cannot_be_measured_is_one_line():
     rows, given_, proba = make()
-    with pytest.raises(TailwiseError, match=r"given labels must be of shape \(300, 6\), one column a label; got"):
+    with pytest.raises(TailwiseError, match=r"given labels must be of shape \(300, 6\), one column per label; got"):
         evaluate_labels(rows, given_[:, :5], proba, class_counts=COUNTS)
-    with pytest.raises(TailwiseError, match="between 0 and 1, and none NaN"):
+    with pytest.raises(TailwiseError, match="between 0 and 1, and not NaN"):
         evaluate_labels(rows, given_, np.where(proba > 0.9, np.nan, proba), class_counts=COUNTS)
     with pytest.raises(TailwiseError, match="no test example has a label"):
         evaluate_labels(0 * rows, given_, proba, class_counts=COUNTS)
@@ -139,3 +139,14 @@ def test_what_cannot_be_measured_is_one_line():
         found["macro_f"]
     assert "micro_f1" in found
     assert found.thresholds == (100, 20)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, bool, np.float16])
+def test_yes_and_no_of_any_type_measure_the_same(dtype):
+    rng = np.random.default_rng(0)
+    rows, given = rng.random((2, 60, 3)) < [0.5, 0.3, 0.2]
+    found, wanted = (
+        evaluate_labels(rows, given, given.astype(kind), class_counts=[50, 30, 10]).overall for kind in (dtype, float)
+    )
+    for name in wanted:
+        assert_allclose(found[name], wanted[name], rtol=1e-12, err_msg=name)

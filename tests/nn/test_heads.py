@@ -87,3 +87,12 @@ def test_nearest_mean_predicts_the_nearest_and_never_an_empty_class() -> None:
     assert np.isfinite(logits).all()
     np.testing.assert_array_equal(logits.argmax(1), distance.argmin(1))
     np.testing.assert_allclose(np.diff(logits[:, :3]), -np.diff(distance) / (2 * variance))
+
+
+def test_cosines_of_zero_features_are_zero_in_half_precision():
+    assert NormedLinear(4, 3).half()(torch.zeros(2, 4, dtype=torch.float16)).eq(0).all()
+
+
+def test_tau_must_be_a_number():
+    with pytest.raises(TailwiseError, match="tau must be 0 or more"):
+        tau_normalise(nn.Linear(2, 2), float("nan"))

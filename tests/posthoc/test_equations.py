@@ -336,11 +336,11 @@ def test_steps_and_sets_survive_json():
         (lambda: posthoc.Step.of("x", [np.nan]), "finite"),
         (lambda: posthoc.Step.of("x", [0.0], -1.0), "positive"),
         (lambda: posthoc.fit_temperature(np.zeros((0, 2)), []), "n at least 1"),
-        (lambda: posthoc.fit_temperature([[0.0, np.inf]], [0]), "finite scores"),
+        (lambda: posthoc.fit_temperature([[0.0, np.inf]], [0]), "scores must be finite"),
         (lambda: posthoc.fit_temperature([[0.0, 1.0]], [2]), "class codes from 0 to 1"),
-        (lambda: posthoc.estimate_prior_em(np.zeros((0, 2)), [1, 1]), "at least a row"),
-        (lambda: posthoc.estimate_prior_em([[0.5, 0.5]], [1, 1], strength=-1), "strength must be 0 or more"),
-        (lambda: posthoc.estimate_prior_em([[0.0, 1.0], [0.0, 1.0]], [1, 0]), "no row .* class that the source has"),
+        (lambda: posthoc.estimate_prior_em(np.zeros((0, 2)), [1, 1]), "at least one row"),
+        (lambda: posthoc.estimate_prior_em([[0.5, 0.5]], [1, 1], strength=-1), "strength must be .*0 or more"),
+        (lambda: posthoc.estimate_prior_em([[0.0, 1.0], [0.0, 1.0]], [1, 0]), "no row .* class of the source prior"),
         (lambda: posthoc.estimate_prior_bbse([0], [0, 1], [0], 2), "must pair up"),
         (lambda: posthoc.estimate_prior_bbse([0], [0], [2], 2), "between 0 and 1"),
         (lambda: posthoc.estimate_prior_bbse([0], [0], [0.5], 2), "whole numbers between 0 and 1"),
@@ -348,19 +348,19 @@ def test_steps_and_sets_survive_json():
         (lambda: posthoc.ConformalSets.fit(np.zeros((0, 2)), [], 0.9), "n labels"),
         (lambda: posthoc.ConformalSets.fit([[0.5, 0.5]], [0])([[0.2, 0.3, 0.5]]), "are for 2 classes; .* \\(1, 3\\)"),
         (lambda: posthoc.ConformalSets.fit([[0.5, 0.5]], [0])([0.2, 0.8]), "are for 2 classes; .* \\(2,\\)"),
-        (lambda: posthoc.ConformalSets.fit([[0.5, 0.5]], [0])([[0.2, np.nan]]), "none may be NaN"),
-        (lambda: posthoc.shift_p_value([[0.5, 0.5]], [1, 1], [1, 1, 1]), "as many classes .* 2, 2 and 3"),
+        (lambda: posthoc.ConformalSets.fit([[0.5, 0.5]], [0])([[0.2, np.nan]]), "some are NaN"),
+        (lambda: posthoc.shift_p_value([[0.5, 0.5]], [1, 1], [1, 1, 1]), "same number of classes; got 2 and 3"),
         (lambda: posthoc.tune_bias(np.zeros((2, 3)), [0, 1], OBJECTIVES["accuracy"], [1, 1]), "as many class counts"),
         (
             lambda: posthoc.tune_bias(np.zeros((2, 2)), [0, 5], OBJECTIVES["accuracy"], [1, 1]),
             "class codes from 0 to 1",
         ),
-        (lambda: posthoc.ConformalSets.fit([[0.5, np.nan]], [0]), "finite scores"),
+        (lambda: posthoc.ConformalSets.fit([[0.5, np.nan]], [0]), "scores must be finite"),
         (lambda: posthoc.ConformalSets.fit([[0.5, 0.5]], [0.0]), "whole class codes"),
         (lambda: posthoc.fit_temperature([[0.0, 1.0]], ["a"]), "whole class codes"),
         (lambda: posthoc.fit_temperature([[0.0, 1.0]], [0], [0]), "sample_weight must be 1 numbers"),
         (lambda: posthoc.fit_class_wise([[0.0, 1.0]], [0], [1, 2]), "sample_weight must be 1 numbers"),
-        (lambda: posthoc.fit_class_wise([[0.0, 1.0]], [0], strength=-10), "strength must be 0 or more"),
+        (lambda: posthoc.fit_class_wise([[0.0, 1.0]], [0], strength=-10), "strength must be .*0 or more"),
         (lambda: posthoc.estimate_prior_em([[3.0, -1.0]], [1, 1]), "must be probabilities"),
         (lambda: posthoc.prior_shift([3, 2], "uniform"), "must be numbers"),
         (lambda: posthoc.prior_shift([3, 2], [1, 1, 1]), "the source has 2, the target 3"),
@@ -370,3 +370,14 @@ def test_bad_input_is_one_line(call, message):
     with pytest.raises(TailwiseError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_one_class_needs_no_threshold():
+    step = posthoc.tune_bias(np.zeros((5, 1)), np.zeros(5, int), OBJECTIVES["macro_f1"], [5])
+    assert step.bias == (0,)
+
+
+@pytest.mark.parametrize("proba", [[[np.nan, 0.5]], [[2, 3]], [0.5, 0.5]])
+def test_a_test_of_shift_needs_probabilities(proba):
+    with pytest.raises(TailwiseError, match="probabilities"):
+        posthoc.shift_p_value(proba, [1, 1], [1, 2])

@@ -216,7 +216,7 @@ WRONG = [
     (pd.Series([1, 2, None], dtype="Int64"), "must be finite, but row 2 has nan"),
     (pl.Series([1, None, 2]), "must be finite, but row 1 has nan"),
     ([1.0, 2.0, np.inf], "must be finite, but row 2 has inf"),
-    (["a", "b", "c"], "must be of numbers"),
+    (["a", "b", "c"], "must be numeric"),
     (np.ones((3, 2)), r"one number per row; got shape \(3, 2\)"),
     (pd.DataFrame({"y": [1.0, 2, 3]}), r"one number per row; got shape \(3, 1\)"),
 ]

@@ -225,7 +225,7 @@ def test_one_line_for_what_cannot_be(method):
         made(method).fit_resample(X, np.zeros(len(y), int))
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         made(method).fit_resample(X, y[:-1])
-    with pytest.raises(TailwiseError, match="names class 'x', which is not there"):
+    with pytest.raises(TailwiseError, match="names class 'x', which does not exist"):
         made(method, sampling_strategy=["x"] if method._kind == "clean" else {"x": 3}).fit_resample(X, y)
     with pytest.raises(TailwiseError, match=r"unknown sampling_strategy 'minorty'\. Did you mean 'minority'"):
         made(method, sampling_strategy="minorty").fit_resample(X, y)
@@ -257,17 +257,17 @@ def test_strategies():
     assert np.bincount(resample.RandomOverSampler(0.8).fit_resample(X, two)[1]).tolist() == [120, 96]
     assert np.bincount(resample.RandomUnderSampler(0.5).fit_resample(X, two)[1]).tolist() == [110, 55]
     for method, wrong in [(resample.SMOTE, {0: 10}), (resample.RandomUnderSampler, {0: 1000}), (resample.SMOTE, 0.5)]:
-        with pytest.raises(TailwiseError, match=r"cannot bring class 0 from 120|for two classes only"):
+        with pytest.raises(TailwiseError, match=r"cannot bring class 0 from 120|needs two classes"):
             method(wrong).fit_resample(X, y)
 
 
 def test_strategies_that_cannot_be_are_one_line():
     X, y = table()
     for strategy, message in [
-        ({1: 40.7}, "class 1 is to have 40.7 examples: give a whole number"),
-        ({1: np.nan}, "class 1 is to have nan examples: give a whole number"),
-        ({1: "40"}, "class 1 is to have '40' examples: give a whole number"),
-        ({"1": 50}, r"names class '1', which is not there: the labels are int64, not str\."),
+        ({1: 40.7}, "class 1 cannot have 40.7 examples: give a whole number"),
+        ({1: np.nan}, "class 1 cannot have nan examples: give a whole number"),
+        ({1: "40"}, "class 1 cannot have '40' examples: give a whole number"),
+        ({"1": 50}, r"names class '1', which does not exist: the labels are int64, not str\."),
     ]:
         with pytest.raises(TailwiseError, match=message):
             resample.RandomOverSampler(strategy).fit_resample(X, y)
@@ -619,9 +619,9 @@ def test_smoten_takes_the_vote_of_an_example_and_its_neighbours():
 
 def test_nominal_methods_say_what_they_need():
     frame, y = mixed()
-    with pytest.raises(TailwiseError, match="there are only numbers: use SMOTE"):
+    with pytest.raises(TailwiseError, match="the table has only numbers: use SMOTE"):
         resample.SMOTENC().fit_resample(frame[["size", "weight"]], y)
-    with pytest.raises(TailwiseError, match="there are only categories: use SMOTEN"):
+    with pytest.raises(TailwiseError, match="the table has only categories: use SMOTEN"):
         resample.SMOTENC().fit_resample(frame[["city", "level"]], y)
     with pytest.raises(TailwiseError, match="does not say which columns are categories"):
         resample.SMOTENC().fit_resample(frame.to_numpy(), y)
@@ -629,7 +629,7 @@ def test_nominal_methods_say_what_they_need():
         resample.SMOTENC(["city"]).fit_resample(frame, y)
     with pytest.raises(TailwiseError, match="not None"):
         resample.SMOTENC(None).fit_resample(frame, y)
-    with pytest.raises(TailwiseError, match="names column 'town', which is not there"):
+    with pytest.raises(TailwiseError, match="names column 'town', which does not exist"):
         resample.SMOTENC(["town"]).fit_resample(frame, y)
 
 
@@ -702,3 +702,30 @@ def test_near_miss_may_keep_nothing_of_a_class(version):
     counts = np.bincount(labels).tolist()
     assert counts[::2] == [0, 15]
     assert counts[1] == 20 or (version == 3 and 0 < counts[1] < 20), "candidates can be fewer than asked for"
+
+
+@pytest.mark.parametrize("method", [resample.SMOTE, resample.TomekLinks, resample.NearMiss, resample.MixupOverSampler])
+def test_missing_values_of_a_sparse_matrix_are_refused(method):
+    X, y = table()
+    X[5, 1] = np.nan
+    with pytest.raises(TailwiseError, match="no missing values in a sparse matrix"):
+        made(method).fit_resample(sparse.csr_array(X), y)
+
+
+@pytest.mark.parametrize("dtype", ["U4", "S4", "M8[D]", "m8[D]", complex])
+def test_arrays_of_what_is_no_real_number_are_refused(dtype):
+    X, y = np.arange(40).reshape(20, 2) + 0.5, np.repeat([0, 1], [14, 6])
+    with pytest.raises(TailwiseError, match="SMOTE needs numbers"):
+        resample.SMOTE().fit_resample(X.astype(float if dtype == "U4" else int).astype(dtype), y)
+
+
+def test_gaussian_noise_is_as_wide_in_float32_as_in_float64():
+    rng = np.random.default_rng(0)
+    X = (1e5 + rng.normal(size=(100_000, 2))).astype(np.float32)
+    y = np.repeat([0, 1], [60_000, 40_000])
+    deviation = []
+    for points in (X, X.astype(np.float64)):
+        method = resample.GaussianOverSampler(random_state=0)
+        new = method.fit_resample(points, y)[0][100_000:].astype(np.float64)
+        deviation.append((new - X[method.sample_indices_[100_000:]]).std())
+    assert deviation[0] == pytest.approx(deviation[1], rel=0.02)

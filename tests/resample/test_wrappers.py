@@ -19,7 +19,13 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from tailwise.counts import capped_counts, class_weights
 from tailwise.errors import TailwiseError
-from tailwise.resample import CaseControlClassifier, WeightedClassifier
+from tailwise.resample import (
+    BalancedBaggingClassifier,
+    CaseControlClassifier,
+    RandomUnderSampler,
+    ResampledClassifier,
+    WeightedClassifier,
+)
 
 rng = np.random.default_rng(0)
 COUNTS = np.array([300, 60, 12, 1])
@@ -191,3 +197,35 @@ def test_boosting_with_weights_is_given_no_more_values_than_it_has_bins(dtype):
     assert np.abs(seen - X)[inside, 0].max() < 60
     plain = HistGradientBoostingClassifier(**settings).fit(X, y, weighted.class_weights_[y])
     assert (weighted.predict(X) == plain.predict(X)).mean() > 0.98
+
+
+def test_case_control_says_what_is_wrong_with_its_settings():
+    with pytest.raises(TailwiseError, match="max_rows must be a number or 'auto'; got 'all'"):
+        CaseControlClassifier(Recorder(), max_rows="all").fit(X, LABELS)
+    with pytest.raises(TailwiseError, match=r"sample_weight must be one per row; got shape \(3,\)"):
+        CaseControlClassifier(Recorder(), max_rows=50).fit(X, LABELS, [1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    "wrapper",
+    [
+        WeightedClassifier,
+        CaseControlClassifier,
+        lambda base: CaseControlClassifier(base, max_rows=60, random_state=0),
+        lambda base: BalancedBaggingClassifier(base, 2, random_state=0),
+        lambda base: ResampledClassifier(base, RandomUnderSampler(random_state=0)),
+    ],
+)
+def test_boosting_takes_columns_without_a_value(wrapper):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(300, 3)), np.repeat([0, 1], [250, 50])
+    X[:, 1] = np.nan
+    fitted = wrapper(HistGradientBoostingClassifier(max_iter=5)).fit(X, y)
+    there = fitted.predict_proba(np.nan_to_num(X, nan=7.0))
+    np.testing.assert_array_equal(fitted.predict_proba(X), there)
+
+
+def test_boosting_with_weights_takes_infinity_in_silence():
+    X = np.linspace(0, 1, 600)[:, None]
+    X[::2] = np.inf
+    WeightedClassifier(HistGradientBoostingClassifier(max_iter=1)).fit(X, np.arange(600) % 2)

@@ -10,13 +10,20 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class FlipCrop:
-    """Flip each image with probability one half, and shift it by up to ``padding`` pixels, with black behind it.
+    """Flip each image with probability one half, and shift it by up to ``padding`` pixels over a black background.
 
-    It is the standard augmentation of CIFAR (He et al., CVPR 2016, section 4.2), drawn per image and done for the
-    whole batch at once on whatever type the images have; uint8 moves the fewest bytes. Draws come from a CPU generator,
-    so that they are the same on every device.
+    The standard augmentation of CIFAR, drawn per image and applied to the whole batch at once. It works on any type;
+    uint8 moves the fewest bytes. Draws come from a CPU generator, so they are the same on every device.
 
-    Shapes: inputs (batch, channels, height, width), targets anything; both keep shape, type and memory format.
+    Parameters
+    ----------
+    padding : maximum shift in pixels, in each direction
+    flip : whether to flip images horizontally
+
+    Shapes: inputs (batch, channels, height, width), targets anything; inputs keep shape and type, targets are returned
+    unchanged.
+
+    Source: He, Zhang, Ren and Sun, Deep Residual Learning for Image Recognition, CVPR 2016, section 4.2.
     """
 
     padding: int = 4

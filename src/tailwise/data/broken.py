@@ -1,4 +1,4 @@
-"""What is wrong with a file that cannot be read, in one line that says where."""
+"""Explain in one line what is wrong with a file that cannot be read, and where."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tailwise.errors import TailwiseError
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn what polars raises while a file is read into one line that says what is wrong with the file, and where."""
+    """Turn errors that occur while a file is read into a TailwiseError that says what is wrong, and where."""
     import polars as pl
 
     try:
@@ -30,7 +30,7 @@ def _explain(path: Path, error: Exception) -> TailwiseError:
     reason = str(error).strip().partition("\n")[0]
     form = table_format(path)
     if isinstance(error, PermissionError):
-        return TailwiseError(f"{path} may not be read: permission denied.")
+        return TailwiseError(f"{path} cannot be read: permission denied.")
     if form in ("csv", "json lines"):
         try:
             trouble = wrong_bytes(path) or (_bad_record(path) if form == "csv" else _bad_json(path))
@@ -50,7 +50,7 @@ def _explain(path: Path, error: Exception) -> TailwiseError:
 
 
 def _unlike_files(folder: Path) -> str | None:
-    """Say which Parquet file of a folder is damaged, or has other columns or types than the first."""
+    """Name a Parquet file in a folder that is damaged, or whose columns or types differ from the first; or None."""
     import polars as pl
 
     schemas: dict[Path, pl.Schema] = {}
@@ -74,7 +74,7 @@ def _last_bytes(file: IO[bytes], count: int) -> bytes:
 
 
 def _bad_record(path: Path) -> str | None:
-    """Say which record of a CSV has more fields than the header, or a quote that is not closed."""
+    """Name a record of a CSV with more fields than the header or an unclosed quote; or None."""
     separator, header, _ = csv_header(path)
     start = 1
     with open_text(path) as file:
@@ -90,7 +90,7 @@ def _bad_record(path: Path) -> str | None:
 
 
 def _bad_json(path: Path) -> str | None:
-    """Say which line is not a JSON object."""
+    """Name a line that is not a JSON object; or None."""
     with open_bytes(path) as file:
         for number, line in enumerate(file, start=1):
             try:

@@ -1,7 +1,7 @@
-"""From one column of numbers, dates, categories or text to columns of float32.
+"""Encode one column of numbers, dates, categories or text as columns of float32.
 
-Each coder is fitted by ``of(values, ...)``, has ``parts`` (a name for each of its output columns), and fills
-``out`` (n, len(parts)) from n values; what is missing becomes NaN.
+Each coder is fitted by ``of(values, ...)``, has ``parts`` (the names of its output columns), and fills ``out``
+(n, len(parts)) from n values. Missing values become NaN.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 Block = NDArray[np.float32]
 
-_ROWS = 65536  # of text encoded at a time
-_FIT_TEXTS = 50_000  # distinct texts that a text column's encoder is fitted on
-_SCALE_ROWS = 100_000  # that quartiles are taken of
-_FAR = 1e6  # quartile ranges from the median
+_ROWS = 65536  # rows of text to encode at a time
+_FIT_TEXTS = 50_000  # maximum number of distinct texts to fit a text encoder on
+_SCALE_ROWS = 100_000  # approximate number of rows to compute quartiles from
+_FAR = 1e6  # limit of scaled values, in quartile ranges from the median
 _LARGEST = 3e38  # of float32, nearly
 
 
 @dataclass(frozen=True)
 class Number:
-    """Numbers as they are."""
+    """Numbers, unchanged."""
 
     parts: tuple[str, ...] = ("",)
 
@@ -39,25 +39,25 @@ class Number:
 
 @dataclass(frozen=True)
 class Ordinal:
-    """Categories as 0, 1, 2, from the commonest on."""
+    """Categories as 0, 1, 2, ..., the most frequent first."""
 
     categories: tuple[str, ...]
     parts: tuple[str, ...] = ("",)
 
     @classmethod
     def of(cls, values: pl.Series) -> Ordinal:
-        """Number the categories; those that are equally common in alphabetical order."""
+        """Number the categories by frequency; ties in alphabetical order."""
         counts = values.drop_nulls().rename("value").value_counts(name="n")
         return cls(tuple(counts.sort("n", "value", descending=[True, False])["value"]))
 
     def codes(self, values: pl.Series) -> NDArray[np.float32]:
-        """Return (n,) codes; NaN for what is missing or new."""
+        """Return (n,) codes; NaN for missing or new values."""
         import polars as pl
 
         return values.cast(pl.Enum(self.categories), strict=False).to_physical().cast(pl.Float32).to_numpy()
 
     def new(self, values: pl.Series) -> pl.Series:
-        """Return the values that are none of the categories."""
+        """Return the values that are not among the categories."""
         return values.filter(values.is_not_null() & ~values.is_in(list(self.categories)))
 
     def fill(self, values: pl.Series, out: Block) -> None:
@@ -67,7 +67,7 @@ class Ordinal:
 
 @dataclass(frozen=True)
 class OneHot(Ordinal):
-    """Categories as a column of zeros and ones each; all zero for what is missing or new."""
+    """Categories as one column of zeros and ones each; all zeros for missing or new values."""
 
     @classmethod
     def of(cls, values: pl.Series) -> OneHot:
@@ -84,21 +84,21 @@ class OneHot(Ordinal):
 
 @dataclass(frozen=True)
 class Parts:
-    """Dates or texts as the columns that a skrub encoder makes of them."""
+    """Dates or texts as the output columns of a skrub encoder."""
 
     encoder: Any
     parts: tuple[str, ...]
 
     @classmethod
     def of_dates(cls, values: pl.Series) -> Parts:
-        """Take dates apart: year, month, day, weekday, hour as far as they occur, and seconds since 1970."""
+        """Split dates into year, month, day, weekday, hour (if times occur) and seconds since 1970."""
         from skrub import DatetimeEncoder
 
         return cls._fitted(DatetimeEncoder(add_weekday=True), values)
 
     @classmethod
     def of_texts(cls, values: pl.Series, components: int) -> Parts:
-        """Reduce the tf-idf of character n-grams to a few components."""
+        """Reduce the tf-idf of character n-grams to ``components`` columns."""
         from skrub import StringEncoder
 
         distinct = values.drop_nulls().unique(maintain_order=True).head(_FIT_TEXTS)
@@ -110,7 +110,7 @@ class Parts:
         return cls(encoder, tuple(column.removeprefix("_").replace("string_enc_", "text ") for column in columns))
 
     def fill(self, values: pl.Series, out: Block) -> None:
-        """Fill ``out`` (n, len(parts)), some rows at a time, and each distinct value of those once."""
+        """Fill ``out`` (n, len(parts)) block by block, encoding each distinct value of a block once."""
         import polars as pl
 
         for start in range(0, len(values), _ROWS):
@@ -134,7 +134,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class Scaled:
-    """Another coder's columns about zero, within (-3, 3); missing is 0, and flagged in a further column.
+    """The columns of another coder, centred and squashed to (-3, 3); missing is 0, and flagged in a further column.
 
     Source: Holzmüller et al., Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular Data, NeurIPS 2024,
     section 3 (robust scaling and smooth clipping).
@@ -147,7 +147,7 @@ class Scaled:
 
     @classmethod
     def of(cls, coder: Any, values: pl.Series) -> Scaled:
-        """Centre on the median and scale by the quartile range, or by half the whole range where that is zero."""
+        """Centre on the median and divide by the quartile range or, if that is zero, by half of the full range."""
         present = values.drop_nulls()
         present = present.gather_every(max(1, len(present) // _SCALE_ROWS))
         raw = np.empty((len(present), len(coder.parts)), dtype=np.float32)
@@ -159,7 +159,7 @@ class Scaled:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The coder's, and the flag."""
+        """The parts of the coder, and the flag."""
         return (*self.coder.parts, *(("missing",) if self.flagged else ()))
 
     def fill(self, values: pl.Series, out: Block) -> None:
@@ -173,6 +173,6 @@ class Scaled:
             with np.errstate(over="ignore"):
                 column -= centre
                 column *= scale
-            np.clip(column, -_FAR, _FAR, out=column)  # beyond it the smooth clipping below makes no difference
+            np.clip(column, -_FAR, _FAR, out=column)  # beyond this, the smooth clipping below is constant
             column /= np.sqrt(1 + (column / 3) ** 2)
             column[missing] = 0

@@ -1,4 +1,4 @@
-"""What a column of a table holds, whatever it was stored as: numbers, dates, categories or text."""
+"""What a column of a table holds, however it is stored: numbers, dates, categories or text."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 ColumnKind = Literal["number", "date", "category", "text", "empty"]
 
-#: Strings that stand for "missing" in a feature, beside blanks; compared in lower case. "none" is not among them: it
-#: may be a category, and as one it is as good as missing.
+#: Strings that mean "missing" in a feature, besides blanks; compared in lower case. "none" is not among them, because
+#: it may be a category, and as a category it works as well as a missing value.
 _MISSING = ("", "na", "n/a", "#n/a", "<na>", "nan", "null", "nil", "-", "--", "?", ".")
 NO_VALUE = any_of(_MISSING)
-#: Of the values that are there, the share that must parse for a column of strings to be taken as numbers or dates.
-#: The rest is taken as missing, with a note.
+#: Share of the non-missing values of a column of strings that must parse for it to be read as numbers or dates. The
+#: rest is treated as missing, with a note.
 _ENOUGH = 0.9
 _SAMPLE = 1000
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p")
@@ -31,19 +31,19 @@ _FORMATS = {
     style: [date + time for date in (*_PLAIN_DATES, *dates) for time in _TIMES]
     for style, dates in (("month", _MONTH_FIRST), ("day", _DAY_FIRST))
 }
-#: With a year of two digits, dates are padded if they have points: 1.2.30 is a version.
+#: Dates with points and a two-digit year must be zero-padded: 1.2.30 is a version number.
 _SHORT_DATE = r"^(\d{1,2}[-/]\d{1,2}[-/]|\d{2}\.\d{2}\.)\d{2}\b"
-#: Seconds, their fraction, and the offset from UTC; only after a time of day.
+#: Seconds, their fraction, and an offset from UTC; only after a time of day.
 _AFTER_TIME = r"(:\d{2})(\.\d+)?\s*(Z|[+-]\d{2}(?::?\d{2})?)?$"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CURRENCY = r"[$€£¥₹₩₽%]|USD|EUR|GBP|JPY|CHF|CNY|INR|AUD|CAD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR"
 _AROUND = rf"^({_CURRENCY})\s*|\s*({_CURRENCY})$|^([-−(])\s*({_CURRENCY})\s*"
 _BREAKS = r"'’_ \x{00a0}\x{202f}"  # between thousands
-_SHAPE = {  # a number may be negative by a minus before or after it or by brackets; 007 is a code, not a number
+_SHAPE = {  # minus before or after a number, or brackets, make it negative; 007 is a code, not a number
     ".": rf"^[-+−(]?([1-9]\d{{0,2}}([,{_BREAKS}]\d{{3}})+|0|[1-9]\d*)?(\.\d*)?([eE][-+]?\d+)?[-)]?$",
     ",": rf"^[-+−(]?([1-9]\d{{0,2}}([.{_BREAKS}]\d{{3}})+|0|[1-9]\d*)?(,\d*)?[-)]?$",
 }
-#: Numbers with the other mark between thousands, and those that would be another number if it were the decimal mark.
+#: Numbers with the other mark between thousands, and those that the other mark would turn into a different decimal.
 _GROUPS = {".": r"^[-+−(]?[1-9]\d{0,2},\d{3}", ",": r"^[-+−(]?[1-9]\d{0,2}\.\d{3}"}
 _ONE_GROUP = {mark: rf"{start}[-)]?$" for mark, start in _GROUPS.items()}
 
@@ -51,9 +51,9 @@ _ONE_GROUP = {mark: rf"{start}[-)]?$" for mark, start in _GROUPS.items()}
 _MARKS = {".": "point", ",": "comma"}
 _OTHER = {".": ",", ",": ".", "month": "day", "day": "month"}
 _KEPT_AS = {"number": "numbers", "date": "dates", "category": "categories", "text": "texts"}
-MAX_CATEGORIES = 40  # of a column of strings; one with more is text
-_FEW = 10  # values of many rows, from which on they say something of a column
-_KNOWN = 100  # values that are no numbers or dates, the commonest of training, which are remembered
+MAX_CATEGORIES = 40  # a column of strings with more distinct values is text
+_FEW = 10  # fewer values than this, in many rows, are too few to judge a column by
+_KNOWN = 100  # how many of the most frequent values that are not numbers or dates are remembered from training
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,14 @@ class Reading:
 
     Attributes
     ----------
-    kind : what it holds
-    style : for numbers the decimal mark, ``"."`` or ``","``; for dates ``"month"`` or ``"day"``, whichever comes first
-    grouped : whether the other mark, of ``"."`` and ``","``, is one between thousands, since it was in training, or
-        all numbers were whole. Elsewhere ``4,332`` is missing: it may be 4332 or 4.332
-    strays : the commonest values among numbers or dates that are neither
-    mixed : whether strays are so many that they are categories beside the numbers or dates, and not just missing
-    zone : time zone of the times that come with one, ``"UTC"`` where they are strings with an offset; ``""`` for times
-        without one, None where there are no times
+    kind : what the column holds
+    style : for numbers, the decimal mark, ``"."`` or ``","``; for dates, what comes first, ``"month"`` or ``"day"``
+    grouped : whether the other mark, of ``"."`` and ``","``, may separate thousands, because it did in training or
+        because all numbers there were whole. If not, ``4,332`` is missing, as it may be 4332 or 4.332
+    strays : the most frequent values in a column of numbers or dates that are neither
+    mixed : whether there are so many strays that they form categories, instead of being treated as missing
+    zone : time zone of times that have one (``"UTC"`` for strings with an offset), ``""`` for times without one, None
+        if there are no times
     """
 
     kind: ColumnKind
@@ -80,16 +80,16 @@ class Reading:
     zone: str | None = None
 
     def __call__(self, column: pl.Series) -> pl.Series:
-        """Return the column as :meth:`read` does, if it can be the one that training had.
+        """Return the column as :meth:`read` does, after checking that it looks like the one in training.
 
         Raises
         ------
         TailwiseError
-            If more than a tenth of the numbers have another decimal mark than in training, or thousands separators
-            that it did not have, or of the dates another order of day and month; or if training had only numbers, or
-            only dates, and nine in ten values are none now.
-            A few values of many rows, most of which have none, are taken as missing. Also if the column is of a type
-            that is no feature, or of times with a zone where training had times without one, or the other way round.
+            If more than a tenth of the numbers have a different decimal mark or new thousands separators, or more than
+            a tenth of the dates a different order of day and month; if training had only numbers, or only dates, and
+            nine in ten values are now something else; if only one of training and this column has times with a zone; or
+            if the type of the column cannot be a feature. A few odd values in a column that is mostly empty are treated
+            as missing.
         """
         if self.kind != "empty" and _plain(column).null_count() > column.null_count():
             raise TailwiseError(
@@ -131,7 +131,7 @@ class Reading:
         return values
 
     def read(self, column: pl.Series) -> pl.Series:
-        """Return the column as Float64, Datetime or String; what does not parse is missing."""
+        """Return the column as Float64, Datetime or String; values that do not parse become null."""
         import polars as pl
 
         column = _plain(column)
@@ -147,7 +147,7 @@ class Reading:
         return numbers.set(_bare(column).str.contains(_ONE_GROUP[self.style]).fill_null(False), None)
 
     def unlike(self, n: int) -> str:
-        """Say of n values that they are not of this kind."""
+        """Return a phrase that says that n values are not of this kind."""
         since = " from the year 1000 on" if self.kind == "date" else ""
         return f"is not a {self.kind}{since}" if n == 1 else f"are not {self.kind}s{since}"
 
@@ -155,10 +155,16 @@ class Reading:
 def read_as(column: pl.Series, max_categories: int = MAX_CATEGORIES) -> Reading:
     """Decide how to read a column.
 
-    Numbers and dates may be strings: with a thousands separator, a currency, a percent sign, a decimal comma, brackets
-    for negative; dates in any of the common ways to write them, mixed. What counts is the share of different values:
-    a word in every second row leaves the others numbers. Booleans and strings of few kinds are categories, other
-    strings text; what has no values, or holds lists, bytes that are not UTF-8 or the like, is empty.
+    Numbers and dates may be strings. Numbers may have thousands separators, a currency, a percent sign, a decimal
+    comma, or brackets for negative values; dates may be in any mixture of common formats. The share of *distinct*
+    values that parse decides, so a single word in every second row does not stop the others from being numbers.
+    Booleans and strings with few distinct values are categories, other strings are text. A column without values, or
+    with lists, bytes that are not UTF-8 and the like, is empty.
+
+    Parameters
+    ----------
+    column : (n,) column of the training data
+    max_categories : strings with more distinct values than this are text
     """
     import polars as pl
 
@@ -166,6 +172,8 @@ def read_as(column: pl.Series, max_categories: int = MAX_CATEGORIES) -> Reading:
     column = _plain(column)
     dtype = column.dtype
     if column.null_count() == len(column):
+        return Reading("empty")
+    if dtype.is_float() and not column.is_finite().any():
         return Reading("empty")
     if dtype.is_numeric():
         return Reading("number", ".", grouped=_whole(column))
@@ -179,7 +187,7 @@ def read_as(column: pl.Series, max_categories: int = MAX_CATEGORIES) -> Reading:
         return Reading("empty")
     if dtype == pl.String and not declared:
         for kind, (styles, parse) in _PARSERS.items():
-            # A look at some values saves parsing all of a column of text.
+            # Try some values first, to avoid parsing a whole column of text.
             if max(_share(parse(present.head(_SAMPLE), style)) for style in styles) < _ENOUGH / 2:
                 continue
             parsed = {style: parse(present, style) for style in styles}
@@ -202,16 +210,16 @@ def names(column: pl.Series) -> pl.Series:
 
     column = _plain(column)
     text = column.cast(pl.String, strict=False).str.strip_chars()
-    if column.dtype.is_float():  # integers that met a missing value: "3", not "3.0"
+    if column.dtype.is_float():  # may be integers beside missing values: "3", not "3.0"
         whole = column.cast(pl.Int64, strict=False)
         text = text.zip_with((whole != column).fill_null(True), whole.cast(pl.String))
     lower = text.str.to_lowercase()
-    text = text.zip_with(~lower.is_in(["true", "false"]).fill_null(False), lower)  # as a boolean column shows them
+    text = text.zip_with(~lower.is_in(["true", "false"]).fill_null(False), lower)  # as in a boolean column
     return text.set(lower.is_in(list(_MISSING)), None)
 
 
 def lost_values(before: pl.Series, after: pl.Series) -> pl.Series:
-    """Return the values that were there before and are missing after."""
+    """Return the values that were present before reading and are missing after it."""
     before = _plain(before)
     if before.dtype.is_numeric() and after.dtype.is_numeric():
         return before.head(0)
@@ -220,7 +228,7 @@ def lost_values(before: pl.Series, after: pl.Series) -> pl.Series:
 
 
 def undecided(column: pl.Series, reading: Reading) -> pl.Series:
-    """Return the values that mean another number or day in the other style, if the whole column can be read in both."""
+    """Return the values that would mean something else in the other style, if the column can be read in both."""
     import polars as pl
 
     if reading.kind not in _PARSERS or column.dtype != pl.String:
@@ -232,14 +240,15 @@ def undecided(column: pl.Series, reading: Reading) -> pl.Series:
     first, second = (parse(column, style) for style in styles)
     values = column.filter((first != second).fill_null(False))
     if reading.kind == "number":
-        values = values.filter(values.str.contains(",", literal=True))  # a point before three decimals is usual
+        # a point before three digits is usually a decimal point
+        values = values.filter(values.str.contains(",", literal=True))
     return values if _share(first) == _share(second) else values.head(0)
 
 
 def _plain(column: pl.Series) -> pl.Series:
-    """Return durations as seconds, categories and bytes as strings, and what is no feature, such as lists, as missing.
+    """Return durations as seconds, categories and bytes as strings, and types that cannot be features as missing.
 
-    Bytes are the strings of Parquet files without the mark that they are text.
+    Bytes are converted because some Parquet files do not mark their strings as text.
     """
     import polars as pl
 
@@ -285,7 +294,7 @@ def _numbers(column: pl.Series, style: str) -> pl.Series:
 
 
 def _dates(column: pl.Series, style: str, zone: str = "UTC") -> pl.Series:
-    """Return days and times, those with a time zone or an offset as they are in the given zone."""
+    """Return dates and times; those with a time zone or an offset are converted to the given zone."""
     import polars as pl
 
     if isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone:
@@ -303,8 +312,8 @@ def _dates(column: pl.Series, style: str, zone: str = "UTC") -> pl.Series:
         if not missing.any():
             break
         found = text.str.to_datetime(form, strict=False, time_unit="us")
-        found = found.set(found.dt.year() < 1000, None)  # %Y takes two digits for a year of the first century
-        if "%y" in form:  # which takes one digit too
+        found = found.set(found.dt.year() < 1000, None)  # %Y accepts two digits, as a year of the first century
+        if "%y" in form:  # which also accepts one digit
             found = found.set(~text.str.contains(_SHORT_DATE), None)
         parsed = parsed.zip_with(~missing, found)
     at_offset = ("1970-01-01 00:00" + distinct.str.extract(_AFTER_TIME, 3)).str.to_datetime(
@@ -316,7 +325,7 @@ def _dates(column: pl.Series, style: str, zone: str = "UTC") -> pl.Series:
 
 
 def _zone(column: pl.Series) -> str | None:
-    """Return the time zone of a column of dates, as :class:`Reading` knows it; None also where only some have one."""
+    """Return the time zone of a column of dates, as in :class:`Reading`; None also if only some times have one."""
     import polars as pl
 
     if isinstance(column.dtype, pl.Datetime):

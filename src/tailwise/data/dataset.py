@@ -1,4 +1,4 @@
-"""A data set in memory: inputs, class codes, and what the classes and rows are called."""
+"""A data set in memory: inputs, class codes, and names of classes and rows."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Dataset:
     kind : ``"table"``, ``"image"``, ``"text"`` or ``"array"``
     inputs : table: polars frame of the features; image: (n, height, width, channels) uint8; text: (n,) array of
         strings; array: (n, n_features) numbers, dense or CSR
-    labels : (n,) int64 class codes, -1 where a row has no label; or (n, n_classes) int8 where a row has a set of them:
-        1 for what it has, 0 for what not, -1 all along where nobody knows. None where there is no target at all
-    class_labels : (n_classes,) the labels as they stand in the data, in code order: strings, integers, booleans, floats
-    ids : (n,) what identifies each row: its number from 0 or a file's path, as an array, or a column as polars read it
+    labels : (n,) int64 class codes, -1 for rows without a label. For sets of labels, (n, n_classes) int8: 1 if a row
+        has the label, 0 if not, and -1 in the whole row if its labels are unknown. None if the data has no target
+    class_labels : (n_classes,) labels as they appear in the data, in code order: strings, integers, booleans or floats
+    ids : (n,) identifiers of the rows: an array of row numbers from 0 or of file paths, or a polars column
     name : where the data came from
-    column : the table's column that the images or texts stood in, where there is one
-    notes : what reading did that a person may want to know, a line each
+    column : the column of the table that held the images or texts, if any
+    notes : remarks about how the data was read, one line each
     """
 
     kind: Kind
@@ -69,12 +69,12 @@ class Dataset:
 
     @property
     def has_sets(self) -> bool:
-        """Whether a row has a set of the classes rather than one."""
+        """Whether rows have sets of labels instead of one label each."""
         return self.labels is not None and self.labels.ndim == 2
 
     @property
     def is_labelled(self) -> NDArray[np.bool_]:
-        """(n,) whether a row's label or set of labels is known."""
+        """(n,) whether the label or set of labels of each row is known."""
         if self.labels is None:
             return np.zeros(len(self), dtype=bool)
         return np.atleast_1d((self.labels >= 0).reshape(len(self), -1).all(axis=1))
@@ -93,8 +93,20 @@ class Dataset:
         return (self.labels > 0).sum(axis=0) if self.has_sets else class_counts(self.labels, self.n_classes)
 
     def take(self, indices: ArrayLike) -> Dataset:
-        """Return the rows with these indices, in this order; the classes stay, even those left without rows."""
+        """Return the rows with these indices, in this order; classes stay the same, even if left without rows.
+
+        Parameters
+        ----------
+        indices : row indices, or an (n,) boolean mask
+
+        Raises
+        ------
+        TailwiseError
+            If a mask does not have one entry per row.
+        """
         rows = np.asarray(indices)
+        if rows.dtype == bool and len(rows) != len(self):
+            raise TailwiseError(f"{self.name}: a mask of {len(rows)} entries for {len(self)} rows.")
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.intp, copy=False)
         return replace(
             self,

@@ -1,7 +1,8 @@
-"""Turn tables into float32 arrays, one column at a time, the same way in training and in prediction."""
+"""Encode tables as float32 arrays, column by column, in the same way for training and prediction."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,41 +21,41 @@ from tailwise.errors import TailwiseError
 if TYPE_CHECKING:
     import polars as pl
 
-#: A name that comes back this often, a shop's say, is learned by trees as itself: its spelling has little to add.
+#: Trees learn a name that recurs this often, such as a shop's, as a category: its spelling adds little.
 _RECURS = 100
 
 
 class TableEncoder(TransformerMixin, BaseEstimator):
     """Encode a table's numbers, categories, booleans, dates and texts, with missing values, as one float32 array.
 
-    What each column holds is decided once, on the training data, and remembered: numbers may be written with thousands
-    separators, currencies or decimal commas, dates in several ways. Words in more than a tenth of the rows of such a
-    column are categories beside its numbers or dates. Columns are matched by name, so their order does not matter;
-    further ones are ignored, and those without values in training need not come again. Texts go through skrub's
-    ``StringEncoder``, dates through its ``DatetimeEncoder``, a column at a time into the array that is returned, so
-    that little more memory is needed than that array's. Deterministic.
+    The training data decides, once, what each column holds. Numbers may be written with thousands separators,
+    currencies or decimal commas, and dates in several ways. If more than a tenth of the values of such a column are
+    words, these become categories in a further column. Columns are matched by name, so their order does not matter.
+    Additional columns are ignored, and columns that had no values in training may be absent. Texts are encoded by
+    skrub's ``StringEncoder``, dates by its ``DatetimeEncoder``. Each column is written directly into the output, so
+    little memory is needed beyond that. Encoding is deterministic.
 
     Parameters
     ----------
-    scale : False suits trees: a category is one number (0 for the commonest), missing is NaN. True suits networks and
-        linear models: a category is a column of zeros and ones per value, the rest is scaled by median and quartile
-        range and smoothly clipped to (-3, 3), missing is 0 and flagged in a column of its own
-    max_categories : a column of strings with more distinct values is text
-    text_components : output columns of a text column
+    scale : False suits trees: a category is one number (0 for the most frequent), and missing values are NaN. True
+        suits networks and linear models: categories are one-hot encoded, other columns are scaled by median and
+        quartile range and smoothly clipped to (-3, 3), and missing values are 0 and flagged in an additional column
+    max_categories : a column of strings with more distinct values than this is text
+    text_components : number of output columns for each text column
 
     Attributes
     ----------
     feature_names_in_, n_features_in_ : columns seen in training
-    readings_ : how each is read, and after them how the words are that stand among numbers or dates
-    strings_ : columns that were strings in training, in which a CSV file must be read as strings again
-    notes_ : a line for whatever was left out or taken as missing
-    nominal_ : positions of the output columns whose numbers are codes of categories
+    readings_ : how each column is read, followed by how the words among numbers or dates are read
+    strings_ : columns that were strings in training, and must be read as strings from a CSV file again
+    notes_ : one line for everything that was left out or treated as missing
+    nominal_ : positions of the output columns that hold category codes
 
     Raises
     ------
     TailwiseError
-        At ``fit``, if no column has values. At ``transform``, if a column is missing (the nearest name is suggested)
-        or holds something else than in training.
+        At ``fit``, if no column has values. At ``transform``, if a column is missing (the message suggests the nearest
+        name) or does not hold what it held in training.
     """
 
     def __init__(self, *, scale: bool = False, max_categories: int = MAX_CATEGORIES, text_components: int = 30) -> None:
@@ -67,7 +68,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : (n, n_columns) polars or pandas frame, or anything that makes one
+        X : (n, n_columns) polars or pandas frame, or anything that can be converted to one
         y : ignored
         """
         import polars as pl
@@ -100,11 +101,11 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
-        """Return (n, n_features_out) float32.
+        """Return the (n, n_features_out) float32 features.
 
         Parameters
         ----------
-        X : (n, n_columns) as for :meth:`fit`, columns in any order
+        X : (n, n_columns) as for :meth:`fit`, with columns in any order
         """
         frame = to_frame(dense(X))
         require_columns(frame.columns, self.needed, "the table", LEARNED_FROM)
@@ -117,7 +118,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return out
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
-        """Return a name for each output column."""
+        """Return the names of the output columns."""
         check_is_fitted(self)
         pairs = zip(self.sources_, self.coders_, strict=True)
         return np.array(
@@ -125,7 +126,13 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         )
 
     def check(self, X: Any) -> tuple[str, ...]:
-        """Return a line for what :meth:`transform` would ignore in X or take as missing; columns must be there."""
+        """Return one line for everything in X that :meth:`transform` would ignore or treat as missing.
+
+        Raises
+        ------
+        TailwiseError
+            If a required column is missing.
+        """
         frame = to_frame(X)
         require_columns(frame.columns, self.needed, "the table", LEARNED_FROM)
         found = self.lost_values()
@@ -133,18 +140,18 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return found.notes()
 
     def lost_values(self) -> LostValues:
-        """Return what counts, batch by batch, what :meth:`transform` ignores or takes as missing."""
+        """Return a counter, to be fed batch by batch, of what :meth:`transform` ignores or treats as missing."""
         check_is_fitted(self)
         return LostValues(self)
 
     @property
     def needed(self) -> list[str]:
-        """The columns that a table must have: those that had values in training."""
+        """The required columns: those that had values in training."""
         check_is_fitted(self)
         return list(dict.fromkeys(name for name, coder in zip(self.sources_, self.coders_, strict=True) if coder))
 
     def _words(self, words: tuple[str, ...]) -> Ordinal:
-        """Return what encodes the words of a column of numbers or dates."""
+        """Return a coder for the words in a column of numbers or dates."""
         return OneHot(words, words) if self.scale else Ordinal(words, ("word",))
 
     def _coder(self, values: pl.Series, reading: Reading) -> Any:
@@ -162,31 +169,43 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
 
 class PixelEncoder(TransformerMixin, BaseEstimator):
-    """Lay images out as rows of float32 pixels from 0 to 1, for classifiers that take tables. Nothing is fitted."""
+    """Flatten images to rows of float32 pixels from 0 to 1, for classifiers that take tables."""
 
     def fit(self, X: Any, y: ArrayLike | None = None) -> PixelEncoder:
-        """Do nothing but remember the shape of the images."""
+        """Remember the shape of the images; nothing else is fitted."""
         self.shape_ = tuple(np.asarray(X).shape[1:])
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
-        """Return (n, height * width * channels) from (n, height, width, channels) uint8."""
+        """Return (n, height * width * channels) float32 pixels from (n, height, width, channels) uint8 images.
+
+        Raises
+        ------
+        TailwiseError
+            If the images have another shape than in training.
+        """
         check_is_fitted(self)
         images = np.asarray(X)
         if images.shape[1:] != self.shape_:
             raise TailwiseError(f"images must be of shape {self.shape_}, as in training; got {images.shape[1:]}.")
-        return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
+        return images.reshape(len(images), math.prod(self.shape_)).astype(np.float32) / np.float32(255)
 
 
 def dense(X: Any) -> Any:
-    """Return numbers as they are, but none of them sparse."""
+    """Return sparse numbers as a dense array, and everything else unchanged."""
     return X.toarray() if issparse(X) else X
 
 
 def _remarks(column: pl.Series, reading: Reading) -> list[str]:
-    """Say what is done with a column that a person may not expect, losses apart."""
+    """Describe how a column is treated if that may be unexpected; lost values are counted elsewhere."""
+    import polars as pl
+
     if reading.kind == "empty":
-        what = f"holds {column.dtype}, which is no feature," if len(column.drop_nulls()) else "has no values"
+        what = f"holds {column.dtype}, which is no feature,"
+        if column.dtype == pl.String or column.null_count() == len(column):
+            what = "has no values"
+        elif column.dtype.is_float():
+            what = "has no finite values"
         return [f"column {column.name!r} {what} and is left out."]
     remarks = []
     if reading.mixed:

@@ -1,4 +1,4 @@
-"""Folders with one sub-folder of files per class."""
+"""Folders with one sub-folder of files for each class."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tailwise.errors import TailwiseError
 
 
 def files_below(root: Path) -> Iterator[Path]:
-    """Yield every file below ``root``, relative to it and in order, but none that is hidden or of a system's folder.
+    """Yield every file below ``root``, sorted and relative to it, except hidden files and those in system folders.
 
-    A link to a folder is followed, unless it leads back into ``root`` or to where another one led.
+    Links to folders are followed, unless they lead back into ``root`` or to a folder that was visited before.
     """
     top = root.resolve()
     seen = {top}
@@ -40,18 +40,20 @@ def files_below(root: Path) -> Iterator[Path]:
 def class_files(
     root: Path, suffixes: Collection[str], what: str, usual: str
 ) -> tuple[list[Path], NDArray[np.int64] | None, NDArray[Any], tuple[str, ...]]:
-    """Find the files of each class: those in the sub-folder named after it, and in folders within that.
+    """Find the files of each class: those anywhere below the sub-folder named after it.
 
     Parameters
     ----------
     root : the folder
-    suffixes : of the files that are meant, in lower case
-    what, usual : what such files are called, and which formats to expect, for messages
+    suffixes : suffixes of the files to find, in lower case
+    what, usual : name of such files and usual formats, for messages
 
     Returns
     -------
-    the (n,) files, relative to ``root``; their (n,) class codes, None if all lie in ``root`` itself; the names of the
-    classes, see :func:`in_order`; and what was left out, a line each
+    files : n paths relative to ``root``
+    codes : (n,) class codes, or None if all files lie in ``root`` itself
+    classes : names of the classes, see :func:`in_order`
+    notes : what was left out, one line each
 
     Raises
     ------
@@ -82,5 +84,5 @@ def class_files(
 
 
 def _is_hidden(name: str) -> bool:
-    """Say whether a folder is hidden, or a system's."""
+    """Return whether a folder is hidden or a system folder."""
     return name.startswith(".") or name in ("__MACOSX", "__pycache__")

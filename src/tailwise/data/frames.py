@@ -1,4 +1,4 @@
-"""Data that is already in memory: frames, arrays, tensors and lists."""
+"""Data in memory: frames, arrays, tensors and lists."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def as_dataset(X: Any, y: ArrayLike | None = None, *, kind: Kind | None = None, 
 
     Parameters
     ----------
-    X : a polars or pandas frame, an Arrow table or a list of mappings (a table, or texts where one column of long text
-        is all there is); (n,) strings or UTF-8 bytes; (n, height, width[, channels]) uint8 images, NumPy or torch
-        (channels first is fine there); (n, n_features) numbers, dense or sparse; or a Dataset, which is returned as it
-        is if there is no ``y``
+    X : a polars or pandas frame, an Arrow table or a list of mappings (a table, or texts if the only column holds long
+        text); (n,) strings or UTF-8 bytes; (n, height, width[, channels]) uint8 images in NumPy or torch (torch also
+        with channels first); (n, n_features) numbers, dense or sparse; or a Dataset, which is returned unchanged if
+        there is no ``y``. NaN is a missing value
     y : (n,) labels; see :func:`encode_labels`
-    kind : ``"table"``, ``"text"``, ``"image"`` or ``"array"``, where guessing would be wrong
-    name : for messages
+    kind : ``"table"``, ``"text"``, ``"image"`` or ``"array"``, if the guess would be wrong
+    name : name of the data, for messages
 
     Raises
     ------
     TailwiseError
-        If X is of none of these forms, is an array that holds infinity, has no rows, or not as many as ``y``; if texts
-        are several columns, or not UTF-8; or as :func:`encode_labels`. NaN stands for a missing value; infinity in a
-        frame does, too, once it is encoded (see :class:`TableEncoder`), with a note.
+        If X has none of these forms, has no rows, or not as many as ``y``; if an array holds infinity (in a frame,
+        :class:`TableEncoder` treats it as missing, with a note); if texts have several columns or are not UTF-8; or as
+        for :func:`encode_labels`.
     """
     notes: tuple[str, ...] = ()
     if isinstance(X, Dataset):
@@ -50,7 +50,7 @@ def as_dataset(X: Any, y: ArrayLike | None = None, *, kind: Kind | None = None, 
 
 
 def take(inputs: Any, indices: ArrayLike) -> Any:
-    """Return the rows of a dataset's inputs with these indices."""
+    """Return the rows of a data set's inputs with these indices."""
     return inputs[np.asarray(indices)]
 
 
@@ -60,12 +60,12 @@ def to_frame(X: Any) -> pl.DataFrame:
     Parameters
     ----------
     X : polars or pandas frame, Arrow table, mapping of columns, list of mappings, or (n, n_columns) array, whose
-        columns are then called x0, x1, ...
+        columns are named x0, x1, ...
 
     Raises
     ------
     TailwiseError
-        If it is none of these, or two columns have one name.
+        If it is none of these, or two columns have the same name.
     """
     import polars as pl
 
@@ -90,12 +90,12 @@ def to_frame(X: Any) -> pl.DataFrame:
 
 
 def _is_arrow(X: Any) -> bool:
-    """Say whether it is an Arrow table."""
+    """Return whether X is an Arrow table."""
     return hasattr(X, "__arrow_c_stream__") and hasattr(X, "column_names")
 
 
 def _is_records(X: Any) -> bool:
-    """Say whether it is a list of rows that are mappings."""
+    """Return whether X is a list of rows that are mappings."""
     return isinstance(X, list | tuple) and len(X) > 0 and all(isinstance(row, Mapping) for row in X)
 
 
@@ -110,7 +110,7 @@ def _from_pandas(frame: Any) -> pl.DataFrame:
 
 
 def _column(name: str, values: Any) -> Any:
-    """Return one column; objects, whatever holds them, are told apart as pandas does."""
+    """Return one column; pandas infers the type of objects."""
     import pandas as pd
 
     values = _array(values) if isinstance(values, np.ndarray) else values
@@ -141,7 +141,7 @@ def _series(name: str, column: Any) -> pl.Series:
 
 
 def _text(value: Any, where: str) -> str:
-    """Return a value as a string, whole floats as integers, as where a column has numbers only."""
+    """Return a value as a string, whole floats as integers, as in a column of numbers only."""
     if not isinstance(value, bytes):
         return class_name(value)
     try:
@@ -151,18 +151,21 @@ def _text(value: Any, where: str) -> str:
 
 
 def _array(X: Any) -> NDArray[Any]:
-    array = np.asarray(X)
-    return array.astype(np.float64) if array.dtype == np.longdouble else array  # which hardly anything else knows
+    try:
+        array = np.asarray(X)
+    except ValueError as error:  # rows of different lengths
+        raise TailwiseError(f"this is neither a table nor an array: {' '.join(str(error).split())}") from None
+    return array.astype(np.float64) if array.dtype == np.longdouble else array  # which few other libraries support
 
 
 def _inputs(X: Any, kind: Kind | None) -> tuple[Kind, Any]:
-    """Return the kind of the data and its inputs in the form that a dataset keeps."""
+    """Return the kind of the data and its inputs in the form that a data set keeps."""
     import polars as pl
     from scipy import sparse
 
     if isinstance(X, str):
         raise TailwiseError(f"give a list of texts, not one text: [{X[:40]!r}]. Files are read by tailwise.data.load.")
-    if sparse.issparse(X):  # first, since one sparse format is a dict
+    if sparse.issparse(X):  # first, as the sparse format dok is a dict
         return "array", _numbers(X)
     pandas_like = hasattr(X, "iloc") and hasattr(X, "columns")
     if isinstance(X, pl.DataFrame | pl.LazyFrame | dict) or pandas_like or _is_arrow(X) or _is_records(X):
@@ -191,7 +194,7 @@ def _inputs(X: Any, kind: Kind | None) -> tuple[Kind, Any]:
 
 
 def text_column(frame: pl.DataFrame) -> str | None:
-    """Return the name of a frame's only column if it holds free text: several words, mostly different."""
+    """Return the name of a frame's only column if it holds free text (several words, mostly distinct); else None."""
     import polars as pl
 
     if frame.width != 1 or frame.dtypes[0] not in (pl.String, pl.Binary):
@@ -208,7 +211,7 @@ def text_column(frame: pl.DataFrame) -> str | None:
 
 
 def texts(column: Any) -> NDArray[Any]:
-    """Return (n,) texts, of strings or UTF-8 bytes; a missing one is empty."""
+    """Return (n,) texts from strings or UTF-8 bytes; missing texts are empty."""
     values = column.to_list() if hasattr(column, "to_list") else list(column)
     out = np.empty(len(values), dtype=object)
     out[:] = ["" if v is None or v != v else _text(v, "the column of texts") for v in values]
@@ -231,15 +234,13 @@ def _pixels(array: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _numbers(array: Any) -> Any:
-    """Check an array as scikit-learn does, but let NaN be, and say where infinity is."""
+    """Check an array as scikit-learn does, but allow NaN, and say where infinity is."""
     from scipy import sparse
     from sklearn.utils import check_array
 
     try:
         array = check_array(array, accept_sparse="csr", ensure_all_finite=False)
-    except TailwiseError:
-        raise
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise TailwiseError(" ".join(str(error).split())) from None
     values = array.data if sparse.issparse(array) else array
     if values.dtype.kind == "f" and np.isinf(values).any():

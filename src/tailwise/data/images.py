@@ -1,4 +1,4 @@
-"""Read images once into one compact array: all of one size, upright, 8 bits a channel."""
+"""Read images into one compact array: all of one size, upright, with 8 bits per channel."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ ImageSize = int | tuple[int, int]
 SUFFIXES = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".pgm", ".png", ".ppm", ".tga", ".tif", ".tiff", ".webp", ".avif"}
 )
-#: What JPEG, PNG, GIF and TIFF begin with.
+#: First bytes of JPEG, PNG, GIF and TIFF files.
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*")
-#: Side that images of different sizes are brought to, unless they are smaller or a size is given.
+#: Side in pixels to which images of different sizes are resized, unless they are smaller or a size is given.
 DEFAULT_SIZE = 64
 _CHUNK = 256
 _WIDTH, _HEIGHT, _ORIENTATION = 0x0100, 0x0101, 0x0112  # EXIF
@@ -44,8 +44,8 @@ class Images:
     Attributes
     ----------
     pixels : (n, height, width, channels) uint8
-    kept : (n,) which of the sources they are: all of them, unless broken ones were skipped
-    notes : what was done to them, a line each
+    kept : (n,) indices of their sources: all of them, unless broken ones were skipped
+    notes : remarks about how they were read, one line each
     """
 
     pixels: NDArray[np.uint8]
@@ -61,9 +61,9 @@ def read_folder(
     broken: Broken = "error",
     progress: bool = False,
 ) -> Dataset:
-    """Read images from one sub-folder per class, named after it; folders within those belong to the class.
+    """Read images from a folder with one sub-folder per class, named after it, which may have sub-folders of its own.
 
-    A folder that holds images and no sub-folders gives a data set without labels.
+    A folder with images but without sub-folders gives a data set without labels.
 
     Parameters
     ----------
@@ -72,12 +72,12 @@ def read_folder(
 
     Returns
     -------
-    An image data set whose ids are the paths below ``root``
+    An image data set whose ids are the paths relative to ``root``
 
     Raises
     ------
     TailwiseError
-        If there is no such folder or no image in it, or as :func:`read_paths`.
+        If the folder does not exist or has no images, or as for :func:`read_paths`.
     """
     root = Path(root)
     if not root.is_dir():
@@ -108,21 +108,21 @@ def read_paths(
 
     Parameters
     ----------
-    paths : of the files, absolute or below ``root``
-    root : folder that they are relative to
-    image_size : side in pixels of the square that every image is brought to, or (height, width): it is resized to
-        cover that, then the centre is cut out. By default images that are all of one size keep it, and others are
-        brought to their median shorter side, at most 64
-    channels : 1 to read every image as grey, 3 as colour. By default 3, or 1 where every image is grey
-    broken : ``"error"`` stops when images cannot be read, ``"skip"`` leaves them out, all of them if need be, and says
-        so in the notes
-    progress : show a bar on stderr
+    paths : paths of the files, absolute or relative to ``root``
+    root : folder of relative paths
+    image_size : side in pixels of a square, or (height, width); every image is resized to cover it, then cropped to its
+        centre. By default images that all have the same size keep it, and others are resized to squares with their
+        median shorter side, at most 64
+    channels : 1 reads every image as greyscale, 3 as colour; by default 1 if every image is greyscale, otherwise 3
+    broken : ``"error"`` raises an error if images cannot be read; ``"skip"`` leaves them out, even if none remains, and
+        reports it in the notes
+    progress : show a progress bar on stderr
 
     Raises
     ------
     TailwiseError
-        If an image cannot be read (one line with its path and how many others), ``image_size`` is not positive,
-        or ``channels`` not 1 or 3.
+        If images cannot be read (the message has the path of the first and the number of others), ``image_size`` is not
+        positive, or ``channels`` is not 1 or 3.
     MissingExtraError
         If Pillow is not installed.
     """
@@ -140,18 +140,18 @@ def read_bytes(
     first_row: int = 0,
     root: str | os.PathLike[str] = ".",
 ) -> Images:
-    """Read encoded images (JPEG, PNG, ...) from a binary column, or one of struct{bytes, path} as Hugging Face writes.
+    """Read encoded images (JPEG, PNG, ...) from a binary column, or a struct{bytes, path} column as of Hugging Face.
 
     Parameters
     ----------
-    column : (n,) polars series; where a struct has no bytes, its path names the file
-    image_size, channels, broken, progress, root : as for :func:`read_paths`; a broken image is named by its row
-    first_row : number of the first one, where the column is a batch of a longer one
+    column : (n,) polars series; if a struct has no bytes, its path names the file
+    image_size, channels, broken, progress, root : as for :func:`read_paths`; messages name broken images by their row
+    first_row : number of the first row, if the column is a batch of a longer one
 
     Raises
     ------
     TailwiseError
-        If the column holds no image bytes, or as :func:`read_paths`.
+        If the column does not hold image bytes, or as for :func:`read_paths`.
     """
     import polars as pl
 
@@ -215,7 +215,7 @@ def _read(
 
     late: dict[int, str] = {}
     _in_threads(decode, np.arange(good.size), late, "Reading images", progress)
-    if late:  # the header was whole but the rest was not
+    if late:  # the header was intact but the rest was not
         failed |= {int(good[row]): why for row, why in late.items()}
         _report(failed, names, broken)
         left = np.setdiff1d(np.arange(good.size), list(late))
@@ -234,7 +234,7 @@ def _read(
 
 
 def _in_threads(work: Any, items: NDArray[np.int64], failed: dict[int, str], title: str, progress: bool) -> None:
-    """Call ``work`` on every item, and note the items that it fails on."""
+    """Call ``work`` on every item, and record the items on which it fails."""
     from rich.console import Console
     from rich.progress import track
 
@@ -242,7 +242,7 @@ def _in_threads(work: Any, items: NDArray[np.int64], failed: dict[int, str], tit
         for i in chunk.tolist():
             try:
                 work(i)
-            except Exception as error:  # decoders raise nearly anything on a broken file
+            except Exception as error:  # decoders may raise anything on a broken file
                 failed[i] = str(error).split("\n")[0].split(" <_io")[0] or type(error).__name__
 
     chunks = np.array_split(items, -(-items.size // _CHUNK) or 1)
@@ -277,10 +277,10 @@ def _open(source: Any) -> Image.Image:
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
-    """Return the width and height of an image once it is turned upright."""
+    """Return the width and height of an image after turning it upright."""
     exif = image.getexif()
     width, height = image.size
-    if image.format == "TIFF":  # of which Pillow may have turned the size
+    if image.format == "TIFF":  # for which Pillow may have swapped the size
         width, height = exif.get(_WIDTH, width), exif.get(_HEIGHT, height)
     return (height, width) if exif.get(_ORIENTATION) in _TURNED else (width, height)
 
@@ -290,12 +290,12 @@ def _is_grey(image: Image.Image) -> bool:
 
 
 def _is_deep(image: Image.Image) -> bool:
-    """Say whether an image has more than 8 bits a pixel."""
+    """Return whether an image has more than 8 bits per pixel."""
     return image.mode.startswith("I")
 
 
 def _upper_bits(image: Image.Image) -> Image.Image:
-    """Return the upper 8 of 16 bits a pixel, where conversion would clip."""
+    """Return the upper 8 of 16 bits per pixel; Pillow's conversion would clip instead."""
     from PIL import Image
 
     values = np.asarray(image)
@@ -305,7 +305,7 @@ def _upper_bits(image: Image.Image) -> Image.Image:
 
 
 def _common_size(shapes: NDArray[np.int64], wanted: list[int] | None) -> tuple[int, int, tuple[str, ...]]:
-    """Return the height and width that images of these shapes are brought to, and what to say about it."""
+    """Return the common height and width for images of these shapes, and notes on resizing."""
     if not len(shapes):
         return *(wanted or (0, 0)), ()
     if wanted is None and (shapes == shapes[0]).all():
@@ -318,11 +318,11 @@ def _common_size(shapes: NDArray[np.int64], wanted: list[int] | None) -> tuple[i
 
 
 def _pixels(image: Image.Image, size: tuple[int, int], mode: str) -> NDArray[np.uint8]:
-    """Decode, turn upright, lay on white where transparent, and bring to this width and height."""
+    """Decode an image, turn it upright, put transparent pixels on white, and fit it to this width and height."""
     from PIL import Image, ImageOps
 
     if image.size != size and not image.getexif().get(_ORIENTATION):
-        image.draft(None, size)  # lets JPEG decode at a fraction of its size, never below the one wanted
+        image.draft(None, size)  # lets JPEG decode at a fraction of its size, but not below the target
     image = ImageOps.exif_transpose(image)
     image = _upper_bits(image) if _is_deep(image) else image
     if image.has_transparency_data:

@@ -1,4 +1,4 @@
-"""From sets of labels as people write them to rows of an indicator, and back."""
+"""Convert sets of labels, in the forms that people write them, to rows of an indicator, and back."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class LabelSets:
-    """Which labels each row has.
+    """The labels of each row.
 
     Attributes
     ----------
-    rows : (n, n_labels) int8: 1 where a row has the label, 0 where it has not; -1 all along where nobody knows
-    labels : (n_labels,) the labels in code order: the columns' names or numbers, or the labels that occur, sorted
-    form : how they came: ``"array"``, ``"sparse"``, ``"pandas"``, ``"polars"`` (indicators) or ``"sets"``
+    rows : (n, n_labels) int8: 1 if a row has the label, 0 if not; -1 in the whole row if its labels are unknown
+    labels : (n_labels,) labels in code order: names or numbers of the columns, or the labels that occur, sorted
+    form : form of the input: ``"array"``, ``"sparse"``, ``"pandas"``, ``"polars"`` (indicators) or ``"sets"``
     """
 
     rows: NDArray[np.int8]
@@ -34,7 +34,7 @@ class LabelSets:
 
 
 def as_form(rows: NDArray[Any], labels: NDArray[Any], form: str) -> Any:
-    """Return (n, n_labels) rows as an indicator of a form that :class:`LabelSets` knows, or as lists of labels."""
+    """Return (n, n_labels) rows in one of the forms of :class:`LabelSets`; ``"sets"`` are lists of labels."""
     rows = rows.astype(np.int64)
     if form == "sparse":
         return sparse.csr_array(rows)
@@ -50,19 +50,19 @@ def as_form(rows: NDArray[Any], labels: NDArray[Any], form: str) -> Any:
 
 
 def sets_in(column: pl.Series, separator: str | None, where: str) -> pl.Series | None:
-    """Return the lists of labels in a table's column, None if it holds one label a row.
+    """Return the lists of labels in a column, or None if it holds one label per row.
 
     Parameters
     ----------
-    column : of lists, or of text
-    separator : what stands between the labels of a text; blanks around them go, and a text of nothing else is an empty
-        set. A missing value, such as an empty cell or "NA", says that nobody knows the labels
-    where : names the column in messages
+    column : column of lists or of text
+    separator : text between the labels of a row. Blanks around labels are removed, and a text without labels is an
+        empty set. A missing value, such as an empty cell or "NA", means that the labels are unknown
+    where : name of the column, for messages
 
     Raises
     ------
     TailwiseError
-        If the separator is empty, or the column holds lists already.
+        If the separator is empty, or is given for a column of lists.
     """
     import polars as pl
 
@@ -75,7 +75,7 @@ def sets_in(column: pl.Series, separator: str | None, where: str) -> pl.Series |
     if separator is None:
         return None
     if not separator:
-        raise TailwiseError(f"the separator is empty: give what stands between the labels in {where}, such as '|'.")
+        raise TailwiseError(f"the separator is empty: give the text between the labels in {where}, such as '|'.")
     text = column.cast(pl.String).str.strip_chars()
     known = text.set(text.str.to_lowercase().is_in(MISSING_LABELS), None)
     parts = known.str.split(separator).list.eval(pl.element().str.strip_chars())
@@ -83,21 +83,21 @@ def sets_in(column: pl.Series, separator: str | None, where: str) -> pl.Series |
 
 
 def encode_label_sets(Y: Any, known: Sequence[Any] | NDArray[Any] | None = None, where: str = "y") -> LabelSets:
-    """Return which labels each row has.
+    """Encode sets of labels as an indicator.
 
     Parameters
     ----------
     Y : (n, n_labels) indicator of 0 and 1: an array, a sparse matrix, or a pandas or polars frame whose columns are
-        named after the labels; or n sets, lists or tuples of labels, or a polars or pandas column of them. A set may
-        be empty; None in its place says that nobody knows the labels
-    known : the labels in code order, where they are given (at evaluation, say); a set's are matched as by
+        named after the labels. Or n sets, lists or tuples of labels, or a polars or pandas column of them; a set may be
+        empty, and None means that the labels are unknown
+    known : labels in code order, if they are fixed (for evaluation, say); labels of sets are matched as by
         :func:`encode_labels`
-    where : names the labels in messages
+    where : name of the labels, for messages
 
     Raises
     ------
     TailwiseError
-        If it is neither, an indicator holds something else than 0 and 1, or a label is not among the known ones.
+        If Y has neither form, an indicator has values other than 0 and 1, or a label is not among the known ones.
     """
     if sparse.issparse(Y):
         return LabelSets(_indicator(Y.toarray(), where), np.arange(Y.shape[1]), "sparse")
@@ -132,18 +132,18 @@ def _of_sets(
 
 
 def _as_set(row: Any, number: int, where: str) -> Any:
-    """Return a row's labels, None if they are unknown."""
+    """Return the labels of a row, or None if they are unknown."""
     if row is None:
         return None
     if isinstance(row, str | bytes) or not isinstance(row, Iterable):
         raise TailwiseError(
-            f"{where} must be an (n, n_labels) indicator or a set of labels a row; row {number} is {row!r}, not a set."
+            f"{where} must be an (n, n_labels) indicator or a set of labels per row; row {number} is {row!r}."
         )
     return row if isinstance(row, set | frozenset) else list(row)
 
 
 def _is_table(rows: list[Any]) -> bool:
-    """Say whether lists are an indicator, as scikit-learn takes it: all as long, and of zeros and ones only."""
+    """Return whether lists form an indicator as scikit-learn accepts it: of equal length, with only zeros and ones."""
     widths = {None if row is None or isinstance(row, set | frozenset) else len(row) for row in rows}
     if len(widths) != 1 or widths & {None, 0, 1}:
         return False
@@ -155,7 +155,7 @@ def _indicator(table: NDArray[Any], where: str) -> NDArray[np.int8]:
         numbers = table.astype(np.float64)
     except (TypeError, ValueError):
         raise TailwiseError(
-            f"{where} must be an indicator of 0 and 1, but it has values that are no numbers."
+            f"{where} must be an indicator of 0 and 1, but it has values that are not numbers."
         ) from None
     wrong = np.argwhere((numbers != 0) & (numbers != 1))
     if len(wrong):

@@ -1,4 +1,4 @@
-"""From labels as people write them to class codes, and back."""
+"""Convert labels, in the forms that people write them, to class codes, and back."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ from tailwise.errors import TailwiseError, nearest
 if TYPE_CHECKING:
     import polars as pl
 
-#: Spellings of "no label". "None" is not among them: it is a fair name for a class.
+#: Spellings of "no label". "None" is not among them, because it may be the name of a class.
 MISSING_LABELS = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null"})
 
 
 def any_of(words: Iterable[str]) -> str:
-    """Return a regular expression for the words in upper or lower case, with blanks around them or not."""
+    """Return a regular expression that matches any of the words, ignoring case and surrounding blanks."""
     return rf"(?i)^\s*({'|'.join(map(re.escape, sorted(words)))})\s*$"
 
 
 def class_name(label: Any) -> str:
-    """Return how a label is shown: whole floats lose their ``.0``, since they are integers that met a missing value."""
+    """Return a label for display; whole floats, which are integers beside missing values, lose their ``.0``."""
     if isinstance(label, float | np.floating) and float(label).is_integer():
         return str(int(label))
     return str(label)
 
 
 def label_key(label: Any) -> str:
-    """Return what labels that mean one thing have in common, whatever they were stored as.
+    """Return a key that is equal for labels with the same meaning, however they are stored.
 
-    That is ``1``, ``1.0`` and ``"1.0"``; ``True``, ``"true"`` and ``"TRUE"``; and ``"é"`` as one character or two.
+    Examples are ``1``, ``1.0`` and ``"1.0"``; ``True``, ``"true"`` and ``"TRUE"``; and ``"é"`` as one or two
+    characters.
     """
     name = unicodedata.normalize("NFC", class_name(label))
     if re.fullmatch(r"-?(0|[1-9]\d*)\.\d+", name):
@@ -45,7 +46,7 @@ def label_key(label: Any) -> str:
 
 
 def codes_among(labels: Iterable[Any], known: Iterable[Any]) -> list[int]:
-    """Return the code of the known class that has each label's name, or else its :func:`label_key`; -1 if none has."""
+    """Return the code of the known class with each label's name or, failing that, its :func:`label_key`; else -1."""
     code_of = {label_key(label): code for code, label in enumerate(known)}
     code_of |= {class_name(label): code for code, label in enumerate(known)}
     return [code_of.get(class_name(label), code_of.get(label_key(label), -1)) for label in labels]
@@ -57,7 +58,7 @@ def known_codes(labels: NDArray[Any], known: NDArray[Any], where: str) -> NDArra
     Raises
     ------
     TailwiseError
-        If one is not among them.
+        If a label is not among them; the message suggests the nearest one.
     """
     codes = np.array(codes_among(labels, known), dtype=np.int64)
     if (strange := labels[codes < 0]).size:
@@ -70,10 +71,10 @@ def known_codes(labels: NDArray[Any], known: NDArray[Any], where: str) -> NDArra
 
 
 def trimmed(column: pl.Series) -> pl.Series:
-    """Return a file's labels as they are meant: without blanks around them, and as integers if all are.
+    """Return the labels of a file without surrounding blanks, and as integers if all of them are.
 
-    An integer is written as integers are; ``007`` is a name. Names that are all numbers, such as ``2.5``, have the
-    order of these. Case is kept. Spellings of "no label" are left to :func:`encode_labels`, but are none among numbers.
+    ``007`` is a name, not an integer. If all names are numbers, such as ``2.5``, they are sorted by value. Case is
+    kept. Spellings of "no label" are left to :func:`encode_labels`; among numbers they become null.
     """
     import polars as pl
 
@@ -88,7 +89,7 @@ def trimmed(column: pl.Series) -> pl.Series:
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Return the different names, sorted; if all are numbers, such as ``2.5``, by these."""
+    """Return the distinct names, sorted; by value if all are numbers, such as ``2.5``."""
     distinct = sorted(set(names))
     try:
         return sorted(distinct, key=float)
@@ -97,12 +98,12 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def padding(column: pl.Series, times: pl.Series | None = None) -> str | None:
-    """Say how many labels have blanks around them, which :func:`trimmed` takes off; None if there are none.
+    """Return a sentence on labels with surrounding blanks, which :func:`trimmed` removes; None if there are none.
 
     Parameters
     ----------
-    column : labels as they are in the file
-    times : how often each occurs; once by default
+    column : labels as in the file
+    times : number of occurrences of each; by default 1
     """
     import polars as pl
 
@@ -128,26 +129,27 @@ def _is_text(column: pl.Series) -> bool:
 def encode_labels(
     values: ArrayLike, known: NDArray[Any] | None = None, where: str = "labels"
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Return class codes and the classes in code order.
+    """Encode labels as class codes.
 
     Parameters
     ----------
-    values : (n,) strings, integers, booleans or floats; None, NaN, blanks, "NA" and what is masked mean no label.
-        Decimals are taken as integers if they are whole, else as text; dates, times and UTF-8 bytes as text
-    known : the classes in code order, where they are given (at evaluation, say); labels are matched by
-        :func:`label_key`, so that a CSV's ``"3.0"`` finds a Parquet's ``3``. By default all that occur, sorted; those
-        of an ordered pandas categorical or a polars Enum in its order
-    where : names the labels in messages
+    values : (n,) strings, integers, booleans or floats. None, NaN, blanks, "NA" and masked values mean no label.
+        Decimals are read as integers if they are whole and otherwise as text, as are dates, times and UTF-8 bytes
+    known : classes in code order, if they are fixed (for evaluation, say); labels are matched by :func:`label_key`, so
+        that ``"3.0"`` in a CSV file matches ``3`` in a Parquet file. By default the labels that occur, sorted; those of
+        an ordered pandas categorical or a polars Enum keep its order
+    where : name of the labels, for messages
 
     Returns
     -------
-    (n,) int64 codes, -1 where a label is missing, and (n_classes,) labels in their own type
+    codes : (n,) int64, -1 for missing labels
+    classes : (n_classes,) labels in their own type
 
     Raises
     ------
     TailwiseError
-        If the labels are not one row of names or numbers, all are missing (and no classes known), or one is not among
-        the known classes.
+        If the labels are not 1-D or not names or numbers, if all are missing and no classes are known, or if one is not
+        among the known classes.
     """
     values = _unwrapped(values)
     declared = _declared(values)
@@ -159,13 +161,13 @@ def encode_labels(
         raise TailwiseError(f"{where}: all {places.size} labels are missing, so there is nothing to learn.")
     if known is not None:
         code, classes = known_codes(classes, known, where)[code], known
-    codes_of_distinct = np.full(len(distinct) + 1, -1, dtype=np.int64)  # the last is for place -1: missing
+    codes_of_distinct = np.full(len(distinct) + 1, -1, dtype=np.int64)  # the last entry is for place -1: missing
     codes_of_distinct[:-1][~absent] = code
     return codes_of_distinct[places], classes
 
 
 def _unwrapped(values: Any) -> Any:
-    """Return Arrow data and a frame's single column as a series, what is masked as None, wide integers as objects."""
+    """Return Arrow data and single-column frames as series, masked values as None, 128-bit integers as objects."""
     import pandas as pd
     import polars as pl
     import pyarrow as pa
@@ -174,7 +176,7 @@ def _unwrapped(values: Any) -> Any:
         values = pl.from_arrow(values)
     if isinstance(values, pl.DataFrame) and values.width == 1:
         values = values.to_series()
-    if isinstance(values, pl.Series) and values.dtype == pl.Int128:  # which NumPy has not
+    if isinstance(values, pl.Series) and values.dtype == pl.Int128:  # NumPy has no such type
         return np.array(values.to_list(), dtype=object)
     if isinstance(values, pd.DataFrame) and values.shape[1] == 1:
         return values.iloc[:, 0]
@@ -186,7 +188,7 @@ def _unwrapped(values: Any) -> Any:
 
 
 def _declared(values: Any) -> tuple[NDArray[np.int64], Any] | None:
-    """Return each value's place, -1 where it is missing, among the categories that occur, where these have an order."""
+    """Return, for ordered categories, each value's place (-1 if missing) and the categories that occur; else None."""
     import pandas as pd
     import polars as pl
 
@@ -203,7 +205,7 @@ def _declared(values: Any) -> tuple[NDArray[np.int64], Any] | None:
 
 
 def _factorise(values: Any, where: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Return the distinct values and each value's place among them, -1 where it is None or NaN."""
+    """Return each value's place among the distinct values, -1 for None and NaN, and the distinct values."""
     import pandas as pd
     import polars as pl
 
@@ -214,13 +216,15 @@ def _factorise(values: Any, where: str) -> tuple[NDArray[np.int64], NDArray[Any]
         return places.to_numpy(), distinct.to_numpy().astype(object)
     if isinstance(values, pd.Series | pd.api.extensions.ExtensionArray) and values.dtype.kind in "iu":
         values = pl.from_pandas(pd.Series(values))
-    if isinstance(values, pl.Series) and values.dtype.is_integer():  # which as an array are floats where one is missing
+    if (
+        isinstance(values, pl.Series) and values.dtype.is_integer()
+    ):  # as an array they would become floats if one is missing
         places = values.rank("dense").cast(pl.Int64) - 1
         return places.fill_null(-1).to_numpy(), values.drop_nulls().unique().sort().to_numpy()
     if isinstance(values, pl.Series) and (values.dtype.is_nested() or values.dtype == pl.Object):
         raise TailwiseError(f"{where} must be names or numbers; got {str(values.dtype.base_type()).lower()}s.")
     array = _as_labels(values, where)
-    if array.dtype.kind in "Mm":  # in a unit that has dates and times as objects
+    if array.dtype.kind in "Mm":  # in a unit that converts to date and time objects
         array = array.astype(f"{array.dtype.kind}8[us]")
     if array.dtype.kind in "SUTMm":
         array = array.astype(object)
@@ -247,7 +251,7 @@ def _plain(label: Any, where: str) -> Any:
                 f"{where} must be names or numbers; got bytes that are not UTF-8: {label[:20]!r}."
             ) from None
     if isinstance(label, dt.date | dt.time | dt.timedelta) or type(label).__name__ in ("Period", "Interval"):
-        return str(label).removesuffix(" 00:00:00")  # as CSV files have dates
+        return str(label).removesuffix(" 00:00:00")  # dates as in CSV files
     if not isinstance(label, str | bool | int | float | np.generic):
         raise TailwiseError(f"{where} must be names or numbers; got values of type {type(label).__name__}.")
     return label
@@ -258,13 +262,13 @@ def _is_missing(label: Any) -> bool:
 
 
 def _as_classes(distinct: NDArray[Any], is_ordered: bool) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the classes in the narrowest type that keeps them, and the class of each distinct label.
+    """Return the classes in the narrowest type that can hold them, and the class of each distinct label.
 
-    They are sorted unless they have an order.
+    They are sorted, unless they have an order of their own.
     """
     if distinct.dtype.kind == "O":
         labels = distinct.tolist()
-        if len({type(label) for label in labels}) > 1:  # 1 and "1" in one column are one class, called by its name
+        if len({type(label) for label in labels}) > 1:  # 1 and "1" in one column are the same class
             labels = [class_name(label) for label in labels]
         distinct = np.array(labels) if labels else np.array([], dtype=str)
     if is_ordered:

@@ -1,10 +1,10 @@
-"""Read a data set from a path, whatever it holds."""
+"""Read a data set from a file or folder of any supported kind."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,6 +29,36 @@ if TYPE_CHECKING:
 F = TypeVar("F", "pl.DataFrame", "pl.LazyFrame")
 
 
+@dataclass(frozen=True)
+class _Request:
+    """What to read; attributes as the parameters of :func:`load`, with those of images in ``form``."""
+
+    path: Path
+    target: str | None
+    separator: str | None
+    kind: Kind | None
+    text: str | None
+    image: str | None
+    id: str | None
+    form: dict[str, Any]
+    known: NDArray[Any] | None
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns that the table must have."""
+        return [name for name in (self.target, self.text, self.image, self.id) if name is not None]
+
+    @property
+    def as_text(self) -> list[str]:
+        """Columns that are no features, and are read exactly as written."""
+        return [name for name in (self.target, self.id) if name is not None]
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the path is a folder of classes, not a table."""
+        return self.path.is_dir() and table_format(self.path) is None
+
+
 def load(
     path: str | Path,
     target: str | None = None,
@@ -43,37 +73,37 @@ def load(
     broken: Broken = "error",
     classes: Dataset | Sequence[Any] | NDArray[Any] | None = None,
 ) -> Dataset:
-    """Read a table, images or texts, with their labels if there are any; those of a table lose blanks around them.
+    """Read a table, images or texts, with their labels if there are any.
+
+    Labels of a table lose surrounding blanks.
 
     Parameters
     ----------
-    path : a table (see :func:`scan`); or a folder with one sub-folder of images or of ``.txt`` files per class,
-        whichever are more
-    target : column with the labels; class folders need none. Without it a table has no labels. A column of lists holds
+    path : a table (see :func:`scan`); or a folder with one sub-folder per class, of images or of ``.txt`` files,
+        whichever are more numerous
+    target : column with the labels; not for class folders. A table without it has no labels. A column of lists holds
         sets of labels
-    separator : what stands between the labels of a set in the target column, where that is text (see :func:`sets_in`)
-    kind : ``"table"``, ``"text"`` or ``"image"``, where guessing would be wrong. Otherwise image bytes in the Hugging
-        Face layout or paths to images make images, one column of long text beside the target makes texts, and
-        everything else is a table
-    text, image : column with the texts, or with images (bytes or paths, relative to the table's folder)
-    id : column that identifies a row, kept as it stands there; it is not a feature
-    image_size, channels, broken : side of the images in pixels, or (height, width), whether they are grey (1) or in
-        colour (3), and what to do with those that cannot be read; see :func:`read_paths`
-    classes : the classes in code order, or a data set that has them (the training set, when reading the test set);
-        images then take the size and the channels of those in it, unless others are given, and keys that no JSON line
-        has are missing values
+    separator : separator between the labels of a set, if the target column is text (see :func:`sets_in`)
+    kind : ``"table"``, ``"text"`` or ``"image"``, if the guess would be wrong. By default a column of image bytes or
+        paths makes images, a single column of long text beside the target makes texts, and everything else is a table
+    text, image : column with the texts, or with the images (bytes, or paths relative to the table's folder)
+    id : column that identifies rows, kept exactly as written; it is not a feature
+    image_size, channels, broken : size of the images in pixels (side, or height and width), number of channels (1 for
+        greyscale, 3 for colour), and treatment of unreadable images; see :func:`read_paths`
+    classes : classes in code order, or a data set that has them (the training set, for reading a test set). From a data
+        set, images also take the default size and channels, and keys that no JSON line has become missing values
 
     Raises
     ------
     TailwiseError
-        In one line, if something is not there (with the nearest name), cannot be read (and where), has no rows, no
-        labels, one class only, or a label that is not among ``classes``.
+        If a file or column does not exist (the message suggests the nearest name) or cannot be read (the message says
+        where), or if there are no rows, no labels, only one class, or a label that is not among ``classes``.
     """
     import polars as pl
 
     path, features, strings = existing(path), [], []
     if isinstance(classes, Dataset):
-        if classes.kind == "table":  # what was words in training stays that, though it may look like numbers
+        if classes.kind == "table":  # strings in training stay strings, even if they look like numbers
             features = classes.inputs.columns
             strings = [name for name, dtype in classes.inputs.schema.items() if dtype == pl.String]
         if classes.kind == "image":
@@ -82,23 +112,19 @@ def load(
         classes = classes.class_labels
     known = None if classes is None else np.asarray(classes)
     form = {"image_size": image_size, "channels": channels, "broken": broken}
-    if path.is_dir() and table_format(path) is None:
-        if separator is not None:
-            raise TailwiseError(f"{path} is a folder, whose sub-folders are the classes: leave the separator out.")
-        data = _folder(path, target, kind, form, known)
-    else:
-        data = _table(path, target, separator, kind, text, image, id, form, known, features, strings)
+    request = _Request(path, target, separator, kind, text, image, id, form, known)
+    data = _folder(request) if request.is_folder else _table(request, features, strings)
     if not len(data):
         raise _no_image(path, data)
     if data.labels is None:
         return data
     if known is None and data.n_classes < 2:
         raise TailwiseError(
-            f"{path}{_column(target)} has one class only, {data.classes[0]!r}: there is nothing to tell apart."
+            f"{path}{_column(target)} has only one class, {data.classes[0]!r}: there is nothing to tell apart."
         )
     if separator is not None and known is None and (data.labels > 0).sum(axis=1).max() < 2:
         raise TailwiseError(
-            f"{path}{_column(target)} has one label a row at most, and nothing that {separator!r} separates: correct "
+            f"{path}{_column(target)} has at most one label per row, and nothing that {separator!r} separates: correct "
             "the separator, or leave it out to tell classes apart."
         )
     unlabelled = int((~data.is_labelled).sum())
@@ -106,8 +132,8 @@ def load(
         what = "known labels" if data.has_sets else "label"
         spelt = "" if target is None or (data.has_sets and separator is None) else missing_words(path, target)
         note = (
-            f"{unlabelled} of {len(data)} rows have no {what}{spelt}; they are kept apart, neither learned from nor "
-            "measured."
+            f"{unlabelled} of {len(data)} rows have no {what}{spelt}; they are kept apart, used neither for training "
+            "nor for evaluation."
         )
         data = replace(data, notes=(*data.notes, note))
     return data
@@ -129,44 +155,43 @@ def stream(
     strings: Sequence[str] = (),
     rows: int = 16384,
 ) -> Iterator[Dataset]:
-    """Read new data for a model in batches, in memory that does not grow with the table. Folders come whole.
+    """Read new data for a model in batches, in memory that does not grow with the table. Folders are read at once.
 
-    A batch of images that are all broken, and to be skipped, has no rows.
+    If all images of a batch are broken and skipped, the batch has no rows.
 
     Parameters
     ----------
     path, target, separator, id, image_size, channels, broken : as for :func:`load`
-    classes : the classes in code order; without them sub-folders may be called anything, and are no labels
-    kind, column : what the training data held, and in which column, as its :class:`Dataset` says
-    features : columns that a table must have, since the model was trained on them; what none of its JSON lines has is
-        missing, unless they have none of them
-    strings : those that were words in training, and stay that in a CSV file though they look like numbers
-    rows : of a batch
+    classes : classes in code order; without them, names of sub-folders are ignored
+    kind, column : kind of the training data, and its text or image column, as in its :class:`Dataset`
+    features : columns that the model was trained on, which a table must have. Keys that no JSON line has become missing
+        values, if at least one of these columns is there
+    strings : columns that were strings in training, and stay strings in a CSV file even if they look like numbers
+    rows : number of rows per batch
 
     Raises
     ------
     TailwiseError
-        As :func:`load`.
+        As for :func:`load`.
     """
     path, known = existing(path), None if classes is None else np.asarray(classes)
     form: dict[str, Any] = {"image_size": image_size, "channels": channels, "broken": broken}
-    if path.is_dir() and table_format(path) is None:
-        data = _folder(path, None, kind, form, known)
+    text, image = (column if kind == wanted else None for wanted in ("text", "image"))
+    request = _Request(path, target, separator, kind, text, image, id, form, known)
+    if request.is_folder:
+        data = _folder(replace(request, target=None, separator=None))
         if not len(data):
             raise _no_image(path, data)
         yield data if known is not None else replace(data, labels=None)
         return
-    text, image = (column if kind == wanted else None for wanted in ("text", "image"))
-    wanted = [name for name in (target, text, image, id) if name is not None]
-    as_text = [name for name in (target, id) if name is not None]
-    lazy = _with_keys(path, scan(path, as_text=as_text, strings=strings), features)
+    lazy = _with_keys(path, scan(path, as_text=request.as_text, strings=strings), features)
     present = lazy.collect_schema().names()
-    require_columns(present, wanted, str(path))
+    require_columns(present, request.columns, str(path))
     require_columns(present, features, str(path), LEARNED_FROM)
     seen = read = 0
-    for frame in batches(path, rows, as_text=as_text, strings=strings):
+    for frame in batches(path, rows, as_text=request.as_text, strings=strings):
         frame = _with_keys(path, frame, features)
-        part = _rows(path, frame, target, separator, kind, text, image, id, form, known, seen)
+        part = _rows(request, frame, seen)
         yield part
         seen, read = seen + frame.height, read + len(part)
     if not seen:
@@ -176,7 +201,7 @@ def stream(
 
 
 def _with_keys(path: Path, frame: F, features: Sequence[str]) -> F:
-    """Return a table with those features too that are keys of none of its JSON lines, where they are missing values."""
+    """Return a table with the features that no JSON line has added as missing values."""
     import polars as pl
 
     present = frame.collect_schema().names()
@@ -186,7 +211,7 @@ def _with_keys(path: Path, frame: F, features: Sequence[str]) -> F:
 
 
 def _no_image(path: Path, data: Dataset) -> TailwiseError:
-    """Return what is raised where all images were broken, and to be skipped."""
+    """Return the error for a data set all of whose images are broken and skipped."""
     return TailwiseError(f"{path} has no image that can be read: {' '.join(data.notes)}")
 
 
@@ -194,22 +219,9 @@ def _column(target: str | None) -> str:
     return "" if target is None else f", column {target!r},"
 
 
-def _table(
-    path: Path,
-    target: str | None,
-    separator: str | None,
-    kind: Kind | None,
-    text: str | None,
-    image: str | None,
-    id: str | None,
-    form: dict[str, Any],
-    known: NDArray[Any] | None,
-    features: Sequence[str],
-    strings: Sequence[str],
-) -> Dataset:
-    named = {"target": target, "text": text, "image": image, "id": id}
-    wanted = [column for column in named.values() if column is not None]
-    lazy = scan(path, as_text=[column for column in (target, id) if column is not None], strings=strings)
+def _table(request: _Request, features: Sequence[str], strings: Sequence[str]) -> Dataset:
+    path, wanted = request.path, request.columns
+    lazy = scan(path, as_text=request.as_text, strings=strings)
     require_columns(lazy.collect_schema().names(), wanted, str(path))
     if len(set(wanted)) < len(wanted):
         raise TailwiseError(f"one column cannot be two of target, text, image and id: {', '.join(wanted)}.")
@@ -217,46 +229,36 @@ def _table(
         frame = _with_keys(path, lazy.collect(), features)
     if frame.height == 0:
         raise TailwiseError(f"{path} has columns but no rows.")
-    return _rows(path, frame, target, separator, kind, text, image, id, form, known)
+    return _rows(request, frame)
 
 
-def _rows(
-    path: Path,
-    frame: pl.DataFrame,
-    target: str | None,
-    separator: str | None,
-    kind: Kind | None,
-    text: str | None,
-    image: str | None,
-    id: str | None,
-    form: dict[str, Any],
-    known: NDArray[Any] | None,
-    first_row: int = 0,
-) -> Dataset:
-    wanted = [column for column in (target, text, image, id) if column is not None]
+def _rows(request: _Request, frame: pl.DataFrame, first_row: int = 0) -> Dataset:
+    path, target = request.path, request.target
     labels: NDArray[Any] | None = None
     class_labels = np.array([], dtype=str)
     notes: tuple[str, ...] = ()
     if target is not None:
         where = f"{path}, column {target!r}"
-        sets = sets_in(frame[target], separator, where)
+        sets = sets_in(frame[target], request.separator, where)
         if sets is not None:
-            found = encode_label_sets(sets, known, where)
+            found = encode_label_sets(sets, request.known, where)
             labels, class_labels = found.rows, found.labels
         else:
-            labels, class_labels = encode_labels(trimmed(frame[target]), known, where)
+            labels, class_labels = encode_labels(trimmed(frame[target]), request.known, where)
             padded = padding(frame[target])
             notes = () if padded is None else (f"column {target!r}: {padded}",)
-    ids = first_row + np.arange(frame.height) if id is None else frame[id]
-    features = frame.drop([column for column in (target, id) if column is not None])
+    ids = first_row + np.arange(frame.height) if request.id is None else frame[request.id]
+    features = frame.drop(request.as_text)
     if not features.width:
-        raise TailwiseError(f"{path} has no columns beside {', '.join(wanted)}: there is nothing to learn from.")
-    kind, column = _kind(path, features, kind, text, image)
+        raise TailwiseError(
+            f"{path} has no columns beside {', '.join(request.columns)}: there is nothing to learn from."
+        )
+    kind, column = _kind(request, features)
     inputs: Any = features
     if kind == "text" and column is not None:
         inputs = texts(features[column])
     elif kind == "image" and column is not None:
-        inputs, kept, left_out = _images(path, features[column], form, first_row)
+        inputs, kept, left_out = _images(request, features[column], first_row)
         notes = (*notes, *left_out)
         labels, ids = None if labels is None else labels[kept], ids[kept]
     if column is not None and features.width > 1:
@@ -268,12 +270,11 @@ def _rows(
     return Dataset(kind, inputs, labels, class_labels, ids, path.name, column, notes)
 
 
-def _kind(
-    path: Path, features: pl.DataFrame, kind: Kind | None, text: str | None, image: str | None
-) -> tuple[Kind, str | None]:
-    """Return what a table holds and, for texts and images, in which column."""
+def _kind(request: _Request, features: pl.DataFrame) -> tuple[Kind, str | None]:
+    """Return the kind of data in a table and, for texts and images, their column."""
     import polars as pl
 
+    kind, text, image = request.kind, request.text, request.image
     if text is not None or image is not None:
         if text is not None and image is not None:
             raise TailwiseError("data is either texts or images: name the text column or the image column, not both.")
@@ -293,14 +294,14 @@ def _kind(
             return "text", column
     if kind is not None:
         raise TailwiseError(
-            f"{path}: which column holds the {kind}s? Name it with --{kind} (in Python: {kind}=...); there are "
+            f"{request.path}: which column holds the {kind}s? Name it with --{kind} (in Python: {kind}=...); there are "
             f"{', '.join(features.columns[:12])}."
         )
     return "table", None
 
 
 def _holds_images(column: pl.Series) -> bool:
-    """Return whether a column is image bytes, in the Hugging Face layout or bare, or paths to image files."""
+    """Return whether a column holds image bytes, in the Hugging Face layout or not, or paths to image files."""
     import polars as pl
 
     from tailwise.data.images import SIGNATURES, SUFFIXES
@@ -316,13 +317,12 @@ def _holds_images(column: pl.Series) -> bool:
     return bool(paths) and all(Path(path).suffix.lower() in SUFFIXES for path in paths)
 
 
-def _images(
-    path: Path, column: pl.Series, form: dict[str, Any], first_row: int
-) -> tuple[Any, NDArray[np.int64], tuple[str, ...]]:
+def _images(request: _Request, column: pl.Series, first_row: int) -> tuple[Any, NDArray[np.int64], tuple[str, ...]]:
     import polars as pl
 
     from tailwise.data.images import read_bytes, read_paths
 
+    path, form = request.path, request.form
     folder = path if path.is_dir() else path.parent
     if column.dtype != pl.String:
         read = read_bytes(column, **form, first_row=first_row, root=folder)
@@ -334,9 +334,10 @@ def _images(
     return read.pixels, read.kept, read.notes
 
 
-def _folder(
-    path: Path, target: str | None, kind: Kind | None, form: dict[str, Any], known: NDArray[Any] | None
-) -> Dataset:
+def _folder(request: _Request) -> Dataset:
+    path, target, kind, known = request.path, request.target, request.kind, request.known
+    if request.separator is not None:
+        raise TailwiseError(f"{path} is a folder, whose sub-folders are the classes: leave the separator out.")
     if target is not None:
         raise TailwiseError(f"{path} is a folder, whose sub-folders are the classes; there is no column {target!r}.")
     if kind is None:
@@ -346,7 +347,7 @@ def _folder(
     if kind == "image":
         from tailwise.data.images import read_folder
 
-        data = read_folder(path, **form)
+        data = read_folder(path, **request.form)
     else:
         data = _texts(path)
     if known is None or data.labels is None:
@@ -355,7 +356,7 @@ def _folder(
 
 
 def _most(root: Path) -> Kind:
-    """Return what most of a folder's files are: texts or images."""
+    """Return whether a folder has more texts or more images."""
     from tailwise.data.images import SUFFIXES
 
     counts = Counter(file.suffix.lower() for file in files_below(root))

@@ -1,7 +1,7 @@
-"""Profiles that make any data set long-tailed, reproducibly, and the test distributions that go with them.
+"""Long-tailed profiles for any data set, reproducible subsets that follow them, and shifted test distributions.
 
-A profile is an array of class counts. :func:`make_long_tailed` picks examples to match one, and
-:func:`indices_hash` names the choice, so that two results can be known to rest on the same examples.
+A profile is an array of class counts. :func:`make_long_tailed` selects examples to match one, and :func:`indices_hash`
+identifies the selection, so that results can be shown to rest on the same examples.
 """
 
 from __future__ import annotations
@@ -20,15 +20,19 @@ Direction = Literal["forward", "uniform", "backward"]
 
 
 def exponential(n_max: int, imbalance_factor: float, n_classes: int) -> NDArray[np.int64]:
-    """Return counts that fall exponentially from class 0: class c has ``n_max * imbalance_factor^(-c / (C - 1))``.
+    """Return counts that decay exponentially: class c has ``n_max * imbalance_factor^(-c / (C - 1))`` examples.
 
-    The profile of CIFAR-LT, rounded down as there.
+    This is the profile of CIFAR-LT, rounded down as there.
 
     Parameters
     ----------
-    n_max : examples of the largest class
-    imbalance_factor : largest over smallest count, at least 1
+    n_max : number of examples of the largest class, class 0
+    imbalance_factor : ratio of the largest to the smallest count, at least 1
     n_classes : number of classes C, at least 2
+
+    Returns
+    -------
+    (n_classes,) int64
 
     Raises
     ------
@@ -43,26 +47,30 @@ def exponential(n_max: int, imbalance_factor: float, n_classes: int) -> NDArray[
 
 
 def pareto(n_max: int, imbalance_factor: float, n_classes: int, alpha: float = 6.0) -> NDArray[np.int64]:
-    """Return counts that fall as the quantiles of a Pareto distribution, from ``n_max`` to ``n_max/imbalance_factor``.
+    """Return counts that follow the quantiles of a Pareto distribution, from ``n_max`` to ``n_max/imbalance_factor``.
 
-    With ``x_c = ((c + 1) / C)^(-1/alpha) - 1``, the quantile of the distribution that NumPy draws from (Pareto II, or
-    Lomax), class c has ``n_min + (n_max - n_min) * x_c / x_0``.
+    Class c has ``n_min + (n_max - n_min) * x_c / x_0`` examples, where ``x_c = ((c + 1) / C)^(-1/alpha) - 1`` is a
+    quantile of the distribution that NumPy draws from (Pareto II, or Lomax).
 
     Parameters
     ----------
     n_max, imbalance_factor, n_classes : as for :func:`exponential`
-    alpha : shape, more than 0; smaller is a heavier head and a flatter tail
+    alpha : shape parameter, greater than 0; smaller values give a heavier head and a flatter tail
+
+    Returns
+    -------
+    (n_classes,) int64
 
     Raises
     ------
     TailwiseError
-        As :func:`exponential`, or if ``alpha`` is not more than 0.
+        As for :func:`exponential`, or if ``alpha`` is not greater than 0.
 
     Source: Liu et al., Large-Scale Long-Tailed Recognition in an Open World, CVPR 2019, section 5.1 (ImageNet-LT:
     alpha 6, 1,000 classes of 1,280 to 5 images).
-    Deviates: that set was drawn at random; quantiles give the same shape without chance. For ImageNet-LT's
-    arguments they give 121,449 images in 404 many-, 456 medium- and 140 few-shot classes, where the drawn set has
-    115,846 in 385, 479 and 136.
+    Deviates: ImageNet-LT was drawn at random; quantiles give the same shape deterministically. For its arguments they
+    give 121,449 images in 404 many-, 456 medium- and 140 few-shot classes; ImageNet-LT has 115,846 images in 385, 479
+    and 136.
     """
     _check(n_max, imbalance_factor, n_classes)
     if not alpha > 0:
@@ -73,17 +81,21 @@ def pareto(n_max: int, imbalance_factor: float, n_classes: int, alpha: float = 6
 
 
 def step(n_max: int, imbalance_factor: float, n_classes: int, minority: float = 0.5) -> NDArray[np.int64]:
-    """Return two levels: ``n_max`` for the first classes, ``n_max / imbalance_factor`` for the minority after them.
+    """Return counts of two levels: ``n_max`` for the first classes, ``n_max / imbalance_factor`` for the others.
 
     Parameters
     ----------
     n_max, imbalance_factor, n_classes : as for :func:`exponential`
-    minority : share of the classes that are small; at least one is, and at least one is not
+    minority : share of small classes, between 0 and 1; there is at least one small and one large class
+
+    Returns
+    -------
+    (n_classes,) int64
 
     Raises
     ------
     TailwiseError
-        As :func:`exponential`, or if ``minority`` is not between 0 and 1.
+        As for :func:`exponential`, or if ``minority`` is not between 0 and 1.
 
     Source: Buda, Maki and Mazurowski, A systematic study of the class imbalance problem in convolutional neural
     networks, Neural Networks 2018, section 2.1 (step imbalance; minority is their mu, imbalance_factor their rho).
@@ -99,14 +111,22 @@ PROFILES = {"exponential": exponential, "pareto": pareto, "step": step}
 
 
 def profile(name: str, n_max: int, imbalance_factor: float, n_classes: int, **shape: float) -> NDArray[np.int64]:
-    """Return the counts of the profile of this name: ``"exponential"``, ``"pareto"`` or ``"step"``.
+    """Return the counts of a profile by name.
 
-    ``shape`` is passed on (``alpha`` for Pareto, ``minority`` for step).
+    Parameters
+    ----------
+    name : ``"exponential"``, ``"pareto"`` or ``"step"``
+    n_max, imbalance_factor, n_classes : as for :func:`exponential`
+    shape : ``alpha`` for Pareto, ``minority`` for step
+
+    Returns
+    -------
+    (n_classes,) int64
 
     Raises
     ------
     TailwiseError
-        If there is no such profile, or as the profile does.
+        If there is no such profile, or as for the profile.
     """
     if name not in PROFILES:
         raise TailwiseError(f"unknown profile {name!r}: use {', '.join(PROFILES)}.{nearest(name, PROFILES)}")
@@ -114,14 +134,14 @@ def profile(name: str, n_max: int, imbalance_factor: float, n_classes: int, **sh
 
 
 def shifted(counts: ArrayLike, train_counts: ArrayLike, direction: Direction) -> NDArray[np.int64]:
-    """Give a profile to the classes of a test set, along or against the training set's long tail.
+    """Return class counts for a test set whose long tail follows or reverses that of the training set.
 
     Parameters
     ----------
     counts : (n_classes,) a profile, in any order
-    train_counts : (n_classes,) of the training set
-    direction : ``"forward"``: the class largest in training gets the largest count; ``"backward"``: the class
-        smallest in training does; ``"uniform"``: every class gets the profile's largest count
+    train_counts : (n_classes,) counts of the training set
+    direction : ``"forward"`` gives the largest count to the class that is largest in training, ``"backward"`` to the
+        class that is smallest there; ``"uniform"`` gives every class the largest count of the profile
 
     Returns
     -------
@@ -154,19 +174,23 @@ def make_long_tailed(
     order: Literal["file", "random"] = "file",
     random_state: RandomState = None,
 ) -> NDArray[np.int64]:
-    """Return the indices of ``counts[c]`` examples of each class c, in ascending order.
+    """Select ``counts[c]`` examples of each class c.
 
     Parameters
     ----------
-    labels : (n,) class codes; examples without a label (-1) are never picked
-    counts : (n_classes,) examples to keep of each class
-    order : ``"file"`` keeps the first of each class, as the field does for CIFAR; ``"random"`` keeps random ones
+    labels : (n,) class codes; examples without a label (-1) are never selected
+    counts : (n_classes,) number of examples of each class to select
+    order : ``"file"`` selects the first examples of each class, as is usual for CIFAR; ``"random"`` selects random ones
     random_state : seed or generator for ``"random"``
+
+    Returns
+    -------
+    (n_selected,) int64 indices in ascending order
 
     Raises
     ------
     TailwiseError
-        If a class has fewer examples than asked for, or the counts and labels do not fit together.
+        If a class has too few examples, or a label is outside the classes of ``counts``.
     """
     if order not in ("file", "random"):
         raise TailwiseError(f"unknown order {order!r}: use file or random.")
@@ -184,9 +208,21 @@ def make_long_tailed(
 
 
 def indices_hash(indices: ArrayLike) -> str:
-    """Return 16 hexadecimal digits that name a set of examples: SHA-256 of its sorted indices, little-endian int64."""
-    data = np.sort(np.asarray(indices).astype("<i8")).tobytes()
-    return hashlib.sha256(data).hexdigest()[:16]
+    """Identify a set of examples by 16 hex digits of the SHA-256 of its sorted indices as little-endian int64.
+
+    Parameters
+    ----------
+    indices : (n,) integers, in any order
+
+    Raises
+    ------
+    TailwiseError
+        If they are not integers.
+    """
+    array = np.asarray(indices)
+    if array.size and array.dtype.kind not in "iu":
+        raise TailwiseError(f"indices must be integers; got {array.dtype}.")
+    return hashlib.sha256(np.sort(array.astype("<i8")).tobytes()).hexdigest()[:16]
 
 
 def _check(n_max: int, imbalance_factor: float, n_classes: int) -> None:
@@ -202,5 +238,5 @@ def _check(n_max: int, imbalance_factor: float, n_classes: int) -> None:
 
 
 def _round_down(counts: NDArray[np.float64]) -> NDArray[np.int64]:
-    # 49 * (1 / 49) is 0.99...9: a whole number that floating point just missed is meant to be whole.
+    # 49 * (1 / 49) is 0.99...9: numbers that miss a whole number by rounding error are meant to be whole.
     return np.floor(counts * (1 + 1e-12)).astype(np.int64)

@@ -1,4 +1,4 @@
-"""What an encoder ignores of a table or takes as missing, counted over all its batches."""
+"""Count the values of a table that an encoder ignores or treats as missing, over all batches."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 @dataclass
 class LostValues:
-    """Counts, batch by batch, for notes on the whole.
+    """Counts, collected batch by batch, for notes on the whole table.
 
     Attributes
     ----------
-    encoder : a fitted one
+    encoder : a fitted encoder
     """
 
     encoder: TableEncoder
     _rows: int = 0
     _ignored: list[str] = field(default_factory=list)
-    _present: dict[str, int] = field(default_factory=dict)  # values of each column
-    _lost: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)  # how many, and the first
+    _present: dict[str, int] = field(default_factory=dict)  # number of values of each column
+    _lost: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)  # number, and the first one
 
     def add(self, X: Any) -> None:
-        """Count what would be lost of further rows."""
+        """Count the lost values of further rows."""
         frame = to_frame(X)
         known = self.encoder.feature_names_in_.tolist()
         self._ignored = [name for name in frame.columns if name not in known]
@@ -41,7 +41,7 @@ class LostValues:
         self._rows += frame.height
 
     def add_column(self, column: pl.Series, values: pl.Series, reading: Reading, coder: Any) -> None:
-        """Count what would be lost of further rows of one column, given what was read of it."""
+        """Count the lost values of further rows of one column, given the values that were read from it."""
         name = column.name
         self._present[name] = self._present.get(name, 0) + len(values) - values.null_count()
         if column.dtype.is_float() and (infinite := column.is_infinite()).any():
@@ -57,7 +57,7 @@ class LostValues:
                 self._count(name, what, len(some), some[0])
 
     def notes(self) -> tuple[str, ...]:
-        """Return a line for each column and way of losing values."""
+        """Return one line for each column and kind of loss."""
         notes = []
         if self._ignored:
             more = f" and {len(self._ignored) - 5} more" if len(self._ignored) > 5 else ""
@@ -76,7 +76,7 @@ class LostValues:
 
 
 def _sentence(name: str, what: str, n: int, first: Any, reading: Reading) -> str:
-    """Say what became of n values of a column."""
+    """Describe the loss of n values of a column."""
     values, are = f"{n:,} value{'s' * (n != 1)}", "is" if n == 1 else "are"
     if what == "infinite":
         values = f"{n:,} infinite value{'s' * (n != 1)}, first in row {first} of those encoded,"

@@ -1,4 +1,4 @@
-"""What stands at a path, by its name, and which columns a table has."""
+"""Table formats by file name, and checks that paths and columns exist."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LEARNED_FROM = ", which the model was trained on"
 
 
 def table_format(path: Path) -> str | None:
-    """Return ``"csv"``, ``"json lines"``, ``"parquet"``, ``"arrow"``, or None for what is not a table by its name."""
+    """Return ``"csv"``, ``"json lines"``, ``"parquet"`` or ``"arrow"`` by a path's name; None if it is not a table."""
     if path.is_dir():
         return "parquet" if any(path.glob("*.parquet")) else None
     suffixes = [suffix.lower() for suffix in path.suffixes]
@@ -35,12 +35,12 @@ def table_format(path: Path) -> str | None:
 
 
 def existing(path: str | Path) -> Path:
-    """Return the path if something is there.
+    """Return the path if it exists.
 
     Raises
     ------
     TailwiseError
-        If not; a file nearby with a similar name is suggested.
+        If it does not; the message suggests a similar name in the same folder.
     """
     path = Path(path).expanduser()
     if path.exists():
@@ -51,12 +51,18 @@ def existing(path: str | Path) -> Path:
 
 
 def require_columns(present: Collection[str], wanted: Collection[str], where: str, why: str = "") -> None:
-    """Check that all wanted columns are present; ``why`` they must be goes into the message.
+    """Check that all wanted columns are present.
+
+    Parameters
+    ----------
+    present, wanted : names of columns
+    where : name of the table, for the message
+    why : reason why the columns are needed, for the message
 
     Raises
     ------
     TailwiseError
-        Naming those that are not, with the nearest name to each.
+        If columns are missing. For a single one, the message suggests the nearest name.
     """
     absent = [name for name in wanted if name not in present]
     if not absent:

@@ -1,4 +1,4 @@
-"""A part of a table that is too large for memory, with all of its tail."""
+"""Samples of tables that are too large for memory, with the whole tail."""
 
 from __future__ import annotations
 
@@ -25,30 +25,31 @@ if TYPE_CHECKING:
 def sample(
     path: str | Path, target: str, rows: int, *, random_state: RandomState = None
 ) -> tuple[Dataset, NDArray[np.int64]]:
-    """Read a sample of a table that keeps its tail whole, in memory that does not grow with the table.
+    """Read a sample of a table without cutting its tail, in memory that does not grow with the table.
 
-    Every class keeps all its rows up to a common cap, the largest for which there are ``rows`` at most; of a class with
-    more, each row is as likely to be kept as any other. Rows without a label are left out. Two passes over the file.
+    Every class keeps its rows up to a common cap: the largest cap that gives at most ``rows`` rows. In larger classes,
+    all rows are equally likely to be kept. Rows without a label are dropped. The file is read twice.
 
     Parameters
     ----------
-    path : see :func:`scan`; CSV files without ``.gz`` and Parquet stream, others may be read whole
+    path : see :func:`scan`; Parquet files and uncompressed CSV files are streamed, others may be read whole
     target : column with the labels
-    rows : of the sample
+    rows : maximum number of rows in the sample
     random_state : seed or generator
 
     Returns
     -------
-    the sample as a table, and (n_classes,) the class counts of the whole file. A model of the sample has learned its
-    class prior: :func:`tailwise.posthoc.prior_shift` from the one's to the other's moves its probabilities back.
+    data : the sample, as a table
+    counts : (n_classes,) class counts of the whole file. A model trained on the sample has learned the sample's class
+        prior; :func:`tailwise.posthoc.prior_shift` converts its probabilities to the prior of the file
 
     Raises
     ------
     TailwiseError
-        As :func:`load`; or if ``rows`` is less than one for each class.
+        As for :func:`load`; also if ``rows`` is less than one per class.
 
-    Source: selection sampling, Knuth, The Art of Computer Programming, volume 2, section 3.4.2, algorithm S, here a
-    batch at a time.
+    Source: selection sampling, Knuth, The Art of Computer Programming, volume 2, section 3.4.2, algorithm S, applied
+    batch by batch.
     """
     import polars as pl
 
@@ -81,10 +82,10 @@ def sample(
 def _taken(
     here: NDArray[np.int64], rest: NDArray[np.int64], wanted: NDArray[np.int64], rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Return how many of each class's rows ``here`` are among those ``wanted`` of all, (n_classes,).
+    """Draw how many of each class's rows ``here`` are among the ``wanted`` rows of ``here`` and ``rest``, (n_classes,).
 
-    NumPy's hypergeometric distribution is for less than 10**9 others; with more, each row here draws its place among
-    all.
+    NumPy's hypergeometric distribution is limited to less than 10**9 other rows; with more, each row here draws its
+    place among all.
     """
     small = rest < 10**9
     taken = np.empty_like(here)

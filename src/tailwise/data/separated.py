@@ -1,4 +1,4 @@
-"""CSV and TSV files: separator, header, and types that hold for every row."""
+"""CSV and TSV files: their separator, header, and column types that hold for every row."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from tailwise.errors import TailwiseError
 if TYPE_CHECKING:
     import polars as pl
 
-#: Spellings of "missing" in CSV files. "None" and "-" are not among them: they are fair names for a category.
+#: Spellings of "missing" in CSV files. "None" and "-" are not among them, because they may be categories.
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL", "Null", "null")
 
 _HEADER = 1 << 16  # characters at the start of a CSV that hold its header
 
 
 def scan_csv(path: Path, as_text: Collection[str], strings: Collection[str] = ()) -> pl.LazyFrame:
-    """Scan a CSV with types that hold for its every row, found in one streamed pass; :data:`MISSING` stands for none.
+    """Scan a CSV with column types that hold for every row, found in one streamed pass.
 
-    Columns to be read as text are left as they are written: only what is empty is missing there; those that are named
-    as strings are no numbers, whatever they look like. Names lose surrounding blanks, and lines without any value are
-    left out. Polars' own inference over all rows would load the whole file, and over the first rows it fails at a later
-    one.
+    The words in :data:`MISSING` become null. Columns in ``as_text`` are kept exactly as written, and only empty cells
+    are null there. Columns in ``strings`` stay strings even if they look like numbers. Column names lose surrounding
+    blanks, and lines without any value are dropped. Polars' own type inference would load the whole file, or fail later
+    if it used only the first rows.
     """
     import polars as pl
 
@@ -58,19 +58,19 @@ def scan_csv(path: Path, as_text: Collection[str], strings: Collection[str] = ()
 
 
 def _padded(value: pl.Expr) -> pl.Expr:
-    """Return whether a number starts with a zero that a number does not need: a code, such as a postcode."""
+    """Return whether a number starts with a superfluous zero, which makes it a code, such as a postcode."""
     return value.str.starts_with("0") & (value.str.len_bytes() > 1) & ~value.str.starts_with("0.")
 
 
 def csv_header(path: Path) -> tuple[str, list[str], int]:
-    """Return the separator of a CSV file, its column names, and how many lines stand before them.
+    """Return the separator of a CSV file, its column names, and the number of lines before them.
 
-    That is the one line ``sep=;`` with which Excel declares the separator, or none.
+    There may be one such line, ``sep=;``, with which Excel declares the separator.
 
     Raises
     ------
     TailwiseError
-        If a name occurs twice, or the file is blank or is not text.
+        If a name occurs twice, or the file is blank or not text.
     """
     try:
         with open_text(path) as file:
@@ -95,19 +95,19 @@ def csv_header(path: Path) -> tuple[str, list[str], int]:
 
 
 def open_text(path: Path) -> IO[str]:
-    """Open a UTF-8 file, unpacked if it is gzip, without its byte order mark."""
+    """Open a UTF-8 file without its byte order mark, decompressing gzip."""
     opened: Any = gzip.open if path.suffix.lower() == ".gz" else open
     return opened(path, "rt", encoding="utf-8-sig", newline="")
 
 
 def open_bytes(path: Path) -> IO[bytes]:
-    """Open a file, unpacked if it is gzip."""
+    """Open a file, decompressing gzip."""
     opened: Any = gzip.open if path.suffix.lower() == ".gz" else open
     return opened(path, "rb")
 
 
 def wrong_bytes(path: Path) -> str | None:
-    """Say where a file stops being UTF-8 and what it probably is."""
+    """Return a sentence on where a file is not UTF-8 and what it probably is; None if it is UTF-8."""
     decoder, line = codecs.getincrementaldecoder("utf-8")(), 1
     with open_bytes(path) as file:
         while block := file.read(1 << 20):

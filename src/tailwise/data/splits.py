@@ -1,4 +1,4 @@
-"""Stratified splits that never take the only example of a class, or of a label, away from training."""
+"""Stratified splits that always keep the only example of a class, or of a label, in training."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ RandomState = int | np.random.Generator | None
 
 
 def place_in_class(labels: ArrayLike, random_state: RandomState | bool = False) -> NDArray[np.int64]:
-    """Return each example's place, from 0, among the examples of its class.
+    """Return the rank of each example, from 0, among the examples of its class.
 
     Parameters
     ----------
-    labels : (n,) class codes; those without a label (-1) count as one class of their own
-    random_state : ``False`` for places in file order, otherwise the seed or generator of a random order
+    labels : (n,) class codes; examples without a label (-1) form a class of their own
+    random_state : ``False`` for ranks in file order, otherwise seed or generator of a random order
 
     Returns
     -------
@@ -42,7 +42,7 @@ def place_in_class(labels: ArrayLike, random_state: RandomState | bool = False) 
 
 
 def single_example_classes(labels: ArrayLike) -> NDArray[np.int64]:
-    """Return the codes of the classes with one example, which the splits of this module keep in training."""
+    """Return the codes of the classes with a single example, which the splits here keep in training."""
     return np.flatnonzero(class_counts(labels) == 1).astype(np.int64)
 
 
@@ -51,14 +51,14 @@ def stratified_split(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Split into training and test examples, each class in the same proportion.
 
-    A class with one example stays in training (:func:`single_example_classes` names them), and every other class
-    keeps at least one there. Within that limit a class of n examples gives ``n * test_size`` to the test set, rounded
-    down or up so that the classes together give ``test_size`` (the method of largest remainders).
+    Every class keeps at least one example in training, so a class with a single example is not tested
+    (:func:`single_example_classes` lists them). Within that limit, a class of n examples gives ``n * test_size`` to the
+    test set, rounded down or up so that the total matches ``test_size`` (the method of largest remainders).
 
     Parameters
     ----------
     labels : (n,) class codes; examples without a label (-1) are in neither part
-    test_size : share of the test set, more than 0 and less than 1
+    test_size : share of examples in the test set, between 0 and 1
     random_state : seed or generator; the same seed gives the same split
 
     Returns
@@ -84,11 +84,11 @@ def stratified_split(
 def stratified_folds(
     labels: ArrayLike, n_splits: int = 5, random_state: RandomState = None
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Split into folds for cross-validation, each class spread as evenly as it can be.
+    """Split into folds for cross-validation, each class spread as evenly as possible.
 
-    Every example of a class with at least two is tested once; a class with one example is in every fold's training
-    set and never tested (:func:`single_example_classes` names them). The folds' test sets differ by at most one
-    example, in total and in each class, and every class is in every training set.
+    Every example of a class with at least two is tested exactly once. The single example of a class is in every
+    training set and never tested (:func:`single_example_classes` lists these classes). Test sets differ by at most one
+    example, in total and in each class, and every training set has every class.
 
     Parameters
     ----------
@@ -103,16 +103,17 @@ def stratified_folds(
     Raises
     ------
     TailwiseError
-        If there are more folds than examples that can be tested.
+        If ``n_splits`` is not a whole number, less than 2, or more than the examples that can be tested.
     """
     codes = np.asarray(labels)
     counts = class_counts(codes)
     spread = np.where(counts > 1, counts, 0)
-    if not 2 <= n_splits <= spread.sum():
+    if not isinstance(n_splits, int | np.integer) or not 2 <= n_splits <= spread.sum():
         raise TailwiseError(
-            f"n_splits must be from 2 to {spread.sum()}, the examples in classes with at least two; got {n_splits}."
+            f"n_splits must be a whole number from 2 to {spread.sum()}, the examples in classes with at least two; "
+            f"got {n_splits}."
         )
-    # Deal the classes out one after the other, each going on where the last stopped.
+    # Deal out one class after another, each starting where the last one stopped.
     start = np.cumsum(spread) - spread
     fold = (start[codes] + place_in_class(codes, random_state)) % n_splits
     labelled = codes >= 0
@@ -123,24 +124,25 @@ def stratified_folds(
 def label_set_split(
     rows: ArrayLike, test_size: float = 0.2, random_state: RandomState = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split examples that each have a set of labels into training and test examples, every label in proportion.
+    """Split multi-label examples into training and test examples, every label in the same proportion.
 
     Parameters
     ----------
-    rows : (n, n_labels) 1 where an example has a label, 0 elsewhere; negative where nobody knows: in neither part
-    test_size : share of the test set, more than 0 and less than 1
+    rows : (n, n_labels) indicator, 1 if an example has a label, else 0; rows of unknown labels are negative, and in
+        neither part
+    test_size : share of examples in the test set, between 0 and 1
     random_state : seed or generator; the same seed gives the same split
 
     Returns
     -------
-    training and test indices, int64, each in ascending order; every label that has examples has one in training
+    training and test indices, int64, each in ascending order; every label that occurs has an example in training
 
     Raises
     ------
     TailwiseError
-        If ``test_size`` is out of range, or no example can be spared.
+        If ``test_size`` is out of range, or training needs every example.
 
-    Source: as :func:`label_set_folds`.
+    Source: as for :func:`label_set_folds`.
     """
     if not 0 < test_size < 1:
         raise TailwiseError(f"test_size must be more than 0 and less than 1; got {test_size}.")
@@ -155,11 +157,11 @@ def label_set_split(
 def label_set_folds(
     rows: ArrayLike, n_splits: int = 5, random_state: RandomState = None
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Split examples that each have a set of labels into folds, every label spread as evenly as can be.
+    """Split multi-label examples into folds for cross-validation, every label spread as evenly as possible.
 
-    Each label in turn, the rarest of those that are left first, deals its examples to the folds that lack it most.
-    Every label that has examples has one in every training set: examples without which it had none are tested in no
-    fold, those with a label of their own among them.
+    Iterative stratification: the label with the fewest remaining examples deals them to the folds that need it most,
+    until all are dealt. Every label that occurs has an example in every training set; examples that this requires, such
+    as the only one with a label, are tested in no fold.
 
     Parameters
     ----------
@@ -177,10 +179,10 @@ def label_set_folds(
         If there are too few examples for so many folds.
 
     Source: Sechidis, Tsoumakas and Vlahavas, On the Stratification of Multi-Label Data, ECML PKDD 2011, algorithm 1.
-    Deviates: in training every label keeps an example, which the paper does not ask for.
+    Deviates: every label keeps an example in training, which the paper does not require.
     """
     if not isinstance(n_splits, int | np.integer) or n_splits < 2:
-        raise TailwiseError(f"n_splits must be a whole number from 2 on; got {n_splits}.")
+        raise TailwiseError(f"n_splits must be a whole number of at least 2; got {n_splits}.")
     fold = _dealt(rows, [1 / n_splits] * n_splits, random_state)
     for number in range(n_splits):
         tested = fold == number
@@ -195,12 +197,12 @@ def label_set_folds(
 
 
 def label_set_halves(rows: ArrayLike) -> NDArray[np.int64]:
-    """Return 0 or 1 for each example, so that every label has as many examples in one half as in the other, nearly."""
+    """Return the half, 0 or 1, of each example, so that every label is split as evenly as possible."""
     return _dealt(rows, [0.5, 0.5], 0)
 
 
 def _dealt(rows: ArrayLike, shares: Sequence[float], random_state: RandomState) -> NDArray[np.int64]:
-    """Return the part, from 0, that each example is dealt to."""
+    """Return the part, from 0, of each example."""
     has = sparse.csr_array(np.asarray(rows) > 0)
     by_label = has.tocsc()
     n, n_labels = has.shape
@@ -229,17 +231,17 @@ def _dealt(rows: ArrayLike, shares: Sequence[float], random_state: RandomState) 
 
 
 def _spared(rows: ArrayLike, tested: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which of the tested examples training can spare: all but one of each label that it else had none of."""
+    """Return the tested examples that training can spare: without them, it still has an example of every label."""
     has = np.asarray(rows) > 0
     spared = tested.copy()
     for label in np.flatnonzero(has.any(axis=0) & ~has[~tested].any(axis=0)):
-        if not (has[:, label] & ~spared).any():  # not yet by an example of another such label
+        if not (has[:, label] & ~spared).any():  # unless an example kept for another label has it
             spared[np.flatnonzero(has[:, label])[0]] = False
     return spared
 
 
 def _shares(counts: NDArray[np.int64], test_size: float) -> NDArray[np.int64]:
-    """Return how many examples of each class are tested."""
+    """Return the number of test examples of each class."""
     most = np.maximum(counts - 1, 0)
     wanted = np.where(counts > 1, counts * test_size, 0.0)
     tested = np.minimum(np.floor(wanted + 1e-9).astype(np.int64), most)
@@ -251,6 +253,6 @@ def _shares(counts: NDArray[np.int64], test_size: float) -> NDArray[np.int64]:
 
 
 def _narrow(codes: NDArray[np.integer]) -> NDArray[np.integer]:
-    """Return codes in 16 bits where they fit: NumPy then sorts by radix, many times faster."""
+    """Return codes as int16 if they fit: NumPy then uses radix sort, which is many times faster."""
     small = codes.size and codes.max() <= np.iinfo(np.int16).max
     return codes.astype(np.int16) if small and codes.min() >= np.iinfo(np.int16).min else codes

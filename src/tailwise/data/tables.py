@@ -1,4 +1,4 @@
-"""Tables on disk: read lazily, streamed in batches, and errors in one line that say where in the file."""
+"""Tables on disk: read lazily or streamed in batches, with one-line errors that say where in the file."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ if TYPE_CHECKING:
 
 
 def scan(path: str | Path, *, as_text: Collection[str] = (), strings: Collection[str] = ()) -> pl.LazyFrame:
-    """Return a table on disk as a lazy polars frame; nothing but its schema is read yet.
+    """Return a table on disk as a lazy polars frame.
+
+    Rows are read later, but CSV and JSON lines files are read once to find the types of their columns.
 
     Parameters
     ----------
-    path : CSV, TSV (the separator is found out; ``.gz`` is fine), JSON lines, Parquet, Arrow or Feather file, or a
-        folder of Parquet files
-    as_text : columns of a CSV to read as strings, whatever they look like (so that the label ``007``, or the id
-        ``NA``, stays that)
-    strings : columns of a CSV that hold words, which numbers among them are too
+    path : CSV or TSV (the separator is detected; ``.gz`` is supported), JSON lines, Parquet, Arrow or Feather file, or
+        a folder of Parquet files
+    as_text : columns of a CSV to read as strings exactly as written (so that the label ``007`` or the id ``NA`` is
+        preserved)
+    strings : columns of a CSV to read as strings even if they look like numbers; spellings of "missing" become null
 
     Raises
     ------
     TailwiseError
-        If there is no such file, it is empty, not of a known format, cut short, not UTF-8, or has two columns of one
-        name. What only shows when rows are read is told in the same way inside :func:`reading`.
+        If the file does not exist, is empty, truncated, not UTF-8 or not of a known format, or if two columns have the
+        same name. Problems that only occur when rows are read raise the same error inside :func:`reading`.
     """
     import polars as pl
 
@@ -60,7 +62,7 @@ def scan(path: str | Path, *, as_text: Collection[str] = (), strings: Collection
 
 
 def missing_words(path: Path, column: str) -> str:
-    """Say in brackets which words, such as "NA", a table's column has that are taken as no label; "" if it has none."""
+    """Name, in brackets, the words such as "NA" in a column that count as no label; "" if there are none."""
     import polars as pl
 
     frame = scan(path, as_text=csv_header(path)[1] if table_format(path) == "csv" else ())
@@ -80,18 +82,18 @@ def batches(
     as_text: Collection[str] = (),
     strings: Collection[str] = (),
 ) -> Iterator[pl.DataFrame]:
-    """Stream a table in order, ``rows`` rows at a time, in memory that does not grow with the file.
+    """Stream a table in order, in batches, in memory that does not grow with the file.
 
     Parameters
     ----------
     path, as_text, strings : as for :func:`scan`
-    rows : rows of a batch; the last one is shorter
-    columns : read these only; all by default
+    rows : number of rows per batch; the last batch may have fewer
+    columns : columns to read; all by default
 
     Raises
     ------
     TailwiseError
-        As :func:`scan`; a file that turns out broken halfway raises when that part is reached.
+        As for :func:`scan`; if a file is damaged halfway, when that part is reached.
     """
     frame = scan(path, as_text=as_text, strings=strings)
     if columns is not None:

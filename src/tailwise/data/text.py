@@ -1,4 +1,4 @@
-"""Turn texts into features: offline and light by default, or by a language model in a local folder."""
+"""Turn texts into features: by tf-idf, fast and offline, or by a language model in a local folder."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _BUCKETS = 2**20
 class TextEncoder(TransformerMixin, BaseEstimator):
     """Encode texts by the tf-idf of their words, word pairs and character 3- and 4-grams; offline, in any language.
 
-    N-grams are hashed, so that a fitted encoder is two arrays, however many words there are; the buckets that occur in
-    most texts are kept. Weights are ``(1 + log tf) * idf`` with ``idf = 1 + log((1 + n) / (1 + df))``, and words and
-    characters are each scaled to unit length. Deterministic.
+    N-grams are hashed, so the size of a fitted encoder does not depend on the vocabulary. Only the buckets that occur
+    in the most texts are kept. Weights are ``(1 + log tf) * idf`` with ``idf = 1 + log((1 + n) / (1 + df))``; the
+    features of words and those of characters are each scaled to unit length. Encoding is deterministic.
 
     Parameters
     ----------
-    max_features : output columns of words and of characters, each at most this many
+    max_features : maximum number of output columns for words, and for characters
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class TextEncoder(TransformerMixin, BaseEstimator):
     Raises
     ------
     TailwiseError
-        At ``fit``, if no text has a word in it.
+        At ``fit``, if no text contains a word.
     """
 
     def __init__(self, max_features: int = 50_000) -> None:
@@ -53,19 +53,22 @@ class TextEncoder(TransformerMixin, BaseEstimator):
         X : (n,) strings, as a list, array or series; None is an empty text
         y : ignored
         """
-        self._fit(_count(X))
+        self._fit(_count(texts(X)))
         return self
 
     def fit_transform(self, X: Any, y: ArrayLike | None = None, **fit_params: Any) -> sparse.csr_matrix:
         """Choose the n-grams and encode the same texts, hashing each once."""
-        counts = _count(X)
+        counts = _count(texts(X))
         self._fit(counts)
         return self._weigh(counts)
 
     def transform(self, X: Any) -> sparse.csr_matrix:
-        """Return (n, n_features) float32 CSR."""
+        """Return the (n, n_features) float32 features in CSR format."""
         check_is_fitted(self)
-        return self._weigh(_count(X))
+        documents = texts(X)
+        if not len(documents):  # scikit-learn's vectoriser takes no empty input
+            return sparse.csr_matrix((0, sum(map(len, self.buckets_))), dtype=np.float32)
+        return self._weigh(_count(documents))
 
     def _fit(self, counts: list[sparse.csr_matrix]) -> None:
         self.buckets_, self.idf_ = [], []
@@ -76,7 +79,7 @@ class TextEncoder(TransformerMixin, BaseEstimator):
             self.buckets_.append(kept)
             self.idf_.append((1 + np.log((1 + matrix.shape[0]) / (1 + frequency[kept]))).astype(np.float32))
         if not sum(kept.size for kept in self.buckets_):
-            raise TailwiseError("no text has a word in it to learn from.")
+            raise TailwiseError("no text contains a word to learn from.")
 
     def _weigh(self, counts: list[sparse.csr_matrix]) -> sparse.csr_matrix:
         blocks = []
@@ -87,9 +90,8 @@ class TextEncoder(TransformerMixin, BaseEstimator):
         return sparse.hstack(blocks, format="csr", dtype=np.float32)
 
 
-def _count(X: Any) -> list[sparse.csr_matrix]:
-    """Return how often each hashed word n-gram, and each character n-gram, occurs in each text."""
-    documents = texts(X)
+def _count(documents: NDArray[Any]) -> list[sparse.csr_matrix]:
+    """Return the counts of hashed word n-grams and of hashed character n-grams in each text."""
     common = {"n_features": _BUCKETS, "alternate_sign": False, "norm": None, "dtype": np.float32}
     words = HashingVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **common)
     characters = HashingVectorizer(analyzer="char_wb", ngram_range=(3, 4), **common)
@@ -97,22 +99,22 @@ def _count(X: Any) -> list[sparse.csr_matrix]:
 
 
 class SentenceEncoder(TransformerMixin, BaseEstimator):
-    """Encode texts by a sentence-transformers or Hugging Face model in a local folder; nothing is downloaded.
+    """Encode texts with a sentence-transformers or Hugging Face model in a local folder; nothing is downloaded.
 
-    Needs ``tailwise[text]``. Weights are read from safetensors only, and no code in the folder is run:
-    sentence-transformers refuses that as of version 6, which the extra asks for.
+    Needs ``tailwise[text]``. Weights are read from safetensors only, and code in the folder is never run:
+    sentence-transformers refuses to since version 6, which the extra requires.
 
     Parameters
     ----------
-    model_folder : the folder
-    batch_size : texts at a time
+    model_folder : folder of the model
+    batch_size : number of texts to encode at a time
 
     Raises
     ------
     MissingExtraError
         If sentence-transformers is not installed.
     TailwiseError
-        If there is no such folder, or no model in it that can be read.
+        If the folder does not exist or has no readable model.
     """
 
     def __init__(self, model_folder: str, batch_size: int = 64) -> None:
@@ -120,12 +122,12 @@ class SentenceEncoder(TransformerMixin, BaseEstimator):
         self.batch_size = batch_size
 
     def fit(self, X: Any = None, y: ArrayLike | None = None) -> SentenceEncoder:
-        """Check that the model can be loaded; there is nothing to fit."""
+        """Check that the model can be loaded; nothing is fitted."""
         self._model()
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
-        """Return (n, n_dimensions) float32.
+        """Return the (n, n_dimensions) float32 embeddings.
 
         Parameters
         ----------
@@ -151,5 +153,5 @@ class SentenceEncoder(TransformerMixin, BaseEstimator):
                 )
             except (OSError, ValueError) as error:
                 reason = str(error).partition("\n")[0]
-                raise TailwiseError(f"{folder} has no language model that can be read: {reason}") from None
+                raise TailwiseError(f"{folder} has no readable language model: {reason}") from None
         return self._loaded

@@ -1,4 +1,4 @@
-"""Report how long the tail is, and what is wrong with labels, rows and columns, before anything is trained."""
+"""Report the imbalance of a data set and problems with its labels, rows and columns, before training."""
 
 from tailwise._optional import attach
 

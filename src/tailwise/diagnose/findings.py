@@ -1,4 +1,4 @@
-"""Put a diagnosis into sentences: the number, and the next step."""
+"""Turn a diagnosis into sentences, each with the number and the next step."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from tailwise.diagnose.result import Column, Diagnosis, Finding
 
 _ORDER = {"problem": 0, "warning": 1, "note": 2}
-#: A column that explains this share of what can be explained (held-out lambda) gives the label away.
+#: A column with at least this held-out lambda leaks the label.
 LEAK = 0.95
-#: A column whose most frequent value takes this share is near-constant.
+#: A column whose most frequent value has at least this share is nearly constant.
 NEAR_CONSTANT = 0.995
-#: Ratio of the largest to the smallest class from which on plain training visibly favours the head.
+#: From this ratio of the largest to the smallest class on, plain training visibly favours the head.
 IMBALANCED = 10
 
 
@@ -27,8 +27,8 @@ def find(
     Parameters
     ----------
     diagnosis : the measures
-    similar : groups of class names that may mean one class
-    padded : sentence on labels with blanks around them, if there are any
+    similar : groups of class names that may mean the same class
+    padded : sentence on labels with surrounding blanks, if there are any
     words : words that count as no label, in brackets
     """
     found = [*_classes(diagnosis, similar), *_rows(diagnosis, words), *_columns(diagnosis)]
@@ -115,7 +115,7 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
 
 
 def _joint(names: Sequence[str]) -> str | None:
-    """Return what stands between several classes in the names of others, if it does so in a tenth of all or more."""
+    """Return the separator in names that join other classes, if a tenth of the names do; else None."""
     known = set(names)
     for mark in "|;,/":
         sets = [{part.strip() for part in name.split(mark)} for name in names if mark in name]

@@ -1,4 +1,4 @@
-"""How far one column alone gives the label away."""
+"""Measure how far a single column reveals the label."""
 
 from __future__ import annotations
 
@@ -10,25 +10,27 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import polars as pl
 
-#: Rows outside the largest class that must be there before a column's power is judged.
+#: Minimum number of rows outside the largest class for judging a column.
 _ENOUGH = 20
-#: Seed of the halves: not 0, with which data may have been shuffled, which would tear halves along the classes.
+#: Seed of the halves. It is not 0, because data may have been shuffled with seed 0, and the halves would then follow
+#: the original order of the classes.
 _SEED = 0x7A11
-#: Rows in a bin of a numeric column with many values.
+#: Rows per bin of a numeric column with many values.
 _BIN = 20
 
 
 def held_out_lambda(values: pl.Series, labels: NDArray[np.int64], random_state: int = _SEED) -> float | None:
-    """Return Goodman and Kruskal's lambda of the label given one column, measured on rows that were held out.
+    """Return Goodman and Kruskal's lambda of the label given one column, measured on held-out rows.
 
-    The column predicts each value's most frequent label in one half of the rows, and is scored on the other half, then
-    the other way round. With ``a`` the accuracy and ``b`` that of always saying the most frequent label, lambda is
-    ``(a - b) / (1 - b)``: 0 for a column that says nothing, 1 for one that says everything. Values that the other half
-    does not have predict the most frequent label, so an identifier scores 0 here, where in-sample purity would be 1.
+    Each half of the rows gives the most frequent label of each value, which predicts the labels of the other half. With
+    accuracy ``a``, and ``b`` the accuracy of always predicting the most frequent label, lambda is ``(a - b) / (1 -
+    b)``: 0 for a column without information, 1 for one that determines the label. Values that do not occur in the other
+    half predict the most frequent label, so an identifier scores 0, while its in-sample purity would be 1.
 
     Parameters
     ----------
-    values : (n,) column; missing is a value of its own. Numbers with many values are put in bins of at least 20 rows
+    values : (n,) column; missing counts as a value of its own. Numeric columns with many distinct values are put into
+        bins of about 20 rows
     labels : (n,) class codes, none missing
     random_state : seed of the halves
 
@@ -37,7 +39,7 @@ def held_out_lambda(values: pl.Series, labels: NDArray[np.int64], random_state: 
     lambda from 0 to 1, or None if fewer than 20 rows are outside the largest class
 
     Source: Goodman and Kruskal, Measures of Association for Cross Classifications, JASA 1954, section 5.
-    Deviates: held out; what falls below 0 by chance is 0.
+    Deviates: measured on held-out rows; negative values are set to 0.
     """
     n = labels.size
     if n == 0 or n - np.bincount(labels).max() < _ENOUGH:
@@ -50,14 +52,14 @@ def held_out_lambda(values: pl.Series, labels: NDArray[np.int64], random_state: 
         of_value = np.full(codes.max() + 1, most_frequent)
         pairs, times = np.unique(codes[learn] * n_classes + labels[learn], return_counts=True)
         value, label = np.divmod(pairs[np.argsort(times, kind="stable")], n_classes)
-        of_value[value] = label  # the most frequent label of a value is written last
+        of_value[value] = label  # the most frequent label of each value is written last
         right += int((of_value[codes[~learn]] == labels[~learn]).sum())
         usual += int((labels[~learn] == most_frequent).sum())
     return max(0.0, (right - usual) / (n - usual))
 
 
 def _value_codes(values: pl.Series) -> NDArray[np.int64]:
-    """Return small codes for the values of a column, 0 for missing."""
+    """Return integer codes for the values of a column, 0 for missing."""
     values = values.fill_nan(None) if values.dtype.is_float() else values
     codes = values.rank("dense").fill_null(0).to_numpy().astype(np.int64)
     per_value = np.bincount(codes)

@@ -17,7 +17,14 @@ from tailwise.data.labels import class_name, padding, trimmed
 from tailwise.data.tables import existing, missing_words, reading, require_columns, scan, table_format
 from tailwise.diagnose.findings import find
 from tailwise.diagnose.result import Diagnosis
-from tailwise.diagnose.table import Table, count_classes, examine_columns, find_duplicates, similar_names
+from tailwise.diagnose.table import (
+    Table,
+    count_classes,
+    distinct_labels,
+    examine_columns,
+    find_duplicates,
+    similar_names,
+)
 from tailwise.errors import TailwiseError
 
 if TYPE_CHECKING:
@@ -36,30 +43,30 @@ def diagnose(
     id: str | None = None,
     sample: int = 100_000,
 ) -> Diagnosis:
-    """Report how long the tail is and what is wrong with labels, rows and columns.
+    """Report the imbalance of a data set and problems with its labels, rows and columns.
 
-    A table on disk is streamed, unless its rows have sets of labels: class counts, missing values and the number of
-    rows are exact; what costs more (leaks, near-constant columns; duplicates among more than a million distinct rows)
-    is based on a sample, and the result says so.
+    Tables on disk are streamed, unless rows have sets of labels. Class counts, missing values and the number of rows
+    are exact. More expensive checks (leaks, nearly constant columns, and duplicates among more than a million distinct
+    rows) use a sample, and the result says so.
 
     Parameters
     ----------
     data : a table (CSV, TSV, JSON lines, Parquet, Arrow), a folder with one sub-folder of images or texts per class, a
         polars or pandas frame, or a data set from :func:`tailwise.data.load`
-    target : column with the labels, or in a file with lists of labels; not for class folders and data sets
+    target : column with the labels or, in a file, with lists of labels; not for class folders and data sets
     separator : separator between the labels of a set in the target column of a file, as for
         :func:`tailwise.data.load`
-    text, image, id : column that holds a text or an image, or identifies a row, if there is one
-    sample : how many rows the sampled checks use, at most
+    text, image, id : column with texts, with images, or with identifiers of the rows, if there is one
+    sample : maximum number of rows for the sampled checks
 
     Returns
     -------
-    The measures, and the findings in sentences, most severe first
+    The measures, and findings in sentences, most severe first
 
     Raises
     ------
     TailwiseError
-        If the data cannot be read, the column is not there, or no row has a label.
+        If the data cannot be read, a column does not exist, or no row has a label.
     """
     if sample < 1:
         raise TailwiseError(f"sample must be at least 1 row; got {sample}.")
@@ -88,8 +95,8 @@ def _is_class_folder(path: Path) -> bool:
 def _diagnose(
     table: Table, name: str, kind: str, sample: int, path: Path | None = None, labels: Dataset | None = None
 ) -> Diagnosis:
-    """Examine a table; where its rows have sets of labels, they are in ``labels``, and the target names whole sets."""
-    typed = table.frame.with_columns(cs.by_dtype(pl.Null).cast(pl.String))  # a column without a value has no type
+    """Examine a table; sets of labels are in ``labels``, and the target column then has a name for each whole set."""
+    typed = table.frame.with_columns(cs.by_dtype(pl.Null).cast(pl.String))  # a column without values has no type
     table = replace(table, frame=typed)
     padded = None
     if path is not None:
@@ -119,13 +126,12 @@ def _diagnose(
 
 def _trimmed(table: Table) -> tuple[Table, str | None]:
     """Return a table on disk with its labels as :func:`trimmed` reads them, and a sentence on blanks around them."""
-    counted = table.frame.group_by(table.target).len().collect(engine="streaming")
-    labels = counted[table.target]
+    labels, times = distinct_labels(table)
     read = trimmed(labels)
     if read is labels:
         return table, None
     expression = pl.col(table.target).cast(pl.String).str.strip_chars().cast(read.dtype, strict=False)
-    return replace(table, frame=table.frame.with_columns(expression)), padding(labels, counted["len"])
+    return replace(table, frame=table.frame.with_columns(expression)), padding(labels, times)
 
 
 def _columns(
@@ -169,7 +175,7 @@ def _dataset(data: Dataset) -> Table:
 
 
 def _whole(names: Any, row: Any) -> str | None:
-    """Return one name for a set of labels, None where it is not known."""
+    """Return a name for a set of labels, or None if it is unknown."""
     return None if (row < 0).any() else "{" + ", ".join(names[row > 0]) + "}"
 
 

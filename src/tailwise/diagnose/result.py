@@ -1,4 +1,4 @@
-"""What a diagnosis holds."""
+"""The result of a diagnosis."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Severity = Literal["problem", "warning", "note"]
 class Finding(NamedTuple):
     """One sentence with the number and the next step.
 
-    A ``"problem"`` will spoil the model or its test, a ``"warning"`` may, a ``"note"`` is good to know.
+    A ``"problem"`` will spoil the model or its test, a ``"warning"`` may do so, and a ``"note"`` is for information.
     """
 
     severity: Severity
@@ -31,14 +31,16 @@ class Column:
     Attributes
     ----------
     name, dtype : as in the table
-    missing : rows without a value that training could use (null, NaN, "NA", a rare word among numbers), exact but for
-        words that the sample lacks
+    missing : number of rows without a value that training can use (null, NaN, "NA", a rare word among numbers); exact,
+        except for words that are not in the sample
     distinct : number of distinct values, not counting missing ones
-    exact : whether ``distinct`` was counted; for more than 20 million values it is estimated, and may be a tenth off
+    exact : whether ``distinct`` was counted; in tables with more than 20 million values it is estimated, with an error
+        of up to a tenth
     top_share : share of the most frequent value among the sampled rows that have one
-    predicts : how far the column alone explains held-out labels, 0 to 1 (see
+    predicts : how well the column alone predicts held-out labels, 0 to 1 (see
         :func:`tailwise.diagnose.leaks.held_out_lambda`); None if it could not be measured
-    identifier : whether it looks like a name for the row: whole numbers or words, no value twice in the sample
+    identifier : whether the column looks like an identifier of the rows: whole numbers or words without repetition in
+        the sample
     """
 
     name: str
@@ -53,13 +55,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Rows that are equal in every feature, identifiers apart.
+    """Rows that are equal in every feature except identifiers.
 
     Attributes
     ----------
-    rows : rows that repeat an earlier one
-    conflicting : rows whose copies have another label
-    one_in : 1 if every row was compared; m if one in m contents was, so that the numbers are estimates
+    rows : number of rows that repeat an earlier one
+    conflicting : number of rows with copies that have another label
+    one_in : 1 if all rows were compared; m if one in m distinct contents was, which makes the numbers estimates
     """
 
     rows: int
@@ -69,19 +71,19 @@ class Duplicates:
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """What a data set looks like before training.
+    """The state of a data set before training.
 
     Attributes
     ----------
-    name, kind : of the data
-    n_rows, n_unlabelled : rows, and those of them without a label
+    name, kind : name and kind of the data
+    n_rows, n_unlabelled : number of rows, and of rows without a label
     classes : (n_classes,) names in code order
     class_counts : (n_classes,) int64
-    duplicates : None if rows have no features to compare
-    columns : feature columns that were examined; empty for images and texts
-    sampled : number of rows that ``top_share`` and ``predicts`` are based on
-    findings : most severe first
-    set_sizes : where each row has a set of labels, the rows that have 0, 1, 2, ... of them; else None
+    duplicates : duplicate rows; None if there are no features to compare
+    columns : the feature columns that were examined; empty for images and texts
+    sampled : number of rows used for ``top_share`` and ``predicts``
+    findings : findings, most severe first
+    set_sizes : for sets of labels, number of rows with 0, 1, 2, ... labels; otherwise None
     """
 
     name: str
@@ -98,13 +100,13 @@ class Diagnosis:
 
     @property
     def labels_per_row(self) -> float | None:
-        """Mean number of labels of the rows whose set is known; None if each row has one label."""
+        """Mean number of labels of the rows whose labels are known; None if each row has one label."""
         sizes = self.set_sizes
         return None if sizes is None else float(sizes @ np.arange(len(sizes)) / sizes.sum())
 
     @property
     def imbalance_factor(self) -> float:
-        """Largest over smallest class count that is not zero."""
+        """Largest class count divided by the smallest positive one."""
         return imbalance_factor(self.class_counts)
 
     @property
@@ -119,16 +121,16 @@ class Diagnosis:
 
     @cached_property
     def thresholds(self) -> tuple[float, float]:
-        """More examples than the first is many-shot, fewer than the second few-shot; 100 and 20 if these suit."""
+        """Counts above the first are many-shot, below the second few-shot; 100 and 20 if these suit the data."""
         return shot_thresholds(self.class_counts)
 
     @cached_property
     def groups(self) -> dict[str, NDArray[np.intp]]:
-        """Codes of the many-, medium- and few-shot classes; a group without classes is absent."""
+        """Codes of the many-, medium- and few-shot classes; groups without classes are absent."""
         return shot_groups(self.class_counts, *self.thresholds)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as plain values for JSON."""
+        """Return everything as plain data for JSON."""
         return {
             "name": self.name,
             "kind": self.kind,

@@ -1,4 +1,4 @@
-"""Measure a table in a few streamed passes, in memory that does not grow with it."""
+"""Measure a table in a few streamed passes, in memory that does not grow with the table."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from tailwise.diagnose.leaks import held_out_lambda
 from tailwise.diagnose.result import Column, Duplicates
 from tailwise.errors import TailwiseError
 
-#: Distinct rows that are compared with each other; of more, a share chosen by content.
+#: Maximum number of distinct rows to compare; of more, a subset chosen by content.
 _COMPARED = 1 << 20
-#: Values of the sample of rows, all columns together; in tables with no more, different values are counted, not
-#: estimated.
+#: Maximum number of values, over all columns, in the sample of rows. In tables with no more values than this, distinct
+#: ones are counted, not estimated.
 _CELLS = 20_000_000
-#: Estimated distinct values, as a share of the rows, that count as all different: the estimate may be 15 % off.
+#: Values count as all different from this share of distinct ones on, because their estimate may be 15 % off.
 _NEARLY = 0.8
-#: Rows from which on it is telling that no value occurs twice.
+#: Minimum number of rows for concluding anything from values that never repeat.
 _ENOUGH_TO_TELL = 20
 _SEED = 7
-_ROW = "\0row"
+_ROW, _TIMES = "\0row", "\0times"  # names that no column has
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table, lazily, and what its columns are for.
+    """A lazy table and the roles of its columns.
 
     Attributes
     ----------
     frame : the table
     target : column with the labels
-    features : columns that are compared to find duplicates
-    examined : those of them that are looked at one by one, too
-    never_ids : those that are content, however distinct their values (texts, images)
-    classes : labels in code order, where they are known
+    features : columns to compare for duplicates
+    examined : those features to examine one by one
+    never_ids : columns that are never identifiers, however distinct their values (texts, images)
+    classes : labels in code order, if they are known
     """
 
     frame: pl.LazyFrame
@@ -57,22 +57,29 @@ class Table:
         return self.frame.collect_schema()
 
 
+def distinct_labels(table: Table) -> tuple[pl.Series, pl.Series]:
+    """Return the distinct labels as they appear in the table, and the number of rows with each."""
+    counted = _stream(table.frame.group_by(table.target).agg(pl.len().alias(_TIMES)))
+    return counted[table.target], counted[_TIMES]
+
+
 def count_classes(table: Table, name: str) -> tuple[NDArray[np.generic], NDArray[np.int64], int]:
     """Return the classes in code order, their counts, and the number of rows without a label.
 
     Raises
     ------
     TailwiseError
-        If there is no row, or none has a label; ``name`` says of what.
+        If there is no row, or no row has a label.
     """
-    counted = _stream(table.frame.group_by(table.target).len())
-    if counted.is_empty():
+    labels, rows = distinct_labels(table)
+    if labels.is_empty():
         raise TailwiseError(f"{name} has columns but no rows.")
-    if counted[table.target].is_null().all():
-        rows = counted["len"].sum()
-        raise TailwiseError(f"column {table.target!r}: all {rows:,} labels are missing, so there is nothing to learn.")
-    codes, classes = encode_labels(counted[table.target], table.classes, f"column {table.target!r}")
-    times = counted["len"].to_numpy()
+    if labels.is_null().all():
+        raise TailwiseError(
+            f"column {table.target!r}: all {rows.sum():,} labels are missing, so there is nothing to learn."
+        )
+    codes, classes = encode_labels(labels, table.classes, f"column {table.target!r}")
+    times = rows.to_numpy()
     counts = np.bincount(codes[codes >= 0], times[codes >= 0], minlength=len(classes)).astype(np.int64)
     return classes, counts, int(times[codes < 0].sum())
 
@@ -80,7 +87,7 @@ def count_classes(table: Table, name: str) -> tuple[NDArray[np.generic], NDArray
 def examine_columns(
     table: Table, n_rows: int, classes: NDArray[np.generic], sample: int
 ) -> tuple[tuple[Column, ...], int]:
-    """Return what each examined column is like, and how many rows the sampled numbers rest on."""
+    """Return the measures of each examined column, and the number of sampled rows."""
     if not table.examined:
         return (), 0
     names = list(table.examined)
@@ -112,7 +119,7 @@ def examine_columns(
         parts = _parts(values, readings[name]) if name in readings else [values]
         distinct = min(int(whole[f"distinct {name}"]) - (missing > 0), n_rows - missing)
         present = (names_of(values) if name in readings else values).drop_nulls()
-        known = present.value_counts(name="times")["times"].to_numpy()
+        known = present.value_counts(name=_TIMES)[_TIMES].to_numpy()
         powers = [held_out_lambda(part.filter(labels >= 0), labels[labels >= 0]) for part in parts]
         columns.append(
             Column(
@@ -130,11 +137,10 @@ def examine_columns(
 
 
 def find_duplicates(table: Table, identifiers: Collection[str]) -> Duplicates | None:
-    """Count rows that are equal in all features but identifiers.
+    """Count rows that are equal in all features except identifiers.
 
-    Rows are compared by a 64-bit hash. With more than about a million distinct rows, only those are kept whose hash
-    is divisible by a number: a sample of contents in which every copy of a row is kept or none, so that the shares
-    in it are those of the whole.
+    Rows are compared by a 64-bit hash. With more than about a million distinct rows, only rows whose hash is divisible
+    by a number are kept. Such a sample keeps either all copies of a row or none, so its shares are those of the table.
     """
     compared = [name for name in table.features if name not in identifiers] or list(table.features)
     if not compared:
@@ -156,7 +162,7 @@ def find_duplicates(table: Table, identifiers: Collection[str]) -> Duplicates | 
 
 
 def similar_names(classes: NDArray[np.generic]) -> list[tuple[str, ...]]:
-    """Return groups of class names that differ in case, blanks, Unicode form or trailing zeros of a number only."""
+    """Return groups of class names that differ only in case, blanks, Unicode form or trailing zeros of a number."""
     groups: dict[str, list[str]] = {}
     for label in classes:
         groups.setdefault("".join(label_key(label).casefold().split()), []).append(class_name(label))
@@ -164,7 +170,7 @@ def similar_names(classes: NDArray[np.generic]) -> list[tuple[str, ...]]:
 
 
 def _is_unlabelled(table: Table) -> pl.Expr:
-    """Return which rows have no label, as :func:`encode_labels` sees it."""
+    """Return which rows have no label, by the rules of :func:`encode_labels`."""
     label, dtype = pl.col(table.target), table.schema[table.target]
     if dtype.is_float():
         return label.is_null() | label.is_nan()
@@ -174,7 +180,7 @@ def _is_unlabelled(table: Table) -> pl.Expr:
 
 
 def _is_there(name: str, dtype: pl.DataType, reading: Reading | None) -> pl.Expr:
-    """Return in which rows training finds a value in a column."""
+    """Return in which rows training would find a value in a column."""
     value = pl.col(name)
     if reading is None:
         return value.is_not_nan() if dtype.is_float() else value.is_not_null()
@@ -189,7 +195,7 @@ def _is_there(name: str, dtype: pl.DataType, reading: Reading | None) -> pl.Expr
 
 
 def _parts(column: pl.Series, reading: Reading) -> list[pl.Series]:
-    """Return a column of strings as training reads it: its numbers or dates, and the words among them."""
+    """Split a column of strings as training does: its numbers or dates, and the words among them."""
     words = names_of(column)
     if not reading.strays:
         return [reading.read(column)]
@@ -197,7 +203,7 @@ def _parts(column: pl.Series, reading: Reading) -> list[pl.Series]:
 
 
 def _content(table: Table, name: str) -> pl.Expr:
-    """Return what is compared of a column: of an image as Hugging Face writes it, its bytes, or else its path."""
+    """Return the content of a column to compare; for an image in the Hugging Face layout, its bytes or its path."""
     dtype = table.schema[name]
     if not isinstance(dtype, pl.Struct) or not {"bytes", "path"} <= {field.name for field in dtype.fields}:
         return pl.col(name)
@@ -206,7 +212,7 @@ def _content(table: Table, name: str) -> pl.Expr:
 
 
 def _names_rows(values: pl.Series, reading: Reading | None, distinct: int, n_rows: int) -> bool:
-    """Return whether a column looks like a name for the row: whole numbers or words, no dates, that never repeat."""
+    """Return whether a column looks like an identifier: whole numbers or words, not dates, that never repeat."""
     if not (values.dtype.is_integer() or values.dtype == pl.String) or len(values) < _ENOUGH_TO_TELL:
         return False
     if values.null_count() or values.n_unique() < len(values) or distinct < _NEARLY * n_rows:

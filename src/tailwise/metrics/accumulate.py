@@ -1,4 +1,4 @@
-"""Everything that the measures need of predictions, counted batch by batch in memory that does not grow."""
+"""Counts of everything that the measures need, collected batch by batch in constant memory."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 from tailwise.errors import TailwiseError
 from tailwise.metrics.bins import CALIBRATION_BINS, SCORE_BINS, calibration_bins, score_bins
 
-_CELLS = 1 << 18  # array cells that are worked on at a time, so that they stay in the processor's cache
+_CELLS = 1 << 18  # array cells to process at a time, so that they stay in the processor's cache
 
 
 class Accumulator:
-    """Counts of predictions, to be measured by :func:`tailwise.metrics.evaluate` at the end.
+    """Collects counts of predictions, batch by batch, for :func:`tailwise.metrics.evaluate`.
 
-    With a thousand classes it holds 8 MB, 27 MB once it has seen probabilities, and 16 MB more with prediction sets,
-    however many predictions there are.
+    Memory does not depend on the number of predictions: for a thousand classes it is 8 MB, or 27 MB with probabilities,
+    and another 16 MB with prediction sets.
 
     Parameters
     ----------
@@ -37,27 +37,25 @@ class Accumulator:
         self.n_classes = n_classes
         self.confusion = np.zeros((n_classes, n_classes), dtype=np.int64)
         self.probabilities: _Probabilities | None = None
-        self.sets: NDArray[np.int64] | None = (
-            None  # (2, n_classes, n_classes + 1) misses and hits by true class and size
-        )
+        # (2, n_classes, n_classes + 1) misses and hits of prediction sets, by true class and size of the set
+        self.sets: NDArray[np.int64] | None = None
 
     def update(
         self, labels: ArrayLike, predicted: ArrayLike, proba: ArrayLike | None = None, sets: ArrayLike | None = None
     ) -> None:
-        """Take in a batch. Rows whose label is negative have none and are left out.
+        """Count a batch. Rows with a negative label are unlabelled and ignored.
 
         Parameters
         ----------
         labels, predicted : (n,) integer class codes
-        proba : (n, n_classes) probabilities; give them in every batch or in none
-        sets : (n, n_classes) boolean prediction sets; in every batch or in none
+        proba : (n, n_classes) probabilities; pass them in every batch or in none
+        sets : (n, n_classes) boolean prediction sets; pass them in every batch or in none
 
         Raises
         ------
         TailwiseError
             If lengths differ, a code is out of range or not an integer, probabilities are not finite, not in [0, 1]
-            or do not sum to one, or an earlier batch had them and this one has not (or the reverse). Nothing of such
-            a batch is counted.
+            or do not sum to one, or only some batches have probabilities or sets. Nothing in such a batch is counted.
         """
         y, p = _codes(labels, "labels"), _codes(predicted, "predictions")
         k, n = self.n_classes, len(y)
@@ -68,13 +66,15 @@ class Accumulator:
                 raise TailwiseError(f"{n} labels but {len(rows)} rows of {what}.")
         known = (self.probabilities is not None, self.sets is not None)
         if self.confusion.any() and (q is not None, s is not None) != known:
-            raise TailwiseError("give probabilities and prediction sets in every batch or in none.")
+            raise TailwiseError("pass probabilities and prediction sets in every batch or in none.")
         if n and (int(y.max()) >= k or int(p.max()) >= k or int(p.min()) < 0):
             wrong = int(y.max()) if int(y.max()) >= k else int(p.max()) if int(p.max()) >= k else int(p.min())
             raise TailwiseError(f"class code {wrong} is out of range for {k} classes.")
+        if not n or int(y.max()) < 0:  # no label
+            return
         step = _CELLS if q is None and s is None else max(_CELLS // k, 1)
         parts: list[Any] = [slice(start, start + step) for start in range(0, n, step)]
-        if n and int(y.min()) < 0:
+        if int(y.min()) < 0:
             labelled = np.flatnonzero(y >= 0)
             parts = [labelled[part] for part in parts]
         if q is not None:
@@ -89,7 +89,7 @@ class Accumulator:
     def _add(self, y: NDArray[Any], p: NDArray[Any], q: NDArray[Any] | None, s: NDArray[np.bool_] | None) -> None:
         k = self.n_classes
         self.confusion += _count2d(y, p, k, k) if k * k <= 4 * len(y) else 0
-        if k * k > 4 * len(y):  # a large matrix and a small batch: touch only the cells that occur
+        if k * k > 4 * len(y):  # a large matrix and a small batch: update only the cells that occur
             np.add.at(self.confusion.ravel(), y.astype(np.intp) * k + p, 1)
         if q is not None and self.probabilities is not None:
             self.probabilities.add(y, p, q)
@@ -97,12 +97,12 @@ class Accumulator:
             np.add.at(self.sets, (s[np.arange(len(y)), y].astype(np.intp), y, s.sum(axis=1)), 1)
 
     def merge(self, other: Accumulator) -> None:
-        """Add what another accumulator has counted (on another part of the data, in another process).
+        """Add the counts of another accumulator, for example from another process or another part of the data.
 
         Raises
         ------
         TailwiseError
-            If the other is for another number of classes, or only one of the two has seen probabilities or sets.
+            If the numbers of classes differ, or only one of the two has probabilities or sets.
         """
         if other.n_classes != self.n_classes:
             raise TailwiseError(f"cannot merge counts of {self.n_classes} and of {other.n_classes} classes.")
@@ -126,10 +126,12 @@ class _Probabilities:
     Attributes
     ----------
     losses : (2, 3, n_classes) log loss and Brier score of the examples of each true class: count, sum, sum of squares
-    scores : (2, n_classes, SCORE_BINS) for each class, its probability among other classes' examples and among its own
-    every : (3, n_classes, CALIBRATION_BINS) each class's probability in bins: examples of the class, all, sum of it
-    chosen : (4, n_classes, CALIBRATION_BINS) probability of the predicted class, by predicted class: right, all, and
-        its sum over right and over wrong predictions
+    scores : (2, n_classes, SCORE_BINS) histograms of each class's probability: over examples of other classes, and over
+        its own
+    every : (3, n_classes, CALIBRATION_BINS) bins of each class's probability: number of examples of the class, number
+        of all examples, and sum of the probability
+    chosen : (4, n_classes, CALIBRATION_BINS) bins of the predicted class's probability, by predicted class: number of
+        correct predictions, number of all predictions, and sum of the probability over correct and over wrong ones
     """
 
     def __init__(self, k: int) -> None:
@@ -145,7 +147,7 @@ class _Probabilities:
         return new
 
     def merge(self, other: _Probabilities) -> None:
-        """Add another's counts."""
+        """Add the counts of another one."""
         for name, value in self.__dict__.items():
             value += other.__dict__[name]
 
@@ -157,7 +159,7 @@ class _Probabilities:
         rows, classes = np.arange(n), np.arange(k)
         own = proba[rows, y].astype(np.float64)
 
-        eps = np.finfo(proba.dtype).eps  # a probability of zero would cost infinity; scikit-learn clips the same way
+        eps = np.finfo(proba.dtype).eps  # a probability of zero would give infinity; scikit-learn clips the same way
         log_loss = -np.log(np.clip(own, eps, 1 - eps))
         brier = np.einsum("ij,ij->i", proba, proba, dtype=np.float64) - 2 * own + 1
         for moments, loss in zip(self.losses, (log_loss, brier), strict=True):
@@ -196,7 +198,7 @@ def _count2d(rows: NDArray[Any], columns: NDArray[Any], n_rows: int, n_columns: 
 def _codes(values: ArrayLike, what: str) -> NDArray[Any]:
     codes = np.asarray(values)
     if codes.ndim != 1 or (codes.dtype.kind not in "iu" and codes.size):
-        raise TailwiseError(f"{what} must be one row of integer class codes; got {codes.dtype} of shape {codes.shape}.")
+        raise TailwiseError(f"{what} must be (n,) integer class codes; got {codes.dtype} of shape {codes.shape}.")
     return codes if codes.size and codes.dtype != np.uint64 else codes.astype(np.int64)
 
 

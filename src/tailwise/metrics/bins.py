@@ -1,4 +1,4 @@
-"""Ranking and calibration from counts in bins, so that memory does not grow with the number of predictions."""
+"""Ranking and calibration measures from binned counts, in memory independent of the number of predictions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 #: Equal-width confidence bins (Guo et al., On Calibration of Modern Neural Networks, ICML 2017, use 15).
 CALIBRATION_BINS = 15
 
-_STEPS = 4  # bits of the mantissa that are kept: 16 bins from each power of two to the next
+_STEPS = 4  # leading bits of the mantissa to keep: 16 bins between consecutive powers of two
 _SMALLEST, _HALF = 127 - 48, 126  # biased exponents of 2**-48 and 2**-1 in a float32
 _NEAREST_ONE = 127 - 24  # 1 - p of a float32 below one is at least 2**-24
 _LOW = (_HALF - _SMALLEST) << _STEPS
@@ -20,10 +20,10 @@ SCORE_BINS = _LOW + _HIGH + 1
 
 
 def score_bins(proba: NDArray[Any]) -> NDArray[np.int32]:
-    """Sort probabilities into bins that are fine near 0 and near 1, where rankings are decided.
+    """Sort probabilities into bins that are narrow near 0 and 1, where rankings are decided.
 
-    A bin spans a factor of at most 17/16 in ``p`` (below one half) or in ``1 - p`` (above). The bins are read off the
-    bits of the float32 number, which costs no logarithm.
+    A bin spans a factor of at most 17/16 in ``p`` (below one half) or in ``1 - p`` (above). Bin numbers are taken from
+    the bits of the float32 number, which avoids logarithms.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def score_bins(proba: NDArray[Any]) -> NDArray[np.int32]:
 
     Returns
     -------
-    Bin numbers from 0 to ``SCORE_BINS - 1``, increasing with the probability, of the same shape.
+    int32 bin numbers from 0 to ``SCORE_BINS - 1``, increasing with the probability, of the same shape
     """
     upper = proba > 0.5
     distance = np.where(upper, 1 - proba, proba).astype(np.float32)
@@ -40,16 +40,16 @@ def score_bins(proba: NDArray[Any]) -> NDArray[np.int32]:
 
 
 def binned_roc_auc(positive: NDArray[Any], negative: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return areas under ROC curves of binned scores, and how far each can be from that of the scores themselves.
+    """Return areas under the ROC curves of binned scores, and bounds on their errors due to binning.
 
     Parameters
     ----------
-    positive, negative : (..., n_bins) number of positives and negatives in each bin, in rising order of score
+    positive, negative : (..., n_bins) counts of positives and negatives in each bin, in ascending order of score
 
     Returns
     -------
-    areas, errors : (...,) each. A pair in one bin counts one half, so the error is at most half the share of such
-    pairs. NaN where there are no positives or no negatives.
+    areas, errors : (...,) each; NaN if there are no positives or no negatives. A pair in the same bin counts one half,
+        so the error is at most half the share of such pairs
     """
     n_pairs = positive.sum(axis=-1, dtype=np.float64) * negative.sum(axis=-1)
     below = np.cumsum(negative, axis=-1, dtype=np.float64) - negative
@@ -62,7 +62,7 @@ def binned_roc_auc(positive: NDArray[Any], negative: NDArray[Any]) -> tuple[NDAr
 
 
 def binned_average_precision(positive: NDArray[Any], negative: NDArray[Any]) -> NDArray[np.float64]:
-    """Return average precisions (AUPRC) of binned scores: what scikit-learn gives for scores rounded to their bins.
+    """Return average precisions (AUPRC) of binned scores: scikit-learn's for scores rounded to their bins.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def binned_average_precision(positive: NDArray[Any], negative: NDArray[Any]) -> 
 
     Returns
     -------
-    (...,), NaN where there are no positives.
+    (...,); NaN if there are no positives
     """
     found = np.cumsum(positive[..., ::-1], axis=-1, dtype=np.float64)
     retrieved = found + np.cumsum(negative[..., ::-1], axis=-1, dtype=np.float64)
@@ -83,16 +83,16 @@ def binned_average_precision(positive: NDArray[Any], negative: NDArray[Any]) -> 
 def calibration_error(hits: NDArray[Any], counts: NDArray[Any], confidence: NDArray[Any]) -> NDArray[np.float64]:
     """Return expected calibration errors: the mean over examples of |accuracy - mean confidence| of their bin.
 
-    Source: Guo et al., ICML 2017, equation 3.
-
     Parameters
     ----------
-    hits, counts : (..., n_bins) examples of each bin that came true, and all of them
+    hits, counts : (..., n_bins) correct predictions, and all predictions, in each bin
     confidence : (..., n_bins) *sum* of the probabilities in each bin
 
     Returns
     -------
-    (...,), NaN where there are no examples.
+    (...,); NaN if there are no examples
+
+    Source: Guo et al., ICML 2017, equation 3.
     """
     total = counts.sum(axis=-1)
     gap = np.abs(hits - confidence).sum(axis=-1)

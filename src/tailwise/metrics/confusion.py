@@ -1,8 +1,8 @@
 """Measures that follow from the confusion matrix alone.
 
-They are written on its *margins*, (..., n_classes) each, so that one call measures a single matrix or a thousand
-bootstrap resamples of it. A class without examples is left out of every mean; where none has any the result is NaN,
-which :func:`tailwise.metrics.evaluate` never reports.
+They take its *margins*, (..., n_classes) each, so that one call measures a single matrix or a thousand bootstrap
+resamples of it. Classes without examples are ignored in every mean. If no class has examples the result is NaN, which
+:func:`tailwise.metrics.evaluate` never reports.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from tailwise.errors import TailwiseError
 
 
 class Margins(NamedTuple):
-    """What the measures need of a confusion matrix.
+    """The parts of a confusion matrix that the measures need.
 
     Attributes
     ----------
-    hits : (..., n_classes) examples of each class that were predicted right
-    support : (..., n_classes) examples of each class
-    predicted : (..., n_classes) examples predicted as each class
+    hits : (..., n_classes) number of correctly predicted examples of each class
+    support : (..., n_classes) number of examples of each class
+    predicted : (..., n_classes) number of examples predicted as each class
     """
 
     hits: NDArray[Any]
@@ -30,17 +30,21 @@ class Margins(NamedTuple):
     predicted: NDArray[Any]
 
     def take(self, classes: NDArray[np.intp]) -> Margins:
-        """Return the margins of some classes only."""
+        """Return the margins of the given classes."""
         return Margins(*(margin[..., classes] for margin in self))
 
 
 def margins(confusion: ArrayLike) -> Margins:
-    """Return the margins of a confusion matrix whose rows are true and whose columns are predicted classes.
+    """Return the margins of a confusion matrix.
+
+    Parameters
+    ----------
+    confusion : (n_classes, n_classes) counts, true × predicted
 
     Raises
     ------
     TailwiseError
-        If it is not square.
+        If the matrix is not square.
     """
     matrix = np.asarray(confusion)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
@@ -64,7 +68,7 @@ def f1s(m: Margins) -> NDArray[np.float64]:
 
 
 def accuracy(m: Margins) -> NDArray[np.float64]:
-    """Return the share of examples predicted right."""
+    """Return the share of examples that are predicted correctly."""
     return _ratio(m.hits.sum(axis=-1), m.support.sum(axis=-1))
 
 
@@ -82,7 +86,7 @@ def macro_f1(m: Margins) -> NDArray[np.float64]:
 
 
 def g_mean(m: Margins) -> NDArray[np.float64]:
-    """Return the geometric mean of the recalls: zero as soon as one class is never found.
+    """Return the geometric mean of the recalls; zero if any class is never found.
 
     Source: Kubat and Matwin, Addressing the Curse of Imbalanced Training Sets, ICML 1997, for two classes.
     """
@@ -91,7 +95,7 @@ def g_mean(m: Margins) -> NDArray[np.float64]:
 
 
 def harmonic_mean(m: Margins) -> NDArray[np.float64]:
-    """Return the harmonic mean of the recalls, which weighs the worst classes most; zero if one is never found."""
+    """Return the harmonic mean of the recalls, dominated by the worst classes; zero if any class is never found."""
     with np.errstate(divide="ignore"):
         return 1 / _mean(1 / recalls(m))
 

@@ -1,4 +1,4 @@
-"""The estimates that an accumulator's counts allow, each with its bootstrap interval."""
+"""Estimates from the counts of an accumulator, each with its bootstrap interval."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tailwise.metrics.accumulate import Accumulator
 
 
 class Estimate(NamedTuple):
-    """A measure with its 95 % bootstrap interval; the bounds are None where no resampling was asked for."""
+    """A measure with its 95 % bootstrap interval; the bounds are None without resampling."""
 
     value: float
     low: float | None = None
@@ -21,7 +21,7 @@ class Estimate(NamedTuple):
 
 
 class Measuring:
-    """The estimates of one set of counts, with the resamples they share."""
+    """Estimates from one set of counts, with shared resamples."""
 
     def __init__(
         self, seen: Accumulator, groups: dict[str, NDArray[np.intp]], n_bootstrap: int, rng: np.random.Generator
@@ -40,7 +40,7 @@ class Measuring:
         }
 
     def recall(self) -> NDArray[np.float64]:
-        """Return each class's recall and its interval."""
+        """Return the (n_classes, 3) recall of each class with its interval."""
         value = confusion.recalls(self.margins)
         if self.resampled is None:
             return np.column_stack([value, np.full((value.size, 2), np.nan)])
@@ -61,17 +61,17 @@ class Measuring:
         return found
 
     def sets(self, classes: NDArray[np.intp]) -> dict[str, Estimate]:
-        """Return coverage and mean size of the prediction sets: means over those of the classes that have examples."""
+        """Return coverage and size of the prediction sets, as means over the classes that have examples."""
         if self.seen.sets is None:
             return {}
         classes = classes[self.margins.support[classes] > 0]
         sets = self.seen.sets[:, classes]
         sizes = sets.sum(axis=0)
-        smallest = int(sizes.any(axis=0).argmax())  # no mean of sets is smaller than the smallest of them
+        smallest = int(sizes.any(axis=0).argmax())  # a lower bound on any mean size
         return {"coverage": self._mean_of_rows(sets.sum(axis=2).T), "set_size": self._mean_of_rows(sizes, smallest)}
 
     def _mean_of_rows(self, table: NDArray[np.int64], at_least: int = 0) -> Estimate:
-        """Return the mean over rows of the mean of 0, 1, 2, ..., which the columns count."""
+        """Return the mean over rows of each row's mean, where column j counts the occurrences of value j."""
         values, n = np.arange(table.shape[1]), table.sum(axis=1)
         total = table @ values
         resampled = None
@@ -80,7 +80,7 @@ class Measuring:
         return estimate(np.mean(total / n), resampled, table.shape[1] - 1, at_least)
 
     def reliability(self) -> dict[str, NDArray[np.float64]]:
-        """Return the confidence bins of each group's predictions and of all."""
+        """Return the confidence bins of all predictions and of each group's."""
         q = self.seen.probabilities
         if q is None:
             return {}
@@ -138,7 +138,7 @@ class Measuring:
             yield float(bins.binned_roc_auc(p, q)[0].mean()), float(bins.binned_average_precision(p, q).mean())
 
     def _mean_loss(self, n: NDArray[Any], total: NDArray[Any], squares: NDArray[Any]) -> Estimate:
-        """Return a mean over examples from each class's moments."""
+        """Return a mean over examples from the moments of each class."""
         resampled = None
         if self.n_bootstrap:
             means = resampling.resampled_means(n, total, squares, self.n_bootstrap, self.rng)
@@ -146,7 +146,7 @@ class Measuring:
         return estimate(total.sum() / n.sum(), resampled, at_most=np.inf)
 
     def _classwise_ece(self, every: NDArray[np.float64]) -> Estimate:
-        """Return the mean over the classes that have test examples of their calibration error."""
+        """Return the mean calibration error of the classes that have test examples."""
         hits, counts, confidence = every[:, self.margins.support > 0]
         value = bins.calibration_error(hits, counts, confidence).mean()
         mean = confidence / np.maximum(counts, 1)
@@ -160,7 +160,7 @@ class Measuring:
 
 
 def _widened(found: Estimate, error: float) -> Estimate:
-    """Return a share whose interval leaves room for an error besides, as far as it has one."""
+    """Return an estimate whose interval, if it has one, is wider by an error on both sides, within [0, 1]."""
     if found.low is None or found.high is None:
         return found
     return Estimate(found.value, max(found.low - error, 0.0), min(found.high + error, 1.0))
@@ -169,10 +169,10 @@ def _widened(found: Estimate, error: float) -> Estimate:
 def estimate(
     value: Any, resampled: NDArray[np.float64] | None, at_most: float = 1.0, at_least: float = 0.0
 ) -> Estimate:
-    """Return a value with the percentiles of its resamples, moved so that their mean lies on the value.
+    """Return a value with the percentiles of its resamples, shifted so that their mean equals the value.
 
-    Resampling adds noise, which lowers a minimum and raises an absolute error; the move takes that shift out. Where
-    resampling does not shift, it changes nothing but Monte Carlo noise.
+    Resampling adds noise, which lowers a minimum and raises an absolute error; shifting removes this bias. For an
+    unbiased measure it removes only Monte Carlo noise.
     """
     if resampled is None or not resampled.size:
         return Estimate(float(value))

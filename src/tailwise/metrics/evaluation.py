@@ -16,24 +16,24 @@ from tailwise.metrics.accumulate import Accumulator
 from tailwise.metrics.estimates import Estimate, Measuring
 from tailwise.metrics.ranking import exact_ranking
 
-_EXACT = 10_000_000  # probabilities up to which rankings are computed from the scores themselves
+_EXACT = 10_000_000  # up to so many probabilities, rankings are computed from the scores themselves
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """How good a classifier is: overall, for groups of classes, and for each class.
+    """The quality of a classifier: overall, by group of classes, and by class.
 
     Attributes
     ----------
     classes : (n_classes,) names
-    class_counts : (n_classes,) *training* examples, which the groups rest on
-    groups : ``"many"``, ``"medium"``, ``"few"`` -> class codes; a group without classes is absent
-    confusion : (n_classes, n_classes) test examples, true × predicted
+    class_counts : (n_classes,) counts of *training* examples, which define the groups
+    groups : ``"many"``, ``"medium"``, ``"few"`` -> class codes; groups without classes are absent
+    confusion : (n_classes, n_classes) counts of test examples, true × predicted
     overall : measure -> estimate
-    by_group : group -> measure -> estimate; a group without test examples is absent
-    recall : (n_classes, 3) recall of each class with its interval; NaN for a class without test examples
-    reliability : group (and ``"all"``) -> (3, bins): predictions of each confidence bin, those that are right, and
-        the sum of their confidences; empty without probabilities
+    by_group : group -> measure -> estimate; groups without test examples are absent
+    recall : (n_classes, 3) recall of each class with its interval; NaN for classes without test examples
+    reliability : group (and ``"all"``) -> (3, n_bins) number of predictions in each confidence bin, number of correct
+        ones, and sum of their confidences; empty without probabilities
     """
 
     classes: tuple[str, ...]
@@ -51,14 +51,14 @@ class Evaluation:
         Raises
         ------
         AbsentError
-            A TailwiseError and a KeyError: if there is no such measure, or its group of classes is absent.
+            If there is no such measure, or its group of classes is absent. Also a KeyError.
         """
         if measure not in self.overall:
             raise AbsentError(f"there is no {measure} here: {self._why_absent(measure)}")
         return self.overall[measure].value
 
     def __contains__(self, measure: object) -> bool:
-        """Say whether there is such an overall measure."""
+        """Return whether there is such an overall measure."""
         return measure in self.overall
 
     def _why_absent(self, measure: str) -> str:
@@ -77,7 +77,7 @@ class Evaluation:
 
     @property
     def thresholds(self) -> tuple[float, float]:
-        """More training examples than the first is many-shot, fewer than the second few-shot."""
+        """Training counts above the first are many-shot, below the second few-shot."""
         return shot_thresholds(self.class_counts)
 
     @property
@@ -91,7 +91,7 @@ class Evaluation:
         return self.classes[int(np.nanargmin(self.recall[:, 0]))]
 
     def per_class(self) -> list[dict[str, Any]]:
-        """Return a row per class, in code order; what is not defined for a class is None."""
+        """Return one row per class, in code order; undefined values are None."""
         m = confusion.margins(self.confusion)
         group_of = {int(c): name for name, members in self.groups.items() for c in members}
         columns = {
@@ -114,7 +114,7 @@ class Evaluation:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as plain values for JSON; the confusion matrix as its non-zero (true, predicted, count)."""
+        """Return everything as plain data for JSON, the confusion matrix as its non-zero (true, predicted, count)."""
         true, predicted = np.nonzero(self.confusion)
         return {
             "n_examples": self.n_examples,
@@ -152,45 +152,47 @@ def evaluate(
 
     Parameters
     ----------
-    labels : (n,) true class codes, negative where unknown (left out); or an accumulator, instead of all the arrays
+    labels : (n,) true class codes; rows with a negative code have no label and are ignored. Or an accumulator, which
+        replaces all the arrays
     predicted : (n,) predicted class codes
-    class_counts : (n_classes,) counts of the *training* set; they define the many-, medium- and few-shot groups
+    class_counts : (n_classes,) counts of the *training* set, which define the many-, medium- and few-shot groups
         (:func:`tailwise.counts.shot_thresholds`)
     proba : (n, n_classes) probabilities, for AUROC, AUPRC, log loss, Brier score and calibration
     sets : (n, n_classes) boolean prediction sets, for their coverage and size
-    class_names : (n_classes,)
-    n_bootstrap : resamples for the 95 % percentile intervals; 0 for none. Fewer (at least 100) where a table has so
-        many cells that they would take more than seconds
-    random_state : of the resamples
+    class_names : (n_classes,) names; by default the codes
+    n_bootstrap : number of resamples for the 95 % percentile intervals; 0 for no intervals. Very large tables of counts
+        get fewer, but at least 100, to limit the time
+    random_state : seed or generator of the resamples
 
     Notes
     -----
-    *Intervals.* Examples are resampled inside each true class, so that no rare class is lost, and by their counts: one
+    *Intervals.* The bootstrap is stratified by true class, so that no rare class is lost, and it resamples counts: one
     multinomial draw per row of the confusion matrix has exactly the distribution of resampled examples. A class with a
-    few examples, which often shows no spread at all, leans on what all classes show. Measures of
-    probabilities are resampled in the same way in their bins, class-wise calibration (and, from an accumulator, AUROC
-    and AUPRC) class by class as if classes were independent, which makes those of a few classes up to a quarter too
-    narrow; log loss and Brier score by the normal limit of their resampled means.
-    Percentiles are moved so that the mean of the resamples lies on the value: resampling adds noise, which lowers a
+    few examples often shows too little variation or none, so its variation is shrunk towards that of all classes.
+    Measures of probabilities are resampled in the same way in their bins. Class-wise calibration (and, from an
+    accumulator, AUROC and AUPRC) is resampled class by class as if classes were independent, which makes intervals up
+    to a quarter too narrow if there are few classes. Log loss and Brier score use the normal approximation of their
+    resampled means.
+    Percentiles are shifted so that the mean of the resamples equals the value: resampling adds noise, which lowers a
     minimum (worst class) and raises an absolute error (calibration).
-    An interval is that of the measure on test sets of this size. Calibration errors and AUPRC are larger on small ones
-    than on large ones, and their intervals lie higher with them: with ten classes of 200 to 2 simulated test examples,
-    that of class-wise ECE held the mean of such test sets 93 % of the time, and what an endless one gives 2 %.
+    An interval describes the measure on test sets of this size. Calibration errors and AUPRC are larger on small test
+    sets than on large ones, and so are their intervals: in a simulation with ten classes of 200 to 2 test examples, the
+    interval of class-wise ECE covered its mean over such test sets 93 % of the time, and its limit for an infinite test
+    set 2 % of the time.
 
     *Groups.* Group accuracy is the mean recall of the group's classes (Liu et al., Large-Scale Long-Tailed Recognition
-    in an Open World, CVPR 2019), coverage and set size likewise a mean over classes. Group calibration error (``ece``)
-    groups by *predicted* class: given the true class even a perfectly calibrated classifier is off.
+    in an Open World, CVPR 2019); coverage and set size are means over classes too. Group calibration error (``ece``)
+    groups by *predicted* class: given the true class, even a perfectly calibrated classifier looks miscalibrated.
 
-    *AUROC and AUPRC* are one-against-rest means over the classes; from arrays of up to ten
-    million probabilities they are scikit-learn's, otherwise those of scores in bins, with the largest possible error of
-    AUROC as ``auroc_error``, by which its interval is wider. *Class-wise ECE*:
-    Kull et al., Beyond Temperature Scaling, NeurIPS 2019, equation 4. *Brier score*: summed over classes, from 0 to 2
-    (Brier, Monthly Weather Review 1950).
+    *AUROC and AUPRC* are means over classes, one against the rest. From arrays of up to ten million probabilities they
+    are scikit-learn's. Otherwise they are computed from binned scores; ``auroc_error`` is then the largest possible
+    error of AUROC, and its interval is wider by as much. *Class-wise ECE*: Kull et al., Beyond Temperature Scaling,
+    NeurIPS 2019, equation 4. *Brier score*: summed over classes, from 0 to 2 (Brier, Monthly Weather Review 1950).
 
     Raises
     ------
     TailwiseError
-        If an array does not fit the others (see :meth:`Accumulator.update`) or there is no labelled example.
+        If arrays do not match (see :meth:`Accumulator.update`) or there is no labelled example.
     """
     counts = check_counts(class_counts)
     rng = np.random.default_rng(random_state)
@@ -199,7 +201,7 @@ def evaluate(
         seen = labels
     else:
         if predicted is None:
-            raise TailwiseError("evaluate needs predictions beside the labels.")
+            raise TailwiseError("evaluate needs predictions as well as labels.")
         seen = Accumulator(counts.size)
         seen.update(labels, predicted, proba, sets)
         if proba is not None and np.asarray(proba).size <= _EXACT:
@@ -207,7 +209,7 @@ def evaluate(
     names = tuple(str(c) for c in (range(counts.size) if class_names is None else class_names))
     for what, length in (("an accumulator", seen.n_classes), ("class names", len(names))):
         if length != counts.size:
-            raise TailwiseError(f"class counts of {counts.size} classes but {what} of {length}.")
+            raise TailwiseError(f"there are class counts of {counts.size} classes, but {what} of {length}.")
     if not seen.confusion.any():
         raise TailwiseError("there is no labelled example to evaluate on.")
 
@@ -225,24 +227,24 @@ def evaluate(
 
 
 def relative_accuracy(accuracy: float, vanilla_balanced: float, method_balanced: float) -> tuple[float, float]:
-    """Return relative accuracy and the upper reference accuracy it is relative to.
+    """Return the relative accuracy and the reference accuracy it is relative to.
 
-    ``A_r = A_t / A_u`` with ``A_u = max(A_v, A_b)``: how much of what the method and its network reach on a balanced
-    training set of the same size they keep on the long-tailed one. Report both: a weak reference flatters.
+    ``A_r = A_t / A_u`` with ``A_u = max(A_v, A_b)``: the share of the accuracy on a balanced training set of the same
+    size that is kept on the long-tailed one. Report both numbers, because a weak reference flatters the method.
 
     Source: Zhang et al., Deep Long-Tailed Learning: A Survey, TPAMI 2023, section 4.1.
-    Verified: the definition in the paper's text, and rows of its table 4.
+    Verified: against the definition in the paper's text and rows of its table 4.
 
     Parameters
     ----------
-    accuracy : A_t, of the method trained on the long-tailed set
-    vanilla_balanced : A_v, of plain cross-entropy trained on the balanced set
-    method_balanced : A_b, of the method trained on the balanced set
+    accuracy : A_t, accuracy of the method trained on the long-tailed set
+    vanilla_balanced : A_v, accuracy of plain cross-entropy trained on the balanced set
+    method_balanced : A_b, accuracy of the method trained on the balanced set
 
     Raises
     ------
     TailwiseError
-        If a number is not an accuracy, or both references are zero.
+        If a number is not between 0 and 1, or both references are zero.
     """
     for value in (accuracy, vanilla_balanced, method_balanced):
         if not 0 <= value <= 1:

@@ -1,4 +1,4 @@
-"""What a model may be chosen for: scores of a confusion matrix, quick enough to tune thresholds with."""
+"""Objectives for choosing a model: scores of a confusion matrix, fast enough for tuning thresholds."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def _of_margins(measure: Callable[[measures.Margins], NDArray[np.float64]]) -> S
 
 
 def few_shot_accuracy(confusion: ArrayLike, class_counts: ArrayLike) -> float:
-    """Return the mean recall of the few-shot classes or, where none of them has an example here, of the next group.
+    """Return the mean recall of the few-shot classes or, if none of them has an example here, of the next group.
 
-    Groups are those of :func:`tailwise.counts.shot_thresholds`.
+    Groups are defined by :func:`tailwise.counts.shot_thresholds`.
     """
     counts = check_counts(class_counts)
     m = measures.margins(confusion)
@@ -47,17 +47,17 @@ OBJECTIVES: dict[str, Score] = {
 
 
 def objective(name: str) -> Score:
-    """Return the score called ``name``.
+    """Return the objective of this name.
 
     Returns
     -------
-    ``score(confusion, class_counts) -> float``: rows of the (n_classes, n_classes) matrix are true classes, counts
-    are those of the training set.
+    ``score(confusion, class_counts) -> float``, with an (n_classes, n_classes) matrix, true × predicted, and
+    (n_classes,) training counts; greater is better
 
     Raises
     ------
     TailwiseError
-        If there is no such score; the nearest name is suggested.
+        If there is no such objective; the message suggests the nearest name.
     """
     if name not in OBJECTIVES:
         raise TailwiseError(f"there is no objective {name!r}.{nearest(name, OBJECTIVES)} Use {', '.join(OBJECTIVES)}.")

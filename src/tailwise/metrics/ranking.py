@@ -10,16 +10,23 @@ from numpy.typing import NDArray
 from tailwise.metrics import bins
 from tailwise.metrics.estimates import Estimate, estimate
 
-_WORK = 200_000_000  # scores that are counted for the intervals
+_WORK = 200_000_000  # maximum number of scores to count for the intervals
 
 
 def exact_ranking(
     labels: NDArray[Any], proba: NDArray[Any], n_bootstrap: int, rng: np.random.Generator
 ) -> dict[str, Estimate]:
-    """Return macro AUROC and AUPRC over the classes that have examples and are not all of them.
+    """Return macro AUROC and AUPRC over the classes with examples, if there are at least two.
 
-    Values are scikit-learn's. Examples are resampled inside each class and their scores, in bins, are counted anew, so
-    that the dependence between classes is kept; at least 100 resamples.
+    Values are scikit-learn's. Examples are resampled within each class, and their binned scores are counted again,
+    which preserves the dependence between classes. There are at least 100 resamples.
+
+    Parameters
+    ----------
+    labels : (n,) class codes; negative codes are ignored
+    proba : (n, n_classes) probabilities
+    n_bootstrap : number of resamples
+    rng : source of the draws
     """
     from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -39,7 +46,7 @@ def exact_ranking(
 def _resampled(
     labels: NDArray[np.intp], scores: NDArray[np.int32], counts: NDArray[np.intp], n: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Return (n, 2) macro AUROC and AUPRC of resampled examples."""
+    """Return the (n, 2) macro AUROC and AUPRC of n resamples."""
     occupied, compact = np.unique(scores, return_inverse=True)
     k, m = scores.shape[1], occupied.size
     cells = compact.reshape(scores.shape) + np.arange(k) * m

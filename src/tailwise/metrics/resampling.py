@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from tailwise.metrics.confusion import Margins
 
-_WORK = 50_000_000  # multinomial cells that are drawn for one table
-_FEWEST = 100  # resamples that are drawn however large the table
-_BORROWED = 2  # examples' worth of what all strata show, added to each
+_WORK = 50_000_000  # maximum number of multinomial cells to draw for a table
+_FEWEST = 100  # minimum number of resamples, however large the table
+_BORROWED = 2  # pseudo-examples with the mean behaviour of all strata, added to each stratum
 
 
 def resamples_for(table: NDArray[Any], n_bootstrap: int) -> int:
-    """Return how many resamples of a table are affordable: ``n_bootstrap``, or fewer where its cells are many."""
+    """Return the affordable number of resamples of a table: ``n_bootstrap``, or fewer if it has many cells."""
     affordable = _WORK // max(int(np.count_nonzero(table)), 1)
     return min(n_bootstrap, max(affordable, _FEWEST))
 
@@ -28,8 +28,8 @@ def resamples_for(table: NDArray[Any], n_bootstrap: int) -> int:
 def resampled_margins(confusion: NDArray[np.int64], n_bootstrap: int, rng: np.random.Generator) -> Margins:
     """Return the margins of resampled confusion matrices, (n_bootstrap, n_classes) each.
 
-    Rows are strata: the total of each stays what it is, so that no class is lost in a resample. Hits are drawn at the
-    rates of :func:`_hit_rates`, and misses go where misses went.
+    Rows are strata: each keeps its total, so that no class is lost in a resample. Hits are drawn at the rates of
+    :func:`_hit_rates`, and misses are distributed as the observed ones.
     """
     hits = np.zeros((n_bootstrap, len(confusion)), dtype=np.int64)
     predicted, support, rates = np.zeros_like(hits), confusion.sum(axis=1), _hit_rates(confusion)
@@ -47,9 +47,9 @@ def resampled_margins(confusion: NDArray[np.int64], n_bootstrap: int, rng: np.ra
 def resampled_confusions(
     confusion: NDArray[np.int64], n_bootstrap: int, rng: np.random.Generator
 ) -> Iterator[NDArray[np.int64]]:
-    """Yield resampled confusion matrices one by one, drawn as :func:`resampled_margins` draws their margins.
+    """Yield resampled confusion matrices one by one, with the distribution of :func:`resampled_margins`.
 
-    Misses of a class that showed none go where those of all classes went, or else to any class.
+    Misses of a class without observed misses are distributed as those of all classes, or else evenly.
     """
     misses = np.where(np.eye(len(confusion), dtype=bool), 0, confusion.astype(np.float64))
     misses[~misses.any(axis=1)] = misses.sum(axis=0) + 1e-9
@@ -61,11 +61,11 @@ def resampled_confusions(
 
 
 def _hit_rates(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return how likely an example of each class is to be predicted right in a resample, (n_classes,).
+    """Return the (n_classes,) probability that an example of each class is predicted correctly in a resample.
 
-    A few examples, which are often all right or all wrong, show too little spread or none. So each class counts as if
-    it had been seen to have ``_BORROWED`` further examples, of which the mean recall of the classes is right: a
-    parametric bootstrap, which for many examples is the plain one.
+    A few examples are often all correct or all wrong, and show too little variation or none. Each class is therefore
+    given ``_BORROWED`` further examples with the mean recall of all classes: a parametric bootstrap, which approaches
+    the usual one as examples increase.
     """
     support, right = confusion.sum(axis=1), np.diagonal(confusion)
     seen = support > 0
@@ -74,7 +74,7 @@ def _hit_rates(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def resampled_rows(labels: NDArray[np.int64], n_bootstrap: int, rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:
-    """Yield resamples of examples, (n,) indices each, drawn inside each class so that no rare class is lost."""
+    """Yield resamples of examples, (n,) indices each, stratified by class so that no rare class is lost."""
     by_class = np.argsort(labels, kind="stable")
     counts = np.bincount(labels)
     start, size = (np.repeat(values, counts) for values in (np.cumsum(counts) - counts, counts))
@@ -85,25 +85,32 @@ def resampled_rows(labels: NDArray[np.int64], n_bootstrap: int, rng: np.random.G
 def resampled_means(
     n: NDArray[Any], total: NDArray[Any], squares: NDArray[Any], n_bootstrap: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Return resampled means of strata from their moments, (n_bootstrap, strata), by their normal limit.
+    """Return (n_bootstrap, n_strata) resampled means of strata from their moments, by the normal approximation.
 
-    The variance of a stratum with few examples leans on the mean one, as if it had ``_BORROWED`` further examples.
+    The variance of a stratum with few examples is shrunk towards the mean variance, with the weight of ``_BORROWED``
+    examples.
+
+    Parameters
+    ----------
+    n, total, squares : (n_strata,) count, sum and sum of squares of each stratum
+    n_bootstrap : number of resamples
+    rng : source of the draws
     """
     some = np.maximum(n, 1)
     deviations = np.maximum(squares - total**2 / some, 0)
     shown = n > 1
     usual = (deviations[shown] / (n[shown] - 1)).mean() if shown.any() else 0
-    if not usual:  # one example each: what is between the strata is all there is to see
+    if not usual:  # at most one example each: only the variance between strata is known
         usual = np.var((total / some)[n > 0])
     variance = (deviations + _BORROWED * usual) / np.maximum(n - 1 + _BORROWED, 1)
     return total / some + rng.standard_normal((n_bootstrap, n.size)) * np.sqrt(variance / some)
 
 
 def resampled_tables(table: NDArray[np.int64], n_bootstrap: int, rng: np.random.Generator) -> Iterator[NDArray[Any]]:
-    """Yield whole resampled tables one by one, rows as strata; for tables too large to hold many times."""
+    """Yield resampled tables one by one, with rows as strata; for tables too large to hold many times."""
     totals = table.sum(axis=-1)
     shares = table / np.maximum(totals, 1)[..., None]
-    shares[totals == 0, 0] = 1  # any distribution does: nothing is drawn from it
+    shares[totals == 0, 0] = 1  # arbitrary, as nothing is drawn from it
     for _ in range(n_bootstrap):
         yield rng.multinomial(totals, shares)
 

@@ -1,4 +1,4 @@
-"""Networks and their parts: backbones with ``out_features``, classifier heads, and the two joined."""
+"""Networks and their parts: backbones with an attribute ``out_features``, classifier heads, and both combined."""
 
 from tailwise._optional import attach
 

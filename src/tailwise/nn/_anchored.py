@@ -1,4 +1,4 @@
-"""A network that is fine-tuned next to a frozen copy of itself."""
+"""A network that is fine-tuned beside a frozen copy of itself."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 
 class Anchored(nn.Module):
-    """A network and a frozen copy of it, which sees every batch too.
+    """A network beside a frozen copy of it, which also sees every batch.
 
-    After each call ``base_logits`` holds the copy's logits for the same inputs, without gradient.
+    After each call, ``base_logits`` holds the copy's logits for the same inputs, without gradients.
 
     Parameters
     ----------
-    network : any module; it keeps training, its copy does not
+    network : any module; it is trained, its copy is not
     """
 
     base_logits: Tensor
@@ -26,7 +26,7 @@ class Anchored(nn.Module):
         self.base = deepcopy(network).requires_grad_(False)
 
     def train(self, mode: bool = True) -> Anchored:
-        """Put the network into training or evaluation mode; its copy is always in evaluation mode."""
+        """Set the network to training or evaluation mode; its copy stays in evaluation mode."""
         super().train(mode)
         self.base.eval()
         return self

@@ -1,4 +1,4 @@
-"""A network as a description in plain data, from which it is rebuilt before its weights are loaded."""
+"""Descriptions of networks as plain data, from which they are rebuilt before their weights are loaded."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from tailwise.nn._resnet import resnet32
 from tailwise.nn._timm import timm_backbone
 
 _BACKBONES: dict[str, Callable[..., nn.Module]] = {"mlp": MLP, "resnet32": resnet32, "identity": Identity}
-#: The argument for the width of the inputs.
+#: The argument that sets the width of the inputs.
 _WIDTHS = {"mlp": "in_features", "resnet32": "in_channels", "identity": "out_features"}
 
 
 def build_backbone(name: str, **arguments: Any) -> nn.Module:
-    """Return a fresh backbone by name.
+    """Return a new backbone by name.
 
     Parameters
     ----------
     name : ``"mlp"``, ``"resnet32"``, ``"identity"``, or the name of a timm model
-    arguments : of :class:`MLP`, :func:`resnet32`, :class:`Identity` or :func:`timm_backbone`
+    arguments : arguments of :class:`MLP`, :func:`resnet32`, :class:`Identity` or :func:`timm_backbone`
 
     Raises
     ------
     MissingExtraError
-        If it is none of Tailwise's own and timm is not installed.
+        If it is not one of Tailwise's own backbones and timm is not installed.
     TailwiseError
         If timm has no such model.
     """
@@ -39,7 +39,7 @@ def build_backbone(name: str, **arguments: Any) -> nn.Module:
     try:
         return timm_backbone(name, **arguments)
     except MissingExtraError as error:
-        own = f"{name!r} is none of Tailwise's own backbones ({', '.join(_BACKBONES)}).{nearest(name, _BACKBONES)}"
+        own = f"{name!r} is not one of Tailwise's own backbones ({', '.join(_BACKBONES)}).{nearest(name, _BACKBONES)}"
         raise MissingExtraError(f"{own} {error}") from None
 
 
@@ -49,17 +49,17 @@ def describe_backbone(name: str, width: int) -> dict[str, Any]:
 
 
 def rebuild_backbone(description: Mapping[str, Any]) -> nn.Module:
-    """Return a fresh backbone from a model folder's description, which may come from anybody.
+    """Return a new backbone from a model folder's description, which is not trusted.
 
     Raises
     ------
     TailwiseError
-        If it has anything but a name and a width: timm has settings that read files, which may run code.
+        If it has anything but a name and a width: some settings of timm read files, which may run code.
     """
     name, *widths = description.get("name"), *(value for key, value in description.items() if key != "name")
     if not isinstance(name, str) or [type(width) for width in widths] != [int]:
         raise TailwiseError(
-            "a saved backbone has a name and a whole number as its width; this one has not, and was not built."
+            "a saved backbone must have a name and a whole number as its width; this one does not, so it was not built."
         )
     if description != describe_backbone(name, widths[0]):
         raise TailwiseError(f"the saved backbone {name!r} has settings that Tailwise does not write: it was not built.")
@@ -67,12 +67,12 @@ def rebuild_backbone(description: Mapping[str, Any]) -> nn.Module:
 
 
 def describe_head(head: nn.Module) -> dict[str, Any]:
-    """Return what :func:`build_head` needs to build a head of the same shape.
+    """Return a description of a head, from which :func:`build_head` builds one of the same shape.
 
     Raises
     ------
     TailwiseError
-        If it is not one of Tailwise's heads or a linear classifier.
+        If it is neither one of Tailwise's heads nor a linear classifier.
     """
     if not isinstance(head, nn.Linear | NormedLinear | ScaledLinear):
         raise TailwiseError(
@@ -88,7 +88,7 @@ def describe_head(head: nn.Module) -> dict[str, Any]:
 
 
 def build_head(description: Mapping[str, Any]) -> nn.Module:
-    """Return a head from :func:`describe_head`'s description; its weights are still to be read."""
+    """Return a new head from a description of :func:`describe_head`; its weights must still be loaded."""
     shape = description["in_features"], description["out_features"]
     if description["type"] == "NormedLinear":
         return NormedLinear(*shape)

@@ -1,4 +1,4 @@
-"""Classifier heads: linear ones with normalised or scaled weights, and ones set in closed form."""
+"""Classifier heads: linear ones with normalised or scaled weights, an ordinal one, and ones in closed form."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tailwise.errors import TailwiseError
 
 
 class NormedLinear(nn.Module):
-    """Cosine classifier: the cosine of the angle between features and each class's weights, in [-1, 1].
+    """Cosine classifier: the cosines between features and the weights of each class, in [-1, 1].
 
-    The scale of the logits belongs to the loss (``LDAMLoss(scale=30)``). Even under autocast, cosines are computed in
-    the weights' type, as the scale would magnify rounding errors.
+    The loss applies the scale of the logits (``LDAMLoss(scale=30)``). Even under autocast, cosines are computed in the
+    type of the weights, because the scale would magnify rounding errors.
 
     Source: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, NeurIPS 2019,
     section 3.2: weights and features of unit norm.
@@ -36,14 +36,15 @@ class NormedLinear(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return cosines."""
         with torch.autocast(features.device.type, enabled=False):
-            return F.linear(F.normalize(features.to(self.weight.dtype)), F.normalize(self.weight))
+            eps = max(1e-12, torch.finfo(self.weight.dtype).tiny)
+            return F.linear(F.normalize(features.to(self.weight.dtype), eps=eps), F.normalize(self.weight, eps=eps))
 
 
 class ScaledLinear(nn.Module):
-    """Learnable weight scaling (LWS): one learnable factor per class on a frozen linear classifier's logits.
+    """Learnable weight scaling (LWS): one learnable factor per class on the weights of a frozen linear classifier.
 
     Source: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, ICLR 2020, eq. 4.
-    Deviates: the bias, which the equation leaves out, is kept unscaled.
+    Deviates: keeps the bias, which the equation omits, unscaled.
 
     Shapes: (batch, in_features) → (batch, n_classes). Only ``scale`` (n_classes,) requires gradients.
     """
@@ -65,9 +66,9 @@ class ScaledLinear(nn.Module):
 
 
 class OrderedLinear(nn.Linear):
-    """Classifier of ordered classes: log-probabilities from cumulative logits; see :func:`ordered_log_softmax`.
+    """Classifier for ordered classes: log-probabilities from cumulative logits; see :func:`ordered_log_softmax`.
 
-    Shapes: (batch, in_features) → (batch, n_classes). Row 0 of the weights and the bias is unused.
+    Shapes: (batch, in_features) → (batch, n_classes). Row 0 of weights and bias is unused.
     """
 
     def forward(self, features: Tensor) -> Tensor:
@@ -78,15 +79,19 @@ class OrderedLinear(nn.Linear):
 def ordered_log_softmax(logits: Tensor) -> Tensor:
     """Return the log-probabilities of ordered classes, ``log(s(z_k) - s(z_{k+1}))``.
 
-    ``s(z_k)`` is the probability of reaching class ``k`` or beyond; it is 1 for class 0 and 0 past the last. Adjacent
-    cumulative logits count as at least 1e-6 apart, so the result is finite where they cross.
+    ``s(z_k)``, with s the sigmoid, is the probability of class ``k`` or higher: 1 for class 0, and 0 beyond the last.
+    Adjacent cumulative logits count as at least 1e-6 apart, so the result is finite even where they cross.
 
     Parameters
     ----------
-    logits : (batch, n_classes) with column 0 unused; half precision is computed and returned in float32
+    logits : (batch, n_classes), column 0 unused; half precision is computed and returned in float32
+
+    Returns
+    -------
+    (batch, n_classes) log-probabilities
     """
     z = (logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits)[:, 1:]
-    # s(a) - s(b) = s(a) s(-b) (1 - e^(b - a)), which loses nothing where both are tiny
+    # s(a) - s(b) = s(a) s(-b) (1 - e^(b - a)), which is accurate even if both are tiny
     between = torch.log(-torch.expm1(-(z[:, :-1] - z[:, 1:]).clamp_min(1e-6)))
     return F.pad(F.logsigmoid(z), (1, 0)) + F.pad(F.logsigmoid(-z), (0, 1)) + F.pad(between, (1, 1))
 
@@ -95,17 +100,16 @@ def ordered_log_softmax(logits: Tensor) -> Tensor:
 def tau_normalise(linear: nn.Linear, tau: float = 1.0) -> nn.Linear:
     """Return a copy of a linear classifier with each class's weights divided by their norm to the power ``tau``.
 
-    With ``tau`` 0 it is an unchanged copy. Only the weight vector is divided; the bias is dropped, as in the paper,
-    unless ``tau`` is 0.
+    With ``tau`` 0, the copy is unchanged. Otherwise the bias is dropped, as in the paper.
 
     Source: Kang et al., ICLR 2020, eq. 3.
 
     Raises
     ------
     TailwiseError
-        If ``tau`` is negative.
+        If ``tau`` is negative or NaN.
     """
-    if tau < 0:
+    if not tau >= 0:
         raise TailwiseError(f"tau must be 0 or more; got {tau}.")
     keep = tau == 0 and linear.bias is not None
     weight = linear.weight / linear.weight.norm(dim=1, keepdim=True).clamp(min=1e-12) ** tau
@@ -114,19 +118,20 @@ def tau_normalise(linear: nn.Linear, tau: float = 1.0) -> nn.Linear:
 
 @torch.no_grad()
 def nearest_mean(features: Tensor, labels: Tensor, n_classes: int) -> nn.Linear:
-    """Return the nearest-class-mean classifier as a linear one, set in closed form.
+    """Return the nearest-class-mean classifier as a linear layer in closed form.
 
-    Features at distance d from the mean μ get the logit -d² / (2 σ²) up to a term that all classes share, that is
-    weights μ / σ² and bias -|μ|² / (2 σ²), where σ² is the mean squared distance per dimension of the features to
-    their own class's mean: the logits of classes that are equal spheres of Gaussian noise. A class without an example
-    is never predicted.
+    Features at distance d from a class mean μ get the logit -d² / (2 σ²), up to a term common to all classes. This
+    means weights μ / σ² and bias -|μ|² / (2 σ²), where σ² is the mean squared distance, per dimension, between features
+    and their class mean. These are the logits of spherical Gaussian classes with equal variance. A class without
+    examples is never predicted.
 
     Source: Mensink et al., Distance-Based Image Classification, TPAMI 2013, eq. 1; as NCM in Kang et al., ICLR 2020.
 
     Parameters
     ----------
-    features : (n, width) floats
-    labels : (n,) class codes
+    features : (n, width) floating point
+    labels : (n,) int64 class codes
+    n_classes : number of classes
     """
     x = features.double()
     counts = torch.bincount(labels, minlength=n_classes)

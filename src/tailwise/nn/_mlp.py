@@ -8,9 +8,15 @@ from tailwise.errors import TailwiseError
 
 
 class MLP(nn.Sequential):
-    """Layers of linear, layer normalisation, ReLU and dropout, for standardised inputs, as ``Network`` gives them.
+    """Blocks of linear layer, layer normalisation, ReLU and dropout, for standardised inputs as in ``Network``.
 
-    Layer normalisation rather than batch normalisation: it has no statistics for the head classes to dominate.
+    It uses layer normalisation because batch statistics would be dominated by the head classes.
+
+    Parameters
+    ----------
+    in_features : number of inputs
+    widths : number of outputs of each layer
+    dropout : probability of dropping an activation
 
     Shapes: (batch, in_features) float → (batch, ``out_features``), the last of ``widths``.
 

@@ -1,4 +1,4 @@
-"""A network is a backbone under a head."""
+"""A network: a backbone followed by a head."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tailwise.nn._standardise import Standardise
 
 
 class Network(nn.Module):
-    """Standardised inputs, then a backbone, then a head.
+    """Standardises inputs, then applies a backbone and a head.
 
     Parameters
     ----------
@@ -36,13 +36,13 @@ class Network(nn.Module):
         Raises
         ------
         TailwiseError
-            If the backbone does not declare how many features it gives.
+            If the backbone has no integer attribute ``out_features``.
         """
         return cls(backbone, nn.Linear(_width(backbone), n_classes))
 
     @classmethod
     def cosine(cls, backbone: nn.Module, n_classes: int) -> Network:
-        """Put a cosine classifier on a backbone; otherwise as :meth:`linear`."""
+        """Put a cosine classifier on a backbone; otherwise like :meth:`linear`."""
         return cls(backbone, NormedLinear(_width(backbone), n_classes))
 
     def features(self, inputs: Tensor) -> Tensor:

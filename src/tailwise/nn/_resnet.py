@@ -11,15 +11,21 @@ from tailwise.errors import TailwiseError
 class CIFARResNet(nn.Module):
     """Residual network for small images: 3 groups of ``(depth - 2) / 6`` blocks with 16, 32 and 64 channels.
 
-    Shortcuts have no parameters (option A): where a block halves the image, they take every second pixel and pad the
-    new channels with zeros. Depth 32 has 463,504 parameters; with a linear classifier for 10 classes 464,154.
+    Shortcuts have no parameters (option A): where a block halves the resolution, they take every second pixel and fill
+    the new channels with zeros. Depth 32 has 463,504 parameters, or 464,154 with a linear classifier for 10 classes.
 
-    Source: He, Zhang, Ren and Sun, Deep Residual Learning for Image Recognition, CVPR 2016, section 4.2; weights start
-    from He et al., Delving Deep into Rectifiers, ICCV 2015, eq. 10 (fan in).
+    Parameters
+    ----------
+    depth : number of layers, 6 n + 2
+    width : channels of the first group
+    in_channels : channels of the images
+
+    Source: He, Zhang, Ren and Sun, Deep Residual Learning for Image Recognition, CVPR 2016, section 4.2; initial
+    weights from He et al., Delving Deep into Rectifiers, ICCV 2015, eq. 10 (fan in).
 
     Verified: parameter count against the paper's 0.46 M.
 
-    Shapes: (batch, in_channels, height, width) float → (batch, ``out_features``), 64 by default.
+    Shapes: (batch, in_channels, height, width) float → (batch, ``out_features``), which is 4 × width, 64 by default.
 
     Raises
     ------
@@ -44,7 +50,7 @@ class CIFARResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return the features: mean over the last group's pixels."""
+        """Return the features: the mean over the pixels of the last group."""
         x = F.relu(self.norm(self.conv(inputs)), inplace=True)
         return self.blocks(x).mean((2, 3))
 
@@ -70,5 +76,5 @@ class _Block(nn.Module):
 
 
 def resnet32(in_channels: int = 3) -> CIFARResNet:
-    """Return the ResNet-32 of 0.46 M parameters that long-tailed CIFAR results are reported with."""
+    """Return the ResNet-32 with 0.46 M parameters that is usual for results on long-tailed CIFAR."""
     return CIFARResNet(32, in_channels=in_channels)

@@ -1,4 +1,4 @@
-"""Smoothing of features over neighbouring ranges of a continuous target."""
+"""Smoothing of features over neighbouring bins of a continuous target."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ _CLIP = 0.1, 10.0  # of a ratio of variances, as in the authors' code
 
 
 class FeatureSmoothing(nn.Module):
-    """Feature-distribution smoothing (FDS): features take on the mean and variance of their bin's neighbourhood.
+    """Feature-distribution smoothing (FDS): shifts and scales features to smoothed statistics of their target bin.
 
-    ``sqrt(V'_b / V_b) (z - m_b) + m'_b`` for a feature z of bin b, whose mean and variance m, V become m', V' under a
-    Gaussian kernel over the bins: where targets are rare, neighbours help out. Goes between backbone and regressor::
+    A feature z of bin b becomes ``sqrt(V'_b / V_b) (z - m_b) + m'_b``, where m, V are the mean and variance of the bin,
+    and m', V' are these after smoothing with a Gaussian kernel over the bins. Bins with rare targets thus borrow from
+    their neighbours. It goes between backbone and regressor::
 
         features = backbone(x)
         prediction = regressor(smoothing(features, bins))     # unchanged in evaluation mode
@@ -23,17 +24,22 @@ class FeatureSmoothing(nn.Module):
 
     Parameters
     ----------
-    n_features : of the backbone
-    n_bins : of the target, in its order
-    sigma : deviation of the kernel, in bins
-    momentum : share of the earlier epochs in the running mean and variance
+    n_features : number of features of the backbone
+    n_bins : number of bins of the target, in ascending order
+    sigma : standard deviation of the kernel, in bins
+    momentum : weight of earlier epochs in the running mean and variance
 
-    Source: Yang et al., Delving into Deep Imbalanced Regression, ICML 2021, section 3.2; the clipping and the defaults
-    as in the authors' code (imbalanced-regression, agedb-dir/fds.py).
-    Verified: against a plain-Python reading in float64.
-    Deviates: the kernel is not cut at two bins, and is shared among the bins that have examples, where the authors'
-    code takes empty ones for standard normal and reflects at the ends; statistics are used from the next epoch on,
-    there from the one after.
+    Raises
+    ------
+    TailwiseError
+        If ``sigma`` is not positive, or ``momentum`` not in [0, 1).
+
+    Source: Yang et al., Delving into Deep Imbalanced Regression, ICML 2021, section 3.2; clipping and defaults as in
+    the authors' code (imbalanced-regression, agedb-dir/fds.py).
+    Verified: against a plain-Python implementation in float64.
+    Deviates: the kernel is not truncated at two bins, and is normalised over the bins that have examples; the authors'
+    code treats empty bins as standard normal and reflects at the ends. Statistics are used from the next epoch on, in
+    the authors' code from the one after.
     """
 
     mean: Tensor
@@ -44,7 +50,7 @@ class FeatureSmoothing(nn.Module):
 
     def __init__(self, n_features: int, n_bins: int, sigma: float = 2.0, momentum: float = 0.9) -> None:
         super().__init__()
-        if sigma <= 0 or not 0 <= momentum < 1:
+        if not sigma > 0 or not 0 <= momentum < 1:
             raise TailwiseError(f"sigma must be above 0, and momentum from 0 to below 1; got {sigma} and {momentum}.")
         self.sigma, self.momentum = sigma, momentum
         self.register_buffer("seen", torch.zeros(n_bins, dtype=torch.bool))
@@ -53,12 +59,12 @@ class FeatureSmoothing(nn.Module):
 
     @torch.no_grad()
     def update(self, features: Tensor, bins: Tensor) -> None:
-        """Learn from the features of a whole epoch.
+        """Update the statistics with the features of a whole epoch.
 
         Parameters
         ----------
         features : (n, n_features)
-        bins : (n,) integers from 0
+        bins : (n,) bin of each example, integers from 0
 
         Raises
         ------
@@ -83,12 +89,12 @@ class FeatureSmoothing(nn.Module):
         kernel = torch.exp(-0.5 * ((place[:, None] - place) / self.sigma).square()) * self.seen
         kernel /= kernel.sum(1, keepdim=True).clamp_min(torch.finfo(kernel.dtype).tiny)
         self.smooth_mean.copy_(kernel @ self.mean)
-        # a feature that does not vary in a bin is left as it is: a ratio of 0 says so
+        # a ratio of 0 marks features that do not vary in a bin, which stay unchanged
         ratio = (kernel @ self.variance / self.variance).clamp(*_CLIP)
         self.ratio.copy_(torch.where((self.variance > 0) & self.seen[:, None], ratio, 0.0))
 
     def forward(self, features: Tensor, bins: Tensor) -> Tensor:
-        """Return (batch, n_features) features, moved and scaled in training mode once there has been an update."""
+        """Return the (batch, n_features) features; in training mode, after the first update, smoothed."""
         if not self.training:
             return features
         ratio = self.ratio[bins]

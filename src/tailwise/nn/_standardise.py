@@ -1,4 +1,4 @@
-"""Inputs standardised by the training set's mean and deviation, which are saved with the weights."""
+"""Standardisation of inputs by statistics of the training set, which are saved with the weights."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 class Standardise(nn.Module):
     """Subtract the mean and divide by the standard deviation, per channel or feature (dimension 1).
 
-    Mean and scale are buffers, so a saved network treats new inputs as it treated the training set. Before :meth:`fit`,
-    the module only converts its input to floating point.
+    Mean and scale are buffers, so a saved network standardises new inputs as it did the training set. Before
+    :meth:`fit`, the module only converts inputs to floating point.
 
-    Shapes: (batch, features) or (batch, channels, height, width), uint8 or floating point, to float of that shape.
+    Shapes: (batch, features) or (batch, channels, height, width), uint8 or floating point → float of the same shape.
     """
 
     mean: Tensor
@@ -27,9 +27,9 @@ class Standardise(nn.Module):
 
     @torch.no_grad()
     def fit(self, inputs: Tensor, chunk: int = 4096) -> Standardise:
-        """Set mean and scale from a training set, in float64, chunk by chunk. A constant feature keeps scale 1."""
+        """Compute mean and scale of a training set in float64, chunk by chunk; constant features keep scale 1."""
         first = inputs[:chunk].double().transpose(0, 1).flatten(1)
-        shift = first.mean(1, keepdim=True)  # near the mean, so that the squares below do not cancel
+        shift = first.mean(1, keepdim=True)  # close to the mean, which avoids cancellation in the sums of squares below
         total, squares, n = torch.zeros_like(shift[:, 0]), torch.zeros_like(shift[:, 0]), 0
         for part in inputs.split(chunk):
             centred = part.double().transpose(0, 1).flatten(1) - shift
@@ -48,7 +48,7 @@ class Standardise(nn.Module):
         return (x - self.mean.view(shape)) * self.scale.view(shape)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        # The number of channels is known from the data or the file, not from the constructor.
+        # The constructor does not know the number of channels; the data or the file does.
         for name in ("mean", "scale"):
             if prefix + name in state_dict:
                 setattr(self, name, getattr(self, name).new_empty(state_dict[prefix + name].shape))

@@ -1,4 +1,4 @@
-"""Calibration: probabilities that say how often one is right."""
+"""Calibration: probabilities that match how often predictions are right."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ _LOG_RANGE = float(np.log(100.0))  # temperatures between 1/100 and 100
 
 
 def fit_temperature(scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLike | None = None) -> Step:
-    """Return the step that divides scores by the temperature under which held-out labels are likeliest.
+    """Return the step that divides scores by the temperature that maximises the likelihood of held-out labels.
 
     Parameters
     ----------
     scores : (n, n_classes) of examples that were not trained on
     labels : (n,) class codes
-    sample_weight : (n,) how many examples each one stands for, where they are a sample that favours some classes
+    sample_weight : (n,) number of examples that each one represents, if the sample favours some classes
 
     Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 9.
-    Deviates: the temperature stays within 1/100 and 100, which matters only where held-out data is separated perfectly.
+    Deviates: the temperature is limited to between 1/100 and 100, which matters only if the scores separate the classes
+    of the held-out examples perfectly.
 
     Raises
     ------
     TailwiseError
-        If scores, labels or weights do not fit together, as for all that is fitted on held-out examples.
+        If scores, labels and weights do not have matching shapes, or one of them has invalid values.
     """
     z, y, weights = held_out(scores, labels, sample_weight)
     rows = np.arange(len(y))
@@ -38,26 +39,31 @@ def fit_temperature(scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLi
         return -float(np.average(log_softmax(z * np.exp(log_scale))[rows, y], weights=weights))
 
     best = minimize_scalar(loss, bounds=(-_LOG_RANGE, _LOG_RANGE), method="bounded", options={"xatol": 1e-6})
-    scale = float(np.exp(best.x)) if loss(best.x) < loss(0.0) else 1.0  # equal scores are as likely at any
+    scale = float(np.exp(best.x)) if loss(best.x) < loss(0.0) else 1.0  # no gain, as for equal scores: keep them
     return Step.of(f"temperature {1 / scale:.3g}", np.zeros(z.shape[1]), scale)
 
 
 def fit_class_wise(
     scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLike | None = None, *, strength: float = 10.0
 ) -> Step:
-    """Return the step of a temperature and one bias per class under which held-out labels are likeliest.
+    """Return the step with one temperature and a bias per class that maximises the likelihood of held-out labels.
 
-    A bias is held to zero as firmly as ``strength`` further examples would, so that a class with a handful of held-out
-    examples keeps the common calibration and one with thousands gets its own. The less it is held, the nearer a class
-    is on average as probable as it is frequent among the held-out examples.
+    A Gaussian prior pulls biases towards zero with the weight of ``strength`` examples. A class with a few held-out
+    examples therefore keeps the common calibration, and one with thousands gets its own. The weaker the prior, the
+    closer the mean probability of a class is to its share of the held-out examples.
 
     Parameters
     ----------
     scores, labels, sample_weight : as for :func:`fit_temperature`
-    strength : of the Gaussian prior on the biases: ``strength / 2 * bias**2`` is added to the total loss
+    strength : strength of the prior; ``strength / 2 * bias**2`` is added to the total loss
 
-    Source: vector scaling, Guo et al., ICML 2017, section 4.2, with one common scale and the off-diagonal and intercept
-    regularisation (ODIR) idea of Kull et al., Beyond Temperature Scaling, NeurIPS 2019, for the biases.
+    Source: vector scaling, Guo et al., ICML 2017, section 4.2, with one common scale, and biases regularised as in
+    off-diagonal and intercept regularisation (ODIR), Kull et al., Beyond Temperature Scaling, NeurIPS 2019.
+
+    Raises
+    ------
+    TailwiseError
+        If ``strength`` is negative, or as for :func:`fit_temperature`.
     """
     if not strength >= 0:
         raise TailwiseError(f"strength must be 0 or more; got {strength}.")
@@ -65,7 +71,8 @@ def fit_class_wise(
     n, k = z.shape
     rows = np.arange(n)
     counts, total = np.bincount(y, w, minlength=k), w.sum()
-    unit = np.sqrt(total / (counts + max(strength, 1)))  # of the biases, so that the loss bends alike along all of them
+    # of the biases: the loss then has similar curvature along all of them
+    unit = np.sqrt(total / (counts + max(strength, 1)))
 
     def loss(parameters: NDArray[Any]) -> tuple[float, NDArray[Any]]:
         scale, bias = np.exp(parameters[0]), parameters[1:] * unit

@@ -1,4 +1,4 @@
-"""Prediction sets that hold the true class as often as promised, for every class where there are examples enough."""
+"""Prediction sets with a coverage guarantee, for each class that has enough held-out examples."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from numpy.typing import ArrayLike, NDArray
 from tailwise.errors import TailwiseError
 from tailwise.posthoc._steps import held_out
 
-_ALL = 1.0  # threshold that lets every class in, where none is strict enough; JSON can hold it, unlike infinity
-_CELLS = 1 << 18  # probabilities that are compared at once
+_ALL = 1.0  # threshold that admits every class; unlike infinity, it can be written as JSON
+_CELLS = 1 << 18  # probabilities to compare at once
 
 
 @dataclass(frozen=True)
 class ConformalSets:
     """Split-conformal prediction sets from probabilities.
 
-    A class is in the set if one minus its probability is at most a threshold, the ``(n + 1) * coverage``-th smallest of
-    what held-out examples scored for their true class. With one threshold for all classes the promise holds on average,
-    and rare classes usually pay for it; with one per class (the default) it holds for each class. A class with fewer
-    held-out examples than such a threshold needs (9 for 90 %) shares one with all classes of which that is so; if they
-    have too few together, theirs is the threshold of all classes. The likeliest class is always in the set.
+    The score of a class is one minus its probability. A class is in the set if its score is at most a threshold: the
+    ``(n + 1) * coverage``-th smallest score of the true class among n held-out examples. A single threshold for all
+    classes guarantees coverage on average, usually at the expense of rare classes; one threshold per class (the
+    default) guarantees it for each class. Classes with too few held-out examples for a threshold of their own (fewer
+    than 9 for 90 %) share one. If they have too few even together, they use the threshold of all classes. The most
+    probable class is always in the set.
 
     Attributes
     ----------
-    coverage : share of examples whose true class the set shall hold
-    marginal : threshold for all classes alike
-    thresholds : (n_classes,)
-    pooled : codes of the classes that share a threshold for want of held-out examples
+    coverage : target share of examples whose true class is in the set
+    marginal : threshold for all classes together
+    thresholds : (n_classes,) threshold of each class
+    pooled : codes of the classes that share a threshold because they have too few held-out examples
 
     Source: Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005, for label-conditional conformal
     prediction; Sadinle, Lei and Wasserman, JASA 2019, for this score and its smallest sets; the pooling of rare classes
@@ -47,20 +48,20 @@ class ConformalSets:
     def fit(
         cls, proba: ArrayLike, labels: ArrayLike, coverage: float = 0.9, sample_weight: ArrayLike | None = None
     ) -> ConformalSets:
-        """Set the thresholds on examples that were not trained on.
+        """Compute the thresholds on examples that were not trained on.
 
         Parameters
         ----------
-        proba : (n, n_classes)
+        proba : (n, n_classes) probabilities
         labels : (n,) class codes
-        coverage : between 0 and 1
-        sample_weight : (n,) how many examples each one stands for, the same inside a class, where they are a sample
-            that favours some classes; only the threshold of all classes depends on it
+        coverage : target coverage, between 0 and 1
+        sample_weight : (n,) number of examples that each one represents, equal within each class, if the sample favours
+            some classes; it affects only the threshold for all classes together
 
         Raises
         ------
         TailwiseError
-            If the coverage is not between 0 and 1, or probabilities, labels or weights do not fit together.
+            If the coverage is not between 0 and 1, or as for :func:`fit_temperature`.
         """
         if not 0 < coverage < 1:
             raise TailwiseError(f"coverage must lie between 0 and 1; got {coverage}.")
@@ -80,28 +81,35 @@ class ConformalSets:
         )
 
     def __call__(self, proba: ArrayLike, *, class_conditional: bool = True) -> NDArray[np.bool_]:
-        """Return (n, n_classes): which classes are in the set of each row of probabilities.
+        """Return an (n, n_classes) mask of the classes in each row's set.
+
+        Parameters
+        ----------
+        proba : (n, n_classes) probabilities
+        class_conditional : use one threshold per class, or the one for all classes together
 
         Raises
         ------
         TailwiseError
-            If the probabilities are not of as many classes as the thresholds, or one is NaN.
+            If the probabilities have another number of classes than the thresholds, or one is NaN.
         """
         p, threshold = np.asarray(proba), np.asarray(self.thresholds) if class_conditional else self.marginal
         if p.ndim != 2 or p.shape[1] != len(self.thresholds):
-            raise TailwiseError(f"the sets are for {len(self.thresholds)} classes; the probabilities are {p.shape}.")
+            raise TailwiseError(
+                f"the sets are for {len(self.thresholds)} classes; got probabilities of shape {p.shape}."
+            )
         if np.isnan(p.max(initial=0)):
-            raise TailwiseError("prediction sets need probabilities; none may be NaN.")
+            raise TailwiseError("prediction sets need probabilities, but some are NaN.")
         inside = np.empty(p.shape, dtype=bool)
         step = max(1, _CELLS // p.shape[1])
-        for start in range(0, len(p), step):  # in float64, as the thresholds were set: ties would fall the other way
+        for start in range(0, len(p), step):  # in float64 like the thresholds, or ties would be decided differently
             part = slice(start, start + step)
             inside[part] = 1 - p[part].astype(np.float64) <= threshold
         inside[np.arange(len(p)), p.argmax(axis=1)] = True
         return inside
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the sets' thresholds as plain data for JSON."""
+        """Return the thresholds as plain data for JSON."""
         return {
             "coverage": self.coverage,
             "marginal": self.marginal,
@@ -111,12 +119,12 @@ class ConformalSets:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ConformalSets:
-        """Return what :meth:`to_dict` described."""
+        """Return the sets that :meth:`to_dict` described."""
         return cls(data["coverage"], data["marginal"], tuple(data["thresholds"]), tuple(data["pooled"]))
 
 
 def _rank(n: Any, coverage: float) -> Any:
-    """Return which of n sorted scores is the threshold, counted from 1; n + 1 or more where there are too few."""
+    """Return the rank of the threshold among n sorted scores, from 1; it is above n if there are too few."""
     return np.maximum(np.ceil((n + 1) * coverage - 1e-9), 1).astype(np.int64)
 
 

@@ -1,4 +1,4 @@
-"""A step: scale and bias per class on scores. Chains of steps are what a model keeps."""
+"""Steps: a scale and bias per class on scores. A fitted model keeps a chain of them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Step:
 
     Attributes
     ----------
-    name : what the step does, for people
+    name : description of the step, for display
     bias : (n_classes,) numbers
-    scale : one number, or (n_classes,)
+    scale : one number, or (n_classes,) numbers
     """
 
     name: str
@@ -49,11 +49,13 @@ class Step:
         Raises
         ------
         TailwiseError
-            If the scores are not of as many classes as the step.
+            If the scores have another number of classes than the step.
         """
         array = np.asarray(scores, dtype=np.float64)
         if array.ndim != 2 or array.shape[1] != len(self.bias):
-            raise TailwiseError(f"step {self.name!r} is for {len(self.bias)} classes; the scores are {array.shape}.")
+            raise TailwiseError(
+                f"step {self.name!r} is for {len(self.bias)} classes; got scores of shape {array.shape}."
+            )
         return array * np.asarray(self.scale) + np.asarray(self.bias)
 
     def to_dict(self) -> dict[str, Any]:
@@ -78,19 +80,19 @@ def apply(chain: Iterable[Step], scores: ArrayLike) -> NDArray[np.float64]:
 def held_out(
     scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return (n, n_classes) scores, (n,) labels and (n,) weights, 1 by default, if something can be fitted on them.
+    """Return (n, n_classes) scores, (n,) labels and (n,) weights (1 by default) after checking them.
 
     Raises
     ------
     TailwiseError
-        If there is no example, lengths differ, a score is not finite, a label is no class code, or weights are negative
-        or all zero.
+        If there is no example, lengths differ, a score is not finite, a label is not a class code, or weights are
+        negative or all zero.
     """
     z, y = np.asarray(scores, dtype=np.float64), np.asarray(labels)
     if z.ndim != 2 or y.shape != z.shape[:1] or not len(y):
-        raise TailwiseError(f"(n, n_classes) scores and n labels are needed, n at least 1; got {z.shape}, {y.shape}.")
+        raise TailwiseError(f"need (n, n_classes) scores and n labels, n at least 1; got {z.shape} and {y.shape}.")
     if not np.isfinite(z).all():
-        raise TailwiseError("finite scores are needed; some are NaN or infinite.")
+        raise TailwiseError("scores must be finite; some are NaN or infinite.")
     if y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= z.shape[1]:
         raise TailwiseError(f"labels must be whole class codes from 0 to {z.shape[1] - 1}.")
     w = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
@@ -100,12 +102,12 @@ def held_out(
 
 
 def log_softmax(scores: ArrayLike) -> NDArray[np.float64]:
-    """Return the logarithm of the probabilities that (n, n_classes) scores stand for."""
+    """Return the (n, n_classes) log-probabilities of scores."""
     array = np.asarray(scores, dtype=np.float64)
     shifted = array - array.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
 def softmax(scores: ArrayLike) -> NDArray[np.float64]:
-    """Return the (n, n_classes) probabilities that scores stand for."""
+    """Return the (n, n_classes) probabilities of scores."""
     return np.exp(log_softmax(scores))

@@ -16,18 +16,18 @@ from tailwise.posthoc._steps import Step, held_out
 Objective = Callable[[NDArray[Any], NDArray[Any]], float]
 
 _TAUS = np.linspace(0, 2, 41)
-_CUTS = 32  # thresholds tried for a class: quantiles of the margins by which it loses or wins
+_CUTS = 32  # candidate thresholds of a class: quantiles of the margins by which it loses or wins
 _PASSES = 3
 _RESAMPLES = 100
-_MOST_CLASSES = 100  # with more, a sweep over the classes would take longer than training
+_MOST_CLASSES = 100  # with more classes, tuning them one by one would take longer than training
 
 
 def tune_bias(scores: ArrayLike, labels: ArrayLike, objective: Objective, class_counts: ArrayLike) -> Step:
-    """Return the step whose biases make decisions on held-out examples best by an objective.
+    """Return the step whose biases maximise an objective of the decisions on held-out examples.
 
-    The biases are ``-tau * log(prior)`` with the best tau, and from there each class's own threshold is moved, in turn,
-    as long as that helps. Thresholds of their own over-fit where classes have few held-out examples; they are kept only
-    if, tuned on one half of the examples, they help on the other by more than chance explains.
+    The search starts from ``-tau * log(prior)`` with the best tau, then moves the threshold of one class after another
+    as long as that helps. Individual thresholds over-fit classes with few held-out examples. They are kept only if,
+    tuned on one half of the examples, they help on the other half by more than chance.
 
     Parameters
     ----------
@@ -42,38 +42,38 @@ def tune_bias(scores: ArrayLike, labels: ArrayLike, objective: Objective, class_
     Raises
     ------
     TailwiseError
-        If scores, labels or class counts do not fit together.
+        If scores, labels and class counts do not have matching shapes, or have invalid values.
     """
     (z, y, _), counts = held_out(scores, labels), np.asarray(class_counts)
     if counts.shape != z.shape[1:]:
-        raise TailwiseError(f"scores of {z.shape[1]} classes need as many class counts; got {counts.shape}.")
+        raise TailwiseError(f"scores of {z.shape[1]} classes need as many class counts; got shape {counts.shape}.")
     tuner = _Tuner(objective, counts)
     bias = tuner.analytic(z, y)
-    if counts.size <= _MOST_CLASSES and tuner.own_thresholds_help(z, y):
+    if 1 < counts.size <= _MOST_CLASSES and tuner.own_thresholds_help(z, y):
         bias = tuner.ascend(z, y, bias)
     return Step.of("tuned thresholds", bias)
 
 
 class _Tuner:
-    """Scores decisions, and searches biases for better ones."""
+    """Searches for the biases with the best decisions."""
 
     def __init__(self, objective: Objective, counts: NDArray[Any]) -> None:
         self._objective, self._counts, self._k = objective, counts, counts.size
         self._log_prior = log_prior(counts)
 
     def score(self, z: NDArray[Any], y: NDArray[Any], bias: NDArray[Any]) -> float:
-        """Return the objective of the decisions that a bias makes."""
+        """Return the objective of the decisions under a bias."""
         return self._objective(self._confusion(y, (z + bias).argmax(axis=1)), self._counts)
 
     def analytic(self, z: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
-        """Return ``-tau * log(prior)`` with the best tau, the one nearest to 1 where several are."""
+        """Return ``-tau * log(prior)`` with the best tau; in a tie, the one closest to 1."""
         taus = sorted(_TAUS, key=lambda tau: abs(tau - 1))
         return -max(taus, key=lambda tau: self.score(z, y, -tau * self._log_prior)) * self._log_prior
 
     def own_thresholds_help(self, z: NDArray[Any], y: NDArray[Any]) -> bool:
-        """Say whether thresholds of its own for each class help on the half of the examples they were not tuned on.
+        """Return whether individual thresholds help on the half of the examples on which they were not tuned.
 
-        They must in 95 % of resamples of those examples, drawn inside each class.
+        They must help in 95 % of resamples of the examples, stratified by class.
         """
         by_class, counts = np.argsort(y, kind="stable"), np.bincount(y)
         half = np.empty(len(y), dtype=bool)
@@ -92,7 +92,7 @@ class _Tuner:
         return float(np.quantile(gains, 0.05)) > 0
 
     def ascend(self, z: NDArray[Any], y: NDArray[Any], bias: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the bias after moving each class's threshold to its best place in turn, from the rarest class on."""
+        """Return the bias after moving each class's threshold to its best place in turn, rarest class first."""
         bias = bias.copy()
         for _ in range(_PASSES):
             before = bias.copy()
@@ -103,11 +103,11 @@ class _Tuner:
         return bias
 
     def _best_move(self, z: NDArray[Any], y: NDArray[Any], c: int) -> float:
-        """Return by how much the score of class ``c`` is best raised; 0 unless something is gained."""
+        """Return the best amount to raise the score of class ``c`` by; 0 unless the objective improves."""
         others = z.copy()
         others[:, c] = -np.inf
         rival = others.argmax(axis=1)
-        needed = others.max(axis=1) - z[:, c]  # the raise from which an example goes to class c
+        needed = others.max(axis=1) - z[:, c]  # raised by more, class c wins the example
         cuts = np.unique(np.quantile(needed, np.linspace(0, 1, _CUTS)))
         moves = np.concatenate([(cuts[1:] + cuts[:-1]) / 2, [0.0]])
         moves = moves[np.argsort(np.abs(moves), kind="stable")]

@@ -1,4 +1,4 @@
-"""Re-balance what a scikit-learn classifier is trained on: by weights, or by which rows it sees."""
+"""Rebalance the training data of a scikit-learn classifier, by weighting rows or by resampling them."""
 
 from tailwise._optional import attach
 

@@ -1,4 +1,4 @@
-"""What all resamplers do around what each one computes."""
+"""The interface of all resamplers: checks before, and containers and types restored after."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from tailwise.settings import check_settings
 
 @dataclass(frozen=True)
 class Change:
-    """What a resampler makes of a table.
+    """What a resampler does to a table: the rows it keeps and the rows it makes.
 
     Attributes
     ----------
-    kept : rows that stay, in order; a row may be there more than once
+    kept : rows to keep, in order; a row may occur more than once
     parents : (n_new,) row that each new row started from
-    values : from a slice of the new rows to their numbers; None where there are no new rows
-    sources : column -> (n_new,) row that each new row has this column's value from
-    targets : (n_new, width) array or CSR matrix of the new rows' targets; None where they are their parents'
+    values : function from a slice of the new rows to their numbers; None if there are no new rows
+    sources : column -> (n_new,) row from which each new row copies the value of this column
+    targets : (n_new, width) array or CSR matrix of the new rows' targets; None to copy their parents'
     """
 
     kept: NDArray[np.intp]
@@ -41,13 +41,13 @@ class Change:
 
 
 class TargetResampler(BaseEstimator):
-    """Changes a table, for the training set only; the subclass says what a target is. Attributes as below."""
+    """Resamples a training table; a subclass defines the kind of target. Attributes as for :class:`Resampler`."""
 
-    #: Computes the change from the table, whose rows can be taken, and what ``_checked`` returns after it.
+    #: Computes the change from what ``_checked`` returns: the table and, after it, the target.
     _resample: Callable[..., Change]
 
     def fit(self, X: Any, y: Any) -> TargetResampler:
-        """Do nothing but check the input; ``fit_resample`` does the work."""
+        """Check the input only; :meth:`fit_resample` does the work."""
         self._checked(X, y)
         return self
 
@@ -57,19 +57,20 @@ class TargetResampler(BaseEstimator):
         Parameters
         ----------
         X : (n, n_features) array, tensor, sparse matrix, list, pandas or polars frame, or Arrow table
-        y : (n,) labels, or (n, n_labels) or (n,) target of the kind that the method is for
-        sample_weight : (n,) weights, which go with their rows; a synthetic row has that of the row it started from
+        y : (n,) labels; for methods of other kinds, an (n, n_labels) indicator or an (n,) continuous target
+        sample_weight : (n,) weights, resampled with the rows; a synthetic row gets the weight of the row it started
+            from
 
         Returns
         -------
-        X, y : (n_resampled, n_features) and (n_resampled, ...) in the containers and with the types they came in; an
-            index of pandas starts anew, since ``sample_indices_`` says which row is which
-        sample_weight : (n_resampled,), only where weights were given
+        X, y : (n_resampled, n_features) and (n_resampled, ...), in the containers and types of the input. A pandas
+            index is reset; ``sample_indices_`` maps rows to those of the input
+        sample_weight : (n_resampled,), only if weights were given
 
         Raises
         ------
         TailwiseError
-            If the table, the target or the strategy does not suit the method, or there is nothing rare.
+            If the table, the target or the strategy does not suit the method, or if nothing is rare.
         """
         if hasattr(X, "column_names"):  # an Arrow table
             import polars as pl
@@ -79,7 +80,7 @@ class TargetResampler(BaseEstimator):
         rows, *target = self._checked(X, y)
         weights, n = None if sample_weight is None else np.asarray(sample_weight), target[0].shape[0]
         if weights is not None and weights.shape != (n,):
-            raise TailwiseError(f"sample_weight must be one number for each of {n} rows; got {weights.shape}.")
+            raise TailwiseError(f"sample_weight must have one number for each of {n} rows; got shape {weights.shape}.")
         change = self._resample(rows, *target)
         self.sample_indices_ = np.concatenate([change.kept, change.parents])
         self.synthetic_ = np.arange(len(self.sample_indices_)) >= len(change.kept)
@@ -92,7 +93,7 @@ class TargetResampler(BaseEstimator):
         return (resampled, targets) if weights is None else (resampled, targets, weights[self.sample_indices_])
 
     def _checked(self, X: Any, y: Any) -> tuple[Any, ...]:
-        """Return the table and (n, ...) the target, or raise."""
+        """Return the table and the (n, ...) target, or raise."""
         check_settings(self)
         rows, _ = indexable(X, y)
         target = self._target(y)
@@ -112,23 +113,23 @@ class TargetResampler(BaseEstimator):
 
 
 class Resampler(TargetResampler):
-    """Changes a table so that its classes are less uneven, for the training set only.
+    """Resamples a training table so that its classes are less imbalanced.
 
-    Use it in imbalanced-learn's ``Pipeline``, which leaves the rows alone when it predicts; resampled before the split,
-    copies of test examples train the model. A model that is trained on the result has learned the new shares of the
-    classes: :func:`tailwise.posthoc.prior_shift` corrects its probabilities.
+    Use it inside imbalanced-learn's ``Pipeline``, which resamples for training only. If you resample before splitting,
+    copies of test examples end up in the training set. A model trained on resampled data learns the new class prior:
+    correct its probabilities with :func:`tailwise.posthoc.prior_shift`.
 
     Attributes
     ----------
-    sample_indices_ : (n_resampled,) row of the input that each row is, or that a synthetic one started from
-    synthetic_ : (n_resampled,) bool, whether it is new
+    sample_indices_ : (n_resampled,) input row of each row; for a synthetic row, the row it started from
+    synthetic_ : (n_resampled,) bool, whether each row is synthetic
     """
 
     sampling_strategy: Strategy
     _kind: ClassVar[Kind]
 
     def _checked(self, X: Any, y: ArrayLike) -> tuple[Any, NDArray[np.intp], NDArray[np.int64]]:
-        """Return the table, (n,) class codes, and for each class what :func:`tailwise.resample._goals.goals` says."""
+        """Return the table, (n,) class codes and the (n_classes,) target counts of :func:`goals`."""
         check_settings(self)
         rows, _, classes, codes = labelled(X, y)
         if len(classes) < 2:

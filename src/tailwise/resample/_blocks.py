@@ -1,4 +1,4 @@
-"""Blocks of near points, and the nearest neighbours that are found by going through pairs of them."""
+"""Blocks of near points, and the search for nearest neighbours over pairs of blocks."""
 
 from __future__ import annotations
 
@@ -11,42 +11,43 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-_SAMPLE = 1 << 12  # points that say which axes lead, and how many of them are enough
-_AXES = 8  # of which cost as much as another look at each neighbour
+_SAMPLE = 1 << 12  # points from which the leading axes and their number are computed
+_AXES = 8  # so many axes cost as much as one more measurement of each neighbour
 _CELLS = 1 << 18  # numbers in a temporary array
 
 
 @cache
 def _blas() -> ThreadpoolController:
-    return ThreadpoolController()  # finding the libraries takes longer than many a search
+    return ThreadpoolController()  # cached, as finding the libraries can take longer than a search
 
 
 def one_thread() -> Any:
-    """Return a context in which matrix products use one thread: small ones gain nothing from more."""
+    """Return a context in which matrix products use one thread: small products gain nothing from more."""
     return _blas().limit(limits=1, user_api="blas")
 
 
 def spans(n: int, width: int) -> Iterator[slice]:
-    """Yield slices of rows whose temporary arrays of the given width stay small."""
+    """Yield slices of rows, short enough that temporary arrays of the given width stay small."""
     step = max(1, _CELLS // max(1, width))
     return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
 class Shadow:
-    """A map to fewer dimensions, in which no two points are farther apart than they are.
+    """A map to fewer dimensions that never increases a distance.
 
-    It keeps the coordinates along the leading principal axes, and the norm of the rest. How many eighths of the axes
-    lead is what costs least in a sample: more are longer products, fewer let more points look like neighbours.
+    It keeps the coordinates along the leading principal axes, and the norm of the rest. The number of leading axes, in
+    eighths of all, is the cheapest one on a sample: more axes mean longer products, fewer let more points pass as
+    possible neighbours.
 
     Parameters
     ----------
     points : (n, n_features)
-    rows : those that are searched
-    k : neighbours wanted
+    rows : rows to search
+    k : neighbours of each point
 
     Attributes
     ----------
-    width : coordinates of a point's shadow
+    width : number of coordinates of a shadow
     """
 
     def __init__(self, points: NDArray[Any], rows: NDArray[np.intp], k: int) -> None:
@@ -74,7 +75,7 @@ class Shadow:
 
 
 def _folded(centred: NDArray[np.float64], leading: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the leading coordinates, and the norm that is left for the others."""
+    """Return the leading coordinates and the norm of the remaining ones."""
     rest = np.einsum("ij,ij->i", centred, centred) - np.einsum("ij,ij->i", leading, leading)
     return np.column_stack([leading, np.sqrt(np.maximum(rest, 0))])
 
@@ -84,15 +85,15 @@ def _squared(ones: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[
 
 
 class Blocks:
-    """Shadows of points in blocks, as the points come or sorted by splitting at the median of a principal axis.
+    """Shadows of points in blocks, in their given order or sorted by repeated splits at the median of a principal axis.
 
     Parameters
     ----------
     points : (n, n_features)
-    rows : those to use
-    shadow : of the points
-    size : of a block, at most
-    by_place : sort them, so that a block's points are near each other
+    rows : rows to use
+    shadow : map of the points
+    size : maximum size of a block
+    by_place : sort the points, so that those of a block are near each other
 
     Attributes
     ----------
@@ -130,29 +131,29 @@ class Blocks:
         return len(self.starts)
 
     def within(self, block: int) -> NDArray[np.intp]:
-        """Return the positions of a block."""
+        """Return the positions in a block."""
         stop = self.starts[block + 1] if block + 1 < len(self) else len(self.order)
         return np.arange(self.starts[block], stop)
 
     def gaps(self, block: int, others: Blocks) -> NDArray[np.float32]:
-        """Return a lower bound of the squared distance between the points of a block and those of each other."""
+        """Return a lower bound on the squared distance between the points of a block and those of each other block."""
         apart = np.maximum(others.low - self.high[block], self.low[block] - others.high)
         return (np.maximum(apart, 0) ** 2).sum(axis=1)
 
     def nearest_first(self, block: int, others: Blocks) -> NDArray[np.intp]:
-        """Return the other blocks by the distance of their boxes' centres from that of a block."""
+        """Return the other blocks, sorted by the distance of the centres of their bounding boxes from this one's."""
         apart = others.low + others.high - (self.low[block] + self.high[block])
         return np.argsort((apart**2).sum(axis=1), kind="stable")
 
 
 def _split(points: NDArray[Any], order: NDArray[np.intp], start: int, size: int) -> list[int]:
-    """Sort ``order``, which is changed, into blocks and return the position where each starts."""
+    """Sort ``order`` into blocks, in place, and return the position where each starts."""
     if len(order) <= size:
         return [start]
     some = points[order[:: max(1, len(order) // 512)]].astype(np.float64)
     some -= some.mean(axis=0)
     axis = some[np.argmax((some**2).sum(axis=1))]
-    for _ in range(5):  # power iterations: near enough to the principal axis
+    for _ in range(5):  # power iterations: close enough to the principal axis
         axis = (some @ axis) @ some
         axis = axis / (np.abs(axis).max() or 1.0)
     axis = axis.astype(points.dtype)
@@ -163,12 +164,12 @@ def _split(points: NDArray[Any], order: NDArray[np.intp], start: int, size: int)
 
 
 class Best:
-    """The k nearest found so far, among the points of some blocks, for those of others or the same.
+    """The k nearest neighbours found so far, for the points of some blocks among those of the same or other blocks.
 
     Attributes
     ----------
-    distances, positions : (n, k) squared distances, infinite at first, and whose they are, in no order
-    worst : (n,) largest of a row's distances
+    distances, positions : (n, k) squared distances, initially infinite, and positions of the neighbours, unsorted
+    worst : (n,) largest distance of each row
     """
 
     def __init__(self, points: NDArray[Any], of: Blocks, among: Blocks, k: int) -> None:
@@ -179,7 +180,7 @@ class Best:
         self._lock = threading.Lock()
 
     def look(self, ones: NDArray[np.intp], others: NDArray[np.intp], *, both: bool) -> None:
-        """Look for neighbours of ``ones`` among ``others`` and, with ``both``, the other way round."""
+        """Look for neighbours of ``ones`` among ``others`` and, with ``both``, vice versa."""
         bounds = self._bounds(ones, others)
         limit = self.worst[ones]
         if limit[0] == np.inf:
@@ -195,7 +196,7 @@ class Best:
             self._offer(others, ones, values)
 
     def _bounds(self, ones: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Return (n_ones, n_others) squared distances of shadows, by one product; that to itself is infinite."""
+        """Return (n_ones, n_others) squared distances of shadows by one product; infinite from a point to itself."""
         # [-2x, 1, |x|²] · [y, |y|², 1]
         left: NDArray[np.float32] = np.multiply(self._of.values[ones], -2, dtype=np.float32)
         left[:, -1] = left[:, -2] / np.float32(-2)
@@ -211,7 +212,7 @@ class Best:
     def _limit(
         self, bounds: NDArray[np.float32], ones: NDArray[np.intp], others: NDArray[np.intp]
     ) -> NDArray[np.float32]:
-        """Return for each line what the k-th distance is at most, by k points that are let through the bounds."""
+        """Return an upper bound on each row's k-th distance, from k points whose bounds are small."""
         n, width = bounds.shape
         k = self.distances.shape[1]
         if width <= k:

@@ -1,4 +1,4 @@
-"""Boosting on balanced samples."""
+"""Boosting on balanced samples of the training data."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from tailwise.resample._wrapper import require_sample_weight
 
 
 class RUSBoostClassifier(AveragedClassifier):
-    """Boosts the estimator on a new sample with as many examples of every class in each round.
+    """Boosts the estimator; each round trains on a new sample with equally many examples of every class.
 
-    Probabilities are the classifiers' weighted votes: those of a population in which the classes are equally frequent,
-    and rough. A round whose classifier is no better than chance is forgotten, and the examples' weights start anew.
+    Probabilities are shares of the classifiers' weighted votes. They assume equally frequent classes, and are coarse. A
+    round whose classifier is no better than chance is discarded, and the weights of the examples are reset.
 
     Parameters
     ----------
     estimator : a scikit-learn classifier whose ``fit`` takes ``sample_weight``
-    n_estimators : rounds
-    learning_rate : factor of a round's weight
+    n_estimators : number of rounds
+    learning_rate : factor on the weight of each round
     per_class : see :class:`BalancedBaggingClassifier`
-    random_state : of the samples and the classifiers
+    random_state : seed or generator for the samples and the classifiers
 
     Attributes
     ----------
     estimators_ : the fitted classifiers
-    estimator_weights_ : (n_fitted,) weights of their votes
+    estimator_weights_ : (n_fitted,) weights of the votes
     classes_ : (n_classes,) labels
 
     Source: Seiffert et al., RUSBoost: A Hybrid Approach to Alleviating Class Imbalance, IEEE Transactions on Systems,
-    Man, and Cybernetics A 2010, algorithm 1, with SAMME (Hastie et al., Multi-class AdaBoost, Statistics and Its
-    Interface 2009) for AdaBoost.M2, as in imbalanced-learn, which cannot fit where the first classifier is no better
-    than chance.
+    Man, and Cybernetics A 2010, algorithm 1. Deviates: SAMME (Hastie et al., Multi-class AdaBoost, Statistics and Its
+    Interface 2009) replaces AdaBoost.M2, as in imbalanced-learn, which however fails if the first classifier is no
+    better than chance.
     """
 
     def __init__(

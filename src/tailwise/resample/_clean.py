@@ -1,4 +1,4 @@
-"""Under-sampling by choice: examples that neighbours or a classifier contradict, or far from the smallest class."""
+"""Informed under-sampling: by the classes of neighbours, by distance to the smallest class, or by a classifier."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from tailwise.resample._tables import numbers
 
 
 class TomekLinks(Resampler):
-    """Leaves out the larger classes' examples in Tomek links: pairs of different classes, each the other's nearest.
+    """Removes examples of the larger classes in Tomek links: pairs of mutual nearest neighbours of different classes.
 
-    Missing values are allowed.
+    Missing values are allowed in dense tables.
 
     Parameters
     ----------
-    sampling_strategy : classes to clean, by name (``"auto"``: all but the smallest) or a list of labels
-    recall : share of the true nearest neighbours that is enough; 1 is exact. With 0.99 a table of 500,000 × 20 took 2.4
-        times less (Tomek links) and 3.1 times less (ENN), one of 100,000 × 200 as long (benchmarks/results)
+    sampling_strategy : classes to clean, by name (``"auto"``: all but the smallest) or as a list of labels
+    recall : share of the true nearest neighbours to find; 1 is exact. With 0.99, a table of 500,000 × 20 took 2.4 times
+        less time (Tomek links) and 3.1 times less (ENN), a table of 100,000 × 200 the same time (benchmarks/results)
 
     Attributes
     ----------
-    recall_ : share of the true neighbours found, 1 or an estimate
+    recall_ : share of the true neighbours found: 1, or an estimate
 
-    Verified: chooses what imbalanced-learn chooses where no two distances are equal; where some are, the first row
-    counts as nearer, while imbalanced-learn's choice depends on the order of the rows.
+    Verified: removes the same examples as imbalanced-learn if no two distances are equal. With ties, the first row
+    counts as the nearer one, while imbalanced-learn's choice depends on the order of the rows.
     Source: Tomek, Two Modifications of CNN, IEEE Transactions on Systems, Man, and Cybernetics 1976.
     """
 
@@ -56,23 +56,23 @@ class TomekLinks(Resampler):
 
 
 class EditedNearestNeighbours(Resampler):
-    """Leaves out the larger classes' examples whose nearest neighbours are of other classes.
+    """Removes examples of the larger classes whose nearest neighbours belong to other classes.
 
-    Missing values are allowed.
+    Missing values are allowed in dense tables.
 
     Parameters
     ----------
     sampling_strategy, recall : see :class:`TomekLinks`
-    n_neighbors : neighbours that are asked
-    kind : ``"all"`` keeps an example if all of them agree with it, ``"mode"`` if their most frequent class does (of
-        equally frequent ones, the first)
+    n_neighbors : number of neighbours
+    kind : ``"all"`` keeps an example if all of its neighbours have its class, ``"mode"`` if their most frequent class
+        is its class (in a tie, the first class counts)
 
     Attributes
     ----------
-    recall_ : share of the true neighbours found, 1 or an estimate
+    recall_ : share of the true neighbours found: 1, or an estimate
 
-    Verified: chooses what imbalanced-learn chooses where no two distances are equal; where some are, the first row
-    counts as nearer, while imbalanced-learn's choice depends on the order of the rows.
+    Verified: removes the same examples as imbalanced-learn if no two distances are equal. With ties, the first row
+    counts as the nearer one, while imbalanced-learn's choice depends on the order of the rows.
     Source: Wilson, Asymptotic Properties of Nearest Neighbor Rules Using Edited Data, IEEE Transactions on Systems,
     Man, and Cybernetics 1972.
     """
@@ -107,21 +107,24 @@ class EditedNearestNeighbours(Resampler):
 
 
 class NearMiss(Resampler):
-    """Keeps those examples of the larger classes that are nearest to the smallest class.
+    """Keeps the examples of the larger classes that are nearest to the smallest class.
 
-    Missing values are allowed. Where the smallest class has fewer examples than neighbours are asked for, all of them
-    are.
+    Missing values are allowed in dense tables. If the smallest class has fewer than ``n_neighbors`` examples, all of
+    them are used.
 
     Parameters
     ----------
-    sampling_strategy : see :class:`SMOTE`; classes are brought to the count of the smallest
-    version : 1 keeps those with the least mean distance to the ``n_neighbors`` nearest examples of the smallest class,
-        2 to the farthest, and 3, of the ``n_candidates`` nearest to each example of the smallest class, which can be
-        fewer than asked for, those with the largest mean distance to their own ``n_neighbors`` nearest
-    n_neighbors, n_candidates : as above
+    sampling_strategy : ``"auto"``, ``"majority"``, ``"not minority"``, ``"not majority"`` or ``"all"`` selects the
+        classes to bring to the count of the smallest; a mapping gives the count for each label; a number, for two
+        classes, is the ratio of the smaller to the larger class after resampling
+    version : 1 keeps the examples with the smallest mean distance to their ``n_neighbors`` nearest examples of the
+        smallest class; 2 those with the smallest mean distance to their ``n_neighbors`` farthest; 3 considers only the
+        ``n_candidates`` nearest to each example of the smallest class, and keeps those with the largest mean distance
+        to their ``n_neighbors`` nearest (if there are too few candidates, fewer examples are kept)
+    n_neighbors, n_candidates : see ``version``
 
-    Verified: chooses what imbalanced-learn chooses where no two distances are equal; where some are, the first row
-    counts as nearer, while imbalanced-learn's choice depends on the order of the rows.
+    Verified: keeps the same examples as imbalanced-learn if no two distances are equal. With ties, the first row
+    counts as the nearer one, while imbalanced-learn's choice depends on the order of the rows.
     Source: Mani and Zhang, kNN Approach to Unbalanced Data Distributions, ICML Workshop on Learning from Imbalanced
     Datasets 2003.
     """
@@ -151,7 +154,7 @@ class NearMiss(Resampler):
     def _scored(
         self, points: Any, larger: list[tuple[NDArray[np.intp], int]], rare: NDArray[np.intp]
     ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Return candidates among the rows of the larger classes, sorted, and by what the least are kept."""
+        """Return candidate rows of the larger classes, sorted, and their scores; the lowest are kept."""
         k = min(self.n_neighbors, len(rare))
         if self.version == 1:
             near = [_near_enough(points, rows, rare, k, count) for rows, count in larger]
@@ -167,18 +170,19 @@ class NearMiss(Resampler):
 
 
 class InstanceHardnessThreshold(Resampler):
-    """Leaves out the larger classes' examples to which a classifier gives the least probability, cross-validated.
+    """Removes the examples of the larger classes whose class gets the lowest cross-validated probability.
 
-    Missing values are allowed where the classifier takes them.
+    Missing values are allowed in dense tables if the classifier accepts them.
 
     Parameters
     ----------
-    sampling_strategy, random_state : see :class:`SMOTE`; classes are brought to the count of the smallest
-    estimator : a scikit-learn classifier with probabilities; by default a random forest
-    cv : folds
+    sampling_strategy : see :class:`NearMiss`
+    estimator : a scikit-learn classifier with ``predict_proba``; by default a random forest
+    cv : number of folds
+    random_state : seed or generator for the folds and the default classifier
 
-    Verified: chooses what imbalanced-learn chooses where no two probabilities are equal; where some are, it keeps as
-    many as were asked for.
+    Verified: keeps the same examples as imbalanced-learn if no two probabilities are equal. With ties, it still keeps
+    exactly the target count.
     Source: Smith, Martinez and Giraud-Carrier, An Instance Level Analysis of Data Complexity, Machine Learning 2014.
     """
 
@@ -207,7 +211,7 @@ class InstanceHardnessThreshold(Resampler):
             raise TailwiseError(f"{type(learner).__name__} gives no probabilities: choose an estimator that does.")
         if not 2 <= self.cv <= largest:
             raise TailwiseError(f"cv must be 2 or more, and at most the largest class's {largest}; got {self.cv}.")
-        with warnings.catch_warnings():  # only the larger classes' probabilities are asked for
+        with warnings.catch_warnings():  # only probabilities of the larger classes are used
             warnings.filterwarnings("ignore", "The least populated class|Number of classes in training fold")
             folds = StratifiedKFold(self.cv, shuffle=True, random_state=seed)
             try:
@@ -222,7 +226,7 @@ class InstanceHardnessThreshold(Resampler):
 def _least(
     candidates: NDArray[np.intp], score: NDArray[np.float64], codes: NDArray[np.intp], wanted: NDArray[np.int64]
 ) -> Change:
-    """Keep, of each class that is to shrink, the candidates with the least score; of the others everything."""
+    """Keep the candidates with the lowest scores of each class that is to shrink, and all of the other classes."""
     best = candidates[np.lexsort((candidates, score))]
     by_score = rows_by_class(codes[best], len(wanted))
     every = enumerate(rows_by_class(codes, len(wanted)))
@@ -231,10 +235,10 @@ def _least(
 
 
 def _near_enough(points: Any, rows: NDArray[np.intp], rare: NDArray[np.intp], k: int, count: int) -> NDArray[np.intp]:
-    """Return those rows that can be among the ``count`` with the least sum of distances to their k nearest rare ones.
+    """Return the rows that can be among the ``count`` with the smallest sum of distances to their k nearest rare rows.
 
-    The sum is at least k times the distance to the nearest, so for most rows that one, from a product in float32, is
-    enough to leave them out.
+    That sum is at least k times the distance to the nearest rare row. For most rows this bound, from a matrix product
+    in float32, suffices to exclude them.
     """
     if count == 0:
         return rows[:0]
@@ -245,14 +249,15 @@ def _near_enough(points: Any, rows: NDArray[np.intp], rare: NDArray[np.intp], k:
     right = np.vstack([others.T, np.einsum("ij,ij->i", others, others)])
     far = np.sqrt(right[-1].max())
     at_least = np.full(len(rows), np.inf)
-    best, lock = np.full(count, np.inf), threading.Lock()  # of the sums that are known, at most
+    best, lock = np.full(count, np.inf), threading.Lock()  # upper bounds of the smallest sums so far
 
     def look(at: slice) -> None:
         nonlocal best
         ones = (points[rows[at]] - centre).astype(np.float32)
         own = np.einsum("ij,ij->i", ones, ones)
         squared = np.column_stack([-2 * ones, np.ones_like(own)]) @ right
-        wrong = (points.shape[1] + 16) * 2.0**-24 * (np.sqrt(own, dtype=np.float64) + far) ** 2  # by rounding, at most
+        # maximum rounding error
+        wrong = (points.shape[1] + 16) * 2.0**-24 * (np.sqrt(own, dtype=np.float64) + far) ** 2
         some = np.flatnonzero(k * np.sqrt(np.maximum(squared.min(axis=1) + own - wrong, 0)) <= best.max())
         near = np.partition(squared[some], k - 1, axis=1)[:, :k] + own[some, None].astype(np.float64)
         wrong = wrong[some, None]
@@ -268,7 +273,7 @@ def _near_enough(points: Any, rows: NDArray[np.intp], rare: NDArray[np.intp], k:
 
 
 def _farthest(points: Any, of: NDArray[np.intp], among: NDArray[np.intp], k: int) -> NDArray[np.float64]:
-    """Return the sum of the distances from each row to its k farthest."""
+    """Return, for each row, the sum of the distances to its k farthest."""
     between, total = distances_to(points, among), np.empty(len(of))
     for at in spans(len(of), len(among)):
         total[at] = np.sqrt(-np.partition(-between(of[at])[0], k - 1, axis=1)[:, :k]).sum(axis=1)
@@ -276,7 +281,7 @@ def _farthest(points: Any, of: NDArray[np.intp], among: NDArray[np.intp], k: int
 
 
 def check_recall(recall: float) -> float:
-    """Return it if it is a share."""
+    """Return the recall, or raise TailwiseError if it is not in (0, 1]."""
     if not 0 < recall <= 1:
         raise TailwiseError(f"recall must be more than 0 and at most 1; got {recall}.")
     return recall

@@ -1,4 +1,4 @@
-"""Resampling by clusters: SMOTE inside them, and their centres in the place of examples."""
+"""Resampling with k-means: SMOTE inside clusters, and cluster centres in place of examples."""
 
 from __future__ import annotations
 
@@ -17,28 +17,29 @@ from tailwise.resample._neighbours import spans
 from tailwise.resample._smote import SMOTE
 from tailwise.resample._tables import complete, numbers
 
-_MEASURED = 1 << 13  # examples that say how far all of them are apart
+_MEASURED = 1 << 13  # examples used to estimate a mean distance
 
 
 class KMeansSMOTE(SMOTE):
-    """SMOTE inside the clusters of the table in which a class is frequent, more where it is sparse.
+    """SMOTE inside the clusters in which a class is frequent, with more new examples where the class is sparse.
 
-    A cluster's share of a class's new examples grows with ``d^m / n``, where n of the class are in it, d apart on
-    average (measured on at most 8,192 of them), in m features. A class that is nowhere frequent is over-sampled as
-    :class:`SMOTE` does it. Missing values are not allowed.
+    A cluster's share of a class's new examples is proportional to ``d^m / n``: it holds n examples of the class, with
+    mean distance d between them (measured on at most 8,192), in m features. A class that is frequent in no cluster is
+    over-sampled as by :class:`SMOTE`. Missing values are not allowed.
 
     Parameters
     ----------
     sampling_strategy, random_state : see :class:`SMOTE`
-    k_neighbors : neighbours of each example, inside its cluster
-    n_clusters : of k-means
-    threshold : share of a class in a cluster from which on it counts as frequent; ``"auto"`` is its share in the table
+    k_neighbors : neighbours of each example, within its cluster and class
+    n_clusters : number of k-means clusters
+    threshold : a class counts as frequent in a cluster if it has at least this share of it; ``"auto"`` is the class's
+        share of the table
 
-    Verified: against imbalanced-learn's distribution of new examples, given the same clusters, threshold and exponent,
-    by two-sample tests.
+    Verified: two-sample tests against imbalanced-learn's distribution of new examples, with the same clusters,
+    threshold and exponent.
     Source: Douzas, Bacao and Last, Improving Imbalanced Learning through a Heuristic Oversampling Method Based on
     k-means and SMOTE, Information Sciences 2018, algorithm 1, and the authors' code (kmeans_smote.py) for a class that
-    is nowhere frequent. Deviates: there a class, of two, is frequent where it is the more frequent one, which is a
+    is frequent in no cluster. Deviates: the paper, for two classes, asks for a majority of the cluster, which is a
     threshold of 0.5 here.
     """
 
@@ -57,7 +58,7 @@ class KMeansSMOTE(SMOTE):
     def _around(
         self, points: Any, codes: NDArray[np.intp], asked: NDArray[np.intp], rng: np.random.Generator
     ) -> NDArray[np.int32]:
-        """Return (n, 1) the cluster of each example."""
+        """Return the (n, 1) cluster of each example."""
         if isinstance(self.threshold, str) and self.threshold != "auto":
             raise TailwiseError(f"threshold must be a share or 'auto'; got {self.threshold!r}.")
         at_least_one(n_clusters=self.n_clusters)
@@ -79,7 +80,7 @@ class KMeansSMOTE(SMOTE):
         dense = [own for own, enough in zip(inside, least, strict=True) if len(own) >= max(2, enough)]
         if not dense:
             return super()._lines(points, codes, rows, around, count, rng)
-        # in logarithms, as such a power of many features overflows
+        # in logarithms: with many features the power overflows
         sparsity = [points.shape[1] * np.log(_mean_distance(points[own])) - np.log(len(own)) for own in dense]
         share = np.exp(sparsity - np.max(sparsity))
         ends_at = np.rint(np.cumsum(share) / share.sum() * count).astype(np.intp)
@@ -89,18 +90,19 @@ class KMeansSMOTE(SMOTE):
 
 
 class ClusterCentroids(Resampler):
-    """Puts the centres of k-means clusters in the place of the larger classes' examples.
+    """Replaces the examples of the larger classes with the centres of k-means clusters.
 
-    Of a sparse table it keeps the examples that are nearest to the centres, so that it stays sparse. Missing values are
-    not allowed. A centre's ``sample_indices_`` is the nearest example of its class.
+    For a sparse table it keeps the examples nearest to the centres instead, so that the table stays sparse. Missing
+    values are not allowed. In ``sample_indices_``, a centre has the row of the nearest example of its class.
 
     Parameters
     ----------
-    sampling_strategy, random_state : see :class:`NearMiss`
+    sampling_strategy : see :class:`NearMiss`
+    random_state : seed or generator
 
-    Verified: has imbalanced-learn's centres, given k-means with the same seed.
+    Verified: the same centres as imbalanced-learn, with the same k-means and seed.
     Source: Yen and Lee, Cluster-based Under-sampling Approaches for Imbalanced Data Distributions, Expert Systems with
-    Applications 2009, as imbalanced-learn has it.
+    Applications 2009, as implemented in imbalanced-learn.
     """
 
     _kind: ClassVar[Kind] = "under"
@@ -126,14 +128,14 @@ class ClusterCentroids(Resampler):
 
 
 def _k_means(points: Any, n_clusters: int, seed: int) -> Any:
-    """Return scikit-learn's clusters of the points."""
+    """Return scikit-learn's k-means, fitted to the points."""
     from sklearn.cluster import MiniBatchKMeans
 
     return MiniBatchKMeans(n_clusters, n_init=1, random_state=seed).fit(points)
 
 
 def _mean_distance(points: Any) -> float:
-    """Return the mean Euclidean distance between different points, or some of many, above 0 even if all are equal."""
+    """Return the mean Euclidean distance between pairs of points, or of a subset if there are many; always above 0."""
     points = points[:: -(-points.shape[0] // _MEASURED)]
     n, total = points.shape[0], 0.0
     if not sparse.issparse(points):
@@ -145,7 +147,7 @@ def _mean_distance(points: Any) -> float:
         squared *= -2
         squared += norms[at, None]
         squared += norms[at.start :]
-        own = squared[:, : len(squared)]  # of the pairs inside the block, which are there twice
+        own = squared[:, : len(squared)]  # pairs inside the block, which occur twice
         np.fill_diagonal(own, 0)
         np.sqrt(np.maximum(squared, 0, out=squared), out=squared)
         total += 2 * squared.sum(dtype=np.float64) - own.sum(dtype=np.float64)

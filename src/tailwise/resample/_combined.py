@@ -1,4 +1,4 @@
-"""Over-sampling, then cleaning of what it made."""
+"""Over-sampling followed by cleaning."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tailwise.resample._smote import SMOTE
 
 
 class SMOTETomek(Resampler):
-    """SMOTE, then without the Tomek links, of any class, in the result.
+    """SMOTE, then removal of all examples in Tomek links, whatever their class.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class SMOTETomek(Resampler):
         self.recall = recall
 
     def fit_resample(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> tuple[Any, ...]:
-        """Resample a table, see :meth:`Resampler.fit_resample`."""
+        """Resample a table; see :meth:`Resampler.fit_resample`."""
         self._checked(X, y)
         over, clean = SMOTE(self.sampling_strategy, self.k_neighbors, self.random_state), self._cleaning()
         result = clean.fit_resample(*over.fit_resample(X, y, sample_weight))
@@ -52,7 +52,7 @@ class SMOTETomek(Resampler):
 
 
 class SMOTEENN(SMOTETomek):
-    """SMOTE, then without the examples of any class with a neighbour of another class, in the result.
+    """SMOTE, then removal of all examples with a neighbour of another class, whatever their class.
 
     Parameters
     ----------

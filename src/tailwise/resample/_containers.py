@@ -1,4 +1,4 @@
-"""Rows of whatever scikit-learn's users pass, and random numbers from whatever they seed with."""
+"""Rows of any container that scikit-learn users pass, and random numbers from any seed they use."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ RandomState = int | np.random.Generator | np.random.RandomState | None
 
 
 def labelled(X: Any, y: ArrayLike) -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[np.intp]]:
-    """Return rows that can be taken by index, (n,) labels, the (n_classes,) sorted classes and (n,) their codes.
+    """Return indexable rows, (n,) labels, the (n_classes,) sorted classes and (n,) class codes.
 
     Raises
     ------
     ValueError
-        If there is not one class label per row, or there is no row.
+        If there is no row, or not exactly one class label per row.
     """
     labels = column_or_1d(y, warn=True)
     check_classification_targets(labels)
@@ -40,7 +40,7 @@ def at_least_one(**settings: int) -> None:
 
 
 def take(X: Any, rows: NDArray[Any]) -> Any:
-    """Return the given rows of an array, tensor, sparse matrix, list, frame, series or Arrow column, as the same."""
+    """Return the given rows of an array, tensor, sparse matrix, list, frame, series or Arrow column, in its type."""
     if hasattr(X, "iloc"):
         return X.iloc[rows].reset_index(drop=True)
     if isinstance(X, list | tuple):
@@ -54,7 +54,7 @@ def rows_by_class(codes: NDArray[np.intp], n_classes: int) -> list[NDArray[np.in
 
 
 def generator(random_state: RandomState) -> np.random.Generator:
-    """Return a generator; one made from a ``RandomState`` moves that on, as drawing from it would."""
+    """Return a generator; one made from a ``RandomState`` advances it, as drawing from it would."""
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**31 - 1))
     try:

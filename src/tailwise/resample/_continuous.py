@@ -1,4 +1,4 @@
-"""Continuous targets with rare values: how relevant a value is, resampling by that, and weights by density."""
+"""Continuous targets with rare values: relevance, resampling by relevance, and weights by density."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tailwise.errors import TailwiseError
 from tailwise.resample._base import Change, TargetResampler
 from tailwise.resample._containers import RandomState, at_least_one, generator
 from tailwise.resample._neighbours import distances_to, nearest, spans
-from tailwise.resample._random import rounds
+from tailwise.resample._random import deviations, rounds
 from tailwise.resample._smote import between
 from tailwise.resample._tables import numbers
 
@@ -22,14 +22,14 @@ Relevance = Callable[[NDArray[np.float64]], ArrayLike]
 
 
 def relevance(y: ArrayLike, coef: float = 1.5) -> NDArray[np.float64]:
-    """Return how relevant each value is: 0 at the median, 1 from a whisker of the box plot on, and smooth between.
+    """Return the relevance of each target value: 0 at the median, 1 from the whiskers of the box plot on.
 
-    A side without values beyond its whisker has relevance 0.
+    Between median and whisker, relevance rises smoothly. A side without values beyond its whisker has relevance 0.
 
     Parameters
     ----------
     y : (n,) target
-    coef : length of the whiskers, in distances between the hinges (quartiles)
+    coef : maximum length of the whiskers, as a multiple of the distance between the hinges (quartiles)
 
     Returns
     -------
@@ -38,14 +38,14 @@ def relevance(y: ArrayLike, coef: float = 1.5) -> NDArray[np.float64]:
     Raises
     ------
     TailwiseError
-        If the target is not one finite number per row, or constant.
+        If the target is not one finite number per row, or is constant.
 
-    Source: Ribeiro, Utility-Based Regression, PhD thesis, University of Porto 2011: the piecewise cubic
-    Hermite polynomial (pchip) through (whisker, 1), (median, 0), (whisker, 1) with slopes of 0, on each side
-    ``3 t² - 2 t³`` for the share t of the way.
-    Verified: against scipy's Hermite splines with hinges from Tukey's five numbers, as R has them; against the package
-    smogn to 1e-15 in 23 of 24 samples; in the other, of 10 rows, its quartiles are not Tukey's.
-    Deviates: where a whisker is the median, relevance steps from 0 to 1 there.
+    Source: Ribeiro, Utility-Based Regression, PhD thesis, University of Porto 2011: the piecewise cubic Hermite
+    polynomial (pchip) through (whisker, 1), (median, 0), (whisker, 1) with slope 0 at each, which is ``3 t² - 2 t³`` at
+    the share t of the way from the median to the whisker.
+    Verified: against scipy's Hermite splines, with hinges from Tukey's five-number summary as in R; against the package
+    smogn, to 1e-15 in 23 of 24 samples. In the other sample, of 10 rows, smogn's quartiles differ from Tukey's.
+    Deviates: if a whisker equals the median, relevance jumps from 0 to 1 there.
     """
     values = _finite(y)
     ordered, half = np.sort(values), (len(values) + 1) // 2
@@ -63,31 +63,32 @@ def relevance(y: ArrayLike, coef: float = 1.5) -> NDArray[np.float64]:
 class SMOGN(TargetResampler):
     """Makes rare values of a continuous target as frequent as the others: fewer normal rows, synthetic rare ones.
 
-    Ordered by target, the rows fall into bins, in turn rare (relevance of at least ``threshold``) and normal, and each
-    is brought to n over the number of bins: by leaving out rows at random, or by new rows. A new row starts from one of
-    the bin and one of that row's nearest neighbours in it. Nearer than half the median of the distances to the bin's
-    rows, the new row and its target lie on the line between the two (SmoteR); otherwise the row is repeated with normal
-    noise of ``noise`` times the bin's deviation, at most of half that median.
+    Sorted by target, the rows form bins that are alternately rare (relevance of at least ``threshold``) and normal.
+    Each bin is brought to n / (number of bins) rows, by removing random rows or adding new ones. A new row starts from
+    a row of the bin and one of its nearest neighbours there. If the neighbour is nearer than half the median distance
+    to the rows of the bin, the new row and its target lie on the line between the two (SmoteR). Otherwise the row is
+    repeated with Gaussian noise. Its standard deviation is that of the bin times ``noise``, or times half that median
+    distance if this is smaller.
 
-    A bin with fewer than ``k_neighbors`` others uses all it has, and a single row is repeated. What a row does not know
-    (NaN), its new ones do not know either. A target of whole numbers stays one. Time is quadratic in a bin that grows,
-    memory is not.
+    A bin that is too small for ``k_neighbors`` neighbours uses all of its rows, and a single row is repeated. A value
+    that is missing (NaN) in a row is missing in the rows made from it. An integer target stays an integer. Time, but
+    not memory, is quadratic in the size of a bin that grows.
 
     Parameters
     ----------
-    threshold : relevance from which a value is rare
+    threshold : a value is rare from this relevance on
     k_neighbors : neighbours of each row
-    noise : deviation of the noise, in deviations of the bin
-    relevance : from (n,) targets to (n,) relevance between 0 and 1; by default :func:`relevance`
-    random_state : of the draws
+    noise : standard deviation of the noise, as a multiple of that of the bin
+    relevance : function from (n,) targets to (n,) relevance between 0 and 1; by default :func:`relevance`
+    random_state : seed or generator
 
     Source: Branco, Torgo and Ribeiro, SMOGN: a Pre-processing Approach for Imbalanced Regression, LIDTA 2017, and the
     authors' code (SMOGN-LIDTA17, DIBSRegress.R), strategy "balance".
-    Verified: bins, neighbours, lines and the choice between the two kinds against a plain-Python reading, the noise by
-    its deviation.
-    Deviates: the target of a row on a line is that of its place on the line, which the authors' code measures by the
-    last feature alone, so that it takes the middle where that is equal; columns must be of numbers; strategy "extreme"
-    is not here.
+    Verified: bins, neighbours, lines and the choice between the two kinds against a plain-Python implementation; the
+    noise by its standard deviation.
+    Deviates: the target of a row on a line is interpolated by its position on the line; the authors' code measures this
+    position by the last feature alone, and takes the middle if that feature is equal. Columns must be numeric. Strategy
+    "extreme" is not implemented.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class SMOGN(TargetResampler):
             raise TailwiseError(f"noise must not be negative; got {self.noise}.")
         points = numbers(X, "SMOGN")
         if sparse.issparse(points):
-            raise TailwiseError("SMOGN's noise would fill a sparse matrix: make it dense.")
+            raise TailwiseError("SMOGN's noise would fill a sparse matrix: make the matrix dense.")
         rng = generator(self.random_state)
         bins = self._bins(target)
         goal = round(len(target) / len(bins))
@@ -126,7 +127,7 @@ class SMOGN(TargetResampler):
                 kept.append(rng.choice(rows, goal, replace=False))
                 continue
             kept.append(rows)
-            spread[number] = _deviations(points[rows], target[rows])
+            spread[number] = deviations(np.column_stack([points[rows], target[rows]]), ddof=1)
             start = rounds(np.arange(len(rows)), goal - len(rows), rng)
             end, reach, safe = self._partners(points[rows], start, rng)
             starts.append(rows[start])
@@ -157,8 +158,8 @@ class SMOGN(TargetResampler):
         if rare.all() or not rare.any():
             which = "every" if rare.all() else "no"
             raise TailwiseError(
-                f"{which} target has a relevance of {self.threshold} or more, so that none is rare among others: "
-                "set another threshold, or give a relevance."
+                f"{which} target has a relevance of {self.threshold} or more, so none is rare among others: "
+                "set another threshold, or pass a relevance function."
             )
         order = np.argsort(target, kind="stable")
         return [np.sort(rows) for rows in np.split(order, 1 + np.flatnonzero(np.diff(rare[order])))]
@@ -166,7 +167,7 @@ class SMOGN(TargetResampler):
     def _partners(
         self, points: NDArray[Any], start: NDArray[np.intp], rng: np.random.Generator
     ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.bool_]]:
-        """Return, for each start in a bin, a neighbour, half the median distance, and if the neighbour is nearer."""
+        """Return, for each start, a neighbour in the bin, half the median distance, and whether it is nearer."""
         k = min(self.k_neighbors, len(points) - 1)
         if k == 0:
             return start, np.zeros(len(start)), np.zeros(len(start), bool)
@@ -182,22 +183,22 @@ class SMOGN(TargetResampler):
 def density_weights(
     y: ArrayLike, bins: int | ArrayLike = 100, sigma: float = 2.0, scheme: Weighting = "inverse"
 ) -> NDArray[np.float64]:
-    """Return weights for the rows of a regressor's training set, larger where targets are sparse.
+    """Return sample weights for regression, larger where targets are sparse: label-distribution smoothing (LDS).
 
-    The counts of a histogram of the target, smoothed by a Gaussian kernel since near values teach alike, are turned
-    into weights: label-distribution smoothing, by the rule of :func:`tailwise.counts.smoothed_counts` and
-    ``SmoothedDensityLoss``, for targets that are not classes.
+    The histogram of the target is smoothed with a Gaussian kernel, because examples with similar targets inform each
+    other, and the smoothed counts give the weights. For ordered classes, see :func:`tailwise.counts.smoothed_counts`
+    and ``SmoothedDensityLoss``.
 
     Parameters
     ----------
     y : (n,) target
     bins : number of bins of equal width, or their ascending edges
-    sigma : deviation of the kernel, in bins; 0 for none
+    sigma : standard deviation of the kernel, in bins; 0 for no smoothing
     scheme : see :func:`tailwise.counts.class_weights`: ``"inverse"``, ``"sqrt"``, ``"effective"`` or ``"none"``
 
     Returns
     -------
-    (n,) ``sample_weight`` of mean 1
+    (n,) ``sample_weight`` with mean 1
 
     Raises
     ------
@@ -206,9 +207,9 @@ def density_weights(
 
     Source: Yang et al., Delving into Deep Imbalanced Regression, ICML 2021 (LDS).
     Verified: against a plain-Python histogram and kernel.
-    Deviates: the kernel is not cut at two bins and the ends are reflected, so that counts keep their sum; counts are
-    not clipped; roots are of smoothed counts, where the authors' code smooths roots. Feature-distribution smoothing
-    recalibrates a network's features while that is trained: ``tailwise.nn.FeatureSmoothing``.
+    Deviates: the kernel is not truncated at two bins, and counts are reflected at the ends, so that they keep their
+    sum; counts are not clipped; ``"sqrt"`` takes roots of smoothed counts, while the authors' code smooths roots. For
+    the paper's feature-distribution smoothing, see ``tailwise.nn.FeatureSmoothing``.
     """
     values = _finite(y)
     edges = np.histogram_bin_edges(values, bins)
@@ -223,20 +224,12 @@ def _finite(y: Any) -> NDArray[np.float64]:
     try:
         values = y.to_numpy(np.float64, na_value=np.nan) if hasattr(y, "iloc") else np.asarray(y, np.float64)
     except (TypeError, ValueError):
-        raise TailwiseError("the target must be of numbers.") from None
+        raise TailwiseError("the target must be numeric.") from None
     if values.ndim != 1 or not len(values):
-        raise TailwiseError(f"the target must be one number per row; got shape {values.shape}.")
+        raise TailwiseError(f"the target must have one number per row; got shape {values.shape}.")
     wrong = np.flatnonzero(~np.isfinite(values))
     if wrong.size:
-        raise TailwiseError(f"the target must be finite, but row {wrong[0]} has {values[wrong[0]]}: leave it out.")
+        raise TailwiseError(f"the target must be finite, but row {wrong[0]} has {values[wrong[0]]}: remove that row.")
     if values.min() == values.max():
         raise TailwiseError(f"the target is {values[0]} in every row: no value is rare.")
     return values
-
-
-def _deviations(points: NDArray[Any], target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the deviation of each feature, as far as it is known, and of the target; 0 for a single row."""
-    table = np.column_stack([points, target])
-    known = (~np.isnan(table)).sum(axis=0)
-    apart = table - np.nansum(table, axis=0) / np.maximum(known, 1)
-    return np.sqrt(np.nansum(apart**2, axis=0) / np.maximum(known - 1, 1))

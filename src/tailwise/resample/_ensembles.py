@@ -1,4 +1,4 @@
-"""Averages of classifiers, each trained on a part of the data in which the classes are even."""
+"""Averages of classifiers, each trained on a class-balanced sample of the data."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from tailwise.settings import check_settings
 
 
 class AveragedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
-    """Answers with the mean of the probabilities of the classifiers in ``estimators_``, which a subclass trains.
+    """Averages the probabilities of the classifiers in ``estimators_``, which a subclass trains.
 
-    A classifier without ``predict_proba`` votes.
+    A classifier without ``predict_proba`` contributes its vote.
     """
 
     estimator: BaseEstimator
     n_jobs: int | None
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return (n, n_classes) probabilities, which assume that the classes are equally frequent."""
+        """Return (n, n_classes) probabilities under equally frequent classes."""
         check_is_fitted(self)
         parts = Parallel(n_jobs=self.n_jobs, prefer="threads", return_as="generator")(
             delayed(_probabilities)(member, X, self.classes_) for member in self.estimators_
@@ -51,26 +51,25 @@ class AveragedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return X, labels, rows_by_class(codes, len(self.classes_))
 
     def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn that inputs are what the wrapped estimator takes."""
+        """Tell scikit-learn that inputs are whatever the wrapped estimator accepts."""
         tags = super().__sklearn_tags__()
         tags.input_tags = get_tags(self.estimator).input_tags
         return tags
 
 
 class BalancedBaggingClassifier(AveragedClassifier):
-    """Trains each classifier on as many examples of every class, drawn anew.
+    """Trains each classifier on a new bag with equally many examples of every class.
 
-    Probabilities are those of a population in which the classes are equally frequent
-    (:func:`tailwise.posthoc.prior_shift` moves them to another).
+    Probabilities assume equally frequent classes; :func:`tailwise.posthoc.prior_shift` converts them to another prior.
 
     Parameters
     ----------
     estimator : a scikit-learn classifier
-    n_estimators : how many of it
-    per_class : examples of each class in a bag: ``"smallest"``, as many as the smallest class has, or a number; a class
-        with fewer is drawn with replacement, as a bag of a long tail needs
-    n_jobs : bags trained at once, see joblib
-    random_state : of the bags and the classifiers
+    n_estimators : number of classifiers
+    per_class : examples of each class in a bag: ``"smallest"``, the count of the smallest class, or a number. Classes
+        with fewer examples are drawn with replacement
+    n_jobs : bags to train in parallel, see joblib
+    random_state : seed or generator for the bags and the classifiers
 
     Attributes
     ----------
@@ -118,20 +117,20 @@ class BalancedBaggingClassifier(AveragedClassifier):
 
 
 class EasyEnsembleClassifier(BalancedBaggingClassifier):
-    """Boosts the estimator on each of several bags with as many examples of every class.
+    """Trains an AdaBoost classifier on each of several bags with equally many examples of every class.
 
-    Probabilities are those of a population in which the classes are equally frequent.
+    Probabilities assume equally frequent classes.
 
     Parameters
     ----------
-    estimator : a scikit-learn classifier whose ``fit`` takes ``sample_weight``; missing values cannot be boosted
-    n_estimators : bags
+    estimator : a scikit-learn classifier whose ``fit`` takes ``sample_weight``. AdaBoost takes no missing values
+    n_estimators : number of bags
     per_class, n_jobs, random_state : see :class:`BalancedBaggingClassifier`
-    n_boosts : rounds of AdaBoost in a bag
+    n_boosts : rounds of AdaBoost in each bag
 
     Source: Liu, Wu and Zhou, Exploratory Undersampling for Class-Imbalance Learning, IEEE Transactions on Systems, Man,
-    and Cybernetics B 2009, algorithm 1. Deviates: AdaBoosts' probabilities are averaged instead of their weak
-    learners' votes.
+    and Cybernetics B 2009, algorithm 1. Deviates: averages the probabilities of the AdaBoost classifiers instead of
+    the votes of their weak learners.
     """
 
     def __init__(
@@ -150,7 +149,7 @@ class EasyEnsembleClassifier(BalancedBaggingClassifier):
         X, labels, by_class = super()._start(X, y)
         values = X.data if sparse.issparse(X) else X
         if isinstance(values, np.ndarray) and values.dtype.kind == "f" and np.isnan(values).any():
-            raise TailwiseError("the table holds NaN, and boosting takes no missing values: fill them in, or bag.")
+            raise TailwiseError("the table holds NaN, but boosting takes no missing values: fill them in or use bags.")
         return X, labels, by_class
 
     def _member(self) -> BaseEstimator:
@@ -164,23 +163,24 @@ class EasyEnsembleClassifier(BalancedBaggingClassifier):
 
 
 class SelfPacedEnsembleClassifier(AveragedClassifier):
-    """Trains classifiers one after the other, each on the head examples from which the ones before have most to learn.
+    """Trains classifiers one after another, each on a sample that depends on how hard the earlier ones find examples.
 
-    A class with more than ``per_class`` examples is cut into bins of equal width by hardness, one minus the probability
-    that the ensemble so far gives to the true class; a bin's share of the next bag is proportional to
-    ``1 / (mean hardness + α)`` with ``α = tan(π/2 · i/n)`` in round i. Early rounds give every level of hardness the
-    same total, later ones give every bin the same number, so that neither easy masses nor outliers dominate.
+    The hardness of an example is one minus the ensemble's probability of its true class. A class with more than
+    ``per_class`` examples is divided into hardness bins of equal width. Each bin's share of the next bag is
+    proportional to ``1 / (mean hardness + α)`` with ``α = tan(π/2 · i/n)`` in round i. In early rounds all bins
+    contribute the same total hardness, in late rounds the same number of examples, so neither the many easy examples
+    nor outliers dominate.
 
-    Probabilities are those of a population in which the classes are equally frequent.
+    Probabilities assume equally frequent classes.
 
     Parameters
     ----------
     estimator : a scikit-learn classifier
-    n_estimators : how many of it
-    n_bins : bins of hardness, k in the paper
+    n_estimators : number of classifiers
+    n_bins : number of hardness bins, k in the paper
     per_class : see :class:`BalancedBaggingClassifier`
-    n_jobs : threads that ask the ensemble for its probabilities
-    random_state : of the bags and the classifiers
+    n_jobs : threads for ``predict_proba``
+    random_state : seed or generator for the bags and the classifiers
 
     Attributes
     ----------
@@ -188,8 +188,8 @@ class SelfPacedEnsembleClassifier(AveragedClassifier):
     classes_ : (n_classes,) labels
 
     Source: Liu et al., Self-paced Ensemble for Highly Imbalanced Massive Data Classification, ICDE 2020, algorithm 1.
-    Deviates: any number of classes, each as the paper's majority; the first classifier, trained on a random bag, counts
-    in the mean.
+    Deviates: handles any number of classes, each sampled like the paper's majority class; the first classifier, trained
+    on a random bag, is part of the average.
     """
 
     def __init__(
@@ -245,15 +245,15 @@ class SelfPacedEnsembleClassifier(AveragedClassifier):
 def self_paced(
     hardness: NDArray[np.float64], size: int, n_bins: int, alpha: float, rng: np.random.Generator
 ) -> NDArray[np.intp]:
-    """Return ``size`` examples, by number, of which a bin of hardness has its self-paced share.
+    """Return the indices of ``size`` examples, drawn so that each hardness bin gets its self-paced share.
+
+    Examples are drawn without replacement, with weights that give each bin its share. A bin that is too small gives all
+    it has, and the others make up for it in proportion to their shares.
 
     Parameters
     ----------
-    hardness : (n,) with n more than ``size``
+    hardness : (n,) with n greater than ``size``
     alpha : self-paced factor, 0 or more
-
-    Examples are drawn without replacement, with weights that give each bin its share; a bin that is too small gives
-    what it has, and the others make up for it in proportion to their shares.
     """
     low, high = hardness.min(), hardness.max()
     if high - low < 1e-12:
@@ -268,7 +268,7 @@ def self_paced(
 
 
 def bag_size(per_class: int | str, by_class: list[NDArray[np.intp]]) -> int:
-    """Return how many examples a bag has of each class."""
+    """Return the number of examples of each class in a bag."""
     if per_class == "smallest":
         return min(map(len, by_class))
     if isinstance(per_class, str) or per_class < 1:
@@ -277,7 +277,7 @@ def bag_size(per_class: int | str, by_class: list[NDArray[np.intp]]) -> int:
 
 
 def even_rows(by_class: list[NDArray[np.intp]], size: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Return ``size`` rows of each class, all different where it has as many."""
+    """Return ``size`` rows of each class, without repetition if the class has enough."""
     return np.concatenate([_some(rows, size, rng) for rows in by_class])
 
 
@@ -288,7 +288,7 @@ def _some(rows: NDArray[np.intp], size: int, rng: np.random.Generator) -> NDArra
 def fitted(
     estimator: BaseEstimator, X: Any, y: NDArray[Any], seed: int, sample_weight: NDArray[np.float64] | None = None
 ) -> BaseEstimator:
-    """Return a fitted clone, all of whose random states are the seed."""
+    """Return a fitted clone with every ``random_state`` set to the seed."""
     fresh = clone(estimator)
     named = {name: seed for name in fresh.get_params() if name.split("__")[-1] == "random_state"}
     return fit_weighted(fresh.set_params(**named), X, y, sample_weight)

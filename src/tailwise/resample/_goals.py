@@ -1,4 +1,4 @@
-"""How many examples of each class a resampler is asked for."""
+"""How many examples of each class a resampler aims for."""
 
 from __future__ import annotations
 
@@ -24,22 +24,23 @@ _NAMED = {
 
 
 def goals(strategy: Strategy, classes: NDArray[Any], counts: NDArray[np.int64], kind: Kind) -> NDArray[np.int64]:
-    """Return how many examples each class is to have; for cleaning, 1 for a class to be cleaned and 0 for another.
+    """Return the target number of examples of each class; for cleaning, 1 for a class to clean and 0 for the others.
 
     Parameters
     ----------
-    strategy : as in imbalanced-learn: ``"auto"``, ``"minority"``, ``"not minority"``, ``"majority"``,
-        ``"not majority"`` or ``"all"``, the classes that are brought to the count of the largest (over-sampling) or
-        smallest (under-sampling) class, or cleaned; a number, the smaller over the larger of two classes afterwards; a
-        mapping from labels to counts; or, for cleaning, a list of labels
-    classes, counts : (n_classes,) labels and how many examples each has, none of them zero
+    strategy : as in imbalanced-learn. A name selects classes: ``"minority"``, ``"not minority"``, ``"majority"``,
+        ``"not majority"``, ``"all"`` or ``"auto"``. They are brought to the count of the largest class (over-sampling)
+        or of the smallest class (under-sampling), or they are cleaned. A number, for two classes, is the ratio of the
+        smaller to the larger class after resampling. A mapping gives the count for each label. For cleaning, a list
+        names the classes
+    classes, counts : (n_classes,) labels and their counts, none of them zero
     kind : ``"over"``, ``"under"`` or ``"clean"``
 
     Raises
     ------
     TailwiseError
-        If the strategy is unknown, does not suit the kind, names a class that is not there, or asks over-sampling for
-        fewer or under-sampling for more examples than there are.
+        If the strategy is unknown or does not suit the kind, if it names a class that does not exist, or if
+        over-sampling would remove examples or under-sampling would add some.
     """
     if isinstance(strategy, str):
         name = ("not majority" if kind == "over" else "not minority") if strategy == "auto" else strategy
@@ -51,7 +52,7 @@ def goals(strategy: Strategy, classes: NDArray[Any], counts: NDArray[np.int64], 
         return np.where(chosen, counts.max() if kind == "over" else counts.min(), counts)
     if kind == "clean":
         if isinstance(strategy, Mapping) or not isinstance(strategy, Sequence):
-            raise TailwiseError(f"cleaning takes a list of classes or their name, not {strategy!r}.")
+            raise TailwiseError(f"cleaning takes a list of classes or a name such as 'all', not {strategy!r}.")
         wanted = np.zeros(len(classes), np.int64)
         wanted[[_code(label, classes) for label in strategy]] = 1
         return wanted
@@ -59,11 +60,11 @@ def goals(strategy: Strategy, classes: NDArray[Any], counts: NDArray[np.int64], 
         wanted = counts.copy()
         for label, count in strategy.items():
             if not (isinstance(count, Real) and np.isfinite(count) and count == int(count)):
-                raise TailwiseError(f"class {label!s} is to have {count!r} examples: give a whole number.")
+                raise TailwiseError(f"class {label!s} cannot have {count!r} examples: give a whole number.")
             wanted[_code(label, classes)] = count
     elif isinstance(strategy, int | float | np.number):
         if len(classes) != 2 or not 0 < strategy <= 1:
-            raise TailwiseError(f"sampling_strategy={strategy} is a share between 0 and 1 for two classes only.")
+            raise TailwiseError(f"sampling_strategy={strategy}: a number must be in (0, 1] and needs two classes.")
         small, large = counts.argmin(), 1 - counts.argmin()
         wanted = counts.copy()
         if kind == "over":
@@ -85,7 +86,7 @@ def _code(label: Any, classes: NDArray[Any]) -> int:
     found = np.flatnonzero(classes == label)
     if not found.size and str(label) in map(str, classes):
         kinds = f"the labels are {classes.dtype}, not {type(label).__name__}"
-        raise TailwiseError(f"sampling_strategy names class {label!r}, which is not there: {kinds}.")
+        raise TailwiseError(f"sampling_strategy names class {label!r}, which does not exist: {kinds}.")
     if not found.size:
-        raise TailwiseError(f"sampling_strategy names class {label!r}, which is not there.{nearest(label, classes)}")
+        raise TailwiseError(f"sampling_strategy names class {label!r}, which does not exist.{nearest(label, classes)}")
     return int(found[0])

@@ -1,4 +1,4 @@
-"""Resampling where a row has a set of labels: clones, deletions and synthetic rows for the rare ones."""
+"""Resampling of multi-label data: repeated, removed and synthetic rows, in favour of rare labels."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tailwise.resample._tables import numbers
 
 
 class MultiLabelResampler(TargetResampler):
-    """Changes a table whose target is an (n, n_labels) indicator: 1 where a row has a label, 0 where it has not.
+    """Resamples a table whose target is an (n, n_labels) indicator: 1 if a row has a label, 0 if not.
 
-    The imbalance ratio of a label, IRLbl, is the count of the most frequent label over its own. A minority label has
-    more than the mean over labels, MeanIR, and a majority label less. A label that no row has is left out of both.
+    The imbalance ratio of a label, IRLbl, is the count of the most frequent label divided by its own count. A minority
+    label has an IRLbl above the mean over labels, MeanIR; a majority label is below. Labels without rows are ignored.
     """
 
     def _target(self, y: Any) -> sparse.csr_array:
@@ -33,7 +33,7 @@ class MultiLabelResampler(TargetResampler):
         try:
             labels = sparse.csr_array(table if table.dtype.kind in "biuf" else table.astype(np.float64), copy=True)
         except (TypeError, ValueError):
-            raise TailwiseError("labels must be 0 or 1, but the indicator has values that are not numbers.") from None
+            raise TailwiseError("labels must be 0 or 1, but the indicator holds values that are not numbers.") from None
         labels.sum_duplicates()
         wrong = np.flatnonzero((labels.data != 0) & (labels.data != 1))
         if wrong.size:
@@ -46,7 +46,7 @@ class MultiLabelResampler(TargetResampler):
         if not labels.nnz:
             raise TailwiseError("the indicator is 0 everywhere: no row has a label.")
         if counts.max() == counts[counts > 0].min():
-            raise TailwiseError("every label has as many rows as the others: there is no minority label to balance.")
+            raise TailwiseError("all labels have equally many rows: there is no minority label to balance.")
         return labels
 
 
@@ -55,7 +55,7 @@ def _counts(labels: sparse.csr_array) -> NDArray[np.int64]:
 
 
 def _ratios(labels: sparse.csr_array) -> tuple[NDArray[np.float64], float]:
-    """Return IRLbl of each label, NaN where no row has it, and MeanIR."""
+    """Return the IRLbl of each label, NaN if no row has it, and MeanIR."""
     counts = _counts(labels)
     ratios = counts.max() / np.where(counts > 0, counts, np.nan)
     return ratios, float(np.nanmean(ratios))
@@ -69,23 +69,24 @@ def _bags(labels: sparse.csr_array, chosen: NDArray[np.bool_]) -> dict[int, NDAr
 
 
 class MLSMOTE(MultiLabelResampler):
-    """Puts a new row between every row of a minority label and one of its nearest neighbours among the label's rows.
+    """Adds a synthetic row between each row of a minority label and one of its nearest neighbours with that label.
 
-    A new row has the labels of at least half of the row it starts from and that row's neighbours ("ranking"). A label
-    with fewer than ``k_neighbors`` others uses all it has, and a single row is repeated. Missing values and sparse
-    matrices as in :class:`SMOTE`; columns must be of numbers.
+    A new row gets the labels that at least half of the group have, where the group is the row it starts from and that
+    row's neighbours ("ranking"). A label that is too rare for ``k_neighbors`` neighbours uses all of its rows, and a
+    single row is repeated. Missing values and sparse matrices are handled as by :class:`SMOTE`; columns must be
+    numeric.
 
     Parameters
     ----------
     k_neighbors : neighbours of each row
-    random_state : of the draws
+    random_state : seed or generator
 
     Source: Charte, Rivera, del Jesus and Herrera, MLSMOTE: Approaching Imbalanced Multilabel Learning through Synthetic
     Instance Generation, Knowledge-Based Systems 2015.
-    Verified: neighbours, lines and label sets against a plain-Python reading of the method.
-    Deviates: neighbours and counts are those of the table as given, so that the order of the labels does not matter,
-    where Mulan's loop also sees the rows made for earlier labels; a new row lies on the line between two others, as in
-    :class:`SMOTE`, where Mulan draws a step per feature.
+    Verified: neighbours, lines and label sets against a plain-Python implementation of the method.
+    Deviates: neighbours and counts come from the input table, so that the order of labels does not matter; Mulan's loop
+    also uses the rows made for earlier labels. A new row lies on the line between two rows, as in :class:`SMOTE`, while
+    Mulan draws a step for each feature.
     """
 
     def __init__(self, k_neighbors: int = 5, random_state: RandomState = None) -> None:
@@ -116,14 +117,14 @@ class MLSMOTE(MultiLabelResampler):
 
 
 class MLRandomOverSampler(MultiLabelResampler):
-    """Repeats random rows of the minority labels, a row of each label in turn, until a label's IRLbl is MeanIR.
+    """Repeats random rows of the minority labels, one of each label in turn, until its IRLbl falls to MeanIR.
 
-    Takes any table. Labels that a row has besides become more frequent too.
+    Accepts any table. The other labels of a repeated row become more frequent too.
 
     Parameters
     ----------
-    ratio : rows to add at most, over those there are; the paper's P / 100
-    random_state : of the draws
+    ratio : maximum number of rows to add, as a share of all rows; the paper's P / 100
+    random_state : seed or generator
 
     Source: Charte, Rivera, del Jesus and Herrera, Addressing Imbalance in Multilabel Classification: Measures and
     Random Resampling Algorithms, Neurocomputing 2015 (ML-ROS).
@@ -153,19 +154,19 @@ class MLRandomOverSampler(MultiLabelResampler):
 
 
 class MLRandomUnderSampler(MultiLabelResampler):
-    """Leaves out random rows of the majority labels, a row of each label in turn, until a label's IRLbl is MeanIR.
+    """Removes random rows of the majority labels, one of each label in turn, until its IRLbl rises to MeanIR.
 
-    Takes any table. A row with a minority label stays, and so does the last row of a label and a row without labels.
+    Accepts any table. Rows with a minority label, rows without labels and the last row of each label are kept.
 
     Parameters
     ----------
-    ratio : rows to leave out at most, over those there are; the paper's P / 100
-    random_state : of the draws
+    ratio : maximum number of rows to remove, as a share of all rows; the paper's P / 100
+    random_state : seed or generator
 
-    Source: as :class:`MLRandomOverSampler` (ML-RUS).
-    Verified: the same rows as a plain-Python walk with the same draws.
-    Deviates: implementations differ in whether a row of a majority label that has a minority label too can go (Mulan)
-    or not (mldr.resampling); here it stays. The last row of a label is kept by us alone.
+    Source: as for :class:`MLRandomOverSampler` (ML-RUS).
+    Verified: the same rows as a plain-Python loop with the same draws.
+    Deviates: implementations differ in whether a row with both a majority and a minority label may be removed (Mulan)
+    or not (mldr.resampling); here it is kept. Only this implementation keeps the last row of each label.
     """
 
     def __init__(self, ratio: float = 0.25, random_state: RandomState = None) -> None:

@@ -1,13 +1,12 @@
-"""Nearest neighbours in Euclidean distance, exact or to a stated recall, by matrix products over blocks of near points.
+"""Nearest neighbours in Euclidean distance, exact or to a given recall, by matrix products over blocks of near points.
 
-A lower bound of the distances between two blocks is one product in float32, along the principal axes that lead. Only
-pairs that it lets through are measured, those that could beat a point's worst neighbour so far; the distances from A to
-B are those from B to A, so a product serves both. Blocks that are too far apart are left out. Both are where structure
-in the data pays. The few best of each point are then measured in float64, and a point for which rounding could have
-hidden a neighbour is searched again in float64, so the answer is exact. Among equal distances, the point that comes
-first wins.
+One float32 product along the leading principal axes gives a lower bound on all distances between two blocks. Only pairs
+whose bound beats a point's worst neighbour so far are measured. Distances are symmetric, so one product serves both
+blocks. Blocks that are too far apart are skipped. Both steps save more, the more structure the data has. The best few
+candidates of each point are then measured in float64. A point for which rounding could have hidden a neighbour is
+searched again in float64, so the result is exact. Among equal distances, the point that comes first wins.
 
-The floor is n²/2 distances of as many multiplications as axes lead, less what is left out.
+The bounds cost n²/2 distances of one multiplication per leading axis, minus the blocks that are skipped.
 """
 
 from __future__ import annotations
@@ -27,28 +26,28 @@ from tailwise.resample._blocks import Best, Blocks, Shadow
 from tailwise.resample._blocks import one_thread as one_thread
 from tailwise.resample._blocks import spans as spans
 
-_SPARE = 2  # neighbours kept beyond those asked for, so that rounding seldom matters
-_TRIED = 2000  # points whose true neighbours say how many blocks a recall needs
-# a product has about so many rows and columns: it stays in a core's cache, and a call of NumPy takes little beside it
+_SPARE = 2  # neighbours kept beyond k, so that rounding seldom matters
+_TRIED = 2000  # points whose true neighbours determine how many blocks a recall needs
+# rows and columns of a product: small enough for a core's cache, large enough to outweigh the overhead of a NumPy call
 _BLOCK = 512
 _TOGETHER = 2048
-_SMALL = 1 << 22  # distances that are computed sooner than points are sorted
-_TURNS = 16  # and so many for each entry of the matrix of principal axes
-_FEW = 1 << 13  # points that are not worth sorting
-_PART = 1 << 13  # points that all are compared with at a time
-_LEVEL = 64  # equal distances, beyond the neighbours asked for, that are measured again
-_DOUBT = 1e-14  # of float64, in a sum of products relative to the squared norms
-_FAR = np.finfo(np.float64).max  # squared distance of points without a feature in common
+_SMALL = 1 << 22  # up to so many distances, comparing all pairs is faster than sorting points into blocks
+_TURNS = 16  # the same, per entry of the matrix of principal axes
+_FEW = 1 << 13  # up to so many points, sorting does not pay
+_PART = 1 << 13  # points to compare with at a time
+_LEVEL = 64  # equal distances, beyond k, that are measured again
+_DOUBT = 1e-14  # rounding error of a float64 sum of products, relative to the squared norms
+_FAR = np.finfo(np.float64).max  # squared distance of points without a common feature
 
 
 class Neighbours(NamedTuple):
-    """What a search found.
+    """The result of a search.
 
     Attributes
     ----------
     rows : (n_of, k) rows of the points, nearest first
     distances : (n_of, k) Euclidean, float64
-    recall : share of the true neighbours, 1 where the search is exact, otherwise estimated
+    recall : share of the true neighbours found: 1 for an exact search, otherwise an estimate
     """
 
     rows: NDArray[np.intp]
@@ -63,22 +62,22 @@ def nearest(
     among: NDArray[np.intp] | None = None,
     recall: float = 1.0,
 ) -> Neighbours:
-    """Find the k nearest neighbours of points, themselves left out.
+    """Find the k nearest neighbours of points, not counting the points themselves.
 
     Parameters
     ----------
-    points : (n, n_features) array, which may have NaN, or sparse matrix in CSR format. Where a value is missing the
-        distance is that of the features both points have, scaled up to all of them (Dixon, Pattern Recognition with
-        Partly Missing Data, IEEE Transactions on Systems, Man, and Cybernetics 1979)
-    k : neighbours of each
-    of, among : rows whose neighbours are wanted, and rows that can be neighbours, both sorted; by default all
-    recall : share of the true neighbours that is enough; below 1, blocks that are unlikely to hold any are left out.
-        Sparse matrices and points with NaN are searched exactly
+    points : (n, n_features) array, which may hold NaN, or sparse matrix in CSR format without NaN. If values are
+        missing, a distance uses the features that both points have, scaled up to all features (Dixon, Pattern
+        Recognition with Partly Missing Data, IEEE Transactions on Systems, Man, and Cybernetics 1979)
+    k : neighbours of each point
+    of, among : rows to find neighbours for, and rows that may be neighbours, both sorted; all by default
+    recall : share of the true neighbours to find; below 1, blocks that are unlikely to hold any are skipped. Sparse
+        matrices and points with NaN are searched exactly
 
     Raises
     ------
     TailwiseError
-        If there are no k others.
+        If there are fewer than k other points.
     """
     n = points.shape[0]
     of = np.arange(n) if of is None else of
@@ -97,10 +96,10 @@ def nearest(
         return Neighbours(rows, np.sqrt(squared), 1.0)
     wide = min(k + _SPARE, others)
     by_place = min(len(of), len(among)) > _FEW
-    with one_thread():  # for each product, and a product for each thread
+    with one_thread():  # per product; the products run in parallel
         shadow = Shadow(points, among, wide)
         there = Blocks(points, among, shadow, _BLOCK, by_place=by_place)
-        # if most ask, let all of them ask: then a product serves both sides
+        # if most points are queries, treat all as queries: then one product serves both sides
         alike = bool(inside.all()) and 2 * len(of) >= len(among)
         here = there if alike else Blocks(points, of, shadow, _BLOCK, by_place=by_place)
         best = Best(points, here, there, wide)
@@ -112,7 +111,7 @@ def nearest(
         found = best.positions[position]
         rows[at], squared[at] = _measured(points, of[at], np.where(found < 0, -1, there.order[found]), k)
         if recall == 1:
-            # what float32 can be wrong by in the distance of a point that is near enough to belong here
+            # the largest float32 rounding error in the distance of a point that could be among the neighbours
             norms = np.sqrt(here.values[position, -2].astype(np.float64))
             reach = 2 * norms + np.sqrt(squared[at, -1])
             error = (points.shape[1] + 16) * 2.0**-24 * reach**2
@@ -125,7 +124,7 @@ def nearest(
 
 
 def _search(points: NDArray[Any], here: Blocks, there: Blocks, best: Best, recall: float) -> float:
-    """Fill ``best`` by going through pairs of blocks, near ones first, and return the recall to expect."""
+    """Fill ``best`` by visiting pairs of blocks, near ones first, and return the expected recall."""
     both = here is there
     together = max(1, _TOGETHER * len(there) // len(there.order))
     every = range(len(here))
@@ -147,7 +146,7 @@ def _search(points: NDArray[Any], here: Blocks, there: Blocks, best: Best, recal
         def visit(block: int) -> None:
             order = near[block] if near is not None else here.nearest_first(block, there)
             worst = np.zeros(len(there), np.float32)
-            if both:  # a pair is looked at once
+            if both:  # visit each pair only once
                 twice = order < block
                 if near is not None:
                     twice[twice] = (near[order[twice]] == block).any(axis=1)
@@ -166,7 +165,7 @@ def _search(points: NDArray[Any], here: Blocks, there: Blocks, best: Best, recal
 
 
 def _ranks(points: NDArray[Any], here: Blocks, there: Blocks, k: int, pool: ThreadPoolExecutor) -> NDArray[np.intp]:
-    """Return, for some of those who ask, as how many-th nearest block that of each true neighbour comes."""
+    """Return, for a sample of queries, the rank by nearness of the block of each true neighbour."""
     tried = np.arange(0, len(here.order), max(1, len(here.order) // _TRIED))
     truth = Best(points, here, there, k)
     for _ in pool.map(lambda block: truth.look(tried, there.within(block), both=False), range(len(there))):
@@ -181,7 +180,7 @@ def _ranks(points: NDArray[Any], here: Blocks, there: Blocks, k: int, pool: Thre
 def _measured(
     points: NDArray[Any], of: NDArray[np.intp], candidates: NDArray[np.intp], k: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return the k nearest of each row's candidates, -1 for none, and their squared distances, in float64."""
+    """Return the k nearest of each row's candidates (-1 for none) and their squared distances in float64."""
     apart = points[candidates].astype(np.float64)
     apart -= points[of][:, None]
     squared = np.einsum("ijk,ijk->ij", apart, apart)
@@ -193,7 +192,7 @@ def _measured(
 def _one_by_one(
     points: Any, k: int, of: NDArray[np.intp], among: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Find neighbours by comparing with every other point, in float64."""
+    """Find neighbours by brute force in float64."""
     if sparse.issparse(points) or np.isnan(points.min()):
         return _compared(points, k, of, among, again=False)
     rows, squared = np.empty((len(of), 0), np.intp), np.empty((len(of), 0))
@@ -208,7 +207,7 @@ def _one_by_one(
 def _compared(
     points: Any, k: int, of: NDArray[np.intp], among: NDArray[np.intp], *, again: bool
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Compare all pairs; ``again`` measures the k nearest once more, without the rounding of a product."""
+    """Compare all pairs; ``again`` measures the k nearest once more, free of the rounding of a matrix product."""
     between = distances_to(points, among)
     rows, squared = np.empty((len(of), k), np.intp), np.empty((len(of), k))
     for at in spans(len(of), 4 * len(among)):
@@ -238,7 +237,7 @@ def _compared(
 def distances_to(
     points: Any, among: NDArray[np.intp]
 ) -> Callable[[NDArray[np.intp]], tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Return a function from rows to their (n_rows, n_among) squared distances, and what rounding can add to each."""
+    """Return a function from rows to their (n_rows, n_among) squared distances and a bound on the rounding of each."""
     others = points[among].astype(np.float64)
     if sparse.issparse(points):
         norms = np.asarray(others.multiply(others).sum(axis=1)).ravel()

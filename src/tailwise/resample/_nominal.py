@@ -1,4 +1,4 @@
-"""SMOTE for tables with categories."""
+"""SMOTE for tables with categorical columns."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from tailwise.resample._neighbours import nearest
 from tailwise.resample._smote import SMOTE, between
 from tailwise.resample._tables import is_number, n_columns, numbers
 
-_WIDE = 256  # columns of numbers and categories together, beyond which mostly zeros are not written out
+_WIDE = 256  # with more columns of numbers and one-hot categories, distances use sparse matrices
 
 
 class SMOTENC(SMOTE):
-    """SMOTE for numbers and categories together.
+    """SMOTE for tables with both numeric and categorical columns.
 
-    Numbers are those of a point between an example and one of its neighbours; a category is the most frequent among all
-    of the neighbours, chance deciding between equally frequent ones. Examples whose categories differ are apart by the
-    median deviation of their class's numbers for each. Missing categories are a category; where a number is missing,
-    the class's mean stands for it in distances.
+    Numbers are interpolated between an example and one of its neighbours. A category is the most frequent one among all
+    of the neighbours; ties are broken at random. In distances, each category that differs counts as the median standard
+    deviation of the class's numeric columns. A missing category counts as a category of its own; a missing number is
+    replaced by the class mean in distances only.
 
     Parameters
     ----------
-    categorical_features : names, positions or a mask of the columns with categories; ``"auto"`` is the columns of a
-        frame that are not numbers
+    categorical_features : names, positions or a mask of the categorical columns; ``"auto"`` selects the columns of a
+        frame that are not numeric
     sampling_strategy, k_neighbors, random_state : see :class:`SMOTE`
 
-    Verified: against imbalanced-learn's distribution of new examples, by two-sample tests.
+    Verified: two-sample tests against imbalanced-learn's distribution of new examples.
     Source: Chawla et al., SMOTE: Synthetic Minority Over-sampling Technique, Journal of Artificial Intelligence
     Research 2002, section 6.1.
     """
@@ -56,7 +56,7 @@ class SMOTENC(SMOTE):
         numeric = np.setdiff1d(np.arange(d), nominal)
         if not len(nominal) or not len(numeric):
             there, other = ("only numbers", "SMOTE") if len(numeric) else ("only categories", "SMOTEN")
-            raise TailwiseError(f"SMOTENC needs numbers and categories, but there are {there}: use {other}.")
+            raise TailwiseError(f"SMOTENC needs numbers and categories, but the table has {there}: use {other}.")
         points, kinds = numbers(X, type(self).__name__, numeric), _factors(X, nominal)
         rng = generator(self.random_state)
         starts, ends, steps, voters = [], [], [], []
@@ -86,20 +86,19 @@ class SMOTENC(SMOTE):
 
 
 class SMOTEN(SMOTE):
-    """SMOTE for categories alone: each is the most frequent one of an example and its neighbours.
+    """SMOTE for categorical tables: each value is the most frequent one of an example and its neighbours.
 
-    Categories are near to each other if the classes are alike in them: an example is described by the class shares
-    within each of its categories, and neighbours are the nearest by these, which needs memory for rows only, not for
-    pairs of them. Missing categories are a category.
+    Two categories are close if the class shares within them are similar. An example is described by the class shares
+    within each of its categories, and neighbours are found by Euclidean distance between these, which needs memory for
+    rows, not for pairs of rows. A missing category counts as a category of its own.
 
     Parameters
     ----------
     sampling_strategy, k_neighbors, random_state : see :class:`SMOTE`
 
     Source: Chawla et al. 2002 (see :class:`SMOTE`), section 6.2, with the value difference metric of Stanfill and
-    Waltz, Toward Memory-Based Reasoning, Communications of the ACM 1986. Deviates: differences of shares are squared
-    and summed (imbalanced-learn squares the sum of their sizes), and chance decides between equally frequent
-    categories.
+    Waltz, Toward Memory-Based Reasoning, Communications of the ACM 1986. Deviates: squared differences of shares are
+    summed (imbalanced-learn squares the sum of absolute differences), and ties are broken at random.
     """
 
     def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
@@ -108,9 +107,9 @@ class SMOTEN(SMOTE):
         kinds = _factors(X, np.arange(d))
         shares = []
         for column in kinds.T:
-            table = np.zeros((column.max() + 1, len(wanted)), np.float32)
-            np.add.at(table, (column, codes), 1)
-            shares.append((table / table.sum(axis=1, keepdims=True))[column])
+            counts = np.bincount(column * len(wanted) + codes, minlength=(column.max() + 1) * len(wanted))
+            counts = counts.reshape(-1, len(wanted))
+            shares.append((counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)[column])
         points = np.concatenate(shares, axis=1)
         rng = generator(self.random_state)
         starts, voters = [], []
@@ -131,13 +130,13 @@ class SMOTEN(SMOTE):
 
 
 def elected(kinds: NDArray[np.intp], voters: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
-    """Return, of each line's voters, one of those that have the line's most frequent kind.
+    """Return, for each line, one of its voters that has the line's most frequent kind.
 
     Parameters
     ----------
-    kinds : (n,) the kind of each row
+    kinds : (n,) kind of each row
     voters : (n_lines, k) rows, -1 for none
-    rng : decides between equally frequent kinds
+    rng : breaks ties
     """
     chosen = np.empty(len(voters), np.intp)
     for start in range(0, len(voters), 1 << 16):
@@ -168,12 +167,12 @@ def _positions(X: Any, features: str | Sequence[str | int]) -> NDArray[np.intp]:
     found = [names.index(feature) if feature in names else feature for feature in features]
     for feature in found:
         if isinstance(feature, str) or not 0 <= feature < width:
-            raise TailwiseError(f"categorical_features names column {feature!r}, which is not there.")
+            raise TailwiseError(f"categorical_features names column {feature!r}, which does not exist.")
     return np.unique(np.array(found, np.intp))
 
 
 def _factors(X: Any, columns: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return (n, n_columns) numbers for the different values of each column."""
+    """Return (n, n_columns) integer codes of the values of each column."""
     import pandas as pd
 
     if sparse.issparse(X):
@@ -183,7 +182,7 @@ def _factors(X: Any, columns: NDArray[np.intp]) -> NDArray[np.intp]:
         values = X[X.columns[column]] if hasattr(X, "columns") else np.asarray(X)[:, column]
         if not hasattr(values, "iloc"):
             values = np.asarray(values)
-            values = values.astype(values.dtype.newbyteorder("="), copy=False)  # pandas takes no other
+            values = values.astype(values.dtype.newbyteorder("="), copy=False)  # pandas needs native byte order
         made.append(pd.factorize(values, use_na_sentinel=False)[0])
     if not made:
         raise TailwiseError("SMOTEN needs categories, but the table has no column.")
@@ -191,7 +190,7 @@ def _factors(X: Any, columns: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _encoded(points: NDArray[Any], kinds: NDArray[np.intp]) -> Any:
-    """Return a class's numbers beside its categories, so that different ones are a median deviation apart."""
+    """Return a class's numbers beside its one-hot categories, scaled to be a median deviation apart."""
     known = ~np.isnan(points)
     n = np.maximum(known.sum(axis=0), 1)
     mean = points.sum(axis=0, where=known, dtype=np.float64) / n

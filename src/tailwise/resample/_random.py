@@ -1,4 +1,4 @@
-"""Rows repeated or left out at random, and rows moved by noise."""
+"""Random over- and under-sampling, and over-sampling with noise."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ from tailwise.resample._tables import numbers
 
 
 class RandomOverSampler(Resampler):
-    """Repeats examples of the smaller classes, each as often as the others of its class, but for a draw of the rest.
+    """Repeats examples of the smaller classes, all of a class equally often, up to a random remainder.
 
-    Takes any table. Parameters: ``sampling_strategy``, see :class:`SMOTE`, and ``random_state``.
+    Accepts any table.
+
+    Parameters
+    ----------
+    sampling_strategy : see :class:`SMOTE`
+    random_state : seed or generator
 
     Source: Batista, Prati and Monard, A Study of the Behavior of Several Methods for Balancing Machine Learning
-    Training Data, SIGKDD Explorations 2004. Deviates: drawn without replacement, round after round, which has less
+    Training Data, SIGKDD Explorations 2004. Deviates: draws without replacement, round after round, which has less
     variance.
     """
 
@@ -39,11 +44,16 @@ class RandomOverSampler(Resampler):
 
 
 class RandomUnderSampler(Resampler):
-    """Leaves out examples of the larger classes at random.
+    """Removes random examples of the larger classes.
 
-    Takes any table. Parameters: ``sampling_strategy``, see :class:`SMOTE`, and ``random_state``.
+    Accepts any table.
 
-    Source: as :class:`RandomOverSampler`.
+    Parameters
+    ----------
+    sampling_strategy : see :class:`NearMiss`
+    random_state : seed or generator
+
+    Source: as for :class:`RandomOverSampler`.
     """
 
     _kind: ClassVar[Kind] = "under"
@@ -60,21 +70,27 @@ class RandomUnderSampler(Resampler):
 
 
 class GaussianOverSampler(Resampler):
-    """Repeats examples of the smaller classes, moved by normal noise of the width that suits a class's density.
+    """Repeats examples of the smaller classes with Gaussian noise: draws from a kernel density estimate of the class.
 
-    The noise of feature j in a class of n examples has the deviation
-    ``shrinkage · (4 / ((d + 2) n))^(1 / (d + 4)) · σ_j`` where d is the number of features and σ_j the class's own
-    deviation: a draw from its kernel density. Missing values stay missing; a class of one example is repeated as it is.
+    In a class of n examples, the noise on feature j has standard deviation
+    ``shrinkage · (4 / ((d + 2) n))^(1 / (d + 4)) · σ_j``, where d is the number of features and σ_j the standard
+    deviation of the feature in the class. Missing values stay missing. A class with a single example is repeated
+    without noise.
 
     Parameters
     ----------
     sampling_strategy : see :class:`SMOTE`
-    shrinkage : factor of the noise, 0 for none
-    random_state : of the draws
+    shrinkage : factor on the noise; 0 for none
+    random_state : seed or generator
+
+    Raises
+    ------
+    TailwiseError
+        If the table is sparse, which noise would fill, or ``shrinkage`` is negative.
 
     Source: Menardi and Torelli, Training and Assessing Classification Rules with Imbalanced Data, Data Mining and
-    Knowledge Discovery 2014 (ROSE). With imbalanced-learn's ``shrinkage``, n is the number of all examples, so that its
-    noise is narrower.
+    Knowledge Discovery 2014 (ROSE). Deviates from imbalanced-learn, whose ``shrinkage`` takes the number of all
+    examples for n, which makes the noise narrower.
     """
 
     _kind: ClassVar[Kind] = "over"
@@ -98,9 +114,9 @@ class GaussianOverSampler(Resampler):
         parents, d = np.concatenate(new), points.shape[1]
         widths = np.zeros((len(wanted), d), points.dtype)
         for c, rows in enumerate(by_class):
-            known = np.maximum(1, (~np.isnan(points[rows])).sum(axis=0))
-            spread = np.sqrt(np.nansum((points[rows] - np.nansum(points[rows], axis=0) / known) ** 2, axis=0) / known)
-            widths[c] = self.shrinkage * (4 / ((d + 2) * len(rows))) ** (1 / (d + 4)) * spread
+            if len(new[c]):
+                factor = self.shrinkage * (4 / ((d + 2) * len(rows))) ** (1 / (d + 4))
+                widths[c] = factor * deviations(points[rows])
 
         def values(at: slice) -> NDArray[Any]:
             rows = parents[at]
@@ -110,8 +126,15 @@ class GaussianOverSampler(Resampler):
         return Change(np.arange(len(codes)), parents, values)
 
 
+def deviations(table: NDArray[Any], ddof: int = 0) -> NDArray[np.float64]:
+    """Return the standard deviation of each column over its known values, in float64; 0 where there are none."""
+    known = (~np.isnan(table)).sum(axis=0)
+    apart = table - np.nansum(table, axis=0, dtype=np.float64) / np.maximum(known, 1)
+    return np.sqrt(np.nansum(apart**2, axis=0) / np.maximum(known - ddof, 1))
+
+
 def rounds(rows: NDArray[np.intp], count: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Return ``count`` of the rows, each equally often but for a draw of the rest."""
+    """Return ``count`` of the rows, each equally often up to a random remainder."""
     if count <= 0:
         return rows[:0]
     whole, rest = divmod(count, len(rows))

@@ -1,4 +1,4 @@
-"""A classifier on a resampled table."""
+"""A classifier trained on a resampled table."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 
 from tailwise.resample._base import Resampler
-from tailwise.resample._wrapper import WrappedClassifier
+from tailwise.resample._wrapper import WrappedClassifier, fit_weighted
 
 
 class ResampledClassifier(WrappedClassifier):
-    """Fits a classifier on what a resampler makes of the training table, and predicts on tables as they come.
+    """Resamples the training table, fits a classifier on the result, and predicts on tables as they are.
 
-    Its probabilities are those of a population in which the classes have the shares that resampling gave them.
-    :func:`tailwise.posthoc.prior_shift` moves them back.
+    Its probabilities assume the class prior of the resampled table; :func:`tailwise.posthoc.prior_shift` converts them
+    back.
 
     Parameters
     ----------
     estimator : a scikit-learn classifier
-    resampler : any of this package's, or of imbalanced-learn's
+    resampler : any resampler of this package or of imbalanced-learn
 
     Attributes
     ----------
@@ -41,5 +41,5 @@ class ResampledClassifier(WrappedClassifier):
         y : (n,) labels
         """
         resampled, labels = clone(self.resampler).fit_resample(X, y)[:2]
-        self._keep(clone(self.estimator).fit(resampled, labels))
+        self._keep(fit_weighted(clone(self.estimator), resampled, labels))
         return self

@@ -1,4 +1,4 @@
-"""Over-sampling on the lines between near examples: SMOTE and what came of it."""
+"""Over-sampling by interpolation between neighbours: SMOTE and its variants."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ from tailwise.resample._tables import Values, numbers
 class SMOTE(Resampler):
     """Puts new examples on the lines from an example of a class to its nearest neighbours in that class.
 
-    A class with fewer than ``k_neighbors`` others uses all it has, and a single example is repeated. What a row does
-    not know (NaN), the new ones that start from it do not know either. Sparse matrices stay sparse.
+    A class that is too small for ``k_neighbors`` neighbours uses all of its examples, and a single example is repeated.
+    A value that is missing (NaN) in a row is missing in the rows made from it. Sparse matrices stay sparse; they must
+    have no missing values.
 
     Parameters
     ----------
-    sampling_strategy : ``"auto"`` and the other names bring classes to the count of the largest; a mapping has the
-        count that each class is to have; of two classes, a number is the smaller over the larger afterwards
+    sampling_strategy : ``"auto"``, ``"minority"``, ``"not minority"``, ``"not majority"`` or ``"all"`` selects the
+        classes to bring to the count of the largest; a mapping gives the count for each label; a number, for two
+        classes, is the ratio of the smaller to the larger class after resampling
     k_neighbors : neighbours of each example
-    random_state : of the draws
+    random_state : seed or generator
 
-    Verified: against imbalanced-learn's distribution of new examples, by two-sample tests.
+    Verified: two-sample tests against imbalanced-learn's distribution of new examples.
     Source: Chawla et al., SMOTE: Synthetic Minority Over-sampling Technique, Journal of Artificial Intelligence
     Research 2002, section 4.2.
     """
@@ -64,7 +66,7 @@ class SMOTE(Resampler):
     def _around(
         self, points: Any, codes: NDArray[np.intp], asked: NDArray[np.intp], rng: np.random.Generator
     ) -> NDArray[np.int32]:
-        """Return (n, width) what ``_lines`` wants to know of where examples lie, in the rows ``asked`` at least."""
+        """Return (n, width) what ``_lines`` needs to know about the surroundings of the rows ``asked``."""
         return np.empty((len(codes), 0), np.int32)
 
     def _lines(
@@ -76,15 +78,15 @@ class SMOTE(Resampler):
         count: int,
         rng: np.random.Generator,
     ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-        """Return the rows where lines start and end, and how far along them the new examples lie.
+        """Return the rows where lines start and end, and the share of the line at which each new example lies.
 
         Parameters
         ----------
         points, codes : all examples and their classes
-        rows : those of the class
-        around : (n, width) what ``_around`` says of them
-        count : new examples that are wanted
-        rng : of the draws
+        rows : rows of the class
+        around : (n, width) from ``_around``
+        count : number of new examples
+        rng : source of the draws
         """
         start = rng.choice(rows, count)
         return start, self._own_neighbour(points, rows, start, rng), rng.random(count)
@@ -92,7 +94,7 @@ class SMOTE(Resampler):
     def _own_neighbour(
         self, points: Any, rows: NDArray[np.intp], start: NDArray[np.intp], rng: np.random.Generator
     ) -> NDArray[np.intp]:
-        """Return, for each start, one of its nearest neighbours among ``rows``, all those of its class."""
+        """Return, for each start, one of its nearest neighbours in its class, which has these ``rows``."""
         k = min(self.k_neighbors, len(rows) - 1)
         if k == 0:
             return start
@@ -102,20 +104,20 @@ class SMOTE(Resampler):
 
 
 class BorderlineSMOTE(SMOTE):
-    """SMOTE from the examples in danger: those of whose neighbours at least half, but not all, are of other classes.
+    """SMOTE from examples in danger: at least half of their neighbours, but not all, belong to other classes.
 
-    A class without any is over-sampled as :class:`SMOTE` does it.
+    A class without examples in danger is over-sampled as by :class:`SMOTE`.
 
     Parameters
     ----------
     sampling_strategy, k_neighbors, random_state : see :class:`SMOTE`
-    m_neighbors : neighbours among all classes that say whether an example is in danger
-    kind : ``"borderline-1"`` goes towards neighbours of the same class, ``"borderline-2"`` towards those of any class,
-        half as far at most where it is another
+    m_neighbors : neighbours among all classes that decide whether an example is in danger
+    kind : ``"borderline-1"`` interpolates towards neighbours of the same class, ``"borderline-2"`` towards neighbours
+        of any class, at most half way to those of another
 
-    Source: Han, Wang and Mao, Borderline-SMOTE, ICIC 2005, section 3. Deviates: a line of borderline-2 ends at any of
-    the k neighbours, as in imbalanced-learn, instead of one of either kind; the step towards another class is uniform
-    in (0, 0.5) as in the paper, where imbalanced-learn multiplies that by another uniform number.
+    Source: Han, Wang and Mao, Borderline-SMOTE, ICIC 2005, section 3. Deviates: in borderline-2 a line ends at a random
+    one of the k neighbours, as in imbalanced-learn, instead of at one of each kind; the step towards another class is
+    uniform in (0, 0.5), as in the paper, while imbalanced-learn multiplies it by another uniform number.
     """
 
     def __init__(
@@ -160,10 +162,10 @@ class BorderlineSMOTE(SMOTE):
 
 
 class ADASYN(SMOTE):
-    """SMOTE with more new examples where more of an example's neighbours are of other classes.
+    """SMOTE that makes more new examples where more of an example's neighbours belong to other classes.
 
-    An example gets its share of the new ones, rounded, so that a class ends near the count asked for. A class without
-    foreign neighbours is over-sampled as :class:`SMOTE` does it.
+    Each example's share of the new examples is rounded, so a class ends near the target count, not exactly at it. A
+    class without neighbours of other classes is over-sampled as by :class:`SMOTE`.
 
     Parameters
     ----------
@@ -194,15 +196,15 @@ class ADASYN(SMOTE):
 
 
 class MixupOverSampler(SMOTE):
-    """Puts new examples on the lines from an example of a class to any example, in the nearer half.
+    """Puts new examples on the lines from an example of a class to an example of any class, in the nearer half.
 
-    The share of the example they start from is Beta(alpha, alpha), or one minus it where that is more, and they have
-    its class: mixup for labels that stay hard, after Remix.
+    With ``λ`` drawn from Beta(alpha, alpha), the example that a line starts from has weight ``max(λ, 1 - λ)``, and the
+    new example gets its label: mixup with hard labels, after Remix.
 
     Parameters
     ----------
     sampling_strategy, random_state : see :class:`SMOTE`
-    alpha : small for new examples near old ones, large for the middle of the line
+    alpha : small values keep new examples near existing ones, large values move them to the middle of the line
 
     Source: Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018, equation 1; Chou et al., Remix:
     Rebalanced Mixup, ECCV Workshops 2020, whose label of a mixture is the rarer class's. Deviates: never past the
@@ -234,7 +236,7 @@ class MixupOverSampler(SMOTE):
 
 
 def near_all(points: Any, k: int, asked: NDArray[np.intp]) -> NDArray[np.int32]:
-    """Return (n, k) nearest neighbours of the rows ``asked`` among all examples, and -1 for other rows."""
+    """Return (n, k) the nearest neighbours of the rows ``asked`` among all examples; -1 for other rows."""
     around = np.full((points.shape[0], k), -1, np.int32)
     around[asked] = nearest(points, k, of=asked).rows
     return around
@@ -243,7 +245,7 @@ def near_all(points: Any, k: int, asked: NDArray[np.intp]) -> NDArray[np.int32]:
 def between(points: Any, starts: NDArray[np.intp], ends: NDArray[np.intp], steps: NDArray[np.float64]) -> Values:
     """Return a function from a slice to the points that lie ``steps`` of the way from ``starts`` to ``ends``.
 
-    A value that an end does not know is the start's, and one that the start does not know stays unknown.
+    Where the end has no value, the point has the start's value; where the start has none, neither has the point.
     """
 
     def values(at: slice) -> Any:

@@ -1,4 +1,4 @@
-"""SMOTE from the support vectors of a classifier."""
+"""SMOTE that starts from the support vectors of a classifier."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from tailwise.resample._tables import complete
 
 
 class SVMSMOTE(SMOTE):
-    """SMOTE from the support vectors of a class: inwards where other classes are near, and outwards where not.
+    """SMOTE from the support vectors of a class: it interpolates near other classes and extrapolates elsewhere.
 
-    Where at least half of a support vector's neighbours are of other classes, new examples lie between it and one of
-    its nearest in the class; elsewhere they lie beyond it, half as far at most. Support vectors all of whose neighbours
-    are of other classes are taken for noise. A class that has no others is over-sampled as :class:`SMOTE` does it.
-    Missing values are not allowed.
+    If at least half of a support vector's neighbours belong to other classes, new examples lie between it and one of
+    its nearest neighbours in the class. Otherwise they lie beyond it, at most half as far in the opposite direction.
+    Support vectors whose neighbours all belong to other classes count as noise and are not used. A class without usable
+    support vectors is over-sampled as by :class:`SMOTE`. Missing values are not allowed.
 
     Parameters
     ----------
     sampling_strategy, k_neighbors, random_state : see :class:`SMOTE`
-    m_neighbors : neighbours among all classes that say whether others are near
+    m_neighbors : neighbours among all classes that decide between interpolation and extrapolation
 
     Verified: against imbalanced-learn's distribution of new examples in either direction, by two-sample tests.
     Source: Nguyen, Cooper and Kamei, Borderline Over-sampling for Imbalanced Data Classification, International Journal
-    of Knowledge Engineering and Soft Data Paradigms 2011. The machine is scikit-learn's ``SVC``, fitted once, whose
-    time grows with the square of the rows; noise is as in imbalanced-learn. Deviates from that: every support vector
-    is as likely as another to be started from, as in the paper, where imbalanced-learn draws at random how many new
-    examples lie inwards.
+    of Knowledge Engineering and Soft Data Paradigms 2011. The classifier is scikit-learn's ``SVC``, fitted once; its
+    time grows with the square of the number of rows. Noise is defined as in imbalanced-learn.
+    Deviates from imbalanced-learn: all usable support vectors are equally likely to be the start, as in the paper;
+    imbalanced-learn draws at random how many new examples are interpolated.
     """
 
     def __init__(

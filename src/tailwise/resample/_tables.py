@@ -1,4 +1,4 @@
-"""Tables as numbers, and tables with synthetic rows, in the container and with the types that they came in."""
+"""Convert tables to numbers, and add synthetic rows to them in their own container and types."""
 
 from __future__ import annotations
 
@@ -12,29 +12,31 @@ from scipy import sparse
 from tailwise.errors import TailwiseError
 from tailwise.resample._containers import take
 
-_CHUNK = 1 << 18  # numbers that are made at once
+_CHUNK = 1 << 18  # numbers to compute at a time
 
 Values = Callable[[slice], Any]
 
 
 def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any:
-    """Return a table as a float array, or as CSR where it is sparse; float32 stays float32, missing values are NaN.
+    """Return a table as a float array, or as CSR if it is sparse; float32 stays float32, missing values become NaN.
 
     Parameters
     ----------
     X : (n, n_features)
-    method : who asks, for the message
-    columns : only these
+    method : name of the caller, for messages
+    columns : columns to convert; all by default
 
     Raises
     ------
     TailwiseError
-        If a column is not of numbers, or a value is infinite.
+        If a column does not hold numbers, if a value is infinite, or if a sparse matrix holds NaN.
     """
     if sparse.issparse(X):
         points = X.tocsr()
         points = points if points.dtype in (np.float32, np.float64) else points.astype(np.float64)
         values = points.data
+        if np.isnan(values).any():
+            raise TailwiseError(f"{method} takes no missing values in a sparse matrix: fill them in or make it dense.")
     elif hasattr(X, "columns"):
         names = list(X.columns) if columns is None else [X.columns[column] for column in columns]
         for name in names:
@@ -53,11 +55,13 @@ def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any
         points = np.asarray(X) if columns is None else np.asarray(X)[:, columns]
         if points.dtype not in (np.float32, np.float64):
             try:
-                points = points.astype(np.float64)
+                points = points.astype(np.float64) if points.dtype.kind in "iufbO" else None
             except (TypeError, ValueError):
-                raise TailwiseError(
-                    f"{method} needs numbers, but the array has others: encode them, or over-sample with SMOTENC."
-                ) from None
+                points = None
+        if points is None:
+            raise TailwiseError(
+                f"{method} needs numbers, but the array has other values: encode them, or over-sample with SMOTENC."
+            )
         values = points
     if columns is None and points.shape[1] == 0:
         raise TailwiseError(f"{method} needs numbers, but the table has no column.")
@@ -68,14 +72,14 @@ def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any
 
 
 def complete(points: Any, method: str) -> Any:
-    """Return what :func:`numbers` returned, or raise TailwiseError where a value is missing."""
+    """Return the result of :func:`numbers` unchanged, or raise TailwiseError if a value is missing."""
     if np.isnan(points.data if sparse.issparse(points) else points).any():
-        raise TailwiseError(f"{method} takes no missing values: fill them in, or use another method.")
+        raise TailwiseError(f"{method} takes no missing values: fill them in or use another method.")
     return points
 
 
 def n_columns(X: Any, method: str) -> int:
-    """Return how many columns a table has, or raise if it is none."""
+    """Return the number of columns, or raise if X is not a table."""
     if hasattr(X, "columns"):
         return len(X.columns)
     if len(np.shape(X)) != 2:
@@ -84,13 +88,14 @@ def n_columns(X: Any, method: str) -> int:
 
 
 def is_number(dtype: Any) -> bool:
+    """Return whether a column type of NumPy, pandas or polars holds real numbers or booleans."""
     if hasattr(dtype, "is_numeric"):  # polars
         return bool(dtype.is_numeric() or str(dtype) == "Boolean")
     return getattr(dtype, "kind", "O") in "iufb"
 
 
 def is_whole(dtype: Any) -> bool:
-    """Say whether a column has whole numbers or booleans only."""
+    """Return whether a type holds only whole numbers or booleans."""
     if hasattr(dtype, "is_integer"):  # polars
         return bool(dtype.is_integer() or str(dtype) == "Boolean")
     return dtype.kind in "iub"
@@ -99,16 +104,16 @@ def is_whole(dtype: Any) -> bool:
 def with_rows(
     X: Any, kept: NDArray[np.intp], n_new: int, values: Values, sources: Mapping[int, NDArray[np.intp]]
 ) -> Any:
-    """Return a table of some of its rows and new ones.
+    """Return a table of rows of X followed by new ones.
 
     Parameters
     ----------
     X : (n, n_features)
-    kept : rows of it
-    n_new : how many new ones follow
-    values : from a slice of the new rows to their numbers, (n_slice, n_features); in a column of whole numbers they are
-        rounded, and cut at the least and the greatest of its type
-    sources : column -> for each new row, the row that it has this column's value from
+    kept : rows of X to keep
+    n_new : number of new rows
+    values : function from a slice of the new rows to their numbers, (n_slice, n_features); in integer columns they are
+        rounded and clipped to the range of the type
+    sources : column -> (n_new,) row from which each new row copies the value of this column
     """
     if sparse.issparse(X):
         parts = [values(at) for at in _slices(n_new, max(1, X.nnz // max(1, X.shape[0])))]
@@ -137,7 +142,7 @@ def with_rows(
 
 
 def with_targets(y: Any, kept: NDArray[np.intp], parents: NDArray[np.intp], made: Any) -> Any:
-    """Return the kept rows' targets and then the new ones, their parents' where none are made, as ``y`` came."""
+    """Return the targets of kept and new rows in the container of ``y``; ``made`` None copies the parents' targets."""
     rows, n_new = y.tocsr() if sparse.issparse(y) else y, len(parents)
     if made is None:
         taken = take(rows, np.concatenate([kept, parents]))
@@ -157,7 +162,7 @@ def with_targets(y: Any, kept: NDArray[np.intp], parents: NDArray[np.intp], made
 
 
 def _as_came(X: Any, grown: NDArray[Any]) -> Any:
-    """Return an array as a tensor, list or tuple where X is one."""
+    """Return an array as a tensor, list or tuple if X is one."""
     if hasattr(X, "new_tensor"):
         return X.new_tensor(grown)
     return type(X)(grown.tolist()) if isinstance(X, list | tuple) else grown
@@ -169,18 +174,18 @@ def _slices(n: int, width: int) -> list[slice]:
 
 
 def _held(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
-    """Return numbers as a type of NumPy, pandas or polars can hold them: a cast alone would wrap them round."""
+    """Return numbers rounded and clipped to a type of NumPy, pandas or polars: a cast alone would wrap them around."""
     dtype = getattr(dtype, "subtype", dtype)  # of pandas' sparse columns
     if not is_whole(dtype):
         return values
     name = str(dtype).lower().split("[")[0].replace("128", "64")  # "UInt8", "uint8[pyarrow]"
     low, high = (0, 1) if name.startswith("bool") else (np.iinfo(name).min, np.iinfo(name).max)
-    greatest = float(high) if float(high) <= high else np.nextafter(float(high), 0)  # 2**63 - 1 is no float
+    greatest = float(high) if float(high) <= high else np.nextafter(float(high), 0)  # 2**63 - 1 is not a float
     return np.clip(np.rint(values), low, greatest)
 
 
 def _like(column: Any, values: NDArray[np.float64]) -> Any:
-    """Return numbers as a column of the same type and name."""
+    """Return numbers as a column with the type and name of another one."""
     values = _held(values, column.dtype)
     if hasattr(column, "iloc"):
         import pandas as pd

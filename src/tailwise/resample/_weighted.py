@@ -15,10 +15,10 @@ from tailwise.resample._wrapper import WrappedClassifier, fit_weighted, require_
 
 
 class WeightedClassifier(WrappedClassifier):
-    """Fits a classifier with weights that follow from the counts of the classes in the very data it is given.
+    """Fits a classifier with class weights computed from the class counts of the data passed to ``fit``.
 
-    Its probabilities are those of a population in which a class has the share of ``weight * count``: uniform for
-    ``"inverse"``. :func:`tailwise.posthoc.prior_shift` moves them back.
+    Its probabilities assume a class prior proportional to ``weight * count``, which is uniform for ``"inverse"``.
+    :func:`tailwise.posthoc.prior_shift` converts them back.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class WeightedClassifier(WrappedClassifier):
     ----------
     estimator_ : the fitted classifier
     classes_ : (n_classes,) labels
-    class_weights_ : (n_classes,)
+    class_weights_ : (n_classes,) weight of each class
     """
 
     def __init__(self, estimator: BaseEstimator, scheme: Weighting = "inverse", beta: float = 0.9999) -> None:
@@ -44,12 +44,13 @@ class WeightedClassifier(WrappedClassifier):
         ----------
         X : (n, n_features), as the estimator takes it
         y : (n,) labels
-        sample_weight : (n,) weights of their own, which also count in the class counts
+        sample_weight : (n,) weights, multiplied by the class weights; they also count in the class counts
 
         Raises
         ------
         TailwiseError
-            If the estimator takes no sample weights, they are all zero, or the scheme is unknown.
+            If the estimator takes no sample weights, if these are negative, all zero or not one per row, or if the
+            scheme is unknown.
         """
         require_sample_weight(self.estimator)
         X, labels, _, codes = labelled(X, y)
