@@ -467,3 +467,11 @@ def test_classes_are_sorted_as_scikit_learn_takes_them_to_be_unless_a_dataset_or
     assert ordered.notes_ == ()
     np.testing.assert_array_equal(model.predict(x), ordered.predict(x))
     np.testing.assert_allclose(model.predict_proba(x), ordered.predict_proba(x)[:, [2, 0, 1]], atol=1e-3)
+
+
+def test_a_column_that_is_empty_in_a_fold_is_no_trouble_to_boosting() -> None:
+    x, y = table()
+    almost_empty = np.full((len(x), 1), np.nan)
+    almost_empty[0] = 1
+    fitted = quick("cross-entropy", estimator=HistGradientBoostingClassifier(max_iter=5), cv=2)
+    assert fitted.fit(np.column_stack([x, almost_empty]), y).score(np.column_stack([x, almost_empty]), y) > 0.8

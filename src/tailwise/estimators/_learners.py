@@ -21,6 +21,7 @@ from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
 from tailwise.processes import together
 from tailwise.recipes import Recipe
+from tailwise.resample import fit_classifier
 
 T = TypeVar("T")
 
@@ -246,7 +247,7 @@ class EstimatorLearner:
         with threads_for(inputs.size):
             if task.has_sets:
                 return FittedLabelSets(fit_label_sets(estimator, inputs, labels), task.class_counts, task.n_examples)
-            return FittedEstimator(estimator.fit(inputs, labels), task.class_counts)
+            return FittedEstimator(fit_classifier(estimator, inputs, labels), task.class_counts)
 
     def agreed(self, value: T) -> T:
         """Return the value: if there are several processes, each fits estimators by itself."""

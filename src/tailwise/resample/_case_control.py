@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, clone
 from tailwise.counts import capped_counts
 from tailwise.errors import TailwiseError
 from tailwise.resample._containers import RandomState, generator, labelled, rows_by_class, take
-from tailwise.resample._wrapper import WrappedClassifier, fit_weighted, require_sample_weight
+from tailwise.resample._wrapper import WrappedClassifier, fit_classifier, require_sample_weight
 
 #: Bytes per row and class that gradient boosting needs during training: a raw prediction in float64, and a gradient and
 #: a hessian in float32.
@@ -76,7 +76,7 @@ class CaseControlClassifier(WrappedClassifier):
         self.n_rows_used_ = int(kept.sum())
         fresh = clone(self.estimator)
         if self.n_rows_used_ == len(labels):
-            self._keep(fit_weighted(fresh, X, labels, weights))
+            self._keep(fit_classifier(fresh, X, labels, weights))
             return self
         require_sample_weight(self.estimator)
         rng = generator(self.random_state)
@@ -85,7 +85,7 @@ class CaseControlClassifier(WrappedClassifier):
         sampled = (counts / kept)[codes[rows]]
         if weights is not None:
             sampled = sampled * weights[rows]
-        self._keep(fit_weighted(fresh, take(X, rows), labels[rows], sampled))
+        self._keep(fit_classifier(fresh, take(X, rows), labels[rows], sampled))
         return self
 
     def limit(self, X: Any, n_classes: int) -> int:

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tailwise.errors import TailwiseError
 from tailwise.resample._containers import RandomState, generator, labelled, rows_by_class, seeds, take
-from tailwise.resample._wrapper import fit_weighted
+from tailwise.resample._wrapper import fit_classifier
 from tailwise.settings import check_settings
 
 
@@ -291,7 +291,7 @@ def fitted(
     """Return a fitted clone with every ``random_state`` set to the seed."""
     fresh = clone(estimator)
     named = {name: seed for name in fresh.get_params() if name.split("__")[-1] == "random_state"}
-    return fit_weighted(fresh.set_params(**named), X, y, sample_weight)
+    return fit_classifier(fresh.set_params(**named), X, y, sample_weight)
 
 
 def _probabilities(member: BaseEstimator, X: Any, classes: NDArray[Any]) -> NDArray[np.float64]:

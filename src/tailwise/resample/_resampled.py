@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 
 from tailwise.resample._base import Resampler
-from tailwise.resample._wrapper import WrappedClassifier, fit_weighted
+from tailwise.resample._wrapper import WrappedClassifier, fit_classifier
 
 
 class ResampledClassifier(WrappedClassifier):
@@ -41,5 +41,5 @@ class ResampledClassifier(WrappedClassifier):
         y : (n,) labels
         """
         resampled, labels = clone(self.resampler).fit_resample(X, y)[:2]
-        self._keep(fit_weighted(clone(self.estimator), resampled, labels))
+        self._keep(fit_classifier(clone(self.estimator), resampled, labels))
         return self

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, clone
 from tailwise.counts import Weighting, class_weights
 from tailwise.errors import TailwiseError
 from tailwise.resample._containers import labelled
-from tailwise.resample._wrapper import WrappedClassifier, fit_weighted, require_sample_weight
+from tailwise.resample._wrapper import WrappedClassifier, fit_classifier, require_sample_weight
 
 
 class WeightedClassifier(WrappedClassifier):
@@ -58,5 +58,5 @@ class WeightedClassifier(WrappedClassifier):
         if own.shape != labels.shape or not own.any():
             raise TailwiseError(f"sample weights must be one per row and not all zero; got shape {own.shape}.")
         self.class_weights_ = class_weights(np.bincount(codes, own), self.scheme, self.beta)
-        self._keep(fit_weighted(clone(self.estimator), X, labels, own * self.class_weights_[codes]))
+        self._keep(fit_classifier(clone(self.estimator), X, labels, own * self.class_weights_[codes]))
         return self

@@ -59,7 +59,7 @@ class WrappedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return tags
 
 
-def fit_weighted(estimator: BaseEstimator, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> BaseEstimator:
+def fit_classifier(estimator: BaseEstimator, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> BaseEstimator:
     """Fit an estimator, with sample weights if there are any.
 
     Histogram boosting distinguishes at most 255 values per column, so columns are first rounded to as many unweighted
