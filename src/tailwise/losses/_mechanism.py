@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Literal
 
 import numpy as np
@@ -55,10 +56,11 @@ def adjusted_cross_entropy(
     """
     check_batch(logits, targets, weight, bias, margin, scale)
     check_reduction(reduction)
-    try:
-        if logits.numel() >= _LARGE and label_smoothing == 0 and is_hard(targets) and _fusible(scale, margin, bias):
+    if logits.numel() >= _LARGE and label_smoothing == 0 and is_hard(targets) and _fusible(scale, margin, bias):
+        with suppress(RuntimeError):  # vmap, a forward derivative or a code out of range, which the plain path serves
             nll, _ = AdjustedNLL.apply(logits, targets, scale, margin, bias, ignore_index)
             return reduce(nll, reduction, example_weight(nll, weight, targets, ignore_index))
+    try:
         adjusted = adjust(logits, targets, scale, margin, bias, ignore_index)
         if weight is None or label_smoothing == 0:
             return F.cross_entropy(
@@ -145,7 +147,10 @@ def check_range(targets: Tensor, n_classes: int, ignore_index: int) -> None:
     """Raise TailwiseError if a class code is out of range; on the CPU only, elsewhere looking would synchronise."""
     if not is_hard(targets) or targets.device.type != "cpu":
         return
-    bad = targets[((targets < 0) | (targets >= n_classes)) & (targets != ignore_index)]
+    try:
+        bad = targets[((targets < 0) | (targets >= n_classes)) & (targets != ignore_index)]
+    except RuntimeError:  # inside vmap, where nobody can look
+        return
     if bad.numel():
         raise TailwiseError(
             f"class code {int(bad[0])} is out of range for {n_classes} classes; "
