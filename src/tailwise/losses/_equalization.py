@@ -20,6 +20,7 @@ from tailwise.losses._mechanism import (
     adjusted_cross_entropy,
     as_rows,
     check_batch,
+    divisor,
     floored_counts,
     is_hard,
     kept_examples,
@@ -65,8 +66,8 @@ class SoftmaxEqualizationLoss(ClassificationLoss):
         super().__init__(**options)
         if self.label_smoothing:
             raise TailwiseError("softmax equalization takes no label smoothing: a class that is left out has no share.")
-        self.register_buffer("tail", torch.as_tensor(class_prior(class_counts) < threshold))
-        self.gamma, self.generator = gamma, generator
+        self.register_buffer("tail", torch.as_tensor(class_prior(class_counts) < number("threshold", threshold, 0)))
+        self.gamma, self.generator = number("gamma", gamma, 0, 1), generator
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
@@ -108,7 +109,7 @@ class SeesawLoss(ClassificationLoss):
     ) -> None:
         super().__init__(**options)
         self.register_buffer("log_counts", per_class(np.log(floored_counts(class_counts))))
-        self.p, self.q, self.eps = p, q, eps
+        self.p, self.q, self.eps = number("p", p, 0), number("q", q, 0), divisor("eps", eps)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
@@ -159,7 +160,7 @@ class EqualizationLoss(BatchLoss):
 
     def __init__(self, class_counts: ArrayLike, threshold: float = 1.76e-3, **options: Any) -> None:
         super().__init__(**options)
-        self.register_buffer("spared", per_class(class_prior(class_counts) < threshold))
+        self.register_buffer("spared", per_class(class_prior(class_counts) < number("threshold", threshold, 0)))
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
@@ -201,7 +202,7 @@ class EqualizationLossV2(BatchLoss):
         number("n_classes", n_classes)
         self.register_buffer("positive", torch.zeros(n_classes))
         self.register_buffer("negative", torch.zeros(n_classes))
-        self.gamma, self.mu, self.alpha = gamma, mu, alpha
+        self.gamma, self.mu, self.alpha = number("gamma", gamma), number("mu", mu), number("alpha", alpha, 0)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""

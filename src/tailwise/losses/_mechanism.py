@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from tailwise.losses._fused import AdjustedNLL, adjust
 
 Reduction = Literal["none", "mean", "sum"]
 _REDUCTIONS = ("none", "mean", "sum")
+_HUGE = sys.float_info.max
 _LARGE = 1 << 20  # entries; measured on a CPU, see benchmarks/losses_speed.py
 
 
@@ -165,16 +167,22 @@ def per_class(values: ArrayLike | Tensor) -> Tensor:
     return torch.as_tensor(np.asarray(values, dtype=np.float64), dtype=torch.get_default_dtype())
 
 
-def number(name: str, value: Any) -> float:
-    """Return a hyper-parameter that is one number; class counts, which other losses take first, are refused."""
+def number(name: str, value: Any, least: float = -_HUGE, most: float = _HUGE) -> float:
+    """Return a hyper-parameter that is one number in a range; infinity is in none that does not name it.
+
+    Class counts, which other losses take first, are refused.
+    """
     if np.ndim(value):
         raise TailwiseError(f"{name} must be a number; this loss takes no class counts.")
+    if not least <= value <= most:
+        bounds = [f"at least {least:g}"] * (least > -_HUGE) + [f"at most {most:g}"] * (most < _HUGE)
+        raise TailwiseError(f"{name} must be {' and '.join(bounds) or 'finite'}; got {value}.")
     return float(value)
 
 
-def divisor(name: str, value: Any) -> float:
+def divisor(name: str, value: Any, most: float = _HUGE) -> float:
     """Return a hyper-parameter that is one number above 0."""
-    if number(name, value) <= 0:
+    if not number(name, value, -_HUGE, most) > 0:
         raise TailwiseError(f"{name} must be above 0; got {value}.")
     return float(value)
 
@@ -192,8 +200,11 @@ class BatchLoss(nn.Module):
         """Keep numbers per class as a buffer, and None as a plain attribute, which is found faster."""
         if values is None:
             setattr(self, name, None)
-        else:
-            self.register_buffer(name, per_class(values))
+            return
+        numbers = per_class(values)
+        if name == "weight" and not ((numbers >= 0) & numbers.isfinite()).all():
+            raise TailwiseError("class weights must be finite and not negative.")
+        self.register_buffer(name, numbers)
 
     def extra_repr(self) -> str:
         """Show how the loss is reduced."""
@@ -227,7 +238,7 @@ class ClassificationLoss(BatchLoss):
         self.keep("margin", margin)
         self.keep("bias", bias)
         self.keep("weight", weight)
-        self.label_smoothing = label_smoothing
+        self.label_smoothing = number("label_smoothing", label_smoothing, 0, 1)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""

@@ -58,7 +58,7 @@ class TSimilarityLoss(ClassificationLoss):
 
     def __init__(self, kappa: float = 16.0, temperature: float = 0.05, **options: Any) -> None:
         super().__init__(scale=2 / divisor("temperature", temperature), **options)
-        self.kappa = number("kappa", kappa)
+        self.kappa = number("kappa", kappa, 0)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) cosines for (batch,) codes or (batch, n_classes) rows."""
@@ -87,7 +87,7 @@ class ZLoss(BatchLoss):
 
     def __init__(self, a: float = 1.0, b: float = 3.0, **options: Any) -> None:
         super().__init__(**options)
-        self.a, self.b = divisor("a", a), b
+        self.a, self.b = divisor("a", a), number("b", b)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
