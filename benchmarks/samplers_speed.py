@@ -79,7 +79,8 @@ class Batches:
 
     def __init__(self, labels, weights):
         order = np.argsort(labels, kind="stable")
-        self.rows = np.split(order, np.cumsum(np.bincount(labels))[:-1])
+        rows = np.split(order, np.cumsum(np.bincount(labels))[:-1])
+        self.rows = [own for own in rows if own.size]
         self.batches, self.rng = labels.size // (CLASSES * EXAMPLES), np.random.default_rng(0)
 
     def __iter__(self):
