@@ -29,7 +29,6 @@ import sys
 import tempfile
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 from imblearn.under_sampling import RandomUnderSampler
@@ -39,6 +38,7 @@ from sklearn.ensemble import AdaBoostClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.class_weight import compute_sample_weight
 
+from memory import forget_peak, resident
 from tailwise import resample
 
 NOMINAL = {"categorical_features": list(range(5))}
@@ -98,12 +98,8 @@ CASES = {
         "imblearn.ensemble.EasyEnsembleClassifier",
         {"estimator": AdaBoostClassifier(STUMP, n_estimators=10)},
     ),
-    "RUSBoost": (
-        "RUSBoostClassifier",
-        {"estimator": STUMP},
-        "imblearn.ensemble.RUSBoostClassifier",
-        {"estimator": STUMP},
-    ),
+    # with less of a tree imbalanced-learn's is no better than chance after a round or two, and it stops
+    "RUSBoost": ("RUSBoostClassifier", TREE, "imblearn.ensemble.RUSBoostClassifier", TREE),
     "SelfPacedEnsemble": (
         "SelfPacedEnsembleClassifier",
         TREE | {"n_estimators": 10},
@@ -177,12 +173,6 @@ def size_of(X) -> int:
     return X.nbytes if isinstance(X, np.ndarray) else X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
 
 
-def resident(what: str) -> int:
-    """Return ``VmRSS``, the resident size, or ``VmHWM``, its peak, in bytes."""
-    status = Path("/proc/self/status").read_text()
-    return 1024 * int(status.split(f"{what}:")[1].split()[0])
-
-
 def measure(case: str, whose: str, folder: str) -> dict:
     warnings.simplefilter("ignore")
     X, y = np.load(f"{folder}/X.npy"), np.load(f"{folder}/y.npy")
@@ -194,7 +184,7 @@ def measure(case: str, whose: str, folder: str) -> dict:
     few = np.concatenate([np.flatnonzero(y == c)[:200] for c in range(5)])
     change(method(case, whose), X[few], y[few])  # imports and threads
     resampler = method(case, whose)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    forget_peak()
     base = resident("VmRSS")
     cpu, wall = time.process_time(), time.perf_counter()
     new_X = change(resampler, X, y)
@@ -205,6 +195,7 @@ def measure(case: str, whose: str, folder: str) -> dict:
         "wall": wall,
         "memory": resident("VmHWM") - base,
         "result": size_of(new_X),
+        "members": len(getattr(resampler, "estimators_", [])),
         "recall": getattr(resampler, "recall_", None),
         "kept": int(np.bitwise_xor.reduce(np.sort(kept) * 2654435761)) if kept is not None else None,
     }
@@ -280,6 +271,9 @@ def row(case: str, ours: list[dict], theirs: list[dict], floor: float | None) ->
     cells.append(f"{sides[0][0]['result'] / 1e6:.0f}" if sides[0] else "–")
     if sides[0] and sides[0][0]["recall"] is not None:
         notes.append(f"recall {sides[0][0]['recall']:.3f}")
+    members = [side[0]["members"] if side else 0 for side in sides]
+    if members[0] != members[1]:
+        notes.append(f"{members[0]} and {members[1]} classifiers")
     kept = [side[0]["kept"] if side else None for side in sides]
     if None not in kept:
         notes.append("same rows" if kept[0] == kept[1] else "other rows")

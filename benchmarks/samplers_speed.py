@@ -28,11 +28,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 
+from memory import forget_peak, resident
 from tailwise import samplers
 
 CLASSES, EXAMPLES = 16, 4  # of a batch of classes
@@ -190,19 +190,13 @@ def entities_of(n: int) -> sparse.csr_array:
     return has
 
 
-def resident(what: str) -> int:
-    """Return ``VmRSS``, the resident size, or ``VmHWM``, its peak, in bytes."""
-    status = Path("/proc/self/status").read_text()
-    return 1024 * int(status.split(f"{what}:")[1].split()[0])
-
-
 def measure(case: str, path: str) -> dict:
     labels = np.load(path) if path.endswith("npy") else sparse.load_npz(path)
     size = labels.nbytes if path.endswith("npy") else labels.data.nbytes + labels.indices.nbytes + labels.indptr.nbytes
     weights = (1 / np.bincount(labels))[labels] if case in GIVEN_WEIGHTS else None
     few = labels[:100_000]
     next(iter(BUILD[case](few, None if weights is None else weights[:100_000])))  # imports
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    forget_peak()
     base, begin = resident("VmRSS"), time.process_time()
     sampler = BUILD[case](labels, weights)
     built = time.process_time() - begin
