@@ -269,6 +269,15 @@ def as_rows(targets: Tensor, logits: Tensor, ignore_index: int) -> Tensor:
         raise
 
 
+def at_target(values: Tensor, targets: Tensor, ignore_index: int) -> Tensor:
+    """Return each example's value at its class code, (batch,); where it is ignored, some value."""
+    try:
+        return values.gather(1, targets.masked_fill(targets == ignore_index, 0)[:, None]).squeeze(1)
+    except RuntimeError:
+        check_range(targets, values.shape[1], ignore_index)
+        raise
+
+
 def kept_examples(targets: Tensor, losses: Tensor, ignore_index: int) -> Tensor | None:
     """Return 1 for each example that counts and 0 for each that is ignored; None where rows count them all."""
     return (targets != ignore_index).to(losses.dtype) if is_hard(targets) else None
