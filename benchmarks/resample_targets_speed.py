@@ -102,7 +102,8 @@ def smoothed(X, y):
         counts[at] += 1
     density = gaussian_filter1d(np.array(list(counts.values()), float), 2.0, mode="reflect")
     weights = [1 / density[at] for at in bins]
-    return np.array([len(weights) / sum(weights) * weight for weight in weights])
+    scale = len(weights) / sum(weights)
+    return np.array([scale * weight for weight in weights])
 
 
 def hermite(X, y):
