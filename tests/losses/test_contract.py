@@ -1,5 +1,6 @@
 """What every public loss must do, found by discovery: nothing is public without a case, and every case is swept."""
 
+import inspect
 import re
 
 import numpy as np
@@ -347,6 +348,52 @@ def test_a_temperature_of_nothing_is_refused(loss):
 def test_what_the_loss_is_divided_by_must_be_above_nothing(name, build):
     with pytest.raises(TailwiseError, match=f"{name} must be above 0; got 0"):
         build()
+
+
+def numbers_of(cls):
+    """Names of the settings that are single numbers."""
+    return [p.name for p in inspect.signature(cls).parameters.values() if isinstance(p.default, float)]
+
+
+def made(cls, **settings):
+    first = {"in_features": 3, "n_classes": K, "n_examples": int(COUNTS.sum()), "class_counts": COUNTS}
+    needed = {name: value for name, value in first.items() if name in inspect.signature(cls).parameters}
+    return cls(**needed, **settings)
+
+
+LOSSES = [cls for name in losses.__all__ if isinstance(cls := getattr(losses, name), type)]
+
+
+@pytest.mark.parametrize(("cls", "name"), [(cls, name) for cls in LOSSES for name in numbers_of(cls)])
+def test_a_setting_that_is_no_number_is_one_clear_line(cls, name):
+    assert made(cls)
+    for odd in (np.nan, -np.inf, np.inf):
+        if (cls, name, odd) == (losses.InstanceWeightedLoss, "temperature", np.inf):
+            continue  # is cross-entropy
+        with pytest.raises(TailwiseError, match=f"^{name} must be .*; got -?(nan|inf).*$"):
+            made(cls, **{name: odd})
+
+
+@pytest.mark.parametrize(
+    ("cls", "name", "value", "message"),
+    [
+        (losses.FocalLoss, "gamma", -1, "gamma must be at least 0; got -1"),
+        (losses.SeesawLoss, "eps", 0, "eps must be above 0; got 0"),
+        (losses.SoftmaxEqualizationLoss, "gamma", 1.5, "gamma must be at least 0 and at most 1; got 1.5"),
+        (losses.DiceLoss, "alpha", -1, "alpha must be at least 0; got -1"),
+        (losses.BalancedSoftmaxLoss, "label_smoothing", 2, "label_smoothing must be at least 0 and at most 1; got 2"),
+    ],
+)
+def test_a_setting_out_of_range_is_one_clear_line(cls, name, value, message):
+    with pytest.raises(TailwiseError, match=message):
+        made(cls, **{name: value})
+
+
+@where(takes_weight)
+@pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf])
+def test_class_weights_are_finite_and_not_negative(name, bad):
+    with pytest.raises(TailwiseError, match="class weights must be finite and not negative"):
+        build(name, weight=np.append(WEIGHT[:-1], bad))
 
 
 def test_counts_that_are_no_numbers_are_refused():

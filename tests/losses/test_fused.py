@@ -103,6 +103,26 @@ def test_large_batches_agree_with_small(build, monkeypatch):
         loss(logits, codes.clone().fill_(-1))
 
 
+@pytest.mark.parametrize("build", [losses.BalancedSoftmaxLoss, losses.LDAMLoss, losses.VSLoss, losses.EqualizationLoss])
+@pytest.mark.filterwarnings("ignore:There is a performance drop", "ignore:`torch.jit")
+def test_large_batches_can_be_mapped_and_differentiated_forward(build, monkeypatch):
+    monkeypatch.setattr(_mechanism, "_LARGE", 1)
+    draw = torch.Generator().manual_seed(0)
+    logits, way = torch.randn(2, 3, 8, K, generator=draw, dtype=torch.float64)
+    codes = torch.randint(K, (3, 8), generator=draw)
+    loss = build(np.arange(1, K + 1)).double()
+    gradients = torch.stack([torch.func.grad(loss)(*one) for one in zip(logits, codes, strict=True)])
+    torch.testing.assert_close(torch.vmap(torch.func.grad(loss))(logits, codes), gradients)
+    value, slope = torch.func.jvp(lambda z: loss(z, codes[0]), (logits[0],), (way[0],))
+    torch.testing.assert_close(value, loss(logits[0], codes[0]))
+    torch.testing.assert_close(slope, (gradients[0] * way[0]).sum())
+
+
+def test_a_code_out_of_range_inside_vmap_is_named():
+    with pytest.raises((IndexError, RuntimeError), match="index 6 is out of bounds"):
+        torch.vmap(losses.BalancedSoftmaxLoss(np.arange(1, K + 1)))(torch.zeros(2, 5, K), torch.full((2, 5), K))
+
+
 def test_a_large_half_precision_batch_gets_a_half_precision_gradient(monkeypatch):
     monkeypatch.setattr(_mechanism, "_LARGE", 1)
     logits = torch.randn(4, 3, dtype=torch.bfloat16, requires_grad=True)

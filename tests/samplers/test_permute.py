@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from tailwise.samplers._balanced import by_class
+from tailwise.samplers._balanced import ByClass
 from tailwise.samplers._permute import permute
 
 
@@ -62,15 +62,18 @@ def test_neighbours_part_as_in_a_shuffle():
     assert abs(stats.spearmanr(np.arange(size), sent).statistic) < 4.5 / np.sqrt(size)
 
 
-@given(st.lists(st.integers(0, 40), min_size=1, max_size=300))
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=300), st.sampled_from([np.int8, np.uint8, np.int16]))
 @settings(max_examples=60)
-def test_by_class_is_a_stable_argsort(labels):
-    labels = np.array(labels, dtype=np.int16)
-    np.testing.assert_array_equal(by_class(labels, np.bincount(labels)), np.argsort(labels, kind="stable"))
-
-
-def test_by_class_over_several_chunks():
-    labels = np.random.default_rng(0).integers(0, 90_000, 400_000).astype(np.int32)
-    order = by_class(labels, np.bincount(labels))
+def test_by_class_is_a_stable_argsort(labels, dtype):
+    labels = np.array(labels, dtype=dtype)
+    order = ByClass(labels, np.bincount(labels))[np.arange(labels.size)]
     np.testing.assert_array_equal(order, np.argsort(labels, kind="stable"))
-    assert order.dtype == np.uint32
+
+
+@pytest.mark.parametrize(("dtype", "classes"), [(np.int32, 90_000), (np.uint8, 256), (np.int8, 3)])
+def test_by_class_over_several_blocks(dtype, classes):
+    labels = np.random.default_rng(0).integers(0, classes, 400_000).astype(dtype)
+    labels[100_000:250_000] = 1  # a block without some classes, and a class in whole blocks
+    order = ByClass(labels, np.bincount(labels, minlength=classes))
+    places = np.random.default_rng(1).permutation(labels.size)
+    np.testing.assert_array_equal(order[places], np.argsort(labels, kind="stable")[places])

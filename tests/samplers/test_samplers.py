@@ -273,14 +273,17 @@ def test_a_data_loader_takes_it(name):
         ("ShuffleSampler", np.int32, 0.0),
         ("ClassBalancedSampler", np.int32, 1.0),
         ("ClassBalancedSampler", np.int64, 0.5),
+        ("ClassBalancedSampler", np.int16, 2.0),
+        ("ClassBalancedSampler", np.int8, 2.0),
+        ("ClassBatchSampler", np.uint8, 2.0),
         ("RepeatFactorSampler", np.int32, 1.0),
         ("ClassBatchSampler", np.int32, 1.0),
         ("WeightedSampler", np.int32, 2.0),
     ],
 )
 def test_memory_beyond_the_labels(name, dtype, allowed):
-    n, chunks = 3_000_000, 10e6  # what is computed at once takes as much for any number of labels
-    labels = (np.arange(n) % 1000).astype(dtype)
+    n, chunks = 3_000_000 * 8 // np.dtype(dtype).itemsize, 10e6  # computed at once, as much for any number of labels
+    labels = np.resize(np.arange(min(1000, np.iinfo(dtype).max + 1), dtype=dtype), n)
     build = ALL[name]
     if name == "WeightedSampler":
         weights = np.ones(n)

@@ -15,6 +15,7 @@ from tailwise.losses._mechanism import (
     ClassificationLoss,
     as_rows,
     is_hard,
+    number,
     per_class,
     reduce,
 )
@@ -54,7 +55,7 @@ class LogitAdjustedLoss(ClassificationLoss):
     """
 
     def __init__(self, class_counts: ArrayLike, tau: float = 1.0, **options: Any) -> None:
-        super().__init__(bias=tau * log_prior(class_counts), **options)
+        super().__init__(bias=number("tau", tau) * log_prior(class_counts), **options)
 
 
 class VSLoss(ClassificationLoss):
@@ -78,7 +79,8 @@ class VSLoss(ClassificationLoss):
 
     def __init__(self, class_counts: ArrayLike, gamma: float = 0.3, tau: float = 1.0, **options: Any) -> None:
         counts = floored_counts(class_counts)
-        super().__init__(scale=(counts / counts.max()) ** gamma, bias=tau * log_prior(class_counts), **options)
+        scale = (counts / counts.max()) ** number("gamma", gamma)
+        super().__init__(scale=scale, bias=number("tau", tau) * log_prior(class_counts), **options)
 
 
 class CDTLoss(ClassificationLoss):
@@ -100,7 +102,7 @@ class CDTLoss(ClassificationLoss):
 
     def __init__(self, class_counts: ArrayLike, gamma: float = 0.3, **options: Any) -> None:
         counts = floored_counts(class_counts)
-        super().__init__(scale=(counts / counts.max()) ** gamma, **options)
+        super().__init__(scale=(counts / counts.max()) ** number("gamma", gamma), **options)
 
 
 class LADELoss(BalancedSoftmaxLoss):
@@ -130,7 +132,7 @@ class LADELoss(BalancedSoftmaxLoss):
 
     def __init__(self, class_counts: ArrayLike, alpha: float = 0.1, lam: float = 0.1, **options: Any) -> None:
         super().__init__(class_counts, **options)
-        self.alpha, self.lam = alpha, lam
+        self.alpha, self.lam = number("alpha", alpha, 0), number("lam", lam, 0)
         self.register_buffer("prior", per_class(class_prior(class_counts)))
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:

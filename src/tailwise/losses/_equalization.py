@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from tailwise.losses._mechanism import (
     adjusted_cross_entropy,
     as_rows,
     check_batch,
-    check_range,
+    divisor,
     floored_counts,
     is_hard,
     kept_examples,
@@ -67,8 +68,8 @@ class SoftmaxEqualizationLoss(ClassificationLoss):
         super().__init__(**options)
         if self.label_smoothing:
             raise TailwiseError("softmax equalization takes no label smoothing: a class that is left out has no share.")
-        self.register_buffer("tail", torch.as_tensor(class_prior(class_counts) < threshold))
-        self.gamma, self.generator = gamma, generator
+        self.register_buffer("tail", torch.as_tensor(class_prior(class_counts) < number("threshold", threshold, 0)))
+        self.gamma, self.generator = number("gamma", gamma, 0, 1), generator
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
@@ -110,7 +111,7 @@ class SeesawLoss(ClassificationLoss):
     ) -> None:
         super().__init__(**options)
         self.register_buffer("log_counts", per_class(np.log(floored_counts(class_counts))))
-        self.p, self.q, self.eps = p, q, eps
+        self.p, self.q, self.eps = number("p", p, 0), number("q", q, 0), divisor("eps", eps)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
@@ -161,7 +162,7 @@ class EqualizationLoss(BatchLoss):
 
     def __init__(self, class_counts: ArrayLike, threshold: float = 1.76e-3, **options: Any) -> None:
         super().__init__(**options)
-        self.register_buffer("spared", per_class(class_prior(class_counts) < threshold))
+        self.register_buffer("spared", per_class(class_prior(class_counts) < number("threshold", threshold, 0)))
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
@@ -203,7 +204,7 @@ class EqualizationLossV2(BatchLoss):
         number("n_classes", n_classes)
         self.register_buffer("positive", torch.zeros(n_classes))
         self.register_buffer("negative", torch.zeros(n_classes))
-        self.gamma, self.mu, self.alpha = gamma, mu, alpha
+        self.gamma, self.mu, self.alpha = number("gamma", gamma), number("mu", mu), number("alpha", alpha, 0)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
@@ -246,10 +247,7 @@ def sigmoid_nll(logits: Tensor, targets: Tensor, positive: Tensor, negative: Ten
     logits = at_least_float32(logits)
     positive, negative = positive.to(logits.dtype), negative.to(logits.dtype)
     if is_hard(targets) and not torch.compiler.is_compiling():
-        try:
+        with suppress(IndexError, RuntimeError):  # a forward derivative or a code out of range: the plain path serves
             return SigmoidNLL.apply(logits, targets.masked_fill(targets == ignore_index, 0), positive, negative)
-        except (IndexError, RuntimeError):  # torch met a code out of range: find out which
-            check_range(targets, logits.shape[1], ignore_index)
-            raise
     rows = as_rows(targets, logits, ignore_index)
     return (positive * rows * F.softplus(-logits) + negative * (1 - rows) * F.softplus(logits)).sum(1)

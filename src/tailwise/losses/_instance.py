@@ -57,8 +57,8 @@ class InfluenceBalancedLoss(BatchLoss):
     def __init__(self, class_counts: ArrayLike, alpha: float = 1000.0, eps: float = 1e-3, **options: Any) -> None:
         inverse = 1 / floored_counts(class_counts)
         super().__init__(**options)
-        self.register_buffer("lambdas", per_class(alpha * inverse / inverse.sum()))
-        self.eps = eps
+        self.register_buffer("lambdas", per_class(number("alpha", alpha, 0) * inverse / inverse.sum()))
+        self.eps = number("eps", eps, 0)
 
     def forward(self, logits: Tensor, targets: Tensor, features: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits on (batch, width) features."""
@@ -98,7 +98,7 @@ class InstanceWeightedLoss(BatchLoss):
         super().__init__(**options)
         if not isinstance(strategy, str) or strategy not in ("linear", "quadratic", "extremes"):
             raise TailwiseError(f"unknown strategy {strategy!r}: use linear, quadratic or extremes.")
-        self.strategy, self.temperature = strategy, divisor("temperature", temperature)
+        self.strategy, self.temperature = strategy, divisor("temperature", temperature, float("inf"))
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
@@ -141,7 +141,7 @@ class DFTLoss(BatchLoss):
     def __init__(self, anchor: float = 0.1, *, weight: ArrayLike | Tensor | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.keep("weight", weight)
-        self.anchor = number("anchor", anchor)
+        self.anchor = number("anchor", anchor, 0)
 
     def forward(self, logits: Tensor, targets: Tensor, base_logits: Tensor | None = None) -> Tensor:
         """Return the loss of (batch, n_classes) logits, anchored to (batch, n_classes) base logits if given."""

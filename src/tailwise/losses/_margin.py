@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tailwise.counts import check_counts
 from tailwise.losses._fused import at_least_float32
-from tailwise.losses._mechanism import ClassificationLoss, check_batch, floored_counts, per_class
+from tailwise.losses._mechanism import ClassificationLoss, check_batch, floored_counts, number, per_class
 
 
 class LDAMLoss(ClassificationLoss):
@@ -37,7 +37,8 @@ class LDAMLoss(ClassificationLoss):
     def __init__(self, class_counts: ArrayLike, max_margin: float = 0.5, scale: float = 30.0, **options: Any) -> None:
         counts = check_counts(class_counts)
         rarest = counts[counts > 0].min()
-        super().__init__(margin=max_margin * (np.maximum(counts, rarest) / rarest) ** -0.25, scale=scale, **options)
+        margin = number("max_margin", max_margin, 0) * (np.maximum(counts, rarest) / rarest) ** -0.25
+        super().__init__(margin=margin, scale=number("scale", scale), **options)
 
 
 def _rarity(class_counts: ArrayLike, reference: float | None = None) -> NDArray[np.float64]:
@@ -55,7 +56,7 @@ class _NoisyLoss(ClassificationLoss):
     def __init__(self, amplitude: ArrayLike, sigma: float, generator: torch.Generator | None, **options: Any) -> None:
         super().__init__(**options)
         self.register_buffer("amplitude", per_class(amplitude))
-        self.sigma, self.generator = sigma, generator
+        self.sigma, self.generator = number("sigma", sigma, 0), generator
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
@@ -100,8 +101,8 @@ class GCLLoss(_NoisyLoss):
         **options: Any,
     ) -> None:
         amplitude = -_rarity(class_counts)
-        margins = np.full_like(amplitude, margin)
-        super().__init__(amplitude, sigma, generator, margin=margins, scale=scale, **options)
+        margins = np.full_like(amplitude, number("margin", margin, 0))
+        super().__init__(amplitude, sigma, generator, margin=margins, scale=number("scale", scale), **options)
 
 
 class BLVLoss(_NoisyLoss):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +18,7 @@ from tailwise.losses._fused import AdjustedNLL, adjust
 
 Reduction = Literal["none", "mean", "sum"]
 _REDUCTIONS = ("none", "mean", "sum")
+_HUGE = sys.float_info.max
 _LARGE = 1 << 20  # entries; measured on a CPU, see benchmarks/losses_speed.py
 
 
@@ -57,10 +60,11 @@ def adjusted_cross_entropy(
     """
     check_batch(logits, targets, weight, bias, margin, scale)
     check_reduction(reduction)
-    try:
-        if logits.numel() >= _LARGE and label_smoothing == 0 and is_hard(targets) and _fusible(scale, margin, bias):
+    if logits.numel() >= _LARGE and label_smoothing == 0 and is_hard(targets) and _fusible(scale, margin, bias):
+        with suppress(RuntimeError):  # vmap, a forward derivative or a code out of range, which the plain path serves
             nll, _ = AdjustedNLL.apply(logits, targets, scale, margin, bias, ignore_index)
             return reduce(nll, reduction, example_weight(nll, weight, targets, ignore_index))
+    try:
         adjusted = adjust(logits, targets, scale, margin, bias, ignore_index)
         if weight is None or label_smoothing == 0:
             return F.cross_entropy(
@@ -147,7 +151,10 @@ def check_range(targets: Tensor, n_classes: int, ignore_index: int) -> None:
     """Raise TailwiseError if a class code is out of range; checked on the CPU only, as it would synchronise others."""
     if not is_hard(targets) or targets.device.type != "cpu":
         return
-    bad = targets[((targets < 0) | (targets >= n_classes)) & (targets != ignore_index)]
+    try:
+        bad = targets[((targets < 0) | (targets >= n_classes)) & (targets != ignore_index)]
+    except RuntimeError:  # inside vmap, where nobody can look
+        return
     if bad.numel():
         raise TailwiseError(
             f"class code {int(bad[0])} is out of range for {n_classes} classes; "
@@ -162,16 +169,22 @@ def per_class(values: ArrayLike | Tensor) -> Tensor:
     return torch.as_tensor(np.asarray(values, dtype=np.float64), dtype=torch.get_default_dtype())
 
 
-def number(name: str, value: Any) -> float:
-    """Return a hyper-parameter as a number; refuse class counts, which other losses take first."""
+def number(name: str, value: Any, least: float = -_HUGE, most: float = _HUGE) -> float:
+    """Return a hyper-parameter that is one number in a range; infinity is in none that does not name it.
+
+    Class counts, which other losses take first, are refused.
+    """
     if np.ndim(value):
         raise TailwiseError(f"{name} must be a number; this loss takes no class counts.")
+    if not least <= value <= most:
+        bounds = [f"at least {least:g}"] * (least > -_HUGE) + [f"at most {most:g}"] * (most < _HUGE)
+        raise TailwiseError(f"{name} must be {' and '.join(bounds) or 'finite'}; got {value}.")
     return float(value)
 
 
-def divisor(name: str, value: Any) -> float:
+def divisor(name: str, value: Any, most: float = _HUGE) -> float:
     """Return a hyper-parameter that is one number above 0."""
-    if number(name, value) <= 0:
+    if not number(name, value, -_HUGE, most) > 0:
         raise TailwiseError(f"{name} must be above 0; got {value}.")
     return float(value)
 
@@ -189,8 +202,11 @@ class BatchLoss(nn.Module):
         """Keep numbers per class as a buffer, and None as a plain attribute, which is found faster."""
         if values is None:
             setattr(self, name, None)
-        else:
-            self.register_buffer(name, per_class(values))
+            return
+        numbers = per_class(values)
+        if name == "weight" and not ((numbers >= 0) & numbers.isfinite()).all():
+            raise TailwiseError("class weights must be finite and not negative.")
+        self.register_buffer(name, numbers)
 
     def extra_repr(self) -> str:
         """Show how the loss is reduced."""
@@ -224,7 +240,7 @@ class ClassificationLoss(BatchLoss):
         self.keep("margin", margin)
         self.keep("bias", bias)
         self.keep("weight", weight)
-        self.label_smoothing = label_smoothing
+        self.label_smoothing = number("label_smoothing", label_smoothing, 0, 1)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
@@ -252,6 +268,15 @@ def as_rows(targets: Tensor, logits: Tensor, ignore_index: int) -> Tensor:
         )
     except RuntimeError:
         check_range(targets, logits.shape[1], ignore_index)
+        raise
+
+
+def at_target(values: Tensor, targets: Tensor, ignore_index: int) -> Tensor:
+    """Return each example's value at its class code, (batch,); where it is ignored, some value."""
+    try:
+        return values.gather(1, targets.masked_fill(targets == ignore_index, 0)[:, None]).squeeze(1)
+    except RuntimeError:
+        check_range(targets, values.shape[1], ignore_index)
         raise
 
 

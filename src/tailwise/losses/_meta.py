@@ -11,6 +11,7 @@ from torch.func import functional_call
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from tailwise.errors import TailwiseError
+from tailwise.losses._mechanism import number
 
 
 def meta_loss(
@@ -146,7 +147,8 @@ class MetaWeightedLoss(nn.Module):
     def __init__(self, learning_rate: float = 1e-3, virtual_learning_rate: float = 0.1, *, width: int = 100) -> None:
         super().__init__()
         self.weigh = MetaWeightNet(width)
-        self.learning_rate, self.virtual_learning_rate = learning_rate, virtual_learning_rate
+        self.learning_rate = number("learning_rate", learning_rate, 0)
+        self.virtual_learning_rate = number("virtual_learning_rate", virtual_learning_rate, 0)
         self.register_buffer("moments", torch.zeros(2, sum(p.numel() for p in self.weigh.parameters())))
         self.register_buffer("steps", torch.zeros(()))
 

@@ -19,6 +19,7 @@ from tailwise.losses._mechanism import (
     check_range,
     example_weight,
     floored_counts,
+    number,
     per_class,
     reduce,
 )
@@ -71,7 +72,7 @@ class ChunkedSoftmaxLoss(BatchLoss):
             prior = log_prior(class_counts)
             if prior.size != n_classes:
                 raise TailwiseError(f"there are {prior.size} class counts for {n_classes} classes.")
-            bias = per_class(tau * prior)
+            bias = per_class(number("tau", tau) * prior)
         self.register_buffer("bias", bias)
         self.chunk_size = chunk_size
 
@@ -131,7 +132,7 @@ class SampledSoftmaxLoss(ChunkedSoftmaxLoss):
         if n_samples < 1:
             raise TailwiseError(f"n_samples must be 1 or more classes; got {n_samples}.")
         super().__init__(in_features, n_classes, class_counts, **options)
-        proposal = floored_counts(class_counts) ** power
+        proposal = floored_counts(class_counts) ** number("power", power)
         proposal = proposal / proposal.sum()
         self.register_buffer("log_expected", per_class(np.log(n_samples * proposal)))
         # whole numbers, which no change of precision rounds: a million classes have steps too small for float32

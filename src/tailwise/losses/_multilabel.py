@@ -50,8 +50,9 @@ class AsymmetricLoss(BatchLoss):
         self, gamma_positive: float = 0.0, gamma_negative: float = 4.0, clip: float = 0.05, **options: Any
     ) -> None:
         super().__init__(**options)
-        self.gamma_positive, self.gamma_negative = number("gamma_positive", gamma_positive), gamma_negative
-        self.clip = clip
+        self.gamma_positive = number("gamma_positive", gamma_positive, 0)
+        self.gamma_negative = number("gamma_negative", gamma_negative, 0)
+        self.clip = number("clip", clip, 0, 1)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
@@ -121,8 +122,11 @@ class DistributionBalancedLoss(BatchLoss):
         if counts.max() > n_examples:
             raise TailwiseError(f"a class has {counts.max():g} examples, more than the {n_examples} in n_examples.")
         self.register_buffer("inverse", per_class(1 / counts))
-        self.register_buffer("shift", per_class(kappa * np.log(np.maximum(n_examples - counts, 1) / counts)))
-        self.alpha, self.beta, self.mu, self.lam, self.gamma = alpha, beta, mu, divisor("lam", lam), gamma
+        self.register_buffer(
+            "shift", per_class(number("kappa", kappa) * np.log(np.maximum(n_examples - counts, 1) / counts))
+        )
+        self.alpha, self.beta, self.mu = number("alpha", alpha, 0), number("beta", beta), number("mu", mu)
+        self.lam, self.gamma = divisor("lam", lam), number("gamma", gamma, 0)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""

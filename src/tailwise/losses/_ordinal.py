@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from tailwise.counts import Weighting, class_weights
 from tailwise.counts import smoothed_counts as smoothed_counts
 from tailwise.errors import TailwiseError
-from tailwise.losses._mechanism import BatchLoss, ClassificationLoss, as_rows, check_batch, kept_examples, reduce
+from tailwise.losses._fused import at_least_float32
+from tailwise.losses._mechanism import (
+    BatchLoss,
+    ClassificationLoss,
+    as_rows,
+    at_target,
+    check_batch,
+    is_hard,
+    kept_examples,
+    reduce,
+)
 from tailwise.nn import ordered_log_softmax
 
 
@@ -58,9 +69,22 @@ class CumulativeLoss(BatchLoss):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) cumulative logits for (batch,) codes or (batch, n_classes) rows."""
         check_batch(logits, targets)
-        log_p = ordered_log_softmax(logits)
-        losses = -(as_rows(targets, log_p, self.ignore_index) * log_p).sum(1)
+        if is_hard(targets):
+            losses = -ordered_log_softmax(self._neighbours(logits, targets))[:, 1]
+        else:
+            log_p = ordered_log_softmax(logits)
+            losses = -(as_rows(targets, log_p, self.ignore_index) * log_p).sum(1)
         return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
+
+    def _neighbours(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the two logits that an example's loss is made of, as the logits of three classes."""
+        last = logits.shape[1] - 1
+        reached = at_least_float32(at_target(logits, targets, self.ignore_index))
+        following = targets.masked_fill(targets == self.ignore_index, 0) + 1
+        beyond = at_least_float32(at_target(logits, following.clamp_max(last), -1))
+        surely = torch.finfo(reached.dtype).max / 4
+        reached, beyond = reached.masked_fill(following == 1, surely), beyond.masked_fill(following > last, -surely)
+        return torch.stack([reached, reached, beyond], 1)
 
 
 def presto_penalty(weight: Tensor) -> Tensor:

@@ -35,7 +35,8 @@ class TverskyLoss(BatchLoss):
         self, alpha: float = 0.5, beta: float = 0.5, smooth: float = 1.0, focus: float = 0.0, **options: Any
     ) -> None:
         super().__init__(**options)
-        self.alpha, self.beta, self.smooth, self.focus = number("alpha", alpha), beta, smooth, number("focus", focus)
+        self.alpha, self.beta = number("alpha", alpha, 0), number("beta", beta, 0)
+        self.smooth, self.focus = number("smooth", smooth, 0), number("focus", focus, 0)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
@@ -72,4 +73,5 @@ class DiceLoss(TverskyLoss):
     """
 
     def __init__(self, alpha: float = 0.6, smooth: float = 1.0, **options: Any) -> None:
-        super().__init__(alpha=0.5, beta=0.5, smooth=smooth / 2, focus=alpha, **options)
+        smooth, focus = number("smooth", smooth, 0), number("alpha", alpha, 0)
+        super().__init__(alpha=0.5, beta=0.5, smooth=smooth / 2, focus=focus, **options)

@@ -12,8 +12,10 @@ from tailwise.losses._mechanism import (
     BatchLoss,
     ClassificationLoss,
     as_rows,
+    at_target,
     check_batch,
     divisor,
+    is_hard,
     kept_examples,
     number,
     reduce,
@@ -59,7 +61,7 @@ class TSimilarityLoss(ClassificationLoss):
 
     def __init__(self, kappa: float = 16.0, temperature: float = 0.05, **options: Any) -> None:
         super().__init__(scale=2 / divisor("temperature", temperature), **options)
-        self.kappa = number("kappa", kappa)
+        self.kappa = number("kappa", kappa, 0)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) cosines for (batch,) codes or (batch, n_classes) rows."""
@@ -89,7 +91,7 @@ class ZLoss(BatchLoss):
 
     def __init__(self, a: float = 1.0, b: float = 3.0, **options: Any) -> None:
         super().__init__(**options)
-        self.a, self.b = divisor("a", a), b
+        self.a, self.b = divisor("a", a), number("b", b)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
@@ -98,7 +100,12 @@ class ZLoss(BatchLoss):
         centred = logits - logits.mean(1, keepdim=True)
         largest = centred.abs().amax(1, keepdim=True).detach().clamp_min(1e-6)
         centred = centred / largest  # the square of a large logit would overflow
-        standard = centred * (centred.square().mean(1, keepdim=True) + (1e-6 / largest) ** 2).rsqrt()
-        losses = F.softplus(self.a * (self.b - standard)) / self.a
-        losses = (losses * as_rows(targets, logits, self.ignore_index)).sum(1)
+        per_deviation = (centred.square().mean(1, keepdim=True) + (1e-6 / largest) ** 2).rsqrt()
+        if is_hard(targets):  # one logit is enough
+            losses = self._each(at_target(centred, targets, self.ignore_index) * per_deviation.squeeze(1))
+        else:
+            losses = (self._each(centred * per_deviation) * as_rows(targets, logits, self.ignore_index)).sum(1)
         return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
+
+    def _each(self, standard: Tensor) -> Tensor:
+        return F.softplus(self.a * (self.b - standard)) / self.a

@@ -92,7 +92,7 @@ class FocalLoss(BatchLoss):
     def __init__(self, gamma: float = 2.0, *, weight: ArrayLike | Tensor | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.keep("weight", weight)
-        self.gamma = number("gamma", gamma)
+        self.gamma = number("gamma", gamma, 0)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""

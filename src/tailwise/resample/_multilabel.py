@@ -140,15 +140,18 @@ class MLRandomOverSampler(MultiLabelResampler):
             raise TailwiseError(f"ratio must be positive; got {self.ratio}.")
         rng = generator(self.random_state)
         ratios, mean = _ratios(target)
-        counts, bags = _counts(target), _bags(target, ratios > mean)
+        counts, bags = _counts(target).tolist(), _bags(target, ratios > mean)
+        most = max(counts)
         clones: list[int] = []
         budget = int(self.ratio * target.shape[0])
         while bags and len(clones) < budget:
             for label in list(bags)[: budget - len(clones)]:
                 row = int(bags[label][rng.integers(len(bags[label]))])
                 clones.append(row)
-                counts[_labels_of(target, row)] += 1
-                if counts.max() <= mean * counts[label]:
+                for own in _labels_of(target, row):
+                    counts[own] += 1
+                    most = max(most, counts[own])
+                if most <= mean * counts[label]:
                     del bags[label]
         return Change(np.concatenate([np.arange(target.shape[0]), np.array(clones, np.intp)]))
 
@@ -178,22 +181,31 @@ class MLRandomUnderSampler(MultiLabelResampler):
             raise TailwiseError(f"ratio must be between 0 and 1; got {self.ratio}.")
         rng = generator(self.random_state)
         ratios, mean = _ratios(target)
-        counts, budget = _counts(target), int(self.ratio * target.shape[0])
+        counts, budget = _counts(target).tolist(), int(self.ratio * target.shape[0])
+        most = max(counts)
         kept = np.ones(target.shape[0], bool)
         safe = target @ (ratios > mean) > 0
-        bags = {label: iter(rng.permutation(rows[~safe[rows]])) for label, rows in _bags(target, ratios < mean).items()}
+        bags = {
+            label: iter(rng.permutation(rows[~safe[rows]]).tolist())
+            for label, rows in _bags(target, ratios < mean).items()
+        }
         while bags and budget:
             for label in list(bags)[:budget]:
-                free = (row for row in bags[label] if kept[row] and counts[_labels_of(target, row)].min() > 1)
+                free = (
+                    row for row in bags[label] if kept[row] and min(counts[own] for own in _labels_of(target, row)) > 1
+                )
                 row = next(free, None)
                 if row is not None:
                     kept[row] = False
                     budget -= 1
-                    counts[_labels_of(target, row)] -= 1
-                if row is None or counts.max() >= mean * counts[label]:
+                    for own in _labels_of(target, row):
+                        counts[own] -= 1
+                        if counts[own] + 1 == most:
+                            most = max(counts)
+                if row is None or most >= mean * counts[label]:
                     del bags[label]
         return Change(np.flatnonzero(kept))
 
 
-def _labels_of(labels: sparse.csr_array, row: int) -> NDArray[np.intp]:
-    return labels.indices[labels.indptr[row] : labels.indptr[row + 1]]
+def _labels_of(labels: sparse.csr_array, row: int) -> list[int]:
+    return labels.indices[labels.indptr[row] : labels.indptr[row + 1]].tolist()

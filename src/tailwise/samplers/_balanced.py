@@ -27,13 +27,13 @@ class ClassSampler(EpochSampler):
     Notes
     -----
     In addition to the labels it keeps one index per example, in the smallest type that fits (four bytes for up to four
-    billion examples), or nothing if only class counts are given.
+    billion examples, two if a label takes one), or nothing if only class counts are given.
     """
 
     def __init__(self, labels: ArrayLike | None = None, *, size: int | None = None, **options: Any) -> None:
         super().__init__(labels, **options)
         self._size = check_size(size)
-        self._by_class = None if self.labels is None else by_class(self.labels, self.class_counts)
+        self._by_class = None if self.labels is None else ByClass(self.labels, self.class_counts)
         self._starts = np.cumsum(self.class_counts) - self.class_counts
         self._plan: tuple[int, NDArray[np.int64]] | None = None
 
@@ -58,7 +58,7 @@ class ClassSampler(EpochSampler):
         rounds, turns = np.divmod(turns, own)
         streams = 1 + codes + self.class_counts.size * rounds
         chosen = self._starts[codes] + permute(turns, own, self.seed, epoch, stream=streams)
-        return chosen if self._by_class is None else self._by_class[chosen].astype(np.int64)
+        return chosen if self._by_class is None else self._by_class[chosen]
 
     def class_distribution(self) -> NDArray[np.float64]:
         """Return the expected share of each class in the current epoch, (n_classes,)."""
@@ -136,21 +136,40 @@ def check_shares(shares: ArrayLike, counts: NDArray[np.int64]) -> NDArray[np.flo
     return values / values.sum()
 
 
-def by_class(labels: NDArray[Any], counts: NDArray[np.int64]) -> NDArray[Any]:
-    """Return the indices of the examples, sorted by class and then by position, in a small integer type.
+class ByClass:
+    """The indices of the examples, sorted by class and then by position.
 
-    ``argsort`` would take eight bytes per index and as many again to work in; this is a counting sort, by chunks.
+    An index has the smallest type that fits. If a label takes one byte, an index takes two, its lower bits: since the
+    indices of a class ascend, the number of its examples in each block of the data says which block one lies in.
+
+    ``argsort`` would take eight bytes per index and as many again to work in; this is a counting sort, by blocks.
     """
-    order = np.empty(labels.size, dtype=np.min_scalar_type(labels.size - 1))
-    free = np.cumsum(counts) - counts  # where each class's next index goes
-    bits = 17
-    for begin in range(0, labels.size, 1 << bits):
-        chunk = labels[begin : begin + (1 << bits)].astype(np.int64)
-        keys = np.sort((chunk << bits) | np.arange(chunk.size))  # sorting numbers is fast, and theirs are unique
-        codes = keys >> bits
-        firsts = np.flatnonzero(np.diff(codes, prepend=-1))
-        lengths = np.diff(firsts, append=codes.size)
-        within = np.arange(codes.size) - np.repeat(firsts, lengths)
-        order[free[codes] + within] = begin + (keys & ((1 << bits) - 1))
-        free[codes[firsts]] += lengths
-    return order
+
+    _bits = 16
+
+    def __init__(self, labels: NDArray[Any], counts: NDArray[np.int64]) -> None:
+        whole = labels.dtype.itemsize > 1
+        self._order = np.empty(labels.size, dtype=np.min_scalar_type(labels.size - 1) if whole else np.uint16)
+        self._blocks = -(-labels.size >> self._bits)
+        self._ends = None if whole else np.empty((counts.size, self._blocks), dtype=np.int64)
+        free = np.cumsum(counts) - counts  # where each class's next index goes
+        for block in range(self._blocks):
+            begin = block << self._bits
+            codes = labels[begin : begin + (1 << self._bits)].astype(np.int64)
+            # sorting numbers is fast, and these are unique
+            keys = np.sort((codes << self._bits) | np.arange(codes.size))
+            codes, keys = keys >> self._bits, keys & ((1 << self._bits) - 1)
+            firsts = np.flatnonzero(np.diff(codes, prepend=-1))
+            lengths = np.diff(firsts, append=codes.size)
+            within = np.arange(codes.size) - np.repeat(firsts, lengths)
+            self._order[free[codes] + within] = begin + keys if whole else keys
+            free[codes[firsts]] += lengths
+            if self._ends is not None:
+                self._ends[:, block] = free
+
+    def __getitem__(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the (m,) indices at (m,) places of the order."""
+        indices = self._order[places].astype(np.int64)
+        if self._ends is not None:
+            indices += (np.searchsorted(self._ends.ravel(), places, side="right") % self._blocks) << self._bits
+        return indices

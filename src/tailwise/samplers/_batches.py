@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tailwise.errors import TailwiseError
-from tailwise.samplers._balanced import by_class
+from tailwise.samplers._balanced import ByClass
 from tailwise.samplers._epochs import EpochSampler
 from tailwise.samplers._permute import permute
 
@@ -51,7 +51,7 @@ class ClassBatchSampler(EpochSampler):
             raise TailwiseError(f"examples and batches must be at least 1; got {examples} and {batches}.")
         self.classes, self.examples = classes, examples
         self._batches = -(-self.n_examples // (classes * examples)) if batches is None else batches
-        self._by_class = None if self.labels is None else by_class(self.labels, self.class_counts)
+        self._by_class = None if self.labels is None else ByClass(self.labels, self.class_counts)
         self._starts = np.cumsum(self.class_counts) - self.class_counts
         self._chunk = max(1, EpochSampler._chunk // (classes * examples))
 
@@ -71,7 +71,7 @@ class ClassBatchSampler(EpochSampler):
         shown = shown.ravel() % own  # the same order on every lap: what is next to each other is different
         start = np.repeat(self._starts[codes], self.examples)
         chosen = start + permute(shown, own, self.seed, epoch, 1, stream=np.repeat(codes, self.examples))
-        indices = chosen if self._by_class is None else self._by_class[chosen].astype(np.int64)
+        indices = chosen if self._by_class is None else self._by_class[chosen]
         return indices.reshape(len(places), -1)
 
     def class_distribution(self) -> NDArray[np.float64]:
