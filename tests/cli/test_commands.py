@@ -534,7 +534,7 @@ def test_a_broken_image_is_one_line(tmp_path, capsys):
     options = ["--skip-broken", "--recipe", "cross-entropy", "--epochs", "1", "--folds", "2", "--test-share", "0.4"]
     pytest.importorskip("torch")
     assert run("fit", tmp_path / "pets", "-o", tmp_path / "m", *options) == 0
-    assert "1 broken images were left out" in capsys.readouterr().out
+    assert "1 broken image was left out" in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")

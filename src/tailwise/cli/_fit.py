@@ -30,7 +30,7 @@ from tailwise.metrics import evaluate_labels
 from tailwise.processes import is_first, together, writing
 from tailwise.recipes import Recipe, load_recipes_from, recipe
 from tailwise.report import Report, write_report
-from tailwise.report.words import plural
+from tailwise.wording import plural
 
 #: What a fit that is killed at once leaves: the lock, and the part of ``fit.json`` that was written.
 _FIRST_FILES = (".lock", ".fit.json.")

@@ -25,7 +25,7 @@ from tailwise.data.separated import csv_header
 from tailwise.data.tables import scan
 from tailwise.errors import TailwiseError
 from tailwise.estimators import LabelModel, Model, load_model
-from tailwise.report.words import plural
+from tailwise.wording import plural
 
 _SHOWN = 6  # classes whose shares are told, those that moved most
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tailwise.errors import TailwiseError, nearest
+from tailwise.wording import plural
 
 if TYPE_CHECKING:
     import polars as pl
@@ -115,7 +116,7 @@ def padding(column: pl.Series, times: pl.Series | None = None) -> str | None:
         return None
     label, bare, _ = padded.row(int(padded["text"].arg_min() or 0))
     n = padded["times"].sum()
-    what = "1 label has blanks around it" if n == 1 else f"{n:,} labels have blanks around them"
+    what = plural(n, "label has blanks around it", "labels have blanks around them")
     return f"{what}: {label!r} is read as {bare!r}."
 
 

@@ -21,6 +21,7 @@ from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
 from tailwise.processes import together
 from tailwise.recipes import Recipe
+from tailwise.wording import plural
 
 T = TypeVar("T")
 
@@ -174,7 +175,7 @@ class FittedNetwork:
         if inputs.ndim == 4 and given != known:
             mode = "L" if known == 1 else "RGB"
             raise TailwiseError(
-                f"the images have {given} channel{'s' * (given != 1)}, but {known} in training: convert them, for "
+                f"the images have {plural(given, 'channel')}, but {known} in training: convert them, for "
                 f"example with Pillow's image.convert({mode!r})."
             )
         return predict(self.network, inputs)
