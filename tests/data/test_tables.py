@@ -108,6 +108,21 @@ def test_quoted_line_breaks_in_header_and_rows(tmp_path):
     assert frame.to_dict(as_series=False) == {"a, 1": [1], "b\nc": ["two\nlines"]}
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl", "arrow"])
+def test_names_lose_blanks_and_are_never_patterns(tmp_path, suffix):
+    frame = pl.DataFrame({" x ": [1, 2], "*": ["a", "b"], "^x.*$": [True, False]})
+    write = {
+        "csv": frame.write_csv,
+        "parquet": frame.write_parquet,
+        "jsonl": frame.write_ndjson,
+        "arrow": frame.write_ipc,
+    }
+    write[suffix](tmp_path / f"t.{suffix}")
+    assert scan(tmp_path / f"t.{suffix}").collect().equals(frame.rename({" x ": "x"}))
+    (batch,) = batches(tmp_path / f"t.{suffix}", columns=["*"])
+    assert batch.to_dict(as_series=False) == {"*": ["a", "b"]}
+
+
 def parquet_bytes():
     import io
 
@@ -125,6 +140,8 @@ BROKEN = {
     "Latin 1 in the header": ("e.csv", "ä\nx\n".encode("latin-1"), "not UTF-8: byte 0xe4 in line 1"),
     "UTF-16": ("e.csv", "a\nx\n".encode("utf-16"), "is UTF-16"),
     "no text at all": ("e.csv", bytes(100), "not a text file"),
+    "a zero byte": ("e.csv", "a,b\n1,2\n3,\0\n", "line 3 has a zero byte.*tr -d '.0' < .*e.csv > .*clean-e.csv"),
+    "names that differ in blanks": ("e.jsonl", '{"a": 1, " a": 2}\n', "2 columns named 'a'"),
     "old Mac": ("e.csv", "a,b\r1,2\r", "old Mac"),
     "a longer line": ("e.csv", 'a,b\n1,"x\ny"\n1,2,3\n', "line 4: 3 fields, but the header has 2"),
     "an open quote": ("e.csv", 'a,b\n1,2\n"1,x\n2,y\n', "line 3: a quote is not closed"),

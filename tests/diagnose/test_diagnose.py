@@ -395,3 +395,12 @@ def test_distinct_values_are_counted_in_small_tables_and_never_more_than_rows(mo
 def test_rows_without_a_label_do_not_have_another_label():
     data = pl.DataFrame({"x": [1, 1, 1, 1, 2], "y": ["a", "b", None, "NA", "a"]})
     assert diagnose(data, "y").duplicates.conflicting == 2
+
+
+def test_names_of_columns_are_no_patterns(frame, tmp_path):
+    odd = frame.select("x", "key", pl.col("flat").alias("*"), pl.col("label").alias("^.*$"))
+    odd.write_parquet(tmp_path / "t.parquet")
+    found = diagnose(tmp_path / "t.parquet", "^.*$")
+    assert found.class_counts.tolist() == [500, 90, 9, 1]
+    assert [column.name for column in found.columns] == ["x", "key", "*"]
+    assert load(tmp_path / "t.parquet", "^.*$", id="*").inputs.columns == ["x", "key"]

@@ -177,7 +177,7 @@ def read_as(column: pl.Series, max_categories: int = MAX_CATEGORIES) -> Reading:
     present = values.drop_nulls().unique(maintain_order=True)
     if present.is_empty():
         return Reading("empty")
-    if dtype == pl.String and not declared:
+    if dtype == pl.String and not declared and not _are_codes(present):
         for kind, (styles, parse) in _PARSERS.items():
             # A look at some values saves parsing all of a column of text.
             if max(_share(parse(present.head(_SAMPLE), style)) for style in styles) < _ENOUGH / 2:
@@ -194,6 +194,13 @@ def read_as(column: pl.Series, max_categories: int = MAX_CATEGORIES) -> Reading:
                 known = tuple(counts["value"].head(max_categories if mixed else _KNOWN))
                 return Reading(kind, best, grouped, known, mixed, _zone(written) if kind == "date" else None)
     return Reading("category" if len(present) <= max_categories else "text")
+
+
+def _are_codes(values: pl.Series) -> bool:
+    """Say whether strings are digits of one length, some after a zero: postcodes, say, of which zeros are part."""
+    return bool(values.str.starts_with("0").any() and values.str.contains(r"^\d{2,}$").all()) and (
+        values.str.len_bytes().n_unique() == 1
+    )
 
 
 def names(column: pl.Series) -> pl.Series:

@@ -115,7 +115,7 @@ def padding(column: pl.Series, times: pl.Series | None = None) -> str | None:
     if padded.is_empty():
         return None
     label, bare, _ = padded.row(int(padded["text"].arg_min() or 0))
-    n = padded["times"].sum()
+    n = int(padded["times"].sum())
     what = plural(n, "label has blanks around it", "labels have blanks around them")
     return f"{what}: {label!r} is read as {bare!r}."
 

@@ -17,7 +17,7 @@ from tailwise.data.folders import class_files, files_below
 from tailwise.data.frames import text_column, texts
 from tailwise.data.label_sets import encode_label_sets, sets_in
 from tailwise.data.labels import encode_labels, known_codes, padding, trimmed
-from tailwise.data.paths import LEARNED_FROM, existing, require_columns, table_format
+from tailwise.data.paths import LEARNED_FROM, existing, named, require_columns, table_format
 from tailwise.data.tables import batches, missing_words, scan
 from tailwise.errors import TailwiseError
 
@@ -248,7 +248,7 @@ def _rows(
             padded = padding(frame[target])
             notes = () if padded is None else (f"column {target!r}: {padded}",)
     ids = first_row + np.arange(frame.height) if id is None else frame[id]
-    features = frame.drop([column for column in (target, id) if column is not None])
+    features = frame.drop(named([column for column in (target, id) if column is not None]))
     if not features.width:
         raise TailwiseError(f"{path} has no columns beside {', '.join(wanted)}: there is nothing to learn from.")
     kind, column = _kind(path, features, kind, text, image)

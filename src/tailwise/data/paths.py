@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tailwise.errors import TailwiseError, nearest
+
+if TYPE_CHECKING:
+    from polars.selectors import Selector
 
 _FORMATS = {
     ".csv": "csv",
@@ -64,6 +68,28 @@ def require_columns(present: Collection[str], wanted: Collection[str], where: st
     if len(absent) == 1:
         raise TailwiseError(f"{where} has no column {absent[0]!r}{why}.{nearest(absent[0], present) or _list(present)}")
     raise TailwiseError(f"{where} has no columns {', '.join(map(repr, absent[:8]))}{why}.{_list(present)}")
+
+
+def bare(names: Iterable[str], where: str) -> list[str]:
+    """Return the names of a file's columns without blanks around them, which nobody sees.
+
+    Raises
+    ------
+    TailwiseError
+        If two are then the same.
+    """
+    found = [name.strip() for name in names]
+    twice = next((name for name in found if found.count(name) > 1), None)
+    if twice is not None:
+        raise TailwiseError(f"{where} has {found.count(twice)} columns named {twice!r}; give each its own name.")
+    return found
+
+
+def named(names: str | Collection[str]) -> Selector:
+    """Return the columns with just these names; to ``polars.col``, ``*`` and ``^...$`` are patterns."""
+    from polars.selectors import by_name
+
+    return by_name(names)
 
 
 def _list(names: Collection[str]) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tailwise.data.columns import NO_VALUE, Reading, read_as
 from tailwise.data.columns import names as names_of
 from tailwise.data.labels import MISSING_LABELS, any_of, class_name, encode_labels, label_key
+from tailwise.data.paths import named
 from tailwise.diagnose.leaks import held_out_lambda
 from tailwise.diagnose.result import Column, Duplicates
 from tailwise.errors import TailwiseError
@@ -65,7 +66,7 @@ def count_classes(table: Table, name: str) -> tuple[NDArray[np.generic], NDArray
     TailwiseError
         If there is no row, or none has a label; ``name`` says of what.
     """
-    counted = _stream(table.frame.group_by(table.target).len())
+    counted = _stream(table.frame.group_by(named(table.target)).len())
     if counted.is_empty():
         raise TailwiseError(f"{name} has columns but no rows.")
     if counted[table.target].is_null().all():
@@ -85,7 +86,7 @@ def examine_columns(
         return (), 0
     names = list(table.examined)
     one_in = max(1, -(-n_rows // min(sample, _CELLS // len(names))))
-    rows = table.frame.select(*names, table.target)
+    rows = table.frame.select(named([*names, table.target]))
     if one_in > 1:
         rows = rows.with_row_index(_ROW).filter(pl.col(_ROW).hash(_SEED) % one_in == 0).drop(_ROW)
     sampled = _stream(rows)
@@ -94,7 +95,7 @@ def examine_columns(
     readings = {name: Reading("text") if r.kind == "empty" else r for name, r in readings.items()}  # in the sample
     exact = n_rows * len(names) <= _CELLS
     there = (
-        pl.when(_is_there(name, table.schema[name], readings.get(name))).then(pl.col(name).hash(_SEED)).alias(name)
+        pl.when(_is_there(name, table.schema[name], readings.get(name))).then(named(name).hash(_SEED)).alias(name)
         for name in names
     )
     every = pl.all()
@@ -140,7 +141,7 @@ def find_duplicates(table: Table, identifiers: Collection[str]) -> Duplicates | 
     if not compared:
         return None
     content = pl.struct(_content(table, name).alias(name) for name in compared).hash(_SEED)
-    label = pl.when(~_is_unlabelled(table)).then(pl.col(table.target).hash(_SEED))
+    label = pl.when(~_is_unlabelled(table)).then(named(table.target).hash(_SEED))
     hashed = table.frame.select(content.alias("content"), label.alias("label"))
     distinct = int(_stream(hashed.select(pl.col("content").approx_n_unique())).item())
     one_in = max(1, -(-distinct // _COMPARED))
@@ -165,7 +166,7 @@ def similar_names(classes: NDArray[np.generic]) -> list[tuple[str, ...]]:
 
 def _is_unlabelled(table: Table) -> pl.Expr:
     """Return which rows have no label, as :func:`encode_labels` sees it."""
-    label, dtype = pl.col(table.target), table.schema[table.target]
+    label, dtype = named(table.target), table.schema[table.target]
     if dtype.is_float():
         return label.is_null() | label.is_nan()
     if dtype in (pl.String, pl.Categorical, pl.Enum):
@@ -175,7 +176,7 @@ def _is_unlabelled(table: Table) -> pl.Expr:
 
 def _is_there(name: str, dtype: pl.DataType, reading: Reading | None) -> pl.Expr:
     """Return in which rows training finds a value in a column."""
-    value = pl.col(name)
+    value = named(name)
     if reading is None:
         return value.is_not_nan() if dtype.is_float() else value.is_not_null()
     if reading.kind not in ("number", "date"):
@@ -200,8 +201,8 @@ def _content(table: Table, name: str) -> pl.Expr:
     """Return what is compared of a column: of an image as Hugging Face writes it, its bytes, or else its path."""
     dtype = table.schema[name]
     if not isinstance(dtype, pl.Struct) or not {"bytes", "path"} <= {field.name for field in dtype.fields}:
-        return pl.col(name)
-    field = pl.col(name).struct.field
+        return named(name)
+    field = named(name).struct.field
     return pl.coalesce(field("bytes").cast(pl.Binary), field("path").cast(pl.Binary))
 
 
