@@ -263,7 +263,8 @@ def read_folder(path: str | Path, kind: str = "model") -> Folder:
     """
     folder = Path(path)
     if not folder.is_dir():
-        raise TailwiseError(f"there is no folder {folder}.")
+        is_file = f"{folder} is a file, not the folder of a {kind}."
+        raise TailwiseError(is_file if folder.exists() else f"there is no folder {folder}.")
     try:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         found, version = manifest["kind"], int(manifest["format"])

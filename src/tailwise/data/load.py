@@ -71,7 +71,7 @@ def load(
     """
     import polars as pl
 
-    path, features, strings = existing(path), [], []
+    path, features, strings, asked = existing(path), [], [], image_size
     if isinstance(classes, Dataset):
         if classes.kind == "table":  # what was words in training stays that, though it may look like numbers
             features = classes.inputs.columns
@@ -90,6 +90,8 @@ def load(
         data = _table(path, target, separator, kind, text, image, id, form, known, features, strings)
     if not len(data):
         raise _no_image(path, data)
+    if asked is not None and data.kind != "image":
+        raise TailwiseError(f"{path} holds {data.kind} data, which has no size in pixels: leave the image size out.")
     if data.labels is None:
         return data
     if known is None and data.n_classes < 2:
