@@ -230,9 +230,11 @@ class Folder:
         Raises
         ------
         TailwiseError
-            If the file is missing or damaged, or holds a type that Tailwise does not write.
+            If the file is missing or damaged, holds a type that Tailwise does not write, or was never fitted.
         """
         import skops.io
+        from sklearn.exceptions import NotFittedError
+        from sklearn.utils.validation import check_is_fitted
 
         file = self._file(f"{name}.skops")
         try:
@@ -242,9 +244,13 @@ class Folder:
         if foreign:
             raise TailwiseError(f"{file} holds {foreign[0]}, which no Tailwise model does: it was not loaded.")
         try:
-            return skops.io.load(file, trusted=sorted(TRUSTED))
+            found = skops.io.load(file, trusted=sorted(TRUSTED))
+            check_is_fitted(found)
+        except NotFittedError:
+            raise TailwiseError(f"{file} holds a {type(found).__name__} that was never fitted.") from None
         except Exception as error:
             raise TailwiseError(f"{file} could not be read with the versions installed here: {_line(error)}") from None
+        return found
 
     def _file(self, name: str) -> Path:
         if not (self.path / name).is_file():

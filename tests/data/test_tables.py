@@ -138,6 +138,7 @@ BROKEN = {
     "columns of one name": ("e.csv", "a,b,a\n1,2,3\n", "2 columns named 'a'"),
     "Latin 1": ("e.csv", "a\nx\nMünchen\n".encode("latin-1"), "not UTF-8: byte 0xfc in line 3.*iconv -f CP1252"),
     "Latin 1 in the header": ("e.csv", "ä\nx\n".encode("latin-1"), "not UTF-8: byte 0xe4 in line 1"),
+    "Latin 1 at the end": ("e.csv", "a\ncafé".encode("latin-1"), "not UTF-8: byte 0xe9 in line 2.*iconv"),
     "UTF-16": ("e.csv", "a\nx\n".encode("utf-16"), "is UTF-16"),
     "no text at all": ("e.csv", bytes(100), "not a text file"),
     "a zero byte": ("e.csv", "a,b\n1,2\n3,\0\n", "line 3 has a zero byte.*tr -d '.0' < .*e.csv > .*clean-e.csv"),

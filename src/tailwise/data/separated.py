@@ -110,11 +110,11 @@ def wrong_bytes(path: Path) -> str | None:
     decoder, line = codecs.getincrementaldecoder("utf-8")(), 1
     with open_bytes(path) as file:
         while block := file.read(1 << 20):
-            waiting = decoder.getstate()[0]
+            waiting, last = decoder.getstate()[0], not file.peek(1)  # type: ignore[attr-defined]
             if line == 1 and block[:2] in (b"\xff\xfe", b"\xfe\xff"):
                 return f"{path} is UTF-16, not UTF-8: save it as UTF-8 (iconv -f UTF-16 -t UTF-8)."
             try:
-                decoder.decode(block)
+                decoder.decode(block, final=last)
             except UnicodeDecodeError as error:
                 line += (waiting + block).count(b"\n", 0, error.start)
                 byte = (waiting + block)[error.start]

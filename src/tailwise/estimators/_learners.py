@@ -207,7 +207,12 @@ class FittedNetwork:
             built = backbone()
         else:
             raise TailwiseError("this model has a backbone of your own: pass the function that builds it as backbone=.")
-        return cls(build_network(built, description["head"], weights), architecture)
+        network = build_network(built, description["head"], weights)
+        known = len(network.inputs.mean)
+        wanted = next((width for key, width in (architecture or {}).items() if key != "name"), known)
+        if known != wanted:
+            raise TailwiseError(f"the saved weights are for inputs of width {known}, but the backbone's is {wanted}.")
+        return cls(network, architecture)
 
 
 Fitted = FittedEstimator | FittedLabelSets | FittedNetwork
