@@ -120,7 +120,10 @@ def main_job(
         classifier = estimator(
             **options, baseline=True, work_dir=work, verbose=lambda line: status.update(escape(line))
         )
-        everything, notes, twice = train, list(train.notes), 0
+        classifier.check_options(train)
+        found = diagnose(train)
+        _show.diagnosis(console, found)
+        notes, twice = list(train.notes), 0
         if proof is None:
             split = label_set_split if train.has_sets else stratified_split
             learn, aside = split(
@@ -131,9 +134,7 @@ def main_job(
         else:
             notes += [f"{proof.name}: {note}" for note in proof.notes]
             twice = int(_in_training(proof, train).sum())
-        classifier.check_options(train)
-        found = diagnose(everything)
-        _show.diagnosis(console, found)
+
         console.print()
         with status:
             classifier.fit(train)

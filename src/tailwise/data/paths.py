@@ -76,17 +76,20 @@ def bare(names: Iterable[str], where: str) -> list[str]:
     Raises
     ------
     TailwiseError
-        If two are then the same.
+        If two are then the same, or polars takes one for a pattern.
     """
     found = [name.strip() for name in names]
     twice = next((name for name in found if found.count(name) > 1), None)
     if twice is not None:
         raise TailwiseError(f"{where} has {found.count(twice)} columns named {twice!r}; give each its own name.")
+    pattern = next((name for name in found if name.startswith("^") and name.endswith("$")), None)
+    if pattern is not None:
+        raise TailwiseError(f"{where} has a column named {pattern!r}, which polars takes for a pattern: rename it.")
     return found
 
 
 def named(names: str | Collection[str]) -> Selector:
-    """Return the columns with just these names; to ``polars.col``, ``*`` and ``^...$`` are patterns."""
+    """Return the columns with just these names; to ``polars.col``, ``*`` is every column."""
     from polars.selectors import by_name
 
     return by_name(names)
