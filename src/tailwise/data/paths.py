@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,13 +80,18 @@ def bare(names: Iterable[str], where: str) -> list[str]:
         If two are then the same, or polars takes one for a pattern.
     """
     found = [name.strip() for name in names]
-    twice = next((name for name in found if found.count(name) > 1), None)
-    if twice is not None:
-        raise TailwiseError(f"{where} has {found.count(twice)} columns named {twice!r}; give each its own name.")
+    check_distinct(found, where)
     pattern = next((name for name in found if name.startswith("^") and name.endswith("$")), None)
     if pattern is not None:
         raise TailwiseError(f"{where} has a column named {pattern!r}, which polars takes for a pattern: rename it.")
     return found
+
+
+def check_distinct(names: Iterable[str], where: str) -> None:
+    """Raise TailwiseError if two columns have one name."""
+    for twice, times in Counter(names).most_common(1):
+        if times > 1:
+            raise TailwiseError(f"{where} has {times} columns named {twice!r}; give each its own name.")
 
 
 def named(names: str | Collection[str]) -> Selector:

@@ -165,7 +165,8 @@ def _columns(d: Diagnosis) -> Iterator[Finding]:
         yield from _column(column, d.n_rows)
     present = [column for column in d.columns if column.missing < d.n_rows]
     constant = [c for c in present if c.top_share == 1 and c.distinct == 1 and not c.missing]
-    nearly = [c for c in present if c.top_share >= NEAR_CONSTANT and c not in constant]
+    settled = {column.name for column in constant}
+    nearly = [c for c in present if c.top_share >= NEAR_CONSTANT and c.name not in settled]
     if constant:
         yield Finding("warning", f"{_named(constant)} the same value in all{examined}: drop {_them(constant)}.")
     if nearly:

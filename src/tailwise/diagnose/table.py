@@ -94,24 +94,25 @@ def examine_columns(
     readings = {name: read_as(sampled[name]) for name in written}
     readings = {name: Reading("text") if r.kind == "empty" else r for name, r in readings.items()}  # in the sample
     exact = n_rows * len(names) <= _CELLS
-    there = (
+    there = [
         pl.when(_is_there(name, table.schema[name], readings.get(name))).then(named(name).hash(_SEED)).alias(name)
         for name in names
-    )
-    every = pl.all()
-    distinct_values = every.n_unique() if exact else every.approx_n_unique()
-    whole = _stream(
-        table.frame.select(there).select(
-            every.null_count().name.prefix("missing "), distinct_values.name.prefix("distinct ")
-        )
-    ).row(0, named=True)
+    ]
+    if one_in == 1:
+        hashed = sampled.select(there)  # column by column, as one query of thousands takes minutes
+        counted = {values.name: (values.null_count(), values.n_unique()) for values in hashed}
+    else:
+        every, hashes = pl.all(), table.frame.select(there)
+        distinct_values = every.n_unique() if exact else every.approx_n_unique()
+        found = _stream(hashes.select(every.null_count().name.prefix("0 "), distinct_values.name.prefix("1 "))).row(0)
+        counted = dict(zip(names, zip(found[: len(names)], found[len(names) :], strict=True), strict=True))
     labels, _ = encode_labels(sampled[table.target], classes, f"column {table.target!r}")
     columns = []
     for name in names:
-        values, missing = sampled[name], int(whole[f"missing {name}"])
+        values, (missing, different) = sampled[name], counted[name]
         values = values.fill_nan(None) if values.dtype.is_float() else values
         parts = _parts(values, readings[name]) if name in readings else [values]
-        distinct = min(int(whole[f"distinct {name}"]) - (missing > 0), n_rows - missing)
+        distinct = min(different - (missing > 0), n_rows - missing)
         present = (names_of(values) if name in readings else values).drop_nulls()
         known = present.value_counts(name="times")["times"].to_numpy()
         powers = [held_out_lambda(part.filter(labels >= 0), labels[labels >= 0]) for part in parts]
