@@ -196,6 +196,12 @@ def test_values_of_a_type_that_cannot_be_read_are_refused_where_training_could(v
 HOURS = pl.Series("d", [datetime(2024, 1, 1, 0), datetime(2024, 7, 1, 23)])
 
 
+@pytest.mark.parametrize("column", [HOURS, HOURS.cast(pl.Date)])
+def test_dates_are_no_numbers(column):
+    with pytest.raises(TailwiseError, match=r"'d' held numbers in training, but now it holds Date"):
+        read_as(pl.Series("d", [1, 2]))(column)
+
+
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
 def test_one_instant_is_one_time_in_every_zone(zone):
     hours = HOURS.dt.replace_time_zone(zone)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -383,6 +384,12 @@ def test_the_held_out_score_is_that_of_held_out_predictions() -> None:
 # What "best" means.
 
 LABELS = np.repeat([0, 1, 2], [50, 20, 5])
+
+
+def test_a_cost_frame_goes_by_its_names() -> None:
+    cost = pd.DataFrame([[0, 1, 2], [3, 0, 4], [5, 6, 0]], index=list("abc"), columns=list("abc"))
+    for frame in (cost, cost.iloc[::-1, ::-1], cost.to_numpy(), pd.DataFrame(cost.to_numpy())):
+        np.testing.assert_array_equal(as_objective(frame, 3, names=list("abc")).cost, cost)
 
 
 def answers() -> tuple[np.ndarray, np.ndarray]:

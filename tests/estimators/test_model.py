@@ -90,6 +90,8 @@ def test_priors() -> None:
     np.testing.assert_allclose(model.predict_proba(new, prior=10 * shifted), told)
     by_name = {str(label): share for label, share in zip(model.classes_, shifted, strict=True)}
     np.testing.assert_allclose(model.predict_proba(new, prior=by_name), told)
+    for series in (pd.Series(by_name)[::-1], pd.Series(shifted)):
+        np.testing.assert_allclose(model.predict_proba(new, prior=series), told)
     uniform = model.predict_proba(new, prior="uniform")
     np.testing.assert_allclose(uniform, model.predict_proba(new, prior=[1, 1, 1]))
     np.testing.assert_array_equal(model.predict(new, prior="uniform"), uniform.argmax(axis=1))

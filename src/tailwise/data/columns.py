@@ -89,9 +89,13 @@ class Reading:
             that it did not have, or of the dates another order of day and month; or if training had only numbers, or
             only dates, and nine in ten values are none now.
             A few values of many rows, most of which have none, are taken as missing. Also if the column is of a type
-            that is no feature, or of times with a zone where training had times without one, or the other way round.
+            that is no feature, of dates where training had numbers, or of times with a zone where training had times
+            without one, or the other way round.
         """
-        if self.kind != "empty" and _plain(column).null_count() > column.null_count():
+        import polars as pl
+
+        unread = self.kind != "empty" and _plain(column).null_count() > column.null_count()
+        if unread or (self.kind == "number" and column.dtype in (pl.Date, pl.Datetime)):
             raise TailwiseError(
                 f"column {column.name!r} held {_KEPT_AS[self.kind]} in training, but now it holds {column.dtype}, "
                 "which cannot be read: give it as in training."

@@ -70,6 +70,18 @@ def known_codes(labels: NDArray[Any], known: NDArray[Any], where: str) -> NDArra
     return codes
 
 
+def by_name(numbers: Any) -> Any:
+    """Return numbers that a pandas index names, such as class shares from ``value_counts``, as a mapping.
+
+    A frame becomes a mapping of rows; everything else stays as it is.
+    """
+    import pandas as pd
+
+    if not isinstance(numbers, pd.Series | pd.DataFrame) or isinstance(numbers.index, pd.RangeIndex):
+        return numbers
+    return numbers.to_dict() if isinstance(numbers, pd.Series) else numbers.to_dict("index")
+
+
 def trimmed(column: pl.Series) -> pl.Series:
     """Return a file's labels as they are meant: without blanks around them, and as integers if all are.
 
