@@ -126,9 +126,7 @@ def main_job(
         notes, twice = list(train.notes), 0
         if proof is None:
             split = label_set_split if train.has_sets else stratified_split
-            learn, aside = split(
-                np.asarray(train.labels), _TEST_SHARE if test_share is None else test_share, options["random_state"]
-            )
+            learn, aside = split(np.asarray(train.labels), test_share or _TEST_SHARE, options["random_state"])
             train, proof = train.take(learn), train.take(aside)
             _check_proof(proof, train)
         else:
