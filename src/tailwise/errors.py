@@ -13,6 +13,10 @@ class TailwiseError(ValueError):
     """
 
 
+class Interrupted(TailwiseError):  # noqa: N818 (nothing is wrong)
+    """The user stopped what can be continued; the message says how."""
+
+
 class MissingExtraError(TailwiseError, ImportError):
     """A required package is not installed; the message has the command that installs it."""
 

@@ -231,9 +231,11 @@ class Folder:
         Raises
         ------
         TailwiseError
-            If the file is missing or damaged, or holds a type that Tailwise does not write.
+            If the file is missing or damaged, holds a type that Tailwise does not write, or was never fitted.
         """
         import skops.io
+        from sklearn.exceptions import NotFittedError
+        from sklearn.utils.validation import check_is_fitted
 
         file = self._file(f"{name}.skops")
         try:
@@ -243,9 +245,13 @@ class Folder:
         if foreign:
             raise TailwiseError(f"{file} holds {foreign[0]}, which no Tailwise model does: it was not loaded.")
         try:
-            return skops.io.load(file, trusted=sorted(TRUSTED))
+            found = skops.io.load(file, trusted=sorted(TRUSTED))
+            check_is_fitted(found)
+        except NotFittedError:
+            raise TailwiseError(f"{file} holds a {type(found).__name__} that was never fitted.") from None
         except Exception as error:
             raise TailwiseError(f"{file} could not be read with the versions installed here: {_line(error)}") from None
+        return found
 
     def _file(self, name: str) -> Path:
         if not (self.path / name).is_file():
@@ -264,7 +270,8 @@ def read_folder(path: str | Path, kind: str = "model") -> Folder:
     """
     folder = Path(path)
     if not folder.is_dir():
-        raise TailwiseError(f"there is no folder {folder}.")
+        is_file = f"{folder} is a file, not the folder of a {kind}."
+        raise TailwiseError(is_file if folder.exists() else f"there is no folder {folder}.")
     try:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         found, version = manifest["kind"], int(manifest["format"])

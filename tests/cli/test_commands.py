@@ -17,7 +17,7 @@ from sklearn.datasets import load_iris
 from tailwise import storage
 from tailwise.cli import _app, _fit
 from tailwise.data import load
-from tailwise.errors import TailwiseError
+from tailwise.errors import Interrupted, TailwiseError
 from tailwise.estimators import Model, TailClassifier
 from tailwise.recipes import _base, recipes
 
@@ -434,7 +434,7 @@ def test_only_a_refused_fit_that_was_begun_here_is_cleared_away(tmp_path, error,
             write(work / (finished or "seed.json"), "")
             raise error
 
-    with pytest.raises(error):
+    with pytest.raises(Interrupted if error is KeyboardInterrupt and resume else error):
         refuse()
     assert folder.exists() == (resume or error is KeyboardInterrupt or bool(finished))
 
@@ -534,7 +534,7 @@ def test_a_broken_image_is_one_line(tmp_path, capsys):
     options = ["--skip-broken", "--recipe", "cross-entropy", "--epochs", "1", "--folds", "2", "--test-share", "0.4"]
     pytest.importorskip("torch")
     assert run("fit", tmp_path / "pets", "-o", tmp_path / "m", *options) == 0
-    assert "1 broken images were left out" in capsys.readouterr().out
+    assert "1 broken image was left out" in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")
@@ -610,6 +610,7 @@ def test_bad_predictions_are_one_line(model, table, tmp_path, capsys):
     refused(capsys, "already exists", "predict", model, table, "-o", out)
     assert out.read_text() == "mine"
     refused(capsys, "there is no folder", "predict", tmp_path / "none", table, "-o", tmp_path / "q.csv")
+    refused(capsys, "is a file, not the folder of a model", "predict", table, model, "-o", tmp_path / "q.csv")
     refused(capsys, "unknown prior", "predict", model, table, "-o", tmp_path / "q.csv", "--prior", "flat")
     frame = pl.read_csv(table).with_columns(species=pl.lit("orchid"))
     frame.write_csv(tmp_path / "new.csv")
@@ -707,6 +708,46 @@ def test_an_interrupted_fit_says_how_to_go_on(tmp_path):
     assert "Traceback" not in said
     command = [sys.executable, "-m", "tailwise", *map(str, fit), "--resume"]
     assert subprocess.run(command, capture_output=True).returncode == 0
+
+
+def test_a_fit_interrupted_before_anything_is_kept_does_not_speak_of_resuming(table, tmp_path, capsys, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_fit, "diagnose", stop)
+    capsys.readouterr()
+    assert run("fit", table, "-t", "species", "-o", tmp_path / "m") == 130
+    assert capsys.readouterr().err.strip() == "tailwise: interrupted."
+
+
+def test_options_that_cannot_be_used_are_refused_before_the_diagnosis(table, tmp_path, capsys):
+    fit = "fit", table, "-t", "species", "-o", tmp_path / "m"
+    rows = len(pl.read_csv(table)["species"].drop_nulls())
+    refused(
+        capsys,
+        f"the number of folds must be from 2 to {rows}, the rows that can be held out; got 500",
+        *fit,
+        "--folds",
+        500,
+    )
+    refused(capsys, "table data, which has no size in pixels: leave the image size out", *fit, "--image-size", 32)
+    refused(capsys, "--test-share is of DATA", *fit, "--test", table, "--test-share", 0.3)
+    assert capsys.readouterr().out == ""
+
+
+def test_the_target_is_no_column_that_a_prediction_ignores(model, table, tmp_path, capsys):
+    capsys.readouterr()
+    assert run("predict", model, table, "-o", tmp_path / "new" / "p.csv") == 0
+    assert "ignored" not in capsys.readouterr().err
+    pl.read_csv(table).with_columns(extra=1).write_csv(tmp_path / "more.csv")
+    assert run("predict", model, tmp_path / "more.csv", "-o", tmp_path / "new" / "q.csv") == 0
+    assert "are ignored: extra." in capsys.readouterr().err
+
+
+def test_the_card_has_the_seed_that_was_given(table, tmp_path):
+    output = tmp_path / "m"
+    assert run("fit", table, "-t", "species", "-o", output, "-r", "cross-entropy", "--folds", 2, "--seed", 7) == 0
+    assert Model.load(output).card["data"]["seed"] == 7
 
 
 def test_predictions_never_replace_their_input(model, table, tmp_path, capsys):

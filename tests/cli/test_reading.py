@@ -270,7 +270,7 @@ def test_broken_images_are_left_out_and_counted_where_that_is_asked_for(run, ima
         assert "--skip-broken" in err
         code, _, err = run(*command, "--skip-broken")
         assert code == 0, err
-        assert "1 broken images were left out; the first is" in err
+        assert "1 broken image was left out; the first is" in err
     assert len(pl.read_csv(out)) == 11
     assert "dark/3.png" not in pl.read_csv(out)["id"].to_list()
 

@@ -10,6 +10,7 @@ from tailwise.data import TableEncoder
 from tailwise.data.columns import Reading, lost_values, read_as
 from tailwise.errors import TailwiseError
 
+POSTCODES = [f"{i:05}" for i in range(9990, 10_990, 50)]  # one of which starts with a zero
 CASES = {
     "currency and thousands": (["$1,234.50", "2000 €", "EUR 3", "NA", ""], "number", [1234.5, 2000, 3, None, None]),
     "decimal comma": (["1.234,50", "2,5", "-3"], "number", [1234.5, 2.5, -3]),
@@ -24,6 +25,8 @@ CASES = {
     "month first": (["12/31/2023", "1/2/24"], "date", [datetime(2023, 12, 31), datetime(2024, 1, 2)]),
     "two-digit years": (["31-12-23", "01-02-24"], "date", [datetime(2023, 12, 31), datetime(2024, 2, 1)]),
     "codes are not numbers": (["007", "012"], "category", ["007", "012"]),
+    "postcodes are not numbers": (POSTCODES, "category", POSTCODES),
+    "one zero too many makes no codes": (["007", *map(str, range(20))], "number", [None, *range(20)]),
     "versions are not dates": (["1.2.3.4", "2.3.4.5"], "category", ["1.2.3.4", "2.3.4.5"]),
     "short versions are not dates": (["1.2.3", "1.2.30", "1.10.0"], "category", ["1.2.3", "1.2.30", "1.10.0"]),
     "two numbers are not one": (["12 13", "14 15"], "category", ["12 13", "14 15"]),
@@ -191,6 +194,12 @@ def test_values_of_a_type_that_cannot_be_read_are_refused_where_training_could(v
 
 
 HOURS = pl.Series("d", [datetime(2024, 1, 1, 0), datetime(2024, 7, 1, 23)])
+
+
+@pytest.mark.parametrize("column", [HOURS, HOURS.cast(pl.Date)])
+def test_dates_are_no_numbers(column):
+    with pytest.raises(TailwiseError, match=r"'d' held numbers in training, but now it holds Date"):
+        read_as(pl.Series("d", [1, 2]))(column)
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])

@@ -163,6 +163,17 @@ def test_a_folder_holds_what_most_of_its_files_are(pictures):
     assert load(pictures).notes == ("3 files that are not texts were left out, such as cat/0.png.",)
 
 
+def test_one_of_what_is_left_out_of_a_folder_is_said_of_one(tmp_path):
+    for name in ("cat/0.txt", "dog/0.txt", "stray.txt", "cat/more.md", "bird/.keep"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("words")
+    assert load(tmp_path).notes == (
+        "1 file that is none of the texts was left out, such as cat/more.md.",
+        "1 text was left out, which no class folder holds.",
+        "1 class folder has no texts and was left out: bird.",
+    )
+
+
 def test_links_to_folders_are_followed_but_not_in_circles(pictures, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (pictures / "dog" / "2.png").rename(elsewhere / "2.png")

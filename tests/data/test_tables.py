@@ -108,6 +108,21 @@ def test_quoted_line_breaks_in_header_and_rows(tmp_path):
     assert frame.to_dict(as_series=False) == {"a, 1": [1], "b\nc": ["two\nlines"]}
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl", "arrow"])
+def test_names_lose_blanks_and_are_never_patterns(tmp_path, suffix):
+    frame = pl.DataFrame({" x ": [1, 2], "*": ["a", "b"]})
+    write = {
+        "csv": frame.write_csv,
+        "parquet": frame.write_parquet,
+        "jsonl": frame.write_ndjson,
+        "arrow": frame.write_ipc,
+    }
+    write[suffix](tmp_path / f"t.{suffix}")
+    assert scan(tmp_path / f"t.{suffix}").collect().equals(frame.rename({" x ": "x"}))
+    (batch,) = batches(tmp_path / f"t.{suffix}", columns=["*"])
+    assert batch.to_dict(as_series=False) == {"*": ["a", "b"]}
+
+
 def parquet_bytes():
     import io
 
@@ -123,8 +138,12 @@ BROKEN = {
     "columns of one name": ("e.csv", "a,b,a\n1,2,3\n", "2 columns named 'a'"),
     "Latin 1": ("e.csv", "a\nx\nMünchen\n".encode("latin-1"), "not UTF-8: byte 0xfc in line 3.*iconv -f CP1252"),
     "Latin 1 in the header": ("e.csv", "ä\nx\n".encode("latin-1"), "not UTF-8: byte 0xe4 in line 1"),
+    "Latin 1 at the end": ("e.csv", "a\ncafé".encode("latin-1"), "not UTF-8: byte 0xe9 in line 2.*iconv"),
     "UTF-16": ("e.csv", "a\nx\n".encode("utf-16"), "is UTF-16"),
     "no text at all": ("e.csv", bytes(100), "not a text file"),
+    "a zero byte": ("e.csv", "a,b\n1,2\n3,\0\n", "line 3 has a zero byte.*tr -d '.0' < .*e.csv > .*clean-e.csv"),
+    "a pattern for a name": ("e.csv", "a,^a.*$\n1,2\n", "'.a...', which polars takes for a pattern: rename it"),
+    "names that differ in blanks": ("e.jsonl", '{"a": 1, " a": 2}\n', "2 columns named 'a'"),
     "old Mac": ("e.csv", "a,b\r1,2\r", "old Mac"),
     "a longer line": ("e.csv", 'a,b\n1,"x\ny"\n1,2,3\n', "line 4: 3 fields, but the header has 2"),
     "an open quote": ("e.csv", 'a,b\n1,2\n"1,x\n2,y\n', "line 3: a quote is not closed"),

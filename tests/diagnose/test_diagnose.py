@@ -1,5 +1,6 @@
 import datetime as dt
 import json
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -404,3 +405,20 @@ def test_columns_may_have_any_name(name, tmp_path):
         assert [column.name for column in diagnose(frame, target).columns] == features
     frame.write_csv(tmp_path / "t.csv")
     assert diagnose(tmp_path / "t.csv", name).class_counts.tolist() == [20, 10, 10]
+
+
+def test_names_of_columns_are_no_patterns(frame, tmp_path):
+    odd = frame.select("x", "key", "flat", pl.col("label").alias("*"))
+    odd.write_parquet(tmp_path / "t.parquet")
+    found = diagnose(tmp_path / "t.parquet", "*")
+    assert found.class_counts.tolist() == [500, 90, 9, 1]
+    assert [column.name for column in found.columns] == ["x", "key", "flat"]
+    assert load(tmp_path / "t.parquet", "*", id="flat").inputs.columns == ["x", "key"]
+
+
+def test_thousands_of_columns_take_seconds():
+    wide = pl.DataFrame({f"c{i}": [1, 2, 2] for i in range(5000)} | {"label": ["a", "a", "b"]})
+    start = time.process_time()
+    found = diagnose(wide, "label")
+    assert time.process_time() - start < 10
+    assert [(c.missing, c.distinct) for c in found.columns] == [(0, 2)] * 5000

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,13 +22,14 @@ from sklearn.metrics import (
     recall_score,
 )
 from sklearn.model_selection import cross_val_predict
+from sklearn.utils import check_random_state
 
 from estimators.cases import quick, table
 from tailwise import posthoc
 from tailwise.data import stratified_folds
 from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
-from tailwise.estimators import _compare
+from tailwise.estimators import _compare, _tail
 from tailwise.estimators._chains import cross_fit, fit_chains, halves
 from tailwise.estimators._compare import Clock, Comparison, _beaten, compare, held_out_sample, seconds
 from tailwise.estimators._objective import as_objective
@@ -351,11 +353,28 @@ def test_the_same_seed_gives_the_same_result() -> None:
     assert [row.score for row in first.comparison_] != [row.score for row in other.comparison_]
 
 
+@pytest.mark.parametrize("random_state", [5, np.int64(5), None, np.random.RandomState(3)])
+def test_the_seed_on_the_card_gives_the_same_fit(random_state: Any) -> None:
+    x, y = table(spread=2.0)
+    first = quick("cross-entropy", random_state=random_state).fit(x, y)
+    seed = first.model_.card["data"]["seed"]
+    assert seed == 5 or not isinstance(random_state, int | np.integer)
+    again = quick("cross-entropy", random_state=seed).fit(x, y)
+    np.testing.assert_array_equal(first.predict_proba(x), again.predict_proba(x))
+
+
+def test_the_recipes_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up = []
+    monkeypatch.setattr(_tail, "find_recipe", lambda name: looked_up.append(name) or recipe(name))
+    quick(["class-weighted"]).fit(*table(spread=2.0))
+    assert looked_up.count("class-weighted") == 1
+
+
 def test_the_held_out_score_is_that_of_held_out_predictions() -> None:
     """Against scikit-learn's own cross-validated predictions on the same folds."""
     x, y = table(spread=2.0)
     model = quick("cross-entropy", random_state=0).fit(x, y)
-    labels, folds = y, stratified_folds(y, 3, model.model_.card["data"]["seed"])
+    labels, folds = y, stratified_folds(y, 3, check_random_state(0).randint(2**31 - 1))
     predicted = cross_val_predict(model.estimator, model.model_.encoder.transform(x), labels, cv=folds)
     row = model.comparison_[0]
     assert row.score == pytest.approx(balanced_accuracy_score(labels, predicted))
@@ -365,6 +384,12 @@ def test_the_held_out_score_is_that_of_held_out_predictions() -> None:
 # What "best" means.
 
 LABELS = np.repeat([0, 1, 2], [50, 20, 5])
+
+
+def test_a_cost_frame_goes_by_its_names() -> None:
+    cost = pd.DataFrame([[0, 1, 2], [3, 0, 4], [5, 6, 0]], index=list("abc"), columns=list("abc"))
+    for frame in (cost, cost.iloc[::-1, ::-1], cost.to_numpy(), pd.DataFrame(cost.to_numpy())):
+        np.testing.assert_array_equal(as_objective(frame, 3, names=list("abc")).cost, cost)
 
 
 def answers() -> tuple[np.ndarray, np.ndarray]:

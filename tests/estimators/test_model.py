@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Callable
+from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 
 from estimators.cases import digits, quick, table
-from tailwise.data import as_dataset
+from tailwise.data import TableEncoder, as_dataset
 from tailwise.errors import TailwiseError
 from tailwise.estimators import Model
 from tailwise.estimators._learners import FittedEstimator
@@ -89,6 +90,8 @@ def test_priors() -> None:
     np.testing.assert_allclose(model.predict_proba(new, prior=10 * shifted), told)
     by_name = {str(label): share for label, share in zip(model.classes_, shifted, strict=True)}
     np.testing.assert_allclose(model.predict_proba(new, prior=by_name), told)
+    for series in (pd.Series(by_name)[::-1], pd.Series(shifted)):
+        np.testing.assert_allclose(model.predict_proba(new, prior=series), told)
     uniform = model.predict_proba(new, prior="uniform")
     np.testing.assert_allclose(uniform, model.predict_proba(new, prior=[1, 1, 1]))
     np.testing.assert_array_equal(model.predict(new, prior="uniform"), uniform.argmax(axis=1))
@@ -320,17 +323,55 @@ def test_a_damaged_file_is_refused_in_one_line(tmp_path: Path) -> None:
         Model.load(tmp_path / "absent")
 
 
+def sealed(folder: Path, name: str) -> Path:
+    """Change the manifest so that it agrees with a file that was changed."""
+    file, manifest = folder / name, json.loads((folder / "manifest.json").read_text())
+    size, sha256 = file.stat().st_size, hashlib.sha256(file.read_bytes()).hexdigest()
+    manifest["files"][name] = {"size": size, "sha256": sha256}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
 def rewritten(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
     """Change model.json, and the manifest so that it agrees, as somebody might who wants harm."""
     document = folder / "model.json"
     model = json.loads(document.read_text())
     change(model)
     document.write_text(json.dumps(model))
-    manifest = json.loads((folder / "manifest.json").read_text())
-    size, sha256 = document.stat().st_size, hashlib.sha256(document.read_bytes()).hexdigest()
-    manifest["files"]["model.json"] = {"size": size, "sha256": sha256}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return folder
+    return sealed(folder, "model.json")
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("backbone.0.weight", lambda w: w * float("nan"), "weights 'backbone.0.weight' are not all finite numbers"),
+        ("inputs.mean", lambda w: w[:2], "mean and inputs.scale are not one number each"),
+        ("inputs.*", lambda w: w[:2], "are for inputs of width 2, but the backbone's is 3"),
+        ("inputs.*", lambda w: w[:, None], "mean and inputs.scale are not one number each"),
+    ],
+)
+def test_weights_that_cannot_predict_are_refused_when_read(
+    tmp_path: Path, name: str, change: Callable[[Any], Any], message: str
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    quick("cross-entropy", backbone="mlp", epochs=1).fit(X, Y).save(tmp_path / "m")
+    file = tmp_path / "m" / "network.safetensors"
+    weights = load_file(file)
+    save_file({key: change(w).contiguous() if fnmatch(key, name) else w for key, w in weights.items()}, file)
+    with pytest.raises(TailwiseError, match=message) as raised:
+        Model.load(sealed(tmp_path / "m", "network.safetensors"))
+    assert "\n" not in str(raised.value)
+
+
+def test_an_encoder_that_was_never_fitted_is_refused_when_read(tmp_path: Path) -> None:
+    import skops.io
+
+    quick("cross-entropy").fit(frame(X, Y), Y).save(tmp_path / "m")
+    skops.io.dump(TableEncoder(), tmp_path / "m" / "encoder.skops")
+    with pytest.raises(TailwiseError, match=r"encoder\.skops holds a TableEncoder that was never fitted"):
+        Model.load(sealed(tmp_path / "m", "encoder.skops"))
 
 
 @pytest.mark.parametrize(

@@ -317,7 +317,7 @@ X, Y = sets()
         (lambda: quick().fit(X, Y[:10]), "400 rows of inputs but 10 labels"),
         (lambda: quick().fit(X), "requires y to be passed"),
         (lambda: quick().fit(as_dataset(*table())), "one label, not a set of them: use TailClassifier"),
-        (lambda: quick(cv=0).fit(X, Y), "n_splits must be a whole number of at least 2"),
+        (lambda: quick(cv=0).fit(X, Y), "the number of folds must be from 2"),
         (lambda: quick(cv="3").fit(X, Y), "cv must be a number of folds"),
         (lambda: quick(cv=2).fit(X[:3], np.eye(3)), "too few examples"),
         (lambda: quick().fit(X, Y).predict(X[:, :3]), "3 features"),

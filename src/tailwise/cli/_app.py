@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tailwise import __version__
-from tailwise.errors import TailwiseError
+from tailwise.errors import Interrupted, TailwiseError
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -32,12 +32,11 @@ def main() -> None:
     try:
         app()
     except TailwiseError as error:
-        _fail(str(error), BAD_INPUT)
+        _fail(str(error), INTERRUPTED if isinstance(error, Interrupted) else BAD_INPUT)
     except SystemExit as ended:
         if ended.code != INTERRUPTED:
             raise
-        how = "; to continue, run the same command with --resume." if sys.argv[1:2] == ["fit"] else "."
-        _fail(f"interrupted{how}", INTERRUPTED)
+        _fail("interrupted.", INTERRUPTED)
     except OSError as error:
         _fail(f"{error.filename or 'file system'}: {error.strerror or error}", BAD_INPUT)
 
@@ -139,7 +138,9 @@ def fit(
     test: Annotated[
         str | None, typer.Option(help="Data to test the model on. By default, a share of DATA is held out.")
     ] = None,
-    test_share: Annotated[float, typer.Option(help="Share of DATA to hold out for the test.", min=0.01, max=0.9)] = 0.2,
+    test_share: Annotated[
+        float | None, typer.Option(help="Share of DATA to hold out for the test, 0.2 by default.", min=0.01, max=0.9)
+    ] = None,
     recipe: Annotated[
         str, typer.Option("--recipe", "-r", help="One recipe, several separated by commas, or auto.")
     ] = "auto",

@@ -20,6 +20,7 @@ from tailwise.estimators import LabelModel, Model, load_model
 from tailwise.metrics import Accumulator, evaluate, evaluate_labels
 from tailwise.metrics.estimates import Estimate
 from tailwise.report.words import untested
+from tailwise.wording import plural
 
 
 def run(model: Path, new: Source, *, prior: str, json: bool) -> None:
@@ -74,7 +75,8 @@ def _print(found: Measured, fitted: Model | LabelModel, new: Source, shares_line
         print(json_module.dumps(found.to_dict(), indent=1))
         return
     console = Console(highlight=False)
-    console.print(f"[bold]{fitted.card['recipe']}[/] on {found.n_examples:,} labelled examples of {escape(new.path)}\n")
+    examples = plural(found.n_examples, "labelled example")
+    console.print(f"[bold]{fitted.card['recipe']}[/] on {examples} of {escape(new.path)}\n")
     if shares_line:
         console.print(shares_line)
     _show.evaluations(console, {fitted.card["recipe"]: found}, objective)

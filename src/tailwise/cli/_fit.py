@@ -23,17 +23,20 @@ from tailwise.data import Dataset, as_dataset, label_set_split, longtail, make_l
 from tailwise.data.columns import Reading, read_as
 from tailwise.data.paths import require_columns
 from tailwise.diagnose import diagnose
-from tailwise.errors import TailwiseError
+from tailwise.errors import Interrupted, TailwiseError
 from tailwise.estimators import TailClassifier, TailMultilabelClassifier
 from tailwise.metrics import evaluate as measure
 from tailwise.metrics import evaluate_labels
 from tailwise.processes import is_first, together, writing
 from tailwise.recipes import Recipe, load_recipes_from, recipe
 from tailwise.report import Report, write_report
-from tailwise.report.words import plural
+from tailwise.wording import plural
 
+_TEST_SHARE = 0.2
+
+_BEGUN = "fit.json"
 #: What a fit that is killed at once leaves: the lock, and the part of ``fit.json`` that was written.
-_FIRST_FILES = (".lock", ".fit.json.")
+_FIRST_FILES = (".lock", f".{_BEGUN}.")
 
 
 def run(
@@ -41,7 +44,7 @@ def run(
     output: Path,
     *,
     test: str | None,
-    test_share: float,
+    test_share: float | None,
     recipes: str,
     recipe_settings: Sequence[str],
     objective: str | None,
@@ -53,6 +56,8 @@ def run(
     json: bool,
 ) -> None:
     """Read the data, then do the main job on it."""
+    if test is not None and test_share is not None:
+        raise TailwiseError("--test-share is of DATA, of which nothing is held out with --test: give one of them.")
     for file in recipe_files:
         load_recipes_from(file)
     chosen = _recipes(recipes, recipe_settings)
@@ -99,7 +104,7 @@ def main_job(
     output: Path,
     *,
     options: dict[str, Any],
-    test_share: float = 0.2,
+    test_share: float | None = None,
     resume: bool = False,
     force: bool = False,
     json: bool = False,
@@ -121,7 +126,7 @@ def main_job(
         notes, twice = list(train.notes), 0
         if proof is None:
             split = label_set_split if train.has_sets else stratified_split
-            learn, aside = split(np.asarray(train.labels), test_share, options["random_state"])
+            learn, aside = split(np.asarray(train.labels), test_share or _TEST_SHARE, options["random_state"])
             train, proof = train.take(learn), train.take(aside)
             _check_proof(proof, train)
         else:
@@ -312,6 +317,10 @@ def _working_folder(output: Path, *, resume: bool, force: bool) -> Iterator[Path
         if is_first() and not resume and work.exists() and not _anything_finished(work):
             shutil.rmtree(work)
         raise
+    except KeyboardInterrupt:
+        if not (work / _BEGUN).exists():
+            raise
+        raise Interrupted("interrupted; to continue, run the same command with --resume.") from None
     if is_first():
         shutil.rmtree(work)
 
@@ -326,7 +335,7 @@ def _meet() -> None:
 
 def _prepare(work: Path, *, resume: bool, force: bool) -> None:
     """Clear away the work of a fit that was stopped, if it may go; raise TailwiseError if the folder cannot be used."""
-    begun = (work / "fit.json").exists()
+    begun = (work / _BEGUN).exists()
     if resume and not begun:
         raise TailwiseError(f"there is no unfinished fit in {work}: run without --resume.")
     if work.exists() and not resume:

@@ -25,7 +25,7 @@ from tailwise.data.separated import csv_header
 from tailwise.data.tables import scan
 from tailwise.errors import TailwiseError
 from tailwise.estimators import LabelModel, Model, load_model
-from tailwise.report.words import plural
+from tailwise.wording import plural
 
 _SHOWN = 6  # classes whose shares are told, those that moved most
 
@@ -52,6 +52,7 @@ def run(model: Path, new: Source, *, output: Path, prior: str, force: bool) -> N
     shares = prior_for(fitted, prior, batches(fitted, new))
     if shares_line := prior_line(fitted, prior, shares):
         console.print(shares_line)
+    output.parent.mkdir(parents=True, exist_ok=True)
     columns = TextColumn("{task.completed:,.0f} rows"), TimeElapsedColumn()
     with storage.atomic_write(output, "wb") as file, Progress(*columns, console=console, transient=True) as bar:
         rows = bar.add_task("predict", total=None)
@@ -114,6 +115,7 @@ def noted(model: Model | LabelModel, parts: Iterator[Dataset], console: Console)
     """
     said: set[str] = set()
     lost = model.encoder.lost_values() if hasattr(model.encoder, "lost_values") else None
+    labels = [name for name in [model.documents.get("source", {}).get("target")] if name is not None]
 
     def say(notes: Iterable[str]) -> None:
         for note in notes:
@@ -126,7 +128,7 @@ def noted(model: Model | LabelModel, parts: Iterator[Dataset], console: Console)
             yield part
         say(part.notes)
         if lost is not None:
-            lost.add(part.inputs)
+            lost.add(part.inputs.drop(labels, strict=False))
     say(lost.notes() if lost is not None else ())
 
 

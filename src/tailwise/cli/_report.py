@@ -13,7 +13,8 @@ from tailwise.diagnose import Diagnosis
 from tailwise.estimators import Answer, LabelModel, Model
 from tailwise.metrics import Evaluation, LabelEvaluation
 from tailwise.report import Example, Report, thumbnail
-from tailwise.report.words import plural, untested
+from tailwise.report.words import untested
+from tailwise.wording import plural
 
 _EXAMPLES = 12
 _FIELDS = 8

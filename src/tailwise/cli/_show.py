@@ -13,7 +13,8 @@ from rich.table import Table
 
 from tailwise.diagnose import Diagnosis
 from tailwise.metrics import Evaluation, LabelEvaluation
-from tailwise.report.words import borders, plural
+from tailwise.report.words import borders
+from tailwise.wording import plural
 
 Measured = Evaluation | LabelEvaluation
 

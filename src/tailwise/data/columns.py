@@ -87,11 +87,14 @@ class Reading:
         TailwiseError
             If more than a tenth of the numbers have a different decimal mark or new thousands separators, or more than
             a tenth of the dates a different order of day and month; if training had only numbers, or only dates, and
-            nine in ten values are now something else; if only one of training and this column has times with a zone; or
-            if the type of the column cannot be a feature. A few odd values in a column that is mostly empty are treated
-            as missing.
+            nine in ten values are now something else; if training had numbers, and the column now holds dates; if only
+            one of training and this column has times with a zone; or if the type of the column cannot be a feature. A
+            few odd values in a column that is mostly empty are treated as missing.
         """
-        if self.kind != "empty" and _plain(column).null_count() > column.null_count():
+        import polars as pl
+
+        unread = self.kind != "empty" and _plain(column).null_count() > column.null_count()
+        if unread or (self.kind == "number" and column.dtype in (pl.Date, pl.Datetime)):
             raise TailwiseError(
                 f"column {column.name!r} held {_KEPT_AS[self.kind]} in training, but now it holds {column.dtype}, "
                 "which cannot be read: give it as in training."
@@ -185,7 +188,7 @@ def read_as(column: pl.Series, max_categories: int = MAX_CATEGORIES) -> Reading:
     present = values.drop_nulls().unique(maintain_order=True)
     if present.is_empty():
         return Reading("empty")
-    if dtype == pl.String and not declared:
+    if dtype == pl.String and not declared and not _are_codes(present):
         for kind, (styles, parse) in _PARSERS.items():
             # Try some values first, to avoid parsing a whole column of text.
             if max(_share(parse(present.head(_SAMPLE), style)) for style in styles) < _ENOUGH / 2:
@@ -202,6 +205,13 @@ def read_as(column: pl.Series, max_categories: int = MAX_CATEGORIES) -> Reading:
                 known = tuple(counts["value"].head(max_categories if mixed else _KNOWN))
                 return Reading(kind, best, grouped, known, mixed, _zone(written) if kind == "date" else None)
     return Reading("category" if len(present) <= max_categories else "text")
+
+
+def _are_codes(values: pl.Series) -> bool:
+    """Say whether strings are digits of one length, some after a zero: postcodes, say, of which zeros are part."""
+    return bool(values.str.starts_with("0").any() and values.str.contains(r"^\d{2,}$").all()) and (
+        values.str.len_bytes().n_unique() == 1
+    )
 
 
 def names(column: pl.Series) -> pl.Series:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tailwise.data.labels import in_order
 from tailwise.errors import TailwiseError
+from tailwise.wording import plural
 
 
 def files_below(root: Path) -> Iterator[Path]:
@@ -68,18 +69,21 @@ def class_files(
     if len(meant) < len(files):
         first = next(file for file in files if file.suffix.lower() not in suffixes)
         others = len(files) - len(meant)
-        notes.append(f"{others} files that are not {what} were left out, such as {first.as_posix()}.")
+        foreign = plural(others, f"file that is none of the {what} was", f"files that are not {what} were")
+        notes.append(f"{foreign} left out, such as {first.as_posix()}.")
     in_class = [file for file in meant if len(file.parts) > 1]
     if not in_class:
         return meant, None, np.array([], dtype=str), tuple(notes)
     if len(in_class) < len(meant):
-        notes.append(f"{len(meant) - len(in_class)} {what} outside the class folders were left out.")
+        outside = plural(len(meant) - len(in_class), f"{what[:-1]} was", f"{what} were")
+        notes.append(f"{outside} left out, which no class folder holds.")
     names = [file.parts[0] for file in in_class]
     classes = in_order(names)
     code = {name: c for c, name in enumerate(classes)}
     empty = sorted(f.name for f in root.iterdir() if f.is_dir() and f.name not in classes and not _is_hidden(f.name))
     if empty:
-        notes.append(f"{len(empty)} class folders have no {what} and were left out: {', '.join(empty[:5])}.")
+        folders = plural(len(empty), f"class folder has no {what} and was", f"class folders have no {what} and were")
+        notes.append(f"{folders} left out: {', '.join(empty[:5])}.")
     return in_class, np.array([code[name] for name in names]), np.array(classes), tuple(notes)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tailwise.data.dataset import Dataset, Kind
 from tailwise.data.labels import class_name, encode_labels
+from tailwise.data.paths import check_distinct
 from tailwise.errors import TailwiseError
 
 if TYPE_CHECKING:
@@ -103,9 +104,7 @@ def _from_pandas(frame: Any) -> pl.DataFrame:
     import polars as pl
 
     columns = [str(name) for name in frame.columns]
-    twice = next((name for name in columns if columns.count(name) > 1), None)
-    if twice is not None:
-        raise TailwiseError(f"the table has {columns.count(twice)} columns named {twice!r}; give each its own name.")
+    check_distinct(columns, "the table")
     return pl.DataFrame([_series(name, frame.iloc[:, i]) for i, name in enumerate(columns)])
 
 

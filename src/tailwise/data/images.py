@@ -17,6 +17,7 @@ from tailwise._optional import require
 from tailwise.data.dataset import Dataset
 from tailwise.data.folders import class_files
 from tailwise.errors import TailwiseError
+from tailwise.wording import plural
 
 if TYPE_CHECKING:
     import polars as pl
@@ -229,7 +230,8 @@ def _read(
         )
     if failed:
         first = min(failed)
-        notes = (*notes, f"{len(failed)} broken images were left out; the first is {names[first]} ({failed[first]}).")
+        left_out = plural(len(failed), "broken image was", "broken images were")
+        notes = (*notes, f"{left_out} left out; the first is {names[first]} ({failed[first]}).")
     return Images(pixels, good, notes)
 
 

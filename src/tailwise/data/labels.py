@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tailwise.errors import TailwiseError, nearest
+from tailwise.wording import plural
 
 if TYPE_CHECKING:
     import polars as pl
@@ -70,6 +71,18 @@ def known_codes(labels: NDArray[Any], known: NDArray[Any], where: str) -> NDArra
     return codes
 
 
+def by_name(numbers: Any) -> Any:
+    """Return numbers that a pandas index names, such as class shares from ``value_counts``, as a mapping.
+
+    A frame becomes a mapping of rows; everything else stays as it is.
+    """
+    import pandas as pd
+
+    if not isinstance(numbers, pd.Series | pd.DataFrame) or isinstance(numbers.index, pd.RangeIndex):
+        return numbers
+    return numbers.to_dict() if isinstance(numbers, pd.Series) else numbers.to_dict("index")
+
+
 def trimmed(column: pl.Series) -> pl.Series:
     """Return the labels of a file without surrounding blanks, and as integers if all of them are.
 
@@ -115,8 +128,8 @@ def padding(column: pl.Series, times: pl.Series | None = None) -> str | None:
     if padded.is_empty():
         return None
     label, bare, _ = padded.row(int(padded["text"].arg_min() or 0))
-    n = padded["times"].sum()
-    what = "1 label has blanks around it" if n == 1 else f"{n:,} labels have blanks around them"
+    n = int(padded["times"].sum())
+    what = plural(n, "label has blanks around it", "labels have blanks around them")
     return f"{what}: {label!r} is read as {bare!r}."
 
 

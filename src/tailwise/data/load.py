@@ -17,7 +17,7 @@ from tailwise.data.folders import class_files, files_below
 from tailwise.data.frames import text_column, texts
 from tailwise.data.label_sets import encode_label_sets, sets_in
 from tailwise.data.labels import encode_labels, known_codes, padding, trimmed
-from tailwise.data.paths import LEARNED_FROM, existing, require_columns, table_format
+from tailwise.data.paths import LEARNED_FROM, existing, named, require_columns, table_format
 from tailwise.data.tables import batches, missing_words, scan
 from tailwise.errors import TailwiseError
 
@@ -101,7 +101,7 @@ def load(
     """
     import polars as pl
 
-    path, features, strings = existing(path), [], []
+    path, features, strings, asked = existing(path), [], [], image_size
     if isinstance(classes, Dataset):
         if classes.kind == "table":  # strings in training stay strings, even if they look like numbers
             features = classes.inputs.columns
@@ -116,6 +116,8 @@ def load(
     data = _folder(request) if request.is_folder else _table(request, features, strings)
     if not len(data):
         raise _no_image(path, data)
+    if asked is not None and data.kind != "image":
+        raise TailwiseError(f"{path} holds {data.kind} data, which has no size in pixels: leave the image size out.")
     if data.labels is None:
         return data
     if known is None and data.n_classes < 2:
@@ -248,7 +250,7 @@ def _rows(request: _Request, frame: pl.DataFrame, first_row: int = 0) -> Dataset
             padded = padding(frame[target])
             notes = () if padded is None else (f"column {target!r}: {padded}",)
     ids = first_row + np.arange(frame.height) if request.id is None else frame[request.id]
-    features = frame.drop(request.as_text)
+    features = frame.drop(named(request.as_text))
     if not features.width:
         raise TailwiseError(
             f"{path} has no columns beside {', '.join(request.columns)}: there is nothing to learn from."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tailwise.data.coders import Ordinal
 from tailwise.data.columns import Reading, lost_values
 from tailwise.data.frames import to_frame
+from tailwise.wording import plural
 
 if TYPE_CHECKING:
     import polars as pl
@@ -77,10 +78,10 @@ class LostValues:
 
 def _sentence(name: str, what: str, n: int, first: Any, reading: Reading) -> str:
     """Describe the loss of n values of a column."""
-    values, are = f"{n:,} value{'s' * (n != 1)}", "is" if n == 1 else "are"
+    values, are = plural(n, "value"), "is" if n == 1 else "are"
     if what == "infinite":
-        values = f"{n:,} infinite value{'s' * (n != 1)}, first in row {first} of those encoded,"
-        return f"column {name!r}: {values} {are} taken as missing."
+        infinite = plural(n, "infinite value")
+        return f"column {name!r}: {infinite}, first in row {first} of those encoded, {are} taken as missing."
     if what == "new":
         return f"column {name!r}: {values} that training did not have, such as {first!r}, {are} taken as missing."
     return f"column {name!r}: {values} {reading.unlike(n)}, such as {first!r}; taken as missing."

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tailwise.errors import TailwiseError, nearest
+
+if TYPE_CHECKING:
+    from polars.selectors import Selector
 
 _FORMATS = {
     ".csv": "csv",
@@ -70,6 +75,36 @@ def require_columns(present: Collection[str], wanted: Collection[str], where: st
     if len(absent) == 1:
         raise TailwiseError(f"{where} has no column {absent[0]!r}{why}.{nearest(absent[0], present) or _list(present)}")
     raise TailwiseError(f"{where} has no columns {', '.join(map(repr, absent[:8]))}{why}.{_list(present)}")
+
+
+def bare(names: Iterable[str], where: str) -> list[str]:
+    """Return the names of a file's columns without blanks around them, which nobody sees.
+
+    Raises
+    ------
+    TailwiseError
+        If two are then the same, or polars takes one for a pattern.
+    """
+    found = [name.strip() for name in names]
+    check_distinct(found, where)
+    pattern = next((name for name in found if name.startswith("^") and name.endswith("$")), None)
+    if pattern is not None:
+        raise TailwiseError(f"{where} has a column named {pattern!r}, which polars takes for a pattern: rename it.")
+    return found
+
+
+def check_distinct(names: Iterable[str], where: str) -> None:
+    """Raise TailwiseError if two columns have one name."""
+    for twice, times in Counter(names).most_common(1):
+        if times > 1:
+            raise TailwiseError(f"{where} has {times} columns named {twice!r}; give each its own name.")
+
+
+def named(names: str | Collection[str]) -> Selector:
+    """Return the columns with just these names; to ``polars.col``, ``*`` is every column."""
+    from polars.selectors import by_name
+
+    return by_name(names)
 
 
 def _list(names: Collection[str]) -> str:

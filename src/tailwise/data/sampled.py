@@ -13,7 +13,7 @@ from tailwise.counts import capped_counts, class_counts
 from tailwise.data.dataset import Dataset
 from tailwise.data.frames import as_dataset
 from tailwise.data.labels import encode_labels, trimmed
-from tailwise.data.paths import require_columns
+from tailwise.data.paths import named, require_columns
 from tailwise.data.splits import RandomState, place_in_class
 from tailwise.data.tables import batches, scan
 from tailwise.errors import TailwiseError
@@ -56,7 +56,7 @@ def sample(
     where = f"{path}, column {target!r}"
     table = scan(path, as_text=[target])
     require_columns(table.collect_schema().names(), [target], str(path))
-    distinct = table.select(target).unique().collect(engine="streaming")[target]
+    distinct = table.select(named(target)).unique().collect(engine="streaming")[target]
     classes = encode_labels(trimmed(distinct), None, where)[1]
     left = np.zeros(len(classes), dtype=np.int64)
     for batch in batches(path, columns=[target], as_text=[target]):
@@ -75,7 +75,7 @@ def sample(
     labels, _ = encode_labels(trimmed(frame[target]), classes, where)
     if frame.width == 1:
         raise TailwiseError(f"{path} has no columns beside {target}: there is nothing to learn from.")
-    data = as_dataset(frame.drop(target), name=Path(path).name)
+    data = as_dataset(frame.drop(named(target)), name=Path(path).name)
     return replace(data, labels=labels, class_labels=classes), counts
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from shlex import quote
 from typing import IO, TYPE_CHECKING, Any
 
+from tailwise.data.paths import bare, named
 from tailwise.errors import TailwiseError
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def scan_csv(path: Path, as_text: Collection[str], strings: Collection[str] = ()
     free = [name for name in raw if name.strip() not in as_text]
     types: dict[str, Any] = {}
     if free:
-        text = text.with_columns(pl.when(~pl.col(free).is_in(MISSING)).then(pl.col(free)))
-        value = pl.col(free)
+        text = text.with_columns(pl.when(~named(free).is_in(MISSING)).then(named(free)))
+        value = named(free)
         number = ~_padded(value)
         fits = {
             pl.Int64: number & value.cast(pl.Int64, strict=False).is_not_null(),
@@ -52,9 +53,8 @@ def scan_csv(path: Path, as_text: Collection[str], strings: Collection[str] = ()
         passed = text.select(checks).collect(engine="streaming").row(0, named=True)
         typed = [name for name in free if name.strip() not in strings]
         types = {name: next((t for t in fits if passed[f"{name}/{t}"]), pl.String) for name in typed}
-    values = [(pl.col(name) == "true") if t == pl.Boolean else pl.col(name).cast(t) for name, t in types.items()]
-    frame = text.with_columns(values).filter(~pl.all_horizontal(pl.all().is_null()))
-    return frame.rename({name: name.strip() for name in raw})
+    values = [named(name).eq("true") if t == pl.Boolean else named(name).cast(t) for name, t in types.items()]
+    return text.with_columns(values).filter(~pl.all_horizontal(pl.all().is_null()))
 
 
 def _padded(value: pl.Expr) -> pl.Expr:
@@ -80,18 +80,18 @@ def csv_header(path: Path) -> tuple[str, list[str], int]:
     if not start.strip():
         raise TailwiseError(f"{path} is empty: it has no header and no rows.")
     if "\0" in start:
-        raise TailwiseError(f"{path} is not a text file, whatever its name says.")
+        line, clean = start.count("\n", 0, start.index("\0")) + 1, path.with_name(f"clean-{path.name}")
+        raise TailwiseError(
+            f"{path} is not a text file, whatever its name says: line {line} has a zero byte. If only that is wrong, "
+            f"take it out with: tr -d '\\0' < {quote(str(path))} > {quote(str(clean))}"
+        )
     if "\r" in start and "\n" not in start:
         raise TailwiseError(f"{path} ends its lines in the old Mac way (CR only): convert it with tr '\\r' '\\n'.")
     declared = re.match(r"sep=(.)\r?\n(?=.)", start, re.IGNORECASE)
     marks, start = (declared[1], start[declared.end() :]) if declared else (",;\t|", start)
     readings = {mark: next(csv.reader(io.StringIO(start, newline=""), delimiter=mark)) for mark in marks}
     separator = max(readings, key=lambda mark: len(readings[mark]))
-    names = [name.strip() for name in readings[separator]]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise TailwiseError(f"{path} has {names.count(twice)} columns named {twice!r}; give each its own name.")
-    return separator, names, int(declared is not None)
+    return separator, bare(readings[separator], str(path)), int(declared is not None)
 
 
 def open_text(path: Path) -> IO[str]:
@@ -111,11 +111,11 @@ def wrong_bytes(path: Path) -> str | None:
     decoder, line = codecs.getincrementaldecoder("utf-8")(), 1
     with open_bytes(path) as file:
         while block := file.read(1 << 20):
-            waiting = decoder.getstate()[0]
+            waiting, last = decoder.getstate()[0], not file.peek(1)  # type: ignore[attr-defined]
             if line == 1 and block[:2] in (b"\xff\xfe", b"\xfe\xff"):
                 return f"{path} is UTF-16, not UTF-8: save it as UTF-8 (iconv -f UTF-16 -t UTF-8)."
             try:
-                decoder.decode(block)
+                decoder.decode(block, final=last)
             except UnicodeDecodeError as error:
                 line += (waiting + block).count(b"\n", 0, error.start)
                 byte = (waiting + block)[error.start]

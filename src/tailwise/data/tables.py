@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tailwise.data.broken import reading
 from tailwise.data.labels import MISSING_LABELS
-from tailwise.data.paths import existing, require_columns, table_format
+from tailwise.data.paths import bare, existing, named, require_columns, table_format
 from tailwise.data.separated import csv_header, scan_csv
 from tailwise.errors import TailwiseError
 
@@ -21,6 +21,8 @@ def scan(path: str | Path, *, as_text: Collection[str] = (), strings: Collection
     """Return a table on disk as a lazy polars frame.
 
     Rows are read later, but CSV and JSON lines files are read once to find the types of their columns.
+
+    Column names lose surrounding blanks, whatever the format.
 
     Parameters
     ----------
@@ -56,9 +58,10 @@ def scan(path: str | Path, *, as_text: Collection[str] = (), strings: Collection
             frame = pl.scan_ndjson(escape(str(path)), infer_schema_length=None)  # it alone has no glob=False
         else:
             frame = scan_csv(path, as_text, strings)
-        if not frame.collect_schema().len():
-            raise TailwiseError(f"{path} has no columns.")
-    return frame
+        names = frame.collect_schema().names()
+    if not names:
+        raise TailwiseError(f"{path} has no columns.")
+    return frame.rename(dict(zip(names, bare(names, str(path)), strict=True)))
 
 
 def missing_words(path: Path, column: str) -> str:
@@ -66,7 +69,7 @@ def missing_words(path: Path, column: str) -> str:
     import polars as pl
 
     frame = scan(path, as_text=csv_header(path)[1] if table_format(path) == "csv" else ())
-    name = pl.col(column).cast(pl.String).str.strip_chars()
+    name = named(column).cast(pl.String).str.strip_chars()
     is_missing = name.str.to_lowercase().is_in(MISSING_LABELS - {""})
     words = sorted(frame.select(name.filter(is_missing).unique()).collect(engine="streaming")[column])
     if not words:
@@ -98,6 +101,6 @@ def batches(
     frame = scan(path, as_text=as_text, strings=strings)
     if columns is not None:
         require_columns(frame.collect_schema().names(), columns, str(path))
-        frame = frame.select(list(columns))
+        frame = frame.select(named(columns))
     with reading(Path(path)):
         yield from frame.collect_batches(chunk_size=rows, maintain_order=True, lazy=True)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailwise.diagnose.result import Column, Diagnosis, Finding
+from tailwise.wording import plural
 
 _ORDER = {"problem": 0, "warning": 1, "note": 2}
 #: A column with at least this held-out lambda leaks the label.
@@ -53,7 +54,7 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
             "note",
             f"A row has {sets:.3g} labels on average and {_n(len(d.set_sizes) - 1)} at most"
             + (
-                f"; {_count(none, 'row')} {_have(none)} none, which counts as an empty set, not as missing."
+                f"; {plural(none, 'row')} {_have(none)} none, which counts as an empty set, not as missing."
                 if none
                 else "."
             ),
@@ -109,7 +110,7 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
         yield Finding(
             "note",
             f"{_n(rare.size)} of {_n(counts.size)} classes {_have(rare.size)} at most "
-            f"{_count(int(counts[rare].max()), 'example')}, together {_share(counts[rare].sum(), counts.sum())} of "
+            f"{plural(int(counts[rare].max()), 'example')}, together {_share(counts[rare].sum(), counts.sum())} of "
             f"{whole}: expect wide intervals for their results.",
         )
 
@@ -129,7 +130,7 @@ def _rows(d: Diagnosis, words: str) -> Iterator[Finding]:
         share = d.n_unlabelled / d.n_rows
         yield Finding(
             "warning" if share >= 0.05 else "note",
-            f"{_count(d.n_unlabelled, 'row')} ({_share(d.n_unlabelled, d.n_rows)}) {_have(d.n_unlabelled)} no label"
+            f"{plural(d.n_unlabelled, 'row')} ({_share(d.n_unlabelled, d.n_rows)}) {_have(d.n_unlabelled)} no label"
             f"{words}: left out of training and test; label them if they are not missing at random.",
         )
     twins = d.duplicates
@@ -152,7 +153,7 @@ def _rows(d: Diagnosis, words: str) -> Iterator[Finding]:
         share = twins.rows / d.n_rows
         yield Finding(
             "warning" if share >= 0.01 else "note",
-            f"{about}{_count(twins.rows, 'row')} ({_share(twins.rows, d.n_rows)}) repeat{'s' * (twins.rows == 1)} "
+            f"{about}{plural(twins.rows, 'row')} ({_share(twins.rows, d.n_rows)}) repeat{'s' * (twins.rows == 1)} "
             f"another{' in all' + but if but else ''}{how}: copies that fall on "
             "both sides of a split flatter the test; remove them, unless they are independent observations.",
         )
@@ -164,7 +165,8 @@ def _columns(d: Diagnosis) -> Iterator[Finding]:
         yield from _column(column, d.n_rows)
     present = [column for column in d.columns if column.missing < d.n_rows]
     constant = [c for c in present if c.top_share == 1 and c.distinct == 1 and not c.missing]
-    nearly = [c for c in present if c.top_share >= NEAR_CONSTANT and c not in constant]
+    settled = {column.name for column in constant}
+    nearly = [c for c in present if c.top_share >= NEAR_CONSTANT and c.name not in settled]
     if constant:
         yield Finding("warning", f"{_named(constant)} the same value in all{examined}: drop {_them(constant)}.")
     if nearly:
@@ -215,7 +217,7 @@ def _column(column: Column, n_rows: int) -> Iterator[Finding]:
         share = column.missing / n_rows
         yield Finding(
             "warning" if share >= 0.5 else "note",
-            f"Column {name} has {_count(column.missing, 'missing value')} ({_share(column.missing, n_rows)}): "
+            f"Column {name} has {plural(column.missing, 'missing value')} ({_share(column.missing, n_rows)}): "
             + ("drop it, unless being missing means something." if share >= 0.5 else "encoded as missing."),
         )
 
@@ -226,10 +228,6 @@ def _have(count: int) -> str:
 
 def _n(count: float) -> str:
     return f"{int(count):,}"
-
-
-def _count(count: int, one: str) -> str:
-    return f"{count:,} {one}{'s' * (count != 1)}"
 
 
 def _most(share: float) -> str:
@@ -243,4 +241,4 @@ def _share(part: float, whole: float) -> str:
 
 def _some(names: NDArray[np.object_], one: str, several: str) -> str:
     shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
-    return f"{_n(len(names))} {one if len(names) == 1 else several} ({shown}) {_have(len(names))}"
+    return f"{plural(len(names), one, several)} ({shown}) {_have(len(names))}"

@@ -14,6 +14,7 @@ import polars.selectors as cs
 from tailwise.data import Dataset, load
 from tailwise.data.frames import to_frame
 from tailwise.data.labels import class_name, padding, trimmed
+from tailwise.data.paths import named
 from tailwise.data.tables import existing, missing_words, reading, require_columns, scan, table_format
 from tailwise.diagnose.findings import find
 from tailwise.diagnose.result import Diagnosis
@@ -130,7 +131,7 @@ def _trimmed(table: Table) -> tuple[Table, str | None]:
     read = trimmed(labels)
     if read is labels:
         return table, None
-    expression = pl.col(table.target).cast(pl.String).str.strip_chars().cast(read.dtype, strict=False)
+    expression = named(table.target).cast(pl.String).str.strip_chars().cast(read.dtype, strict=False)
     return replace(table, frame=table.frame.with_columns(expression)), padding(labels, times)
 
 

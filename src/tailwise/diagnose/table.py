@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tailwise.data.columns import NO_VALUE, Reading, read_as
 from tailwise.data.columns import names as names_of
 from tailwise.data.labels import MISSING_LABELS, any_of, class_name, encode_labels, label_key
+from tailwise.data.paths import named
 from tailwise.diagnose.leaks import held_out_lambda
 from tailwise.diagnose.result import Column, Duplicates
 from tailwise.errors import TailwiseError
@@ -59,7 +60,7 @@ class Table:
 
 def distinct_labels(table: Table) -> tuple[pl.Series, pl.Series]:
     """Return the distinct labels as they appear in the table, and the number of rows with each."""
-    counted = _stream(table.frame.group_by(table.target).agg(pl.len().alias(_TIMES)))
+    counted = _stream(table.frame.group_by(named(table.target)).agg(pl.len().alias(_TIMES)))
     return counted[table.target], counted[_TIMES]
 
 
@@ -92,7 +93,7 @@ def examine_columns(
         return (), 0
     names = list(table.examined)
     one_in = max(1, -(-n_rows // min(sample, _CELLS // len(names))))
-    rows = table.frame.select(*names, table.target)
+    rows = table.frame.select(named([*names, table.target]))
     if one_in > 1:
         rows = rows.with_row_index(_ROW).filter(pl.col(_ROW).hash(_SEED) % one_in == 0).drop(_ROW)
     sampled = _stream(rows)
@@ -100,24 +101,25 @@ def examine_columns(
     readings = {name: read_as(sampled[name]) for name in written}
     readings = {name: Reading("text") if r.kind == "empty" else r for name, r in readings.items()}  # in the sample
     exact = n_rows * len(names) <= _CELLS
-    there = (
-        pl.when(_is_there(name, table.schema[name], readings.get(name))).then(pl.col(name).hash(_SEED)).alias(name)
+    there = [
+        pl.when(_is_there(name, table.schema[name], readings.get(name))).then(named(name).hash(_SEED)).alias(name)
         for name in names
-    )
-    every = pl.all()
-    distinct_values = every.n_unique() if exact else every.approx_n_unique()
-    whole = _stream(
-        table.frame.select(there).select(
-            every.null_count().name.prefix("missing "), distinct_values.name.prefix("distinct ")
-        )
-    ).row(0, named=True)
+    ]
+    if one_in == 1:
+        hashed = sampled.select(there)  # column by column, as one query of thousands takes minutes
+        counted = {values.name: (values.null_count(), values.n_unique()) for values in hashed}
+    else:
+        every, hashes = pl.all(), table.frame.select(there)
+        distinct_values = every.n_unique() if exact else every.approx_n_unique()
+        found = _stream(hashes.select(every.null_count().name.prefix("0 "), distinct_values.name.prefix("1 "))).row(0)
+        counted = dict(zip(names, zip(found[: len(names)], found[len(names) :], strict=True), strict=True))
     labels, _ = encode_labels(sampled[table.target], classes, f"column {table.target!r}")
     columns = []
     for name in names:
-        values, missing = sampled[name], int(whole[f"missing {name}"])
+        values, (missing, different) = sampled[name], counted[name]
         values = values.fill_nan(None) if values.dtype.is_float() else values
         parts = _parts(values, readings[name]) if name in readings else [values]
-        distinct = min(int(whole[f"distinct {name}"]) - (missing > 0), n_rows - missing)
+        distinct = min(different - (missing > 0), n_rows - missing)
         present = (names_of(values) if name in readings else values).drop_nulls()
         known = present.value_counts(name=_TIMES)[_TIMES].to_numpy()
         powers = [held_out_lambda(part.filter(labels >= 0), labels[labels >= 0]) for part in parts]
@@ -146,7 +148,7 @@ def find_duplicates(table: Table, identifiers: Collection[str]) -> Duplicates | 
     if not compared:
         return None
     content = pl.struct(_content(table, name).alias(name) for name in compared).hash(_SEED)
-    label = pl.when(~_is_unlabelled(table)).then(pl.col(table.target).hash(_SEED))
+    label = pl.when(~_is_unlabelled(table)).then(named(table.target).hash(_SEED))
     hashed = table.frame.select(content.alias("content"), label.alias("label"))
     distinct = int(_stream(hashed.select(pl.col("content").approx_n_unique())).item())
     one_in = max(1, -(-distinct // _COMPARED))
@@ -171,7 +173,7 @@ def similar_names(classes: NDArray[np.generic]) -> list[tuple[str, ...]]:
 
 def _is_unlabelled(table: Table) -> pl.Expr:
     """Return which rows have no label, by the rules of :func:`encode_labels`."""
-    label, dtype = pl.col(table.target), table.schema[table.target]
+    label, dtype = named(table.target), table.schema[table.target]
     if dtype.is_float():
         return label.is_null() | label.is_nan()
     if dtype in (pl.String, pl.Categorical, pl.Enum):
@@ -181,7 +183,7 @@ def _is_unlabelled(table: Table) -> pl.Expr:
 
 def _is_there(name: str, dtype: pl.DataType, reading: Reading | None) -> pl.Expr:
     """Return in which rows training would find a value in a column."""
-    value = pl.col(name)
+    value = named(name)
     if reading is None:
         return value.is_not_nan() if dtype.is_float() else value.is_not_null()
     if reading.kind not in ("number", "date"):
@@ -206,8 +208,8 @@ def _content(table: Table, name: str) -> pl.Expr:
     """Return the content of a column to compare; for an image in the Hugging Face layout, its bytes or its path."""
     dtype = table.schema[name]
     if not isinstance(dtype, pl.Struct) or not {"bytes", "path"} <= {field.name for field in dtype.fields}:
-        return pl.col(name)
-    field = pl.col(name).struct.field
+        return named(name)
+    field = named(name).struct.field
     return pl.coalesce(field("bytes").cast(pl.Binary), field("path").cast(pl.Binary))
 
 

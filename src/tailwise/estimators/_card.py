@@ -31,7 +31,7 @@ def model_card(
     Parameters
     ----------
     learner : what the learner says of itself: kind, parameter count, epochs, augmentation, what it left out
-    data : number of rows, subset hash, seed
+    data : number of rows, subset hash, and the seed that, as ``random_state``, gives the same fit
 
     Where each row has one class, ``prior_corrected`` says whether training re-balanced the classes, so that
     probabilities were moved back to the training prior.

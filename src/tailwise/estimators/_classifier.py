@@ -204,15 +204,14 @@ class TailClassifier(TailEstimator):
     def _recipes(self, kind: str, data: Dataset) -> Sequence[str]:
         return [name for name in CANDIDATES[kind] if name != "balanced-bagging" or data.n_classes <= _BAGGED]
 
-    def _training(self, data: Dataset) -> Training:
+    def _training(self, data: Dataset, candidates: Sequence[Recipe]) -> Training:
         """Encode the data, set up the learner, the folds and the cache, and plan how much training is affordable."""
-        training = super()._training(data)
+        training = super()._training(data, candidates)
         inputs, labels, folds, objective = training.inputs, training.labels, training.folds, training.objective
         most = max(_SCORED, affordable_rows(inputs, data.n_classes) // 4)  # calibrating holds 64 bytes a row and class
         if objective.scorer is None and sum(len(held_out) for _, held_out in folds) > most:
             folds, class_weight = held_out_sample(folds, labels, data.n_classes, most, training.seed)
             objective = objective.on_sample(class_weight)
-        candidates = self._candidates(training.learner.kind, data)
         trainings = list(dict.fromkeys(candidate.training for candidate in candidates))
         plan = Plan(
             inputs=inputs,
@@ -232,10 +231,12 @@ class TailClassifier(TailEstimator):
             learner, left_out = epochs_in_time(training.learner, plan)
         return replace(training, learner=learner, objective=objective, folds=folds, left_out=left_out)
 
+    def _testable(self, data: Dataset) -> int:
+        return _shared(data.class_counts)
+
     def _folds(self, labels: NDArray[np.int64], data_kind: str, seed: int) -> list[Fold]:
         """Return the folds for the comparison; examples that are alone in their class are always trained on."""
-        counts = class_counts(labels)
-        testable = int(counts[counts > 1].sum())
+        testable = _shared(class_counts(labels))
         if not testable:
             raise TailwiseError("no class has two examples, so nothing can be held out to compare recipes on.")
         cv = self.cv
@@ -248,6 +249,11 @@ class TailClassifier(TailEstimator):
                 "are in classes with two or more, which can spare one. Collect more, or hold out a larger share."
             )
         return folds
+
+
+def _shared(counts: NDArray[np.int64]) -> int:
+    """Return how many examples are not alone in their class."""
+    return int(counts[counts > 1].sum())
 
 
 def _sorted(data: Dataset) -> Dataset:

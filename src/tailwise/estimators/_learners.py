@@ -22,6 +22,7 @@ from tailwise.errors import TailwiseError
 from tailwise.processes import together
 from tailwise.recipes import Recipe
 from tailwise.resample import fit_classifier
+from tailwise.wording import plural
 
 T = TypeVar("T")
 
@@ -175,7 +176,7 @@ class FittedNetwork:
         if inputs.ndim == 4 and given != known:
             mode = "L" if known == 1 else "RGB"
             raise TailwiseError(
-                f"the images have {given} channel{'s' * (given != 1)}, but {known} in training: convert them, for "
+                f"the images have {plural(given, 'channel')}, but {known} in training: convert them, for "
                 f"example with Pillow's image.convert({mode!r})."
             )
         return predict(self.network, inputs)
@@ -207,7 +208,12 @@ class FittedNetwork:
             built = backbone()
         else:
             raise TailwiseError("this model has a backbone of your own: pass the function that builds it as backbone=.")
-        return cls(build_network(built, description["head"], weights), architecture)
+        network = build_network(built, description["head"], weights)
+        known = len(network.inputs.mean)
+        wanted = next((width for key, width in (architecture or {}).items() if key != "name"), known)
+        if known != wanted:
+            raise TailwiseError(f"the saved weights are for inputs of width {known}, but the backbone's is {wanted}.")
+        return cls(network, architecture)
 
 
 Fitted = FittedEstimator | FittedLabelSets | FittedNetwork

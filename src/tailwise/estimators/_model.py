@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from tailwise import posthoc, storage
 from tailwise.counts import class_prior
 from tailwise.data import Dataset, as_dataset
-from tailwise.data.labels import class_name, codes_among
+from tailwise.data.labels import by_name, class_name, codes_among
 from tailwise.errors import TailwiseError
 from tailwise.estimators._chains import Chains
 from tailwise.estimators._learners import Fitted, FittedEstimator, FittedLabelSets, FittedNetwork
@@ -90,7 +90,8 @@ class Model:
             decides. With any other, the probabilities are moved to that prior, and the decision is the likeliest class
             (or the cheapest, if the objective was a cost matrix): ``"uniform"``, ``"estimate"`` (from these inputs by
             expectation maximisation, Saerens et al. 2002), (n_classes,) numbers in the order of the classes, or a
-            mapping from every class to its number. Prediction sets hold class by class, whatever the prior
+            mapping from every class to its number, or a pandas series with the classes as index. Prediction sets hold
+            class by class, whatever the prior
 
         Raises
         ------
@@ -155,7 +156,7 @@ class Model:
             if prior == "estimate":
                 return self._estimated(scores)
             raise TailwiseError(f"unknown prior {prior!r}: use train, uniform, estimate or {self.n_classes} numbers.")
-        names = [class_name(label) for label in self.classes]
+        names, prior = [class_name(label) for label in self.classes], by_name(prior)
         if isinstance(prior, Mapping):
             codes = codes_among(prior, self.classes)
             lacking = set(range(self.n_classes)).difference(codes)

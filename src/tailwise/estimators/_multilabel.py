@@ -195,14 +195,17 @@ class TailMultilabelClassifier(TailEstimator):
     def _estimator_learner(self, base: BaseEstimator, nominal: tuple[int, ...]) -> EstimatorLearner:
         return EstimatorLearner(for_label_sets(base), nominal)
 
-    def _training(self, data: Dataset) -> Training:
+    def _training(self, data: Dataset, candidates: Sequence[Recipe]) -> Training:
         """Encode the data, set up the learner, the folds and the cache, and say what memory leaves out."""
-        training = super()._training(data)
+        training = super()._training(data, candidates)
         each = getattr(getattr(training.learner, "base", None), "estimator", None)
         if not isinstance(each, CaseControlClassifier):
             return training
         rows = min(each.limit(training.inputs, 2), len(data))
         return replace(training, left_out=rows_left_out(rows, len(data)))
+
+    def _testable(self, data: Dataset) -> int:
+        return int(np.count_nonzero(data.is_labelled))
 
     def _folds(self, labels: NDArray[np.int8], data_kind: str, seed: int) -> list[Fold]:
         cv = 3 if self.cv is None else self.cv

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer, get_scorer_names
 
-from tailwise.data.labels import class_name, label_key
+from tailwise.data.labels import by_name, class_name, label_key
 from tailwise.errors import TailwiseError, nearest
 from tailwise.metrics import OBJECTIVES
 from tailwise.metrics.estimates import Estimate, estimate
@@ -169,8 +169,9 @@ def as_objective(
 
     Parameters
     ----------
-    objective : a cost matrix is (n_classes, n_classes) numbers, or true class -> predicted class -> cost. A score of
-        one of two classes, such as ``"f1"``, is that of the rarer one, or of 1 beside 0 or -1 and of True
+    objective : a cost matrix is (n_classes, n_classes) numbers, or true class -> predicted class -> cost, or a pandas
+        frame with the classes as index and columns. A score of one of two classes, such as ``"f1"``, is that of the
+        rarer one, or of 1 beside 0 or -1 and of True
     names : (n_classes,) of the classes; by default their codes
     class_counts : (n_classes,) by which the rarer of two classes is found; by default it is the second
 
@@ -240,6 +241,7 @@ def _of_the_first(scorer: Callable[..., float]) -> Callable[..., float]:
 
 def _cost_matrix(cost: Any, names: Sequence[str]) -> NDArray[np.float64]:
     try:
+        cost = by_name(cost)
         if isinstance(cost, Mapping):
             rows = {class_name(true): {class_name(p): c for p, c in row.items()} for true, row in cost.items()}
             if not set(rows).union(*rows.values()) <= set(names):

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -39,6 +39,11 @@ def _many_classes_are_expected() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
         yield
+
+
+def _drawn(random_state: Any) -> int:
+    """Return the next number of a random state."""
+    return int(check_random_state(random_state).randint(2**31 - 1))
 
 
 class TailEstimator(ClassifierMixin, BaseEstimator):
@@ -86,6 +91,10 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
         """Return the recipes that ``"auto"`` compares."""
         raise NotImplementedError
 
+    def _testable(self, data: Dataset) -> int:
+        """Return how many rows can be held out, one after the other."""
+        raise NotImplementedError
+
     def _folds(self, labels: Any, data_kind: str, seed: int) -> list[Fold]:
         """Return the folds for the comparison."""
         raise NotImplementedError
@@ -99,10 +108,9 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
         """Compare the recipes, train the winner on everything, and set the fitted attributes."""
         start = time.monotonic()
         data = self._labelled(X, y)
-        self.check_options(data)
+        candidates = self.check_options(data)
         with nullcontext() if self.work_dir is None else working_in(self.work_dir):
-            training = self._training(data)
-            candidates = self._candidates(training.learner.kind, training.data)
+            training = self._training(data, candidates)
             for candidate in candidates:
                 training.learner.check(candidate.training, training.task)
             plain = find_recipe("cross-entropy")
@@ -130,8 +138,8 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
                 plainly = fitted if chosen.training == plain else training.on_everything(plain)
                 self.baseline_ = training.model(plain, plainly, comparison)
 
-    def check_options(self, data: Dataset) -> None:
-        """Check that the options can be used on such data, as :meth:`fit` also does before it trains anything.
+    def check_options(self, data: Dataset) -> list[Recipe]:
+        """Return the recipes to compare if all options can be used on such data; :meth:`fit` begins with it, too.
 
         Raises
         ------
@@ -145,6 +153,13 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             raise TailwiseError(f"random_state cannot be {self.random_state!r}: {error}.") from None
         if not isinstance(self.cv, Real | None):
             raise TailwiseError(f"cv must be a number of folds, or the share to hold out once; got {self.cv!r}.")
+        if isinstance(self.cv, float) and not 0 < self.cv < 1:
+            raise TailwiseError(f"the share to hold out must lie between 0 and 1; got {self.cv}.")
+        most = self._testable(data)
+        if self.cv is not None and not isinstance(self.cv, float) and not 2 <= self.cv <= most:
+            raise TailwiseError(
+                f"the number of folds must be from 2 to {most:,}, the rows that can be held out; got {self.cv}."
+            )
         for what, value, known in (
             ("augmentation", self.augment, AUGMENTATIONS),
             ("precision", self.precision, PRECISIONS),
@@ -152,13 +167,14 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             if not callable(value) and str(value) not in known:
                 raise TailwiseError(f"there is no {what} {value!r}.{nearest(value, known)} Use {', '.join(known)}.")
         kind = learner_kind(self.estimator, self.backbone, data.kind)
-        self._candidates(kind, data)
+        candidates = self._candidates(kind, data)
         self.objective_for(data)
         for name in ("epochs", "batch_size", "learning_rate"):
             if kind == "estimator" and getattr(self, name) is not None:
                 raise TailwiseError(f"{name} is for networks, and this trains none: give a backbone, or drop {name}.")
         if kind == "network":
             self._network_learner(data.inputs if data.kind == "image" else np.empty((1, 1)))
+        return candidates
 
     def _fitted(self) -> Any:
         check_is_fitted(self)
@@ -193,8 +209,8 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         self.model_.save(path, force=force)
 
-    def _training(self, data: Dataset) -> Training:
-        """Encode the data and set up the learner, the folds and the cache."""
+    def _training(self, data: Dataset, candidates: Sequence[Recipe]) -> Training:
+        """Encode the data and set up the learner, the folds and the cache for the recipes."""
         labels = np.asarray(data.labels)
         kind = learner_kind(self.estimator, self.backbone, data.kind)
         base = self.estimator if self.estimator is not None else default_estimator(data)
@@ -218,8 +234,8 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
         )
         identity = {} if self.work_dir is None else {**self._identity(), "data": digest(labels, inputs)}
         cache = Cache(self.work_dir, identity)
-        seed = cache.once("seed", lambda: int(check_random_state(self.random_state).randint(2**31 - 1)))
-        seed = learner.agreed(seed)
+        random_state = learner.agreed(cache.once("seed", self._seed))
+        seed = _drawn(random_state)
         return self._training_of(
             data=data,
             labels=labels,
@@ -228,11 +244,16 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             learner=learner,
             objective=self.objective_for(data),
             folds=self._folds(labels, data.kind, seed),
+            random_state=random_state,
             seed=seed,
             cache=cache,
             left_out=[],
             tell=tell,
         )
+
+    def _seed(self) -> int:
+        """Return the number that, as ``random_state``, gives this fit again."""
+        return int(self.random_state) if isinstance(self.random_state, Integral) else _drawn(self.random_state)
 
     def _identity(self) -> dict[str, str]:
         """Return the options that a result depends on, and the versions."""

@@ -38,7 +38,7 @@ class Training:
     learner : what recipes train
     objective : what decisions are for
     folds : train and held-out indices
-    seed : of every fit
+    random_state, seed : what the user may give to have it again, and what comes of it: the seed of every fit
     cache : of what is finished
     left_out : sentences on what there was no time or memory for
     tell : called with a line before each fit
@@ -51,6 +51,7 @@ class Training:
     learner: EstimatorLearner | NetworkLearner
     objective: Any
     folds: list[Fold]
+    random_state: int
     seed: int
     cache: Cache
     left_out: list[str]
@@ -114,7 +115,7 @@ class Training:
         return Model(self.data.class_labels, counts, kind, self.encoder, fitted, chains, sets, card)
 
     def _card(self, recipe: Recipe, fitted: Fitted, comparison: Comparison) -> dict[str, Any]:
-        facts = {"rows": len(self.labels), "hash": digest(self.labels, self.inputs)[:16], "seed": self.seed}
+        facts = {"rows": len(self.labels), "hash": digest(self.labels, self.inputs)[:16], "seed": self.random_state}
         learner = {**self.learner.describe(fitted), "left_out": self.left_out}
         return model_card(recipe, self.task, comparison, self.objective, learner, facts)
 

@@ -104,7 +104,7 @@ def build_network(backbone: nn.Module, head: Mapping[str, Any], weights: Mapping
     Raises
     ------
     TailwiseError
-        If the weights do not fit the backbone and the head.
+        If the weights do not fit the backbone and the head, or are no finite numbers.
     """
     network = Network(backbone, build_head(head))
     try:
@@ -114,4 +114,7 @@ def build_network(backbone: nn.Module, head: Mapping[str, Any], weights: Mapping
         raise TailwiseError(
             f"the saved weights do not fit a network with backbone {type(backbone).__name__}: {problem}"
         ) from None
+    odd = next((name for name, values in network.state_dict().items() if not values.isfinite().all()), None)
+    if odd is not None:
+        raise TailwiseError(f"the saved weights {odd!r} are not all finite numbers: train the network again.")
     return network.eval()

@@ -49,7 +49,10 @@ class Standardise(nn.Module):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         # The constructor does not know the number of channels; the data or the file does.
-        for name in ("mean", "scale"):
-            if prefix + name in state_dict:
-                setattr(self, name, getattr(self, name).new_empty(state_dict[prefix + name].shape))
+        stored = {name: state_dict[prefix + name] for name in ("mean", "scale") if prefix + name in state_dict}
+        for name, values in stored.items():
+            setattr(self, name, getattr(self, name).new_empty(values.shape))
+        shapes = {tuple(values.shape) for values in stored.values()}
+        if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
+            args[-1].append(f"{prefix}mean and {prefix}scale are not one number each per channel or feature.")
         super()._load_from_state_dict(state_dict, prefix, *args)

@@ -8,7 +8,8 @@ from typing import Any
 from markupsafe import Markup
 
 from tailwise.report.svg import LogScale, Plot, number
-from tailwise.report.words import GROUPS, drawn, interval, names, percent, plural, short
+from tailwise.report.words import GROUPS, drawn, interval, names, percent, short
+from tailwise.wording import plural
 
 LISTED = 24  # classes up to which each has its own labelled bar
 WHISKERS = 120  # classes up to which each has its interval drawn

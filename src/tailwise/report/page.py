@@ -15,6 +15,7 @@ from tailwise.errors import TailwiseError
 from tailwise.report import charts, words
 from tailwise.report.contents import Report
 from tailwise.storage import atomic_write
+from tailwise.wording import plural
 
 _MEASURES = {
     "accuracy": ("Accuracy", "share of all test examples"),
@@ -45,7 +46,7 @@ def _template() -> Template:
     environment.filters |= {
         "percent": words.percent,
         "interval": words.interval,
-        "plural": words.plural,
+        "plural": plural,
         "value": _value,
         "text": _text,
         "short": words.short,

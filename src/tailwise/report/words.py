@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tailwise.counts import shot_groups, shot_thresholds
+from tailwise.wording import plural
 
 _NARROW = "\N{NARROW NO-BREAK SPACE}"
 #: The groups from head to tail, as they are called in the text.
@@ -48,11 +49,6 @@ def interval(estimate: Mapping[str, Any], digits: int = 0) -> str:
     if estimate.get("low") is None:
         return ""
     return f"{100 * estimate['low']:.{digits}f}–{percent(estimate['high'], digits)}"
-
-
-def plural(count: int, one: str, several: str | None = None) -> str:
-    """Return a count with its noun."""
-    return f"{count:,} {one if count == 1 else several or one + 's'}"
 
 
 def short(name: str, length: int = 22) -> str:
