@@ -25,7 +25,7 @@ class Timed(Cache):
         self.seconds = seconds
 
     def once(self, key: str, decide: Any) -> int:
-        return int(1e6 * self.seconds(int(key.removeprefix("pilot-"))))
+        return int(1e6 * self.seconds(*map(int, key.split("-")[1:])))
 
 
 def planned(estimator: Any, budget: float, seconds: Any, *sure: str, n_fits: int = 17) -> tuple[Any, list[str]]:
@@ -35,17 +35,17 @@ def planned(estimator: Any, budget: float, seconds: Any, *sure: str, n_fits: int
 
 
 def test_rows_are_as_many_as_let_all_fits_end_in_time() -> None:
-    estimator, left_out = planned(LogisticRegression(), 170, lambda rows: rows / 1000)
+    estimator, left_out = planned(LogisticRegression(), 170, lambda rows, tried: rows / 1000)
     assert estimator.max_rows == 6000, "17 fits of 6 s are 0.6 of the budget"
     assert left_out == ["Fits saw at most 6,000 of 20,000 rows, fewer of the large classes, to bound time and memory."]
-    estimator, left_out = planned(LogisticRegression(), 1000, lambda rows: rows / 1000)
+    estimator, left_out = planned(LogisticRegression(), 1000, lambda rows, tried: rows / 1000)
     assert isinstance(estimator, LogisticRegression)
     assert not left_out
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0])
 def test_where_time_is_short_the_fewest_fits_still_end_in_time(power: float) -> None:
-    def seconds(rows: int) -> float:
+    def seconds(rows: int, tried: int = 1) -> float:
         return 6 * (rows / 500) ** power
 
     estimator, _ = planned(LogisticRegression(), 30, seconds)
@@ -55,7 +55,7 @@ def test_where_time_is_short_the_fewest_fits_still_end_in_time(power: float) -> 
 
 def test_a_slow_recipe_alone_gets_fewer_rows() -> None:
     rows = [
-        planned(LogisticRegression(), 400, lambda rows: rows / 1000, *sure)[0].max_rows
+        planned(LogisticRegression(), 400, lambda rows, tried: rows / 1000, *sure)[0].max_rows
         for sure in (["cross-entropy"], ["balanced-bagging", "cross-entropy"])
     ]
     assert rows[0] > 5 * rows[1]
@@ -69,9 +69,22 @@ def test_an_ensemble_of_none_is_refused_in_limited_time_too() -> None:
 
 def test_boosting_of_many_trees_gets_fewer_iterations() -> None:
     booster = CaseControlClassifier(HistGradientBoostingClassifier(max_iter=100))
-    estimator, left_out = planned(booster, 100, lambda rows: 10)
+    estimator, left_out = planned(booster, 100, lambda rows, tried: 10)
     assert estimator.estimator.max_iter == 60, "two fits of a hundred would take 100 s"
     assert "Boosting ran 60 of 100 iterations, to finish in time." in left_out
+
+
+def test_boosting_that_is_slow_is_timed_on_few_iterations() -> None:
+    tries = []
+
+    def seconds(rows: int, tried: int) -> float:
+        tries.append(tried)
+        return 3 * tried
+
+    booster = CaseControlClassifier(HistGradientBoostingClassifier(max_iter=100))
+    estimator, _ = planned(booster, 20, seconds)
+    assert tries == [2], "a fifth of the iterations would take three times the budget"
+    assert estimator.estimator.max_iter == 2, "two fits of two iterations take 12 s"
 
 
 def test_the_model_card_says_what_was_left_out() -> None:

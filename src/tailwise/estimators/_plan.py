@@ -22,6 +22,7 @@ from tailwise.recipes import Recipe, recipe
 from tailwise.resample import CaseControlClassifier
 
 _PILOTS = (125, 500, 2000)  # rows that fits are timed on
+_TRIED = (0.02, 0.2)  # share of boosting's iterations that are timed
 _PILOT_EPOCH = 128  # examples that an epoch is timed on at first
 _PILOT_SHARE = 0.1  # of a time budget: what takes less is timed on four times as many
 _MARGIN = 0.6  # share of a time budget that fits are planned to take
@@ -69,8 +70,8 @@ def in_time(estimator: BaseEstimator, plan: Plan) -> tuple[BaseEstimator, list[s
 
     Fits on samples that keep the tail, with their predictions for a fold's held-out rows, are timed, and time is
     assumed to grow in proportion to the rows. If not even 2,000 rows leave time for the fewest fits, there are fewer
-    rows. Boosting with many classes takes long even on a few rows: a fifth of its iterations is timed on 2,000 of them,
-    and it gets fewer iterations instead.
+    rows. Boosting with many classes or columns takes long even on a few rows: some of its iterations are timed on 2,000
+    of them, and it gets fewer iterations instead.
 
     Returns
     -------
@@ -83,9 +84,8 @@ def in_time(estimator: BaseEstimator, plan: Plan) -> tuple[BaseEstimator, list[s
     if budget is None or not has_fit_parameter(estimator, "sample_weight"):
         return estimator, rows_left_out(most, len(labels))
     iterations = bare.max_iter if isinstance(bare, HistGradientBoostingClassifier) else 1
-    tried = max(1, iterations // 5)
 
-    def microseconds(sample: int) -> int:
+    def microseconds(sample: int, tried: int) -> int:
         pilot = clone(bare).set_params(max_iter=tried) if iterations > 1 else bare
         start = time.monotonic()
         with threads_for(sample * inputs.shape[1]):
@@ -93,13 +93,17 @@ def in_time(estimator: BaseEstimator, plan: Plan) -> tuple[BaseEstimator, list[s
             fitted.predict(inputs[plan.held_out])
         return int(1e6 * (time.monotonic() - start))
 
+    pilots = [(rows, 1) for rows in _PILOTS]
+    if iterations > 1:
+        pilots = [(_PILOTS[-1], max(1, int(iterations * tried))) for tried in _TRIED]
     timed: list[tuple[int, float]] = []
-    for rows in _PILOTS if iterations == 1 else _PILOTS[-1:]:
+    for rows, tried in pilots:
         sample = int(capped_counts(counts, max(len(counts), min(rows, most))).sum())
-        timed.append((sample, plan.cache.once(f"pilot-{sample}", partial(microseconds, sample)) / 1e6))
-        if timed[-1][1] > _PILOT_SHARE * budget:
+        took = plan.cache.once(f"pilot-{sample}-{tried}", partial(microseconds, sample, tried)) / 1e6
+        timed.append((sample, took))
+        if took > _PILOT_SHARE * budget:
             break
-    (fewer, less), (sample, took) = timed[0], timed[-1]
+    fewer, less = timed[0]
     allowed, one_fit = _MARGIN * budget, took * iterations / tried
     share = allowed / (plan.fewest_fits * one_fit)
     floor, left_out = _PILOTS[-1], []
