@@ -100,7 +100,8 @@ class OneVsRestLogisticRegression(ClassifierMixin, BaseEstimator):
                 coefficients.append(binary.coef_.astype(X.dtype))
                 intercepts.append(binary.intercept_.astype(X.dtype))
                 passes.append(binary.n_iter_)
-        self.coef_, self.intercept_ = np.concatenate(coefficients), np.concatenate(intercepts)
+        self.coef_ = np.asfortranarray(np.concatenate(coefficients))  # each prediction would copy it otherwise
+        self.intercept_ = np.concatenate(intercepts)
         self.n_iter_ = np.concatenate(passes)
         late = np.count_nonzero(self.n_iter_ >= self.max_iter)
         if late > 0.1 * len(self.n_iter_):
