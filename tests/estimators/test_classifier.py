@@ -317,6 +317,8 @@ BAD: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
     "no sample weights": ({"recipe": "class-weighted", "estimator": KNeighborsClassifier()}, X, Y, "sample_weight"),
     "all classes of one": ({}, X[:3], np.arange(3), "two examples"),
     "epochs of no network": ({"epochs": 3}, X, Y, "epochs is for networks, and this trains none"),
+    "precision of no network": ({"precision": "32-true"}, X, Y, "precision is for networks, and this trains none"),
+    "augmented numbers": ({"augment": "crop"}, X, Y, "augment is for networks of images, and this trains none"),
     "folds as scikit-learn makes them": ({"cv": StratifiedKFold(3)}, X, Y, "a number of folds, or the share"),
     "negative seed": ({"random_state": -1}, X, Y, "random_state cannot be -1"),
     "a scorer of nothing": ({"objective": make_scorer(lambda y, p: np.nan)}, X, Y, "its score is NaN"),

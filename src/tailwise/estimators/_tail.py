@@ -169,9 +169,11 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
         kind = learner_kind(self.estimator, self.backbone, data.kind)
         candidates = self._candidates(kind, data)
         self.objective_for(data)
-        for name in ("epochs", "batch_size", "learning_rate"):
-            if kind == "estimator" and getattr(self, name) is not None:
+        for name, default in (("epochs", None), ("batch_size", None), ("learning_rate", None), ("precision", "auto")):
+            if kind == "estimator" and getattr(self, name) != default:
                 raise TailwiseError(f"{name} is for networks, and this trains none: give a backbone, or drop {name}.")
+        if self.augment != "flip-crop" and (kind == "estimator" or data.kind != "image"):
+            raise TailwiseError("augment is for networks of images, and this trains none: drop augment.")
         if kind == "network":
             self._network_learner(data.inputs if data.kind == "image" else np.empty((1, 1)))
         return candidates
