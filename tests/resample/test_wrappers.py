@@ -225,7 +225,9 @@ def test_boosting_takes_columns_without_a_value(wrapper):
     np.testing.assert_array_equal(fitted.predict_proba(X), there)
 
 
-def test_boosting_with_weights_takes_infinity_in_silence():
+@pytest.mark.parametrize("end", [np.inf, -np.inf])
+def test_boosting_with_weights_keeps_infinity_apart_in_silence(end):
     X = np.linspace(0, 1, 600)[:, None]
-    X[::2] = np.inf
-    WeightedClassifier(HistGradientBoostingClassifier(max_iter=1)).fit(X, np.arange(600) % 2)
+    X[::2] = end
+    fitted = WeightedClassifier(HistGradientBoostingClassifier(max_iter=1)).fit(X, np.arange(600) % 2)
+    np.testing.assert_array_equal(fitted.predict(X), np.arange(600) % 2)

@@ -91,7 +91,9 @@ def _rounded(column: NDArray[Any], most: int) -> NDArray[Any]:
         return column
     kept = np.unique(known[((np.arange(most) + 0.5) / most * len(known)).astype(np.intp)])
     exact = kept.astype(np.float64)  # sums of small integers would overflow
-    nearest = kept[np.searchsorted((exact[1:] + exact[:-1]) / 2, column)]
+    with np.errstate(invalid="ignore"):  # between the two infinities
+        middles = np.nan_to_num((exact[1:] + exact[:-1]) / 2)  # finite, so that infinity lies beyond them
+    nearest = kept[np.searchsorted(middles, column)]
     return np.where(np.isnan(column), column, nearest)
 
 
