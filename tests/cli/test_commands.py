@@ -894,3 +894,11 @@ def test_rows_are_numbered_where_the_id_is_missing(table, tmp_path, capsys):
     assert "there is no column 'key' here, so rows are numbered" in capsys.readouterr().err
     assert run("evaluate", tmp_path / "m", tmp_path / "keyed.csv") == 0
     assert "ignored" not in capsys.readouterr().err
+
+
+def test_a_target_named_like_a_pattern_is_only_itself(tmp_path, capsys):
+    rows = [f"{i % 7 + 9 * (i % 3)},{'abc'[i % 3]}" for i in range(60)]
+    file = write(tmp_path / "a.csv", "\n".join(["x,*", *rows, ""]))
+    assert run("fit", file, "-t", "*", "-o", tmp_path / "m", *FAST) == 0
+    assert run("predict", tmp_path / "m", file, "-o", tmp_path / "p.csv") == 0, capsys.readouterr().err
+    assert "ignored" not in capsys.readouterr().err

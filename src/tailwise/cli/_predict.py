@@ -20,7 +20,7 @@ from tailwise import storage
 from tailwise.cli._source import Source, number_or_file
 from tailwise.data import Dataset, stream
 from tailwise.data.labels import class_name
-from tailwise.data.paths import table_format
+from tailwise.data.paths import named, table_format
 from tailwise.data.separated import csv_header
 from tailwise.data.tables import scan
 from tailwise.errors import TailwiseError
@@ -115,7 +115,7 @@ def noted(model: Model | LabelModel, parts: Iterator[Dataset], console: Console)
     """
     said: set[str] = set()
     lost = model.encoder.lost_values() if hasattr(model.encoder, "lost_values") else None
-    labels = [name for name in [model.documents.get("source", {}).get("target")] if name is not None]
+    target = model.documents.get("source", {}).get("target")
 
     def say(notes: Iterable[str]) -> None:
         for note in notes:
@@ -128,7 +128,7 @@ def noted(model: Model | LabelModel, parts: Iterator[Dataset], console: Console)
             yield part
         say(part.notes)
         if lost is not None:
-            lost.add(part.inputs.drop(labels, strict=False))
+            lost.add(part.inputs.select(named([name for name in part.inputs.columns if name != target])))
     say(lost.notes() if lost is not None else ())
 
 
