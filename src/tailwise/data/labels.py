@@ -229,9 +229,7 @@ def _factorise(values: Any, where: str) -> tuple[NDArray[np.int64], NDArray[Any]
         return places.to_numpy(), distinct.to_numpy().astype(object)
     if isinstance(values, pd.Series | pd.api.extensions.ExtensionArray) and values.dtype.kind in "iu":
         values = pl.from_pandas(pd.Series(values))
-    if (
-        isinstance(values, pl.Series) and values.dtype.is_integer()
-    ):  # as an array they would become floats if one is missing
+    if isinstance(values, pl.Series) and values.dtype.is_integer():  # an array would have floats for missing ones
         places = values.rank("dense").cast(pl.Int64) - 1
         return places.fill_null(-1).to_numpy(), values.drop_nulls().unique().sort().to_numpy()
     if isinstance(values, pl.Series) and (values.dtype.is_nested() or values.dtype == pl.Object):

@@ -199,7 +199,7 @@ class FittedNetwork:
         TailwiseError
             If the user's own backbone is needed and not given, or the weights do not fit.
         """
-        from tailwise.nn import build_network, rebuild_backbone
+        from tailwise.nn import build_network, describe_backbone, rebuild_backbone
 
         architecture = description["backbone"]
         if architecture is not None:
@@ -209,10 +209,8 @@ class FittedNetwork:
         else:
             raise TailwiseError("this model has a backbone of your own: pass the function that builds it as backbone=.")
         network = build_network(built, description["head"], weights)
-        known = len(network.inputs.mean)
-        wanted = next((width for key, width in (architecture or {}).items() if key != "name"), known)
-        if known != wanted:
-            raise TailwiseError(f"the saved weights are for inputs of width {known}, but the backbone's is {wanted}.")
+        if architecture and architecture != describe_backbone(architecture["name"], len(network.inputs.mean)):
+            raise TailwiseError("the saved weights are for inputs of another width than the saved backbone.")
         return cls(network, architecture)
 
 
