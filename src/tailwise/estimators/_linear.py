@@ -19,11 +19,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 class OneVsRestLogisticRegression(ClassifierMixin, BaseEstimator):
     """One logistic regression per class, that class against all others, fitted by LIBLINEAR's dual coordinate descent.
 
-    A pass over the data costs its non-zero values times the classes, however many features there are. Multinomial
-    logistic regression by L-BFGS moves ten vectors of classes times features in every step instead: on 5,600 one-line
-    descriptions of Debian packages with 53,000 n-grams, it took ten times as long, for 57 classes as for 211. One
-    against the rest was also better for the rare classes there: balanced accuracy 0.51 instead of 0.50 and 0.41 instead
-    of 0.40, with balanced weights 0.59 instead of 0.57 and 0.50 instead of 0.48.
+    A pass over the data costs its non-zero values times the classes, however many features there are, where a step of
+    multinomial logistic regression by L-BFGS moves ten vectors of classes times features. On texts it took a ninth to a
+    twentieth of the time, with a slightly better balanced accuracy (benchmarks/results/linear_texts.md).
 
     scikit-learn's ``OneVsRestClassifier`` takes no ``sample_weight``, which recipes need.
 
@@ -31,8 +29,8 @@ class OneVsRestLogisticRegression(ClassifierMixin, BaseEstimator):
     ----------
     C : inverse strength of the L2 penalty, which the intercepts share
     tol : of the stopping rule; LIBLINEAR's own default for this solver
-    max_iter : passes over the data, at most. A few regressions with large weights may need more, with hardly other log
-        odds; if more than a tenth do, there is a warning
+    max_iter : passes over the data, at most. Single regressions with large weights may need more, which hardly changes
+        their log odds; if more than a tenth do, there is a warning
     random_state : of the order in which examples are visited
 
     Attributes
