@@ -234,6 +234,36 @@ def test_the_winner_is_the_best() -> None:
         assert row.settings["skill"] in (0.3, 0.9, 0.6)
 
 
+def test_a_recipe_of_plain_training_within_a_standard_error_of_the_best_is_preferred() -> None:
+    plain, adjusted = recipe("cross-entropy"), recipe("logit-adjustment")
+    seen = set()
+    for number in range(12):
+        comparison, _ = race(plain, adjusted, Skilled(0.5 + 0.1 * (number % 3), number), counts=[60, 20, 12])
+        corrected = max(comparison.rows[:2], key=lambda row: row.score)
+        other = comparison.rows[2]
+        ahead = other.score - corrected.score
+        if ahead <= 0:
+            expected = "selected", "compared"
+        elif ahead <= (other.high - other.low) / (2 * 1.96):
+            expected = "selected", "better by less than a standard error"
+        else:
+            expected = "compared", "selected"
+        assert (corrected.status, other.status) == expected
+        assert comparison.winner.name == (corrected if expected[0] == "selected" else other).recipe
+        seen.add(expected)
+    assert len(seen) == 3, "every case was met"
+
+
+def test_without_a_recipe_of_plain_training_the_best_is_chosen() -> None:
+    scores = [
+        [row.score for row in race(Skilled(0.6, n), Skilled(0.6, n + 1), reference=Skilled(0.1))[0].rows]
+        for n in range(4)
+    ]
+    winners = [race(Skilled(0.6, n), Skilled(0.6, n + 1), reference=Skilled(0.1))[0].winner.number for n in range(4)]
+    assert winners == [n + int(np.argmax(row[1:])) for n, row in enumerate(scores)]
+    assert len({w - n for n, w in enumerate(winners)}) == 2
+
+
 def test_the_reference_is_chosen_only_if_it_is_a_candidate() -> None:
     best, worse = Skilled(0.9), Skilled(0.4, 1)
     comparison, _ = race(worse, reference=best)

@@ -81,6 +81,19 @@ def test_a_choice_is_sure_where_its_interval_lies_above(high, sure):
     assert sure in words.comparison(rows, "balanced accuracy")
 
 
+def test_a_choice_that_did_not_score_highest_is_explained():
+    rows = [
+        {"recipe": "best", "score": 0.72, "low": 0.6, "high": 0.8, "status": "better by less than a standard error"},
+        {"recipe": "good", "score": 0.7, "low": 0.6, "high": 0.8, "status": "selected"},
+    ]
+    said = words.comparison(rows, "balanced accuracy")
+    assert said.startswith("good was chosen")
+    assert "best scored higher, but by less than a standard error" in said
+    assert "better by less than a standard error" in charts.comparison(rows)
+    rows[0]["status"] = "compared"
+    assert "standard error" not in words.comparison(rows, "balanced accuracy")
+
+
 def test_mistakes_go_where_they_are_said_and_drawn_to_go(evaluation):
     shares = charts.flow(evaluation)
     assert shares["many"] == pytest.approx({"right": 18 / 20, "many": 2 / 20, "medium": 0, "few": 0})

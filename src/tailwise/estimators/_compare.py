@@ -20,6 +20,9 @@ from tailwise.estimators._chains import cross_fit, halves
 from tailwise.recipes import Recipe
 
 _SLACK = 1.1  # for fits that take longer than those before them
+_FITS = 0.95  # share of a time budget in which fits end; calibration follows them, and clocks are not that sure
+
+_NORMAL_95 = 1.96  # standard deviations between which a normal variable lies 95 % of the time
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 FitFold = Callable[[Recipe, int], tuple[NDArray[np.float32], float]]
@@ -35,8 +38,9 @@ class Row:
     score, low, high : the objective on held-out examples with its 95 % bootstrap interval; None if never fitted
     folds : the objective on each fold
     seconds : spent fitting; 0 where the learner is another recipe's
-    status : ``"selected"``, ``"compared"``, ``"dropped after fold 1"``, ``"not started: no time left"``,
-        ``"no time left after fold 1"`` or ``"dropped: no time left to train on everything"``
+    status : ``"selected"``, ``"compared"``, ``"better by less than a standard error"`` (see :func:`compare`),
+        ``"dropped after fold 1"``, ``"not started: no time left"``, ``"no time left after fold 1"`` or
+        ``"dropped: no time left to train on everything"``
     """
 
     recipe: str
@@ -47,6 +51,11 @@ class Row:
     folds: list[float] = dataclass_field(default_factory=list)
     seconds: float = 0.0
     status: str = "compared"
+
+    @property
+    def standard_error(self) -> float:
+        """Half the interval's width in units of the normal distribution's 95 %, or 0 where there is none."""
+        return 0.0 if self.low is None or self.high is None else (self.high - self.low) / (2 * _NORMAL_95)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as plain data."""
@@ -60,7 +69,7 @@ class Comparison:
     Attributes
     ----------
     rows : in the order of the recipes, the reference first
-    winner : the recipe with the best objective
+    winner : the recipe that is chosen; see :func:`compare`
     held_out : of the winner and the reference, recipe -> (m,) indices of examples, fold after fold, and (m, n_classes)
         scores for them
     """
@@ -97,7 +106,7 @@ class Clock:
     """
 
     def __init__(self, budget: float | None, start: float | None = None, agreed: Callable[[bool], bool] = bool) -> None:
-        self._end = None if budget is None else (time.monotonic() if start is None else start) + budget
+        self._end = None if budget is None else (time.monotonic() if start is None else start) + _FITS * budget
         self._agreed = agreed
         self._took: dict[Recipe, float] = {}
 
@@ -180,12 +189,17 @@ def compare(
     clock: Clock,
     whole: float = 1.0,
 ) -> Comparison:
-    """Fit every recipe on the same folds and choose the one with the best held-out objective.
+    """Fit every recipe on the same folds and choose by the held-out objective.
 
     After each fold, recipes that lose by more than chance explains are dropped, but never the first, the baseline.
     Recipes with the same ``training`` share one learner. A fit starts only if there is time for it and, afterwards, for
     training on everything; a recipe that had no time for as many folds as others is chosen only if it beats them on its
     own folds by more than chance explains.
+
+    The best is chosen, unless a recipe with the baseline's training is within one standard error of it: then the best
+    of those. Whether another training ends up better on the few examples of the tail is partly luck, of which a
+    correction after the same training is free. The rule is that of Breiman et al., Classification and Regression Trees,
+    1984, section 3.4.3; benchmarks/results/selection.md has what it gains.
 
     Parameters
     ----------
@@ -247,8 +261,11 @@ def compare(
     finalists = contenders()
     if not finalists:
         raise TailwiseError("there was no time to fit any recipe on a fold: give more time, or fewer rows.")
-    surest = max(finalists, key=lambda e: (len(e.row.folds), e.so_far))
+    surest = _surest(finalists, entrants[0].recipe.training)
     winner = max(filter(surest.loses_to, finalists), key=lambda e: e.so_far, default=surest)
+    for entrant in finalists:
+        if entrant.so_far > winner.so_far and len(entrant.row.folds) == len(winner.row.folds):
+            entrant.row.status = "better by less than a standard error"
     winner.row.status = "selected"
     answers = {
         e.recipe: (e.seen, np.concatenate(scores[e.recipe.training][: len(e.row.folds)]))
@@ -280,6 +297,15 @@ def held_out_sample(
 
 def _running(entrant: Entrant) -> bool:
     return entrant.row.status == "compared"
+
+
+def _surest(finalists: Sequence[Entrant], plain: Recipe) -> Entrant:
+    """Return the best of those with the most folds, or one of plain training if it is within a standard error of it."""
+    most = max(len(e.row.folds) for e in finalists)
+    whole = [e for e in finalists if len(e.row.folds) == most]
+    best = max(whole, key=lambda e: e.so_far)
+    near = [e for e in whole if e.recipe.training == plain and best.so_far - e.so_far <= best.row.standard_error]
+    return max(near, key=lambda e: e.so_far, default=best)
 
 
 def _drop_losers(running: Sequence[Entrant]) -> None:

@@ -131,11 +131,10 @@ def comparison(rows: Sequence[Mapping[str, Any]]) -> Markup:
         plot.line(at(chosen["score"]), 0, at(chosen["score"]), row_height * len(scored), "guide")
     for rank, row in enumerate(scored):
         y = rank * row_height + 28
-        state = (
-            "chosen" if row is chosen else "dropped" if str(row.get("status", "")).startswith(("dropped", "no")) else ""
-        )
+        status = str(row.get("status", "compared"))
+        state = "chosen" if row is chosen else "dropped" if status.startswith(("dropped", "no")) else ""
         plot.text(0, y - 12, short(row["recipe"], 34), f"label {state}", anchor="start", hover=row["recipe"])
-        aside = words(row["score"]) + (" · chosen" if row is chosen else f" · {row['status']}" if state else "")
+        aside = words(row["score"]) + ("" if status == "compared" else " · chosen" if row is chosen else f" · {status}")
         plot.text(1, y - 12, aside, f"tick {state}", anchor="end")
         plot.line(0, y, 1, y, "grid")
         for fold in row.get("folds") or ():

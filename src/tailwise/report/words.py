@@ -224,7 +224,14 @@ def comparison(rows: Sequence[Mapping[str, Any]], objective: str) -> str:
         if not rivals
         else f"{plural(len(rivals), 'other recipe lies', 'other recipes lie')} within its interval"
     )
-    return f"{chosen['recipe']} was chosen for its {objective} on held-out folds; {sure}."
+    sentence = f"{chosen['recipe']} was chosen for its {objective} on held-out folds; {sure}."
+    better = [row["recipe"] for row in scored if str(row.get("status", "")).startswith("better")]
+    if better:
+        sentence += (
+            f" {' and '.join(better)} scored higher, but by less than a standard error; a correction of plain training "
+            "is then preferred, as how well another training ends up is partly luck."
+        )
+    return sentence
 
 
 def mistakes(flow: Mapping[str, Mapping[str, float]]) -> str:
