@@ -223,6 +223,21 @@ def test_a_sample_of_the_held_out_examples_leaves_scores_and_probabilities_in_pl
     assert whole.score(labels[rows], predicted[rows], None, task.class_counts) < expected - 0.03
 
 
+@pytest.mark.parametrize("followed", [1.0, 0.5, 0.0])
+def test_classes_keep_their_shares_where_a_learner_follows_its_weights_only_so_far(followed: float) -> None:
+    rng = np.random.default_rng(0)
+    counts = np.array([20_000, 2000, 500])
+    labels = np.repeat(np.arange(3), counts)
+    prior = counts / counts.sum()
+    truth = np.log(prior) + posthoc.log_softmax(2 * np.eye(3)[labels] + rng.normal(size=(len(labels), 3)))
+    scores = (2 * truth - followed * np.log(prior)).astype(np.float32)
+    task, objective = Task(counts), as_objective("balanced_accuracy", 3)
+    weighted = fit_chains(recipe("class-weighted"), task, scores, labels, objective).predict_proba(scores)
+    np.testing.assert_allclose(weighted.mean(axis=0), prior, rtol=0.1)
+    plain = fit_chains(recipe("cross-entropy"), task, scores, labels, objective).predict_proba(scores)
+    np.testing.assert_array_equal(plain.argmax(axis=1), scores.argmax(axis=1))
+
+
 def test_the_winner_is_the_best() -> None:
     comparison, _ = race(Skilled(0.3), Skilled(0.9, 1), Skilled(0.6, 2))
     assert comparison.winner == Skilled(0.9, 1)

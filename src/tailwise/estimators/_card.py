@@ -7,8 +7,6 @@ import platform
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from tailwise import __version__
 from tailwise.engine.stage import Task
 from tailwise.estimators._compare import Comparison
@@ -36,10 +34,7 @@ def model_card(
     Where each row has one class, ``prior_corrected`` says whether training re-balanced the classes, so that
     probabilities were moved back to the training prior.
     """
-    prior = {}
-    if not task.has_sets:
-        learned = recipe.learned_prior(task)
-        prior["prior_corrected"] = learned is None or not np.allclose(learned, task.class_prior)
+    prior = {} if task.has_sets else {"prior_corrected": recipe.rebalances(task)}
     return {
         "recipe": recipe.name,
         "settings": asdict(recipe),  # type: ignore[call-overload]

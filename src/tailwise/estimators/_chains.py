@@ -97,15 +97,15 @@ def _probability(
 ) -> tuple[posthoc.Step, ...]:
     """Return the steps to probabilities: the prior correction and, last, the calibration.
 
-    Training that re-balanced the classes left its own prior in the scores; the probabilities are moved back to the
-    prior of the training data, so that they stay honest. If a formula gives that prior, only a temperature is left to
-    calibrate, which changes no decision; otherwise, each class's share is calibrated.
+    Training that re-balanced the classes left its own prior in the scores; if a formula gives it, the probabilities are
+    moved back to the prior of the training data. A learner follows such a formula only so far, a forest of deep trees
+    hardly, so the share of each class is calibrated besides. Where training did not re-balance, a temperature is all,
+    which leaves the likeliest class as it is.
     """
-    learned, weights = recipe.learned_prior(task), objective.weights(labels)
-    if learned is None:
-        return (posthoc.fit_class_wise(scores, labels, weights),)
-    shift = posthoc.prior_shift(learned, task.class_prior)
-    return (shift, posthoc.fit_temperature(shift(scores), labels, weights))
+    learned = recipe.learned_prior(task)
+    shift = () if learned is None else (posthoc.prior_shift(learned, task.class_prior),)
+    calibrate = posthoc.fit_class_wise if recipe.rebalances(task) else posthoc.fit_temperature
+    return (*shift, calibrate(posthoc.apply(shift, scores), labels, objective.weights(labels)))
 
 
 def cross_fit(

@@ -80,9 +80,14 @@ class Recipe:
     def learned_prior(self, task: Task) -> NDArray[np.float64] | None:
         """Return the class prior that the scores assume: the training prior, unless training re-balanced it.
 
-        None means that no formula gives it; calibration then fits a bias for each class on held-out scores.
+        None means that no formula gives it; calibration then finds it, class by class, on held-out scores.
         """
         return task.class_prior
+
+    def rebalances(self, task: Task) -> bool:
+        """Say whether the scores assume another class prior than that of the training data."""
+        learned = self.learned_prior(task)
+        return learned is None or not np.allclose(learned, task.class_prior)
 
     def posthoc(self, task: Task, scores: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[Step, ...]:
         """Return the steps between the learner's scores and the decision, fitted on held-out scores and labels."""
