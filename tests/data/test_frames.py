@@ -21,6 +21,12 @@ def test_frames_of_every_kind_are_tables(make):
     assert data.labels.tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("make", [pl.DataFrame, pd.DataFrame, lambda table: pl.LazyFrame(table)])
+def test_names_that_polars_takes_for_patterns_are_refused(make):
+    with pytest.raises(TailwiseError, match=r"a column named '\^b\.\*\$', which polars takes for a pattern: rename it"):
+        to_frame(make({"a": [1.5, 2], "^b.*$": [0.5, 1]}))
+
+
 def test_pandas_columns_of_mixed_types_become_strings():
     frame = pd.DataFrame({0: [1, "a", None], "when": pd.to_datetime(["2024-01-01", None, None])})
     assert to_frame(frame)["0"].to_list() == ["1", "a", None]

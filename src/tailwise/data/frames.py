@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tailwise.data.dataset import Dataset, Kind
 from tailwise.data.labels import class_name, encode_labels
-from tailwise.data.paths import check_distinct
+from tailwise.data.paths import check_names
 from tailwise.errors import TailwiseError
 
 if TYPE_CHECKING:
@@ -66,8 +66,15 @@ def to_frame(X: Any) -> pl.DataFrame:
     Raises
     ------
     TailwiseError
-        If it is none of these, or two columns have the same name.
+        If it is none of these, two columns have the same name, or polars takes a name for a pattern.
     """
+    frame = _frame(X)
+    check_names(frame.columns, "the table")
+    return frame
+
+
+def _frame(X: Any) -> pl.DataFrame:
+    """Return a table as a polars frame, with names as they are."""
     import polars as pl
 
     if isinstance(X, Dataset):
@@ -104,7 +111,7 @@ def _from_pandas(frame: Any) -> pl.DataFrame:
     import polars as pl
 
     columns = [str(name) for name in frame.columns]
-    check_distinct(columns, "the table")
+    check_names(columns, "the table")
     return pl.DataFrame([_series(name, frame.iloc[:, i]) for i, name in enumerate(columns)])
 
 

@@ -86,18 +86,18 @@ def bare(names: Iterable[str], where: str) -> list[str]:
         If two are then the same, or polars takes one for a pattern.
     """
     found = [name.strip() for name in names]
-    check_distinct(found, where)
-    pattern = next((name for name in found if name.startswith("^") and name.endswith("$")), None)
-    if pattern is not None:
-        raise TailwiseError(f"{where} has a column named {pattern!r}, which polars takes for a pattern: rename it.")
+    check_names(found, where)
     return found
 
 
-def check_distinct(names: Iterable[str], where: str) -> None:
-    """Raise TailwiseError if two columns have one name."""
+def check_names(names: Collection[str], where: str) -> None:
+    """Raise TailwiseError if two columns have one name, or polars takes one for a pattern."""
     for twice, times in Counter(names).most_common(1):
         if times > 1:
             raise TailwiseError(f"{where} has {times} columns named {twice!r}; give each its own name.")
+    pattern = next((name for name in names if name.startswith("^") and name.endswith("$")), None)
+    if pattern is not None:
+        raise TailwiseError(f"{where} has a column named {pattern!r}, which polars takes for a pattern: rename it.")
 
 
 def named(names: str | Collection[str]) -> Selector:
