@@ -228,8 +228,8 @@ def comparison(rows: Sequence[Mapping[str, Any]], objective: str) -> str:
     better = [row["recipe"] for row in scored if str(row.get("status", "")).startswith("better")]
     if better:
         sentence += (
-            f" {' and '.join(better)} scored higher, but by less than a standard error; a correction of plain training "
-            "is then preferred, as how well another training ends up is partly luck."
+            f" {' and '.join(better)} scored higher, but by less than a standard error; plain training and its "
+            "corrections are then preferred, as how well another training ends up is partly luck."
         )
     return sentence
 
