@@ -98,9 +98,9 @@ def _probability(
     """Return the steps to probabilities: the prior correction and, last, the calibration.
 
     Training that re-balanced the classes left its own prior in the scores; if a formula gives it, the probabilities are
-    moved back to the prior of the training data. A learner follows such a formula only so far, a forest of deep trees
-    hardly, so the share of each class is calibrated besides. Where training did not re-balance, a temperature is all,
-    which leaves the likeliest class as it is.
+    moved back to the prior of the training data. A learner follows such a formula only so far, so that the share of
+    each class is calibrated besides. Where training did not re-balance, a temperature is all, which leaves the
+    likeliest class as it is.
     """
     learned = recipe.learned_prior(task)
     shift = () if learned is None else (posthoc.prior_shift(learned, task.class_prior),)

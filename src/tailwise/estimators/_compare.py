@@ -198,8 +198,8 @@ def compare(
 
     The best is chosen, unless a recipe with the baseline's training is within one standard error of it: then the best
     of those. Whether another training ends up better on the few examples of the tail is partly luck, of which a
-    correction after the same training is free. The rule is that of Breiman et al., Classification and Regression Trees,
-    1984, section 3.4.3; benchmarks/results/selection.md has what it gains.
+    correction after the same training is free. This is the one-standard-error rule of Breiman et al., Classification
+    and Regression Trees, 1984, with plain training for the simplest; benchmarks/results/selection.md has what it gains.
 
     Parameters
     ----------
@@ -262,8 +262,9 @@ def compare(
     if not finalists:
         raise TailwiseError("there was no time to fit any recipe on a fold: give more time, or fewer rows.")
     surest = _surest(finalists, entrants[0].recipe.training)
-    winner = max(filter(surest.loses_to, finalists), key=lambda e: e.so_far, default=surest)
-    for entrant in finalists:
+    late = [e for e in finalists if len(e.row.folds) < len(surest.row.folds) and surest.loses_to(e)]
+    winner = max(late, key=lambda e: e.so_far, default=surest)
+    for entrant in finalists if winner is surest else ():
         if entrant.so_far > winner.so_far and len(entrant.row.folds) == len(winner.row.folds):
             entrant.row.status = "better by less than a standard error"
     winner.row.status = "selected"
