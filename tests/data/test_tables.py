@@ -108,6 +108,22 @@ def test_quoted_line_breaks_in_header_and_rows(tmp_path):
     assert frame.to_dict(as_series=False) == {"a, 1": [1], "b\nc": ["two\nlines"]}
 
 
+@pytest.mark.parametrize("separator", [",", "\t"])
+def test_a_header_may_be_long(tmp_path, separator):
+    names = [f"expression of gene {i}" for i in range(7_000)]
+    rows = [names, range(7_000), range(7_000)]
+    (tmp_path / "t.csv").write_text("\n".join(separator.join(map(str, row)) for row in rows))
+    frame = scan(tmp_path / "t.csv").collect()
+    assert frame.columns == names
+    assert frame.row(1) == tuple(range(7_000))
+
+
+def test_a_line_without_separators_is_no_header_if_it_is_endless(tmp_path):
+    (tmp_path / "t.csv").write_text("x" * 200_000)
+    with pytest.raises(TailwiseError, match="has no header"):
+        scan(tmp_path / "t.csv")
+
+
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl", "arrow"])
 def test_names_lose_blanks_and_are_never_patterns(tmp_path, suffix):
     frame = pl.DataFrame({" x ": [1, 2], "*": ["a", "b"]})

@@ -8,6 +8,7 @@ import gzip
 import io
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 from typing import IO, TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 #: Spellings of "missing" in CSV files. "None" and "-" are not among them, because they may be categories.
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL", "Null", "null")
 
-_HEADER = 1 << 16  # characters at the start of a CSV that hold its header
+_START = 1 << 16  # characters at the start of a CSV, which with the rest of their line hold its header
 
 
 def scan_csv(path: Path, as_text: Collection[str], strings: Collection[str] = ()) -> pl.LazyFrame:
@@ -70,11 +71,11 @@ def csv_header(path: Path) -> tuple[str, list[str], int]:
     Raises
     ------
     TailwiseError
-        If a name occurs twice, or the file is blank or not text.
+        If a name occurs twice, the first line is one endless cell, or the file is blank or not text.
     """
     try:
         with open_text(path) as file:
-            start = file.read(_HEADER)
+            start = file.read(_START) + file.readline()
     except UnicodeDecodeError:
         raise TailwiseError(wrong_bytes(path) or f"{path} is not UTF-8 text.") from None
     if not start.strip():
@@ -89,7 +90,12 @@ def csv_header(path: Path) -> tuple[str, list[str], int]:
         raise TailwiseError(f"{path} ends its lines in the old Mac way (CR only): convert it with tr '\\r' '\\n'.")
     declared = re.match(r"sep=(.)\r?\n(?=.)", start, re.IGNORECASE)
     marks, start = (declared[1], start[declared.end() :]) if declared else (",;\t|", start)
-    readings = {mark: next(csv.reader(io.StringIO(start, newline=""), delimiter=mark)) for mark in marks}
+    readings = {}
+    for mark in marks:
+        with suppress(csv.Error):  # a cell is too long
+            readings[mark] = next(csv.reader(io.StringIO(start, newline=""), delimiter=mark))
+    if not readings:
+        raise TailwiseError(f"{path} has no header: its first line is not divided by commas, semicolons, tabs or |.")
     separator = max(readings, key=lambda mark: len(readings[mark]))
     return separator, bare(readings[separator], str(path)), int(declared is not None)
 
