@@ -245,6 +245,56 @@ def test_a_skops_file_cannot_run_code(folder, tmp_path):
     assert not marker.exists()
 
 
+def forest(x, y):
+    return RandomForestClassifier(3, random_state=0).fit(x, y)
+
+
+def boosting(x, y):
+    return HistGradientBoostingClassifier(max_iter=3).fit(x, y)
+
+
+def first_tree(model):
+    """Return the first tree's nodes, and a function that puts changed ones in their place."""
+    if isinstance(model, HistGradientBoostingClassifier):
+        predictor = model._predictors[0][0]
+        return predictor.nodes, lambda nodes: setattr(predictor, "nodes", nodes)
+    tree = model.estimators_[0].tree_
+    state = tree.__getstate__()
+    return state["nodes"], lambda nodes: tree.__setstate__({**state, "nodes": nodes})
+
+
+@pytest.mark.parametrize(
+    ("fit", "field", "value", "message"),
+    [
+        (forest, "left_child", 10**6, "point outside of it, or back"),
+        (forest, "right_child", 0, "point outside of it, or back"),
+        (forest, "left_child", -7, "point outside of it, or back"),
+        (forest, "feature", 3, "a feature that is not there"),
+        (forest, "feature", -1, "a feature that is not there"),
+        (boosting, "left", 10**6, "point outside of it, or back"),
+        (boosting, "right", 0, "point outside of it, or back"),
+        (boosting, "feature_idx", 3, "a feature that is not there"),
+        (boosting, "feature_idx", -1, "a feature that is not there"),
+        (boosting, "is_categorical", 1, "splits by categories"),
+    ],
+)
+def test_trees_that_cannot_be_walked_are_refused(tmp_path, fit, field, value, message):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 3))
+    y = (x[:, 0] > 0) + (x[:, 2] > 0)
+    model = fit(x, y)
+    write_folder(tmp_path / "good", {}, estimators={"clf": model})
+    read_folder(tmp_path / "good").estimator("clf").predict(x)
+    nodes, put = first_tree(model)
+    nodes = nodes.copy()
+    nodes[field][0] = value
+    put(nodes)
+    write_folder(tmp_path / "bad", {}, estimators={"clf": model})
+    with pytest.raises(TailwiseError, match=message) as caught:
+        read_folder(tmp_path / "bad").estimator("clf")
+    assert "\n" not in str(caught.value)
+
+
 def test_saving_many_arrays_never_lists_the_archive(tmp_path, monkeypatch):
     def listed(archive):
         raise AssertionError("each array would cost as much time as there are arrays")

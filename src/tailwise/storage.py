@@ -2,7 +2,7 @@
 
 The size and SHA-256 of every file are in ``manifest.json``. They detect damage, not malice: whoever changes a file can
 change the manifest. Safety rests on the formats: JSON and safetensors hold only data, and a skops file is read only if
-every type in it is one that Tailwise itself writes.
+every type in it is one that Tailwise itself writes, and its trees can be walked.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
-from zipfile import ZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
+from tailwise import trees
 from tailwise.errors import TailwiseError
 from tailwise.processes import is_first, writing
 
@@ -37,9 +38,9 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+\.(json|safetensors|skops)")
 #: prefix would also trust functions.
 TRUSTED = frozenset(
     {
+        trees.PREDICTOR,
+        trees.TREE,
         "numpy.dtype",
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        "sklearn.tree._tree.Tree",
         "skrub._datetime_encoder.DatetimeEncoder",
         "skrub._string_encoder.StringEncoder",
         "skrub._to_str.ToStr",
@@ -231,24 +232,26 @@ class Folder:
         Raises
         ------
         TailwiseError
-            If the file is missing or damaged, holds a type that Tailwise does not write, or was never fitted.
+            If the file is missing or damaged, holds a type that Tailwise does not write or a tree that cannot be
+            walked, or was never fitted.
         """
         import skops.io
         from sklearn.exceptions import NotFittedError
         from sklearn.utils.validation import check_is_fitted
+        from skops.io.exceptions import UntrustedTypesFoundException
 
         file = self._file(f"{name}.skops")
         try:
-            foreign = sorted(set(skops.io.get_untrusted_types(file=file)) - TRUSTED)
-        except Exception as error:
-            raise TailwiseError(f"{file} is not a valid skops file: {_line(error)}") from None
-        if foreign:
-            raise TailwiseError(f"{file} holds {foreign[0]}, which no Tailwise model does: it was not loaded.")
-        try:
             found = skops.io.load(file, trusted=sorted(TRUSTED))
             check_is_fitted(found)
+            trees.check_trees(found)
+        except UntrustedTypesFoundException:
+            foreign = _foreign_types(file)[0]
+            raise TailwiseError(f"{file} holds {foreign}, which no Tailwise model does: it was not loaded.") from None
         except NotFittedError:
             raise TailwiseError(f"{file} holds a {type(found).__name__} that was never fitted.") from None
+        except BadZipFile as error:
+            raise TailwiseError(f"{file} is not a valid skops file: {_line(error)}") from None
         except Exception as error:
             raise TailwiseError(f"{file} could not be read with the versions installed here: {_line(error)}") from None
         return found
@@ -378,11 +381,16 @@ def _save_estimator(file: Path, estimator: Any) -> None:
     finally:
         if theirs is not None:
             inside.ZipFile = theirs
-    foreign = sorted(set(skops.io.get_untrusted_types(file=file)) - TRUSTED)
-    if foreign:
+    if foreign := _foreign_types(file):
         raise TailwiseError(
             f"a model that holds {foreign[0]} cannot be saved: it is not among the types that are safe to load."
         )
+
+
+def _foreign_types(file: Path) -> list[str]:
+    import skops.io
+
+    return sorted(set(skops.io.get_untrusted_types(file=file)) - TRUSTED)
 
 
 def _sha256(file: Path) -> str:

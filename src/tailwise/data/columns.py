@@ -263,6 +263,8 @@ def _plain(column: pl.Series) -> pl.Series:
     import polars as pl
 
     dtype = column.dtype
+    if dtype == pl.String or dtype.is_numeric():
+        return column
     if isinstance(dtype, pl.Duration):
         return column.to_physical() / {"ms": 1e3, "us": 1e6, "ns": 1e9}[dtype.time_unit]
     try:

@@ -29,12 +29,12 @@ class LostValues:
     _rows: int = 0
     _ignored: list[str] = field(default_factory=list)
     _present: dict[str, int] = field(default_factory=dict)  # number of values of each column
-    _lost: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)  # number, and the first one
+    _lost: dict[str, dict[str, tuple[int, Any]]] = field(default_factory=dict)  # of each: what, number, the first one
 
     def add(self, X: Any) -> None:
         """Count the lost values of further rows."""
         frame = to_frame(X)
-        known = self.encoder.feature_names_in_.tolist()
+        known = dict.fromkeys(self.encoder.feature_names_in_)
         self._ignored = [name for name in frame.columns if name not in known]
         for name, reading, coder in zip(known, self.encoder.readings_, self.encoder.coders_, strict=False):
             if coder:
@@ -65,15 +65,16 @@ class LostValues:
             notes.append(f"columns that training did not have are ignored: {', '.join(self._ignored[:5])}{more}.")
         readings = dict(zip(self.encoder.feature_names_in_, self.encoder.readings_, strict=False))
         for name, present in self._present.items():
-            lost = {what: found for (column, what), found in self._lost.items() if column == name}
+            lost = self._lost.get(name, {})
             notes += [_sentence(name, what, n, first, readings[name]) for what, (n, first) in lost.items()]
             if not present and not lost:
                 notes.append(f"column {name!r} has no values here: taken as missing.")
         return tuple(notes)
 
     def _count(self, name: str, what: str, n: int, first: Any) -> None:
-        before, example = self._lost.get((name, what), (0, first))
-        self._lost[name, what] = (before + n, example)
+        lost = self._lost.setdefault(name, {})
+        before, example = lost.get(what, (0, first))
+        lost[what] = (before + n, example)
 
 
 def _sentence(name: str, what: str, n: int, first: Any, reading: Reading) -> str:

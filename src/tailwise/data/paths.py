@@ -69,12 +69,15 @@ def require_columns(present: Collection[str], wanted: Collection[str], where: st
     TailwiseError
         If columns are missing. For a single one, the message suggests the nearest name.
     """
-    absent = [name for name in wanted if name not in present]
+    known = frozenset(present)
+    absent = [name for name in wanted if name not in known]
     if not absent:
         return
     if len(absent) == 1:
-        raise TailwiseError(f"{where} has no column {absent[0]!r}{why}.{nearest(absent[0], present) or _list(present)}")
-    raise TailwiseError(f"{where} has no columns {', '.join(map(repr, absent[:8]))}{why}.{_list(present)}")
+        raise TailwiseError(
+            f"{where} has no column {absent[0]!r}{why}.{nearest(absent[0], present) or listed(present)}"
+        )
+    raise TailwiseError(f"{where} has no columns {', '.join(map(repr, absent[:8]))}{why}.{listed(present)}")
 
 
 def bare(names: Iterable[str], where: str) -> list[str]:
@@ -107,6 +110,7 @@ def named(names: str | Collection[str]) -> Selector:
     return by_name(names)
 
 
-def _list(names: Collection[str]) -> str:
+def listed(names: Collection[str]) -> str:
+    """Return a sentence that names the columns, but not thousands of them."""
     shown = ", ".join(list(names)[:12])
-    return f" It has {shown}{', ...' if len(names) > 12 else ''}."
+    return f" It has {shown}{', ...' if len(names) > 12 else '.'}"

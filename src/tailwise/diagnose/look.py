@@ -14,7 +14,7 @@ import polars.selectors as cs
 from tailwise.data import Dataset, load
 from tailwise.data.frames import to_frame
 from tailwise.data.labels import class_name, padding, trimmed
-from tailwise.data.paths import named
+from tailwise.data.paths import listed, named
 from tailwise.data.tables import existing, missing_words, reading, require_columns, scan, table_format
 from tailwise.diagnose.findings import find
 from tailwise.diagnose.result import Diagnosis
@@ -140,7 +140,7 @@ def _columns(
 ) -> Table:
     schema = frame.collect_schema()
     if target is None:
-        raise TailwiseError(f"{where}: name the label column (target). It has {', '.join(schema)}.")
+        raise TailwiseError(f"{where}: name the label column (target).{listed(schema)}")
     require_columns(schema.names(), [name for name in (target, text, image, id) if name is not None], where)
     features = tuple(name for name in schema if name not in (target, id))
     content = tuple(name for name in (text, image) if name is not None)
@@ -169,7 +169,7 @@ def _dataset(data: Dataset) -> Table:
     else:
         frame = pl.DataFrame({"content": pl.Series(_row_hashes(data.inputs), dtype=pl.Binary)})
     features = tuple(frame.columns)
-    examined = tuple(name for name in features if _is_scalar(frame.schema[name]) and data.kind != "text")
+    examined = tuple(name for name, dtype in frame.schema.items() if _is_scalar(dtype) and data.kind != "text")
     table = frame.with_columns(labels).lazy()
     never_ids = ("text",) if data.kind == "text" else ()
     return Table(table, _LABEL, features, examined, never_ids, None if data.has_sets else names)
