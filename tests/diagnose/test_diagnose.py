@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import scipy.sparse
 
-from tailwise.data import Dataset, load
+from tailwise.data import Dataset, as_dataset, load
 from tailwise.diagnose import diagnose
 from tailwise.diagnose import table as table_module
 from tailwise.diagnose.findings import find
@@ -422,3 +422,11 @@ def test_thousands_of_columns_take_seconds():
     found = diagnose(wide, "label")
     assert time.process_time() - start < 10
     assert [(c.missing, c.distinct) for c in found.columns] == [(0, 2)] * 5000
+
+
+def test_thousands_of_columns_take_time_in_proportion(monkeypatch):
+    asked, schema = [], pl.DataFrame.schema
+    monkeypatch.setattr(pl.DataFrame, "schema", property(lambda frame: asked.append(1) or schema.fget(frame)))
+    frame = pl.DataFrame(np.random.default_rng(0).normal(size=(30, 300)))
+    assert len(diagnose(as_dataset(frame, np.arange(30) % 2)).columns) == 300
+    assert len(asked) < 30, "a schema takes time for each column"

@@ -32,9 +32,7 @@ class Number:
 
     def fill(self, values: pl.Series, out: Block) -> None:
         """Fill ``out`` (n, 1)."""
-        import polars as pl
-
-        out[:, 0] = values.clip(-_LARGEST, _LARGEST).cast(pl.Float32).to_numpy()
+        out[:, 0] = np.clip(values.to_numpy(), -_LARGEST, _LARGEST)
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,8 @@ class Reading:
         if self.kind not in _PARSERS:
             return values
         lost = lost_values(column, values)
+        if lost.is_empty():
+            return values
         strange = lost.filter(~lost.is_in(list(self.strays)))
         if strange.is_empty():
             return values
