@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+_FEW, _SHOWN = 5, 3  # columns of a kind that get a sentence each: all up to so many, and of more the first ones
+
 
 def plural(count: int, one: str, several: str | None = None) -> str:
     """Return a count with its noun, and a verb if it comes with one."""
     return f"{count:,} {one if count == 1 else several or one + 's'}"
+
+
+def few_of_each(notes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Return sentences about columns, but of many that say the same the first ones and how many more there are.
+
+    Parameters
+    ----------
+    notes : pairs of a sentence about one column, and what is to be said of all columns like it
+    """
+    alike: dict[str, list[str]] = {}
+    for sentence, rest in notes:
+        alike.setdefault(rest, []).append(sentence)
+    few: list[str] = []
+    for rest, sentences in alike.items():
+        more = len(sentences) - _SHOWN
+        few += sentences if len(sentences) <= _FEW else [*sentences[:_SHOWN], f"{more:,} more columns {rest}."]
+    return tuple(few)

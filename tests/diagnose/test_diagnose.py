@@ -430,3 +430,19 @@ def test_thousands_of_columns_take_time_in_proportion(monkeypatch):
     frame = pl.DataFrame(np.random.default_rng(0).normal(size=(30, 300)))
     assert len(diagnose(as_dataset(frame, np.arange(30) % 2)).columns) == 300
     assert len(asked) < 30, "a schema takes time for each column"
+
+
+def test_a_hundred_columns_that_are_alike_do_not_fill_the_screen():
+    y = np.repeat([0, 1], [30, 20])
+    same = {
+        "empty": [None] * 50,
+        "gap": [1.0, None] * 25,
+        "leak": y.tolist(),
+        "id": [f"row {i}".replace(" ", "") for i in range(50)],
+    }
+    frame = pl.DataFrame({f"{name}{i}": values for name, values in same.items() for i in range(100)})
+    found = diagnose(as_dataset(frame, y))
+    said = [finding.sentence for finding in found.findings if finding.sentence.startswith("97 more columns")]
+    assert len(said) == len(same)
+    assert len(found.findings) < 25
+    assert len(found.columns) == 400

@@ -17,6 +17,7 @@ from tailwise.data.frames import to_frame
 from tailwise.data.lost import LostValues
 from tailwise.data.paths import LEARNED_FROM, require_columns
 from tailwise.errors import TailwiseError
+from tailwise.wording import few_of_each
 
 if TYPE_CHECKING:
     import polars as pl
@@ -80,7 +81,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         self.coders_ = []
         self.sources_ = list(frame.columns)
         self.strings_ = [column.name for column in frame if column.dtype == pl.String]
-        notes: list[str] = []
+        notes: list[tuple[str, str]] = []
         found, words = LostValues(self), []
         for column, reading in zip(frame, self.readings_, strict=True):
             values = reading.read(column)
@@ -91,7 +92,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 self.sources_.append(column.name)
                 words.append(self._words(reading.strays))
             notes += _remarks(column, reading)
-        self.notes_ = (*notes, *found.notes())
+        self.notes_ = (*few_of_each(notes), *found.notes())
         self.readings_ += [Reading("category")] * len(words)
         self.coders_ += words
         kinds = [type(coder) for coder in self.coders_ if coder for _ in coder.parts]
@@ -196,23 +197,27 @@ def dense(X: Any) -> Any:
     return X.toarray() if issparse(X) else X
 
 
-def _remarks(column: pl.Series, reading: Reading) -> list[str]:
-    """Describe how a column is treated if that may be unexpected; lost values are counted elsewhere."""
+def _remarks(column: pl.Series, reading: Reading) -> list[tuple[str, str]]:
+    """Describe how a column, and any like it, is treated if that may be unexpected; lost values are told elsewhere."""
     import polars as pl
 
+    name = f"column {column.name!r}"
     if reading.kind == "empty":
         what = f"holds {column.dtype}, which is no feature,"
         if column.dtype == pl.String or column.null_count() == len(column):
             what = "has no values"
         elif column.dtype.is_float():
             what = "has no finite values"
-        return [f"column {column.name!r} {what} and is left out."]
+        return [(f"{name} {what} and is left out.", "hold nothing that is a feature and are left out")]
     remarks = []
     if reading.mixed:
-        remarks.append(f"words such as {reading.strays[0]!r} are categories beside the {reading.kind}s.")
+        words, rest = f"words such as {reading.strays[0]!r}", f"are categories beside the {reading.kind}s"
+        remarks.append((f"{name}: {words} {rest}.", f"hold words, which {rest}"))
     if len(two := undecided(column, reading)):
-        how = "with the month first; write them as 2024-12-31 if the day is."
+        how, so = "with the month first", "write them as 2024-12-31 if the day is."
         if reading.kind == "number":
-            how = "with a comma between thousands; write a point before decimals."
-        remarks.append(f"{reading.kind}s such as {two[0]!r} are read {how}")
-    return [f"column {column.name!r}: {remark}" for remark in remarks]
+            how, so = "with a comma between thousands", "write a point before decimals."
+        remarks.append(
+            (f"{name}: {reading.kind}s such as {two[0]!r} are read {how}; {so}", f"hold {reading.kind}s read {how}")
+        )
+    return remarks

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tailwise.data.coders import Ordinal
 from tailwise.data.columns import Reading, lost_values
 from tailwise.data.frames import to_frame
-from tailwise.wording import plural
+from tailwise.wording import few_of_each, plural
 
 if TYPE_CHECKING:
     import polars as pl
@@ -59,17 +59,17 @@ class LostValues:
 
     def notes(self) -> tuple[str, ...]:
         """Return one line for each column and kind of loss."""
-        notes = []
+        ignored, notes = [], []
         if self._ignored:
             more = f" and {len(self._ignored) - 5} more" if len(self._ignored) > 5 else ""
-            notes.append(f"columns that training did not have are ignored: {', '.join(self._ignored[:5])}{more}.")
+            ignored.append(f"columns that training did not have are ignored: {', '.join(self._ignored[:5])}{more}.")
         readings = dict(zip(self.encoder.feature_names_in_, self.encoder.readings_, strict=False))
         for name, present in self._present.items():
             lost = self._lost.get(name, {})
             notes += [_sentence(name, what, n, first, readings[name]) for what, (n, first) in lost.items()]
             if not present and not lost:
-                notes.append(f"column {name!r} has no values here: taken as missing.")
-        return tuple(notes)
+                notes.append((f"column {name!r} has no values here: taken as missing.", "have none either"))
+        return (*ignored, *few_of_each(notes))
 
     def _count(self, name: str, what: str, n: int, first: Any) -> None:
         lost = self._lost.setdefault(name, {})
@@ -77,12 +77,21 @@ class LostValues:
         lost[what] = (before + n, example)
 
 
-def _sentence(name: str, what: str, n: int, first: Any, reading: Reading) -> str:
-    """Describe the loss of n values of a column."""
+def _sentence(name: str, what: str, n: int, first: Any, reading: Reading) -> tuple[str, str]:
+    """Describe the loss of n values of a column, and of columns that lost such values."""
     values, are = plural(n, "value"), "is" if n == 1 else "are"
     if what == "infinite":
         infinite = plural(n, "infinite value")
-        return f"column {name!r}: {infinite}, first in row {first} of those encoded, {are} taken as missing."
+        return (
+            f"column {name!r}: {infinite}, first in row {first} of those encoded, {are} taken as missing.",
+            "have infinite values, which are taken as missing",
+        )
     if what == "new":
-        return f"column {name!r}: {values} that training did not have, such as {first!r}, {are} taken as missing."
-    return f"column {name!r}: {values} {reading.unlike(n)}, such as {first!r}; taken as missing."
+        return (
+            f"column {name!r}: {values} that training did not have, such as {first!r}, {are} taken as missing.",
+            "have values that training did not have, which are taken as missing",
+        )
+    return (
+        f"column {name!r}: {values} {reading.unlike(n)}, such as {first!r}; taken as missing.",
+        f"have values that {reading.unlike(2)}, which are taken as missing",
+    )

@@ -8,8 +8,8 @@ from unicodedata import normalize
 import numpy as np
 from numpy.typing import NDArray
 
-from tailwise.diagnose.result import Column, Diagnosis, Finding
-from tailwise.wording import plural
+from tailwise.diagnose.result import Column, Diagnosis, Finding, Severity
+from tailwise.wording import few_of_each, plural
 
 _ORDER = {"problem": 0, "warning": 1, "note": 2}
 #: A column with at least this held-out lambda leaks the label.
@@ -161,8 +161,12 @@ def _rows(d: Diagnosis, words: str) -> Iterator[Finding]:
 
 def _columns(d: Diagnosis) -> Iterator[Finding]:
     examined = f" of {_n(d.sampled)} sampled rows" if d.sampled < d.n_rows else " rows"
+    found: dict[Severity, list[tuple[str, str]]] = {}
     for column in d.columns:
-        yield from _column(column, d.n_rows)
+        for severity, sentence, rest in _column(column, d.n_rows):
+            found.setdefault(severity, []).append((sentence, rest))
+    for severity, pairs in found.items():
+        yield from (Finding(severity, sentence) for sentence in few_of_each(pairs))
     present = [column for column in d.columns if column.missing < d.n_rows]
     constant = [c for c in present if c.top_share == 1 and c.distinct == 1 and not c.missing]
     settled = {column.name for column in constant}
@@ -192,34 +196,36 @@ def _them(columns: Sequence[Column]) -> str:
     return "it" if len(columns) == 1 else "them"
 
 
-def _column(column: Column, n_rows: int) -> Iterator[Finding]:
+def _column(column: Column, n_rows: int) -> Iterator[tuple[Severity, str, str]]:
+    """Yield how severe a finding is, a sentence about the column, and one about any like it."""
     name = repr(column.name)
     named = f"name it as the id (--id {name}; in Python id={name})"
     if column.missing == n_rows:
-        yield Finding("warning", f"Column {name} is empty: drop it.")
+        yield "warning", f"Column {name} is empty: drop it.", "are empty: drop them"
         return
     if column.predicts is not None and column.predicts >= LEAK:
         what = f"Column {name} alone predicts {100 * column.predicts:.3g} % of what can be predicted of held-out labels"
         if column.identifier:
-            yield Finding(
-                "problem",
-                f"{what}, although its values never repeat: rows seem to be numbered class by class; {named}.",
-            )
+            numbered = "although its values never repeat: rows seem to be numbered class by class"
+            yield "problem", f"{what}, {numbered}; {named}.", "number the rows class by class, it seems: drop them"
         else:
-            yield Finding("problem", f"{what}: unless it is known before the label is, it leaks the answer; drop it.")
+            unless = "unless it is known before the label is, it leaks the answer; drop it."
+            yield "problem", f"{what}: {unless}", f"alone predict {100 * LEAK:.3g} % of that or more: drop them too"
     elif column.identifier:
-        yield Finding(
+        yield (
             "note",
             f"Column {name} looks like an identifier, since its values never repeat: {named}, so that nothing is "
             "learned from it.",
+            "look like identifiers: drop them",
         )
     if column.missing:
         share = column.missing / n_rows
-        yield Finding(
-            "warning" if share >= 0.5 else "note",
-            f"Column {name} has {plural(column.missing, 'missing value')} ({_share(column.missing, n_rows)}): "
-            + ("drop it, unless being missing means something." if share >= 0.5 else "encoded as missing."),
-        )
+        values = f"Column {name} has {plural(column.missing, 'missing value')} ({_share(column.missing, n_rows)})"
+        if share >= 0.5:
+            unless = "unless being missing means something"
+            yield "warning", f"{values}: drop it, {unless}.", f"miss at least half of their values: drop them, {unless}"
+        else:
+            yield "note", f"{values}: encoded as missing.", "have missing values, encoded as missing"
 
 
 def _have(count: int) -> str:
