@@ -120,18 +120,18 @@ def main_job(
         classifier = estimator(
             **options, baseline=True, work_dir=work, verbose=lambda line: status.update(escape(line))
         )
-        classifier.check_options(train)
-        found = diagnose(train)
-        _show.diagnosis(console, found)
-        notes, twice = list(train.notes), 0
+        whole, notes, twice = train, list(train.notes), 0
         if proof is None:
             split = label_set_split if train.has_sets else stratified_split
             learn, aside = split(np.asarray(train.labels), test_share or _TEST_SHARE, options["random_state"])
             train, proof = train.take(learn), train.take(aside)
-            _check_proof(proof, train)
         else:
             notes += [f"{proof.name}: {note}" for note in proof.notes]
             twice = int(_in_training(proof, train).sum())
+        classifier.check_options(train)
+        found = diagnose(whole)
+        _show.diagnosis(console, found)
+        _check_proof(proof, train)
 
         console.print()
         with status:
