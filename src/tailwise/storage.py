@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 
 import numpy as np
 
@@ -377,7 +377,7 @@ def _save_estimator(file: Path, estimator: Any) -> None:
     try:
         if theirs is not None:
             inside.ZipFile = _Archive
-        skops.io.dump(estimator, file)
+        skops.io.dump(estimator, file, compression=ZIP_DEFLATED, compresslevel=1)  # as quick, a fraction of the size
     finally:
         if theirs is not None:
             inside.ZipFile = theirs
