@@ -26,11 +26,11 @@ def check_trees(found: Any) -> None:
     _check(found, 0, set())
 
 
-def _check(found: Any, width: int, seen: set[int]) -> None:
+def _check(found: Any, width: int, seen: set[tuple[int, int]]) -> None:
     """Check the trees inside an object, which are given ``width`` features; what was seen is not looked at again."""
-    if id(found) in seen or isinstance(found, str | int | float):
+    if (id(found), width) in seen or isinstance(found, str | int | float):
         return
-    seen.add(id(found))
+    seen.add((id(found), width))
     name = f"{type(found).__module__}.{type(found).__qualname__}"
     if name == TREE:
         inner = found.children_left != -1
