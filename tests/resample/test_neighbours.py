@@ -43,7 +43,23 @@ def cloud(kind, seed=0):
         points = rng.standard_normal((N, 6))
         points[7] = 1e5
         return points
+    if kind == "a code for missing":
+        return np.column_stack([rng.standard_normal((N, 3)), np.where(rng.random(N) < 0.05, 999_999_999, 0)])
+    if kind == "two worlds":
+        return rng.standard_normal((N, 4)) + np.where(rng.random((N, 1)) < 0.5, 1e8, 0)
     return np.repeat(rng.standard_normal((N // 5, 3)), 5, axis=0)  # every point five times
+
+
+KINDS = [
+    "even",
+    "clusters",
+    "far from zero",
+    "whole numbers",
+    "an outlier",
+    "a code for missing",
+    "two worlds",
+    "copies",
+]
 
 
 @pytest.fixture(params=["as they come", "by place"])
@@ -53,7 +69,7 @@ def sorting(request, monkeypatch):
 
 @pytest.mark.usefixtures("sorting")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("kind", ["even", "clusters", "far from zero", "whole numbers", "an outlier", "copies"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("k", [1, 5])
 def test_exact_with_ties_to_the_first(kind, dtype, k):
     points = cloud(kind).astype(dtype)
@@ -134,8 +150,22 @@ def test_sparse_is_as_dense():
     points = np.random.default_rng(0).standard_normal((500, 30))
     points[points < 1] = 0
     dense, thin = nearest(points, 3), nearest(sparse.csr_array(points), 3)
-    np.testing.assert_allclose(thin.distances, dense.distances, atol=1e-7)
-    assert (thin.rows == dense.rows).mean() > 0.99  # empty rows are equally near
+    np.testing.assert_allclose(thin.distances, dense.distances, rtol=1e-12)
+    np.testing.assert_array_equal(thin.rows, dense.rows)  # of empty rows, which are equally near, the first ones
+
+
+@pytest.mark.parametrize("huge", [1e7, 1.7e9])
+@pytest.mark.parametrize("form", ["sparse", "with holes"])
+def test_a_column_of_huge_numbers_hides_no_neighbour(form, huge):
+    rng = np.random.default_rng(0)
+    points = np.column_stack([rng.standard_normal((300, 4)), np.where(np.arange(300) % 20, huge, 0)])
+    if form == "with holes":
+        points[rng.random((300, 5)) < [0.2, 0.2, 0.2, 0.2, 0]] = np.nan
+    squared = (points[:, None] - points) ** 2
+    expected = np.sqrt(np.nansum(squared, axis=2) * 5 / (~np.isnan(squared)).sum(axis=2))
+    np.fill_diagonal(expected, np.inf)
+    found = nearest(sparse.csr_array(points) if form == "sparse" else points, 3)
+    np.testing.assert_allclose(found.distances, np.sort(expected, axis=1)[:, :3], rtol=1e-9)
 
 
 def test_missing_values_are_left_out_of_distances():

@@ -20,6 +20,7 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.spatial.distance import cdist
 
 from tailwise.errors import TailwiseError
 from tailwise.resample._blocks import Best, Blocks, Shadow
@@ -36,6 +37,7 @@ _TURNS = 16  # the same, per entry of the matrix of principal axes
 _FEW = 1 << 13  # up to so many points, sorting does not pay
 _PART = 1 << 13  # points to compare with at a time
 _LEVEL = 64  # equal distances, beyond k, that are measured again
+_EQUAL = 1e-12  # relative difference of distances that rounding may make of equal ones
 _DOUBT = 1e-14  # rounding error of a float64 sum of products, relative to the squared norms
 _FAR = np.finfo(np.float64).max  # squared distance of points without a common feature
 
@@ -178,26 +180,40 @@ def _ranks(points: NDArray[Any], here: Blocks, there: Blocks, k: int, pool: Thre
 
 
 def _measured(
-    points: NDArray[Any], of: NDArray[np.intp], candidates: NDArray[np.intp], k: int
+    points: Any, of: NDArray[np.intp], candidates: NDArray[np.intp], k: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Return the k nearest of each row's candidates (-1 for none) and their squared distances in float64."""
-    apart = points[candidates].astype(np.float64)
-    apart -= points[of][:, None]
-    squared = np.einsum("ijk,ijk->ij", apart, apart)
+    squared = np.empty(candidates.shape)
+    numbers = 1 + points.nnz // points.shape[0] if sparse.issparse(points) else points.shape[1]
+    for at in spans(len(of), candidates.shape[1] * numbers):
+        squared[at] = _apart(points, of[at], candidates[at])
     squared[(candidates < 0) | (candidates == of[:, None])] = np.inf
     first = np.lexsort(np.stack([candidates, squared]), axis=1)[:, :k]
     return np.take_along_axis(candidates, first, axis=1), np.take_along_axis(squared, first, axis=1)
+
+
+def _apart(points: Any, of: NDArray[np.intp], candidates: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the (n_of, n_candidates) squared distances, each from its own differences."""
+    if sparse.issparse(points):
+        apart = points[candidates.ravel()].astype(np.float64) - points[np.repeat(of, candidates.shape[1])]
+        return np.asarray(apart.multiply(apart).sum(axis=1)).reshape(candidates.shape)
+    apart = points[candidates].astype(np.float64)
+    apart -= points[of][:, None]
+    squared = np.einsum("ijk,ijk->ij", apart, apart)
+    if np.isnan(squared).any():
+        shared = (~np.isnan(apart)).sum(axis=2)
+        far = np.full(squared.shape, _FAR)
+        squared = np.divide(np.nansum(apart**2, axis=2) * apart.shape[2], shared, out=far, where=shared > 0)
+    return squared
 
 
 def _one_by_one(
     points: Any, k: int, of: NDArray[np.intp], among: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Find neighbours by brute force in float64."""
-    if sparse.issparse(points) or np.isnan(points.min()):
-        return _compared(points, k, of, among, again=False)
     rows, squared = np.empty((len(of), 0), np.intp), np.empty((len(of), 0))
     for part in np.array_split(among, max(1, len(among) // max(_PART, 2 * k))):
-        found = _compared(points, k, of, part, again=True)
+        found = _compared(points, k, of, part)
         rows, squared = np.hstack([rows, found[0]]), np.hstack([squared, found[1]])
         first = np.lexsort(np.stack([rows, squared]), axis=1)[:, :k]
         rows, squared = np.take_along_axis(rows, first, axis=1), np.take_along_axis(squared, first, axis=1)
@@ -205,9 +221,9 @@ def _one_by_one(
 
 
 def _compared(
-    points: Any, k: int, of: NDArray[np.intp], among: NDArray[np.intp], *, again: bool
+    points: Any, k: int, of: NDArray[np.intp], among: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Compare all pairs; ``again`` measures the k nearest once more, free of the rounding of a matrix product."""
+    """Compare all pairs by a matrix product, and measure those again that could be among the k nearest."""
     between = distances_to(points, among)
     rows, squared = np.empty((len(of), k), np.intp), np.empty((len(of), k))
     for at in spans(len(of), 4 * len(among)):
@@ -215,23 +231,31 @@ def _compared(
         itself = np.minimum(np.searchsorted(among, of[at]), len(among) - 1)
         same = np.flatnonzero(among[itself] == of[at])
         distances[same, itself[same]] = np.inf
-        last = np.partition(distances, k - 1, axis=1)[:, k - 1 : k]
-        # rounding must not decide between equal distances: they are measured again, or the first ones win
-        level = np.abs(distances - last) <= doubt
-        closer = (distances < last) & ~level
-        chosen = closer | (level & (np.cumsum(level, axis=1) <= k + _LEVEL - closer.sum(axis=1, keepdims=True)))
+        chosen = distances - doubt <= np.partition(distances + doubt, k - 1, axis=1)[:, k - 1 : k]
+        crowded = np.flatnonzero(chosen.sum(axis=1) > k + _LEVEL)
+        if len(crowded):  # of copies, or beside huge numbers, whose rounding hides which of many are nearer
+            exact = _differences(points, of[at][crowded], among)
+            exact[np.isinf(distances[crowded])] = np.inf
+            last = np.partition(exact, k - 1, axis=1)[:, k - 1 : k]
+            level = np.abs(exact - last) <= _EQUAL * last
+            closer = (exact < last) & ~level
+            first = np.cumsum(level, axis=1) <= k + _LEVEL - closer.sum(axis=1, keepdims=True)
+            chosen[crowded] = closer | (level & first)
         line, column = np.nonzero(chosen)
         candidates = np.full((len(distances), chosen.sum(axis=1).max()), -1)
-        candidates[line, np.cumsum(chosen, axis=1)[line, column] - 1] = column
-        if again:
-            candidates = np.where(candidates < 0, -1, among[candidates])
-            rows[at], squared[at] = _measured(points, of[at], candidates, k)
-        else:
-            found = np.where(candidates < 0, np.inf, np.take_along_axis(distances, candidates, axis=1))
-            by = np.argsort(found, axis=1, kind="stable")[:, :k]
-            rows[at] = among[np.take_along_axis(candidates, by, axis=1)]
-            squared[at] = np.take_along_axis(found, by, axis=1)
+        candidates[line, np.cumsum(chosen, axis=1)[line, column] - 1] = among[column]
+        rows[at], squared[at] = _measured(points, of[at], candidates, k)
     return rows, squared
+
+
+def _differences(points: Any, of: NDArray[np.intp], among: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the (n_of, n_among) squared distances, each from its own differences."""
+    if not sparse.issparse(points) and not np.isnan(points.min()):
+        return cdist(points[of], points[among], "sqeuclidean")
+    found = np.empty((len(of), len(among)))
+    for row, its in zip(of, found, strict=True):
+        its[:] = _apart(points, row[None], among[None])
+    return found
 
 
 def distances_to(
