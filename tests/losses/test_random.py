@@ -117,3 +117,21 @@ def test_equalization_v2_ignores_examples_in_its_sums():
     one(logits, codes)
     other(torch.cat([logits, logits]), F.pad(codes, (0, len(codes)), value=-100))
     torch.testing.assert_close(one.negative, other.negative)
+
+
+def test_gathered_gradients_survive_nan_and_half_precision():
+    """A batch that failed must not unbalance all later ones, and sums must not stop growing."""
+    loss, half = losses.EqualizationLossV2(3), losses.EqualizationLossV2(3).to(torch.bfloat16)
+    logits, targets = torch.zeros(4, 3), torch.tensor([0, 1, 2, -100])
+    broken = logits.clone()
+    broken[3] = torch.nan
+    loss(broken, targets)
+    once = loss.negative.clone()
+    torch.testing.assert_close(once, torch.ones(3))
+    loss(torch.full((4, 3), torch.nan), targets)
+    assert torch.equal(loss.negative, once)
+    assert half.to("cpu").negative.dtype == torch.float32
+    half.negative.fill_(1000)
+    half(logits.bfloat16(), targets)
+    assert (half.negative > 1000).all()
+    assert half.double().negative.dtype == torch.float64

@@ -185,7 +185,8 @@ class EqualizationLossV2(BatchLoss):
     gamma, mu, alpha : shape of the mapping
     **options : ``ignore_index``, ``reduction``; the mean is over examples, the classes are summed
 
-    The sums are buffers, kept in checkpoints, and grow in ``train()`` only; across processes they are summed.
+    The sums are buffers, kept in checkpoints, and grow in ``train()`` only; across processes they are summed. They stay
+    in float32 in a module of half precision, where they would soon stop growing, and a batch with NaN adds nothing.
 
     Source: Tan et al., Equalization Loss v2: A New Gradient Balance Approach for Long-tailed Object Detection, CVPR
     2021.
@@ -218,20 +219,29 @@ class EqualizationLossV2(BatchLoss):
             self._collect(logits, targets, turned_up, turned_down)
         return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
 
+    def _apply(self, fn: Any, recurse: bool = True) -> EqualizationLossV2:
+        kept = {"positive": self.positive, "negative": self.negative}
+        super()._apply(fn, recurse)
+        for name, sums in kept.items():
+            moved = getattr(self, name)
+            if at_least_float32(moved) is not moved:
+                setattr(self, name, sums.to(moved.device))
+        return self
+
     @torch.no_grad()
     def _collect(self, logits: Tensor, targets: Tensor, turned_up: Tensor, turned_down: Tensor) -> None:
         p = torch.sigmoid(at_least_float32(logits))
         if is_hard(targets):
-            kept = (targets != self.ignore_index).to(p.dtype)
-            index = targets.masked_fill(kept == 0, 0)
+            ignored = targets == self.ignore_index
+            index = targets.masked_fill(ignored, 0)
+            p.masked_fill_(ignored[:, None], 0)  # in place: one tensor is enough
             own = p.gather(1, index[:, None]).squeeze(1)
             nothing = p.new_zeros(p.shape[1])
-            with_class = nothing.scatter_add(0, index, kept * (1 - own))
-            of_own = nothing.scatter_add(0, index, kept * own)
-            without_class = (p.mul_(kept[:, None]).sum(0) - of_own).clamp_min(0)  # in place: one tensor is enough
+            with_class = nothing.scatter_add(0, index, (1 - own).masked_fill(ignored, 0))
+            without_class = (p.sum(0) - nothing.scatter_add(0, index, own)).clamp_min(0)
         else:
             with_class, without_class = ((1 - p) * targets).sum(0), (p * (1 - targets)).sum(0)
-        sums = torch.stack([turned_up * with_class, turned_down * without_class]).to(self.positive.dtype)
+        sums = torch.stack([turned_up * with_class, turned_down * without_class]).to(self.positive.dtype).nan_to_num(0)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(sums)
         # not in place: what was compiled would take the new sums for its gradient
