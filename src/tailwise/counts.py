@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tailwise.errors import TailwiseError
+from tailwise.tensors import to_array
 
 Weighting = Literal["inverse", "sqrt", "effective", "none"]
 
@@ -24,10 +25,8 @@ def check_counts(class_counts: ArrayLike) -> NDArray[np.float64]:
     TailwiseError
         If they are not 1-D, are empty, hold a negative or non-finite number, or are all zero.
     """
-    if hasattr(class_counts, "detach"):  # a tensor, of any type and on any device
-        class_counts = class_counts.detach().cpu().tolist()
     try:
-        counts = np.asarray(class_counts, dtype=np.float64)
+        counts = np.asarray(to_array(class_counts), dtype=np.float64)
     except (TypeError, ValueError):
         kind = type(class_counts).__name__
         raise TailwiseError(f"class counts must be numbers in the order of the classes; got {kind}.") from None

@@ -729,3 +729,45 @@ def test_gaussian_noise_is_as_wide_in_float32_as_in_float64():
         new = method.fit_resample(points, y)[0][100_000:].astype(np.float64)
         deviation.append((new - X[method.sample_indices_[100_000:]]).std())
     assert deviation[0] == pytest.approx(deviation[1], rel=0.02)
+
+
+def test_large_nullable_integers_stay_apart():
+    y = pd.Series(np.repeat([2**60, 2**60 + 1, 5], [70, 10, 20]), dtype="Int64")
+    _, targets = resample.RandomOverSampler(random_state=0).fit_resample(np.zeros((100, 1)), y)
+    assert targets.dtype == "Int64"
+    assert sorted(targets.value_counts()) == [70, 70, 70]
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        ["a", "b", None, "b"],
+        np.array(["a", "b", None, "b"], dtype=object),
+        [0.0, 1.0, np.nan, 1.0],
+        pd.Series(["a", "b", None, "b"], dtype="category"),
+        pd.array([0, 1, None, 1], dtype="Int64"),
+        pl.Series(["a", "b", None, "b"]),
+        pl.Series([0, 1, None, 1]),
+    ],
+    ids=lambda y: type(y).__name__,
+)
+def test_missing_labels_are_told(y):
+    with pytest.raises(TailwiseError, match="^1 label is missing, the first in row 2: leave such rows out"):
+        resample.RandomOverSampler().fit_resample(np.zeros((4, 1)), y)
+
+
+def test_tensors_of_any_kind():
+    torch = pytest.importorskip("torch")
+    x, y = torch.randn(30, 2), torch.tensor([0] * 20 + [1] * 10)
+    grown, labels = resample.SMOTE(random_state=0).fit_resample(x.bfloat16(), y)
+    assert (grown.dtype, labels.dtype) == (torch.bfloat16, torch.int64)
+    assert len(grown) == len(labels) == 40
+    assert len(resample.SMOTE(random_state=0).fit_resample(x.requires_grad_(), y)[0]) == 40
+
+
+@pytest.mark.parametrize("method", [resample.SMOTENC, resample.SMOTEN])
+def test_more_neighbours_than_rows_cost_no_memory(method):
+    frame = pd.DataFrame({"a": list("abc") * 20, "b": list("de") * 30, "c": np.arange(60.0)})
+    frame = frame[["a", "b"]] if method is resample.SMOTEN else frame
+    made, _ = method(k_neighbors=10**9, random_state=0).fit_resample(frame, np.arange(60) >= 50)
+    assert len(made) == 100

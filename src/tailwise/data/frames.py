@@ -13,6 +13,7 @@ from tailwise.data.dataset import Dataset, Kind
 from tailwise.data.labels import class_name, encode_labels
 from tailwise.data.paths import check_names
 from tailwise.errors import TailwiseError
+from tailwise.tensors import to_array
 
 if TYPE_CHECKING:
     import polars as pl
@@ -186,7 +187,7 @@ def _inputs(X: Any, kind: Kind | None) -> tuple[Kind, Any]:
         column = text_column(frame) if kind is None else frame.columns[0] if kind == "text" else None
         return ("text", texts(frame[column])) if column is not None else ("table", frame)
     if hasattr(X, "detach"):
-        X = X.detach().cpu().numpy()
+        X = to_array(X)
         if X.ndim == 4 and X.shape[1] in (1, 3) and X.shape[3] not in (1, 3):
             X = np.ascontiguousarray(X.transpose(0, 2, 3, 1))
     array = X.to_numpy() if isinstance(X, pl.Series) else _array(X)

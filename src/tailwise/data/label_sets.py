@@ -12,6 +12,7 @@ from scipy import sparse
 
 from tailwise.data.labels import MISSING_LABELS, encode_labels
 from tailwise.errors import TailwiseError
+from tailwise.tensors import to_array
 
 if TYPE_CHECKING:
     import polars as pl
@@ -105,8 +106,7 @@ def encode_label_sets(Y: Any, known: Sequence[Any] | NDArray[Any] | None = None,
         names = [str(name) if not isinstance(name, str | int) else name for name in Y.columns]
         form = "pandas" if hasattr(Y, "iloc") else "polars"
         return LabelSets(_indicator(Y.to_numpy(), where), np.array(names), form)
-    if hasattr(Y, "detach"):
-        Y = Y.detach().cpu().numpy()
+    Y = to_array(Y)
     if hasattr(Y, "to_list"):  # a column
         Y = Y.to_list()
     if isinstance(Y, np.ndarray) and Y.ndim == 2:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tailwise.errors import TailwiseError, nearest
+from tailwise.tensors import to_array
 from tailwise.wording import plural
 
 if TYPE_CHECKING:
@@ -289,10 +290,8 @@ def _as_classes(distinct: NDArray[Any], is_ordered: bool) -> tuple[NDArray[Any],
 
 
 def _as_labels(values: ArrayLike, where: str) -> NDArray[Any]:
-    if hasattr(values, "detach"):  # torch
-        values = values.detach().cpu()
     try:
-        array = np.asarray(values)
+        array = np.asarray(to_array(values))
     except ValueError:  # rows of different lengths
         raise TailwiseError(f"{where} must be one label per row; got several.") from None
     if array.ndim == 2 and array.shape[1] == 1:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tailwise.errors import TailwiseError
 from tailwise.metrics.bins import CALIBRATION_BINS, SCORE_BINS, calibration_bins, score_bins
+from tailwise.tensors import to_array
 
 _CELLS = 1 << 18  # array cells to process at a time, so that they stay in the processor's cache
 
@@ -196,7 +197,7 @@ def _count2d(rows: NDArray[Any], columns: NDArray[Any], n_rows: int, n_columns: 
 
 
 def _codes(values: ArrayLike, what: str) -> NDArray[Any]:
-    codes = np.asarray(values)
+    codes = np.asarray(to_array(values))
     if codes.ndim != 1 or (codes.dtype.kind not in "iu" and codes.size):
         raise TailwiseError(f"{what} must be (n,) integer class codes; got {codes.dtype} of shape {codes.shape}.")
     return codes if codes.size and codes.dtype != np.uint64 else codes.astype(np.int64)
@@ -205,7 +206,7 @@ def _codes(values: ArrayLike, what: str) -> NDArray[Any]:
 def _matrix(values: ArrayLike | None, n_classes: int) -> NDArray[Any] | None:
     if values is None:
         return None
-    matrix = np.asarray(values)
+    matrix = np.asarray(to_array(values))
     if matrix.ndim != 2 or matrix.shape[1] != n_classes:
         raise TailwiseError(f"probabilities and sets are (n, {n_classes}); got shape {matrix.shape}.")
     if matrix.dtype.kind not in "fiub":

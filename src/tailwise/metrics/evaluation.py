@@ -15,6 +15,7 @@ from tailwise.metrics import confusion
 from tailwise.metrics.accumulate import Accumulator
 from tailwise.metrics.estimates import Estimate, Measuring
 from tailwise.metrics.ranking import exact_ranking
+from tailwise.tensors import to_array
 
 _EXACT = 10_000_000  # up to so many probabilities, rankings are computed from the scores themselves
 
@@ -204,8 +205,8 @@ def evaluate(
             raise TailwiseError("evaluate needs predictions as well as labels.")
         seen = Accumulator(counts.size)
         seen.update(labels, predicted, proba, sets)
-        if proba is not None and np.asarray(proba).size <= _EXACT:
-            exact = exact_ranking(np.asarray(labels), np.asarray(proba), n_bootstrap, rng)
+        if proba is not None and np.size(to_array(proba)) <= _EXACT:
+            exact = exact_ranking(np.asarray(to_array(labels)), np.asarray(to_array(proba)), n_bootstrap, rng)
     names = tuple(str(c) for c in (range(counts.size) if class_names is None else class_names))
     for what, length in (("an accumulator", seen.n_classes), ("class names", len(names))):
         if length != counts.size:

@@ -13,6 +13,7 @@ from tailwise.counts import check_counts, shot_groups, shot_thresholds
 from tailwise.errors import AbsentError, TailwiseError, nearest
 from tailwise.metrics import confusion
 from tailwise.metrics.estimates import Estimate
+from tailwise.tensors import to_array
 
 _BORROWED = 2  # pseudo-examples with the mean variance of all labels, added to each label
 _NORMAL = 1.96  # standard errors on either side of a 95 % interval
@@ -148,7 +149,8 @@ def evaluate_labels(
         If the shapes differ, a probability is not between 0 and 1, or no test example has a label.
     """
     counts = check_counts(class_counts)
-    has, got, p = np.asarray(rows) > 0, np.asarray(given) > 0, np.asarray(proba)
+    has, got, p = (np.asarray(to_array(values)) for values in (rows, given, proba))
+    has, got = has > 0, got > 0
     shape = (len(has), counts.size)
     for what, array in (("rows", has), ("given labels", got), ("probabilities", p)):
         if array.shape != shape:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tailwise.errors import TailwiseError
 from tailwise.posthoc._steps import held_out
+from tailwise.tensors import to_array
 
 _ALL = 1.0  # threshold that admits every class; unlike infinity, it can be written as JSON
 _CELLS = 1 << 18  # probabilities to compare at once
@@ -93,7 +94,7 @@ class ConformalSets:
         TailwiseError
             If the probabilities have another number of classes than the thresholds, or one is NaN.
         """
-        p, threshold = np.asarray(proba), np.asarray(self.thresholds) if class_conditional else self.marginal
+        p, threshold = np.asarray(to_array(proba)), np.asarray(self.thresholds) if class_conditional else self.marginal
         if p.ndim != 2 or p.shape[1] != len(self.thresholds):
             raise TailwiseError(
                 f"the sets are for {len(self.thresholds)} classes; got probabilities of shape {p.shape}."

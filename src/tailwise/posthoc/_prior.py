@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from tailwise.counts import class_prior, log_prior
 from tailwise.errors import TailwiseError
 from tailwise.posthoc._steps import Step
+from tailwise.tensors import to_array
 
 
 def logit_adjustment(class_counts: ArrayLike, tau: float = 1.0) -> Step:
@@ -165,7 +166,7 @@ def estimate_prior_bbse(
     TailwiseError
         If an array is empty, lengths differ, or a code is out of range.
     """
-    y, h, p = (np.asarray(codes) for codes in (held_out_labels, held_out_predicted, predicted))
+    y, h, p = (np.asarray(to_array(codes)) for codes in (held_out_labels, held_out_predicted, predicted))
     if y.shape != h.shape or not y.size or not p.size:
         raise TailwiseError(
             f"held-out labels and predictions must pair up and not be empty; got {y.size}, {h.size}, {p.size}."
@@ -184,7 +185,7 @@ def estimate_prior_bbse(
 
 
 def _probabilities(proba: ArrayLike, n_classes: int) -> NDArray[np.float64]:
-    p = np.asarray(proba, dtype=np.float64)
+    p = np.asarray(to_array(proba), dtype=np.float64)
     if p.ndim != 2 or not len(p) or p.shape[1] != n_classes:
         raise TailwiseError(f"probabilities must be (n, {n_classes}) with at least one row; got shape {p.shape}.")
     if not (np.isfinite(p).all() and p.min() >= 0 and np.allclose(p.sum(axis=1), 1, atol=1e-2)):

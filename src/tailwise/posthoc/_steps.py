@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tailwise.errors import TailwiseError
+from tailwise.tensors import to_array
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Step:
         TailwiseError
             If the scores have another number of classes than the step.
         """
-        array = np.asarray(scores, dtype=np.float64)
+        array = np.asarray(to_array(scores), dtype=np.float64)
         if array.ndim != 2 or array.shape[1] != len(self.bias):
             raise TailwiseError(
                 f"step {self.name!r} is for {len(self.bias)} classes; got scores of shape {array.shape}."
@@ -71,7 +72,7 @@ class Step:
 
 def apply(chain: Iterable[Step], scores: ArrayLike) -> NDArray[np.float64]:
     """Return (n, n_classes) scores after all steps, in order."""
-    result = np.asarray(scores, dtype=np.float64)
+    result = np.asarray(to_array(scores), dtype=np.float64)
     for step in chain:
         result = step(result)
     return result
@@ -88,14 +89,14 @@ def held_out(
         If there is no example, lengths differ, a score is not finite, a label is not a class code, or weights are
         negative or all zero.
     """
-    z, y = np.asarray(scores, dtype=np.float64), np.asarray(labels)
+    z, y = np.asarray(to_array(scores), dtype=np.float64), np.asarray(to_array(labels))
     if z.ndim != 2 or y.shape != z.shape[:1] or not len(y):
         raise TailwiseError(f"need (n, n_classes) scores and n labels, n at least 1; got {z.shape} and {y.shape}.")
     if not np.isfinite(z).all():
         raise TailwiseError("scores must be finite; some are NaN or infinite.")
     if y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= z.shape[1]:
         raise TailwiseError(f"labels must be whole class codes from 0 to {z.shape[1] - 1}.")
-    w = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    w = np.ones(len(y)) if sample_weight is None else np.asarray(to_array(sample_weight), dtype=np.float64)
     if w.shape != y.shape or not np.isfinite(w).all() or w.min() < 0 or not w.any():
         raise TailwiseError(f"sample_weight must be {len(y)} numbers, none negative and not all zero.")
     return z, y.astype(np.int64, copy=False), w
@@ -103,7 +104,7 @@ def held_out(
 
 def log_softmax(scores: ArrayLike) -> NDArray[np.float64]:
     """Return the (n, n_classes) log-probabilities of scores."""
-    array = np.asarray(scores, dtype=np.float64)
+    array = np.asarray(to_array(scores), dtype=np.float64)
     shifted = array - array.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 

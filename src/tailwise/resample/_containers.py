@@ -11,6 +11,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from tailwise.errors import TailwiseError
+from tailwise.tensors import to_array
+from tailwise.wording import plural
 
 RandomState = int | np.random.Generator | np.random.RandomState | None
 
@@ -23,13 +25,33 @@ def labelled(X: Any, y: ArrayLike) -> tuple[Any, NDArray[Any], NDArray[Any], NDA
     ValueError
         If there is no row, or not exactly one class label per row.
     """
-    labels = column_or_1d(y, warn=True)
+    labels = column_or_1d(_known(y), warn=True)
     check_classification_targets(labels)
     X, labels = indexable(X, labels)
     if len(labels) == 0:
         raise TailwiseError("Found array with 0 sample(s): there is nothing to learn from.")
     classes, codes = np.unique(labels, return_inverse=True)
     return X, labels, classes, codes
+
+
+def _known(y: Any) -> Any:
+    """Return the labels, pandas' nullable integers as plain ones; raise TailwiseError if one is missing."""
+    y = to_array(y)
+    if hasattr(y, "isna"):  # pandas
+        missing = np.asarray(y.isna())
+    elif hasattr(y, "is_null"):  # polars or Arrow
+        missing = np.asarray(y.is_null())
+    else:
+        labels = np.asarray(y)
+        missing = labels != labels  # NaN
+        if labels.dtype == object:
+            missing |= np.frompyfunc(lambda label: label is None, 1, 1)(labels).astype(bool)
+    if missing.any():
+        are = plural(int(missing.sum()), "label is", "labels are")
+        raise TailwiseError(f"{are} missing, the first in row {int(missing.argmax())}: leave such rows out.")
+    kind = getattr(getattr(y, "dtype", None), "kind", "")
+    nullable = hasattr(y, "isna") and not isinstance(y.dtype, np.dtype)
+    return y.to_numpy(dtype=f"{kind}8") if nullable and kind in tuple("iu") else y
 
 
 def at_least_one(**settings: int) -> None:

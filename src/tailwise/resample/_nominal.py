@@ -51,6 +51,7 @@ class SMOTENC(SMOTE):
 
     def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
         at_least_one(k_neighbors=self.k_neighbors)
+        most = min(self.k_neighbors, len(codes))  # neighbours that there can be
         d = n_columns(X, type(self).__name__)
         nominal = _positions(X, self.categorical_features)
         numeric = np.setdiff1d(np.arange(d), nominal)
@@ -65,15 +66,15 @@ class SMOTENC(SMOTE):
             if count <= 0:
                 continue
             start = rng.integers(len(rows), size=count)
-            k = min(self.k_neighbors, len(rows) - 1)
+            k = min(most, len(rows) - 1)
             near = nearest(_encoded(points[rows], kinds[rows]), k).rows if k else np.zeros((1, 1), np.intp)
-            voters.append(_padded(rows[near[start]], self.k_neighbors))
+            voters.append(_padded(rows[near[start]], most))
             starts.append(rows[start])
             ends.append(rows[near[start, rng.integers(max(k, 1), size=count)]])
             steps.append(rng.random(count))
         none = np.empty(0, np.intp)
         parents = np.concatenate([none, *starts])
-        every = np.concatenate([np.empty((0, self.k_neighbors), np.intp), *voters])
+        every = np.concatenate([np.empty((0, most), np.intp), *voters])
         line = between(points, parents, np.concatenate([none, *ends]), np.concatenate([none, *steps]))
 
         def values(at: slice) -> NDArray[Any]:
@@ -103,6 +104,7 @@ class SMOTEN(SMOTE):
 
     def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
         at_least_one(k_neighbors=self.k_neighbors)
+        most = min(self.k_neighbors, len(codes))  # neighbours that there can be
         d = n_columns(X, type(self).__name__)
         kinds = _factors(X, np.arange(d))
         shares = []
@@ -118,13 +120,13 @@ class SMOTEN(SMOTE):
             if count <= 0:
                 continue
             start = rng.integers(len(rows), size=count)
-            k = min(self.k_neighbors, len(rows) - 1)
+            k = min(most, len(rows) - 1)
             near = nearest(points[rows], k).rows if k else np.empty((1, 0), np.intp)
             itself = np.column_stack([np.arange(len(rows)), near])
-            voters.append(_padded(rows[itself[start]], self.k_neighbors + 1))
+            voters.append(_padded(rows[itself[start]], most + 1))
             starts.append(rows[start])
         parents = np.concatenate([np.empty(0, np.intp), *starts])
-        every = np.concatenate([np.empty((0, self.k_neighbors + 1), np.intp), *voters])
+        every = np.concatenate([np.empty((0, most + 1), np.intp), *voters])
         sources = {j: elected(kinds[:, j], every, rng) for j in range(d)}
         return Change(np.arange(len(codes)), parents, lambda at: np.zeros((len(parents[at]), d)), sources)
 

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from tailwise.errors import TailwiseError
 from tailwise.resample._containers import take
+from tailwise.tensors import to_array
 
 _CHUNK = 1 << 18  # numbers to compute at a time
 
@@ -52,7 +53,8 @@ def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any
             points[:, j] = column.to_numpy(dtype=dtype, na_value=np.nan) if hasattr(X, "iloc") else column.to_numpy()
     else:
         n_columns(X, method)
-        points = np.asarray(X) if columns is None else np.asarray(X)[:, columns]
+        points = np.asarray(to_array(X))
+        points = points if columns is None else points[:, columns]
         if points.dtype not in (np.float32, np.float64):
             try:
                 points = points.astype(np.float64) if points.dtype.kind in "iufbO" else None
@@ -129,7 +131,7 @@ def with_rows(
             take(X[name], sources[j]) if j in sources else _like(X[name], new[:, j]) for j, name in enumerate(X.columns)
         ]
         return _joined(take(X, kept), made)
-    table = np.asarray(X)
+    table = np.asarray(to_array(X))
     grown = np.empty((len(kept) + n_new, n_features), table.dtype)
     for at in _slices(len(kept), n_features):
         grown[at] = table[kept[at]]
@@ -158,7 +160,7 @@ def with_targets(y: Any, kept: NDArray[np.intp], parents: NDArray[np.intp], made
         return grown.iloc[:, 0].rename(y.name) if hasattr(y, "iloc") else grown.to_series()
     if hasattr(y, "columns") or np.ndim(y) == 2:
         return with_rows(y, kept, n_new, values, {})
-    return _as_came(y, with_rows(np.asarray(y)[:, None], kept, n_new, values, {})[:, 0])
+    return _as_came(y, with_rows(np.asarray(to_array(y))[:, None], kept, n_new, values, {})[:, 0])
 
 
 def _as_came(X: Any, grown: NDArray[Any]) -> Any:

@@ -18,6 +18,7 @@ from tailwise.counts import check_counts
 from tailwise.counts import class_counts as count_classes
 from tailwise.errors import TailwiseError
 from tailwise.samplers._permute import permute
+from tailwise.tensors import to_array
 
 
 class EpochSampler(DistributedSampler[Any]):
@@ -212,7 +213,7 @@ def check_size(size: int | None) -> int | None:
 
 
 def _check_labels(labels: ArrayLike) -> NDArray[Any]:
-    codes = np.asarray(labels)
+    codes = np.asarray(to_array(labels))
     if codes.ndim != 1 or not codes.size or codes.dtype.kind not in "iu":
         raise TailwiseError(f"labels must be one row of integer class codes; got {codes.dtype} {codes.shape}.")
     if int(codes.min()) < 0:

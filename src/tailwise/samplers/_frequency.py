@@ -11,6 +11,7 @@ from scipy import sparse
 
 from tailwise.errors import TailwiseError
 from tailwise.samplers._balanced import ClassSampler
+from tailwise.tensors import to_array
 
 
 class _FactorSampler(ClassSampler):
@@ -143,7 +144,7 @@ class FrequencySubsampler(_FactorSampler):
 def _indicator(labels: Any) -> Any:
     """Return a boolean matrix of the classes that examples have, or None for a row of codes."""
     if not sparse.issparse(labels):
-        labels = np.asarray(labels)
+        labels = np.asarray(to_array(labels))
         if labels.ndim != 2:
             return None
     has = sparse.csr_array(labels)

@@ -11,6 +11,7 @@ from tailwise.errors import TailwiseError
 from tailwise.samplers._balanced import ClassSampler, softmax
 from tailwise.samplers._epochs import EpochSampler, check_size
 from tailwise.samplers._permute import permute
+from tailwise.tensors import to_array
 
 
 class WeightedSampler(EpochSampler):
@@ -45,7 +46,7 @@ class WeightedSampler(EpochSampler):
     def set_weights(self, weights: ArrayLike) -> None:
         """Change the weights; call it between epochs."""
         self.seen()  # by the weights it was shown by
-        values = np.asarray(weights)
+        values = np.asarray(to_array(weights))
         if values.shape != (self.n_examples,):
             raise TailwiseError(f"{self.n_examples} examples need {self.n_examples} weights; got shape {values.shape}.")
         if not (np.isfinite(values).all() and values.min() >= 0 and values.max() > 0):
@@ -107,7 +108,7 @@ class HardAwareSampler(ClassSampler):
 
     def set_difficulty(self, difficulty: ArrayLike) -> None:
         """Set the difficulty of the classes, (n_classes,); call it between epochs."""
-        values = np.asarray(difficulty, dtype=np.float64)
+        values = np.asarray(to_array(difficulty), dtype=np.float64)
         if values.shape != self.class_counts.shape or not np.isfinite(values).all():
             raise TailwiseError(f"difficulty must be one finite number for each of {self.class_counts.size} classes.")
         self.seen()  # by the difficulty it was shown by
