@@ -348,3 +348,17 @@ def test_a_model_for_sets_is_not_taken_for_one_of_classes(tmp_path: Path) -> Non
     x, y = table()
     TailClassifier("cross-entropy", estimator=LogisticRegression(), random_state=0).fit(x, y).save(tmp_path / "classes")
     assert isinstance(load_model(tmp_path / "classes"), Model)
+
+
+def test_sets_are_scored_as_their_indicator_is():
+    x, y = sets()
+    names = [{NAMES[label] for label in np.flatnonzero(row)} for row in y]
+    of_sets, of_rows = quick().fit(x, names), quick().fit(x, y)
+    weights = np.arange(len(x))
+    assert of_sets.score(x, names) == of_rows.score(x, y) == np.mean((of_rows.predict(x) == y).all(axis=1))
+    assert of_sets.score(x, names, weights) == of_rows.score(x, y, weights) != of_rows.score(x, y)
+    assert np.isfinite(cross_validate(quick(), x, names, cv=2)["test_score"]).all()
+    with pytest.raises(TailwiseError, match="label 'x' is not among the 5"):
+        of_sets.score(x, [{"x"}] * len(x))
+    with pytest.raises(TailwiseError, match="y must be for 400 rows and 5 labels"):
+        of_rows.score(x, y[:, :4])

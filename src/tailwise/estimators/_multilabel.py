@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 
 from tailwise.data import Dataset, as_dataset, encode_label_sets, label_set_folds, label_set_split
@@ -165,6 +165,19 @@ class TailMultilabelClassifier(TailEstimator):
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return (n, n_labels) calibrated probabilities, one per label; a row's need not sum to 1."""
         return self._fitted().predict_proba(X)
+
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Return the share of rows whose labels are predicted without a mistake; y has any form that ``fit`` takes.
+
+        Rows whose labels are unknown are left out.
+        """
+        given = self._fitted().answer(X).given
+        rows = encode_label_sets(y, self.classes_).rows
+        if rows.shape != given.shape:
+            raise TailwiseError(f"y must be for {given.shape[0]} rows and {given.shape[1]} labels; got {rows.shape}.")
+        known = (rows >= 0).all(axis=1)
+        weights = None if sample_weight is None else np.asarray(sample_weight)[known]
+        return float(np.average((rows == given).all(axis=1)[known], weights=weights))
 
     def objective_for(self, data: Dataset) -> LabelObjective:
         """Return the objective."""
