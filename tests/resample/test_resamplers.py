@@ -771,3 +771,12 @@ def test_more_neighbours_than_rows_cost_no_memory(method):
     frame = frame[["a", "b"]] if method is resample.SMOTEN else frame
     made, _ = method(k_neighbors=10**9, random_state=0).fit_resample(frame, np.arange(60) >= 50)
     assert len(made) == 100
+
+
+def test_lazy_frames_come_back_read_and_a_column_is_no_table():
+    y = np.arange(60) >= 50
+    grown, _ = resample.SMOTE(random_state=0).fit_resample(pl.LazyFrame({"a": np.arange(60.0)}), y)
+    assert isinstance(grown, pl.DataFrame)
+    assert len(grown) == 100
+    with pytest.raises(TailwiseError, match="SMOTE needs a table; got shape"):
+        resample.SMOTE().fit_resample(pd.Series(np.arange(60.0)), y)

@@ -56,7 +56,7 @@ class TargetResampler(BaseEstimator):
 
         Parameters
         ----------
-        X : (n, n_features) array, tensor, sparse matrix, list, pandas or polars frame, or Arrow table
+        X : (n, n_features) array, tensor, sparse matrix, list, pandas or polars frame (a lazy one is read), or Arrow table
         y : (n,) labels; for methods of other kinds, an (n, n_labels) indicator or an (n,) continuous target
         sample_weight : (n,) weights, resampled with the rows; a synthetic row gets the weight of the row it started
             from
@@ -72,6 +72,8 @@ class TargetResampler(BaseEstimator):
         TailwiseError
             If the table, the target or the strategy does not suit the method, or if nothing is rare.
         """
+        if hasattr(X, "collect"):  # a lazy frame
+            X = X.collect()
         if hasattr(X, "column_names"):  # an Arrow table
             import polars as pl
 
@@ -101,7 +103,7 @@ class TargetResampler(BaseEstimator):
         return rows, target
 
     def _remember_columns(self, rows: Any) -> None:
-        names = list(rows.columns) if hasattr(rows, "iloc") else []
+        names = list(rows.columns) if hasattr(rows, "iloc") and hasattr(rows, "columns") else []
         if len(set(names)) < len(names):
             name = next(name for name in names if names.count(name) > 1)
             raise TailwiseError(f"the table has {names.count(name)} columns named {name!r}; give each its own name.")
