@@ -56,7 +56,7 @@ class TargetResampler(BaseEstimator):
 
         Parameters
         ----------
-        X : (n, n_features) array, tensor, sparse matrix, list, pandas or polars frame (a lazy one is read), or Arrow table
+        X : (n, n_features) array, tensor, sparse matrix, list, pandas or polars frame (lazy ones are read), Arrow table
         y : (n,) labels; for methods of other kinds, an (n, n_labels) indicator or an (n,) continuous target
         sample_weight : (n,) weights, resampled with the rows; a synthetic row gets the weight of the row it started
             from
