@@ -51,12 +51,12 @@ def default_estimator(data: Dataset) -> BaseEstimator:
     Two of boosting's defaults fail on long tails. Early stopping needs a validation set, which a class with one example
     cannot be split into. And without a penalty the leaves of rare classes, whose hessians are nearly zero, grow until
     the whole model diverges: on a table of 58 classes the default reached a balanced accuracy of 0.03, with the penalty
-    0.54. Small trees with half of the features per split lost nothing there and took half the time. Leaves keep at least
-    20 examples, scikit-learn's default: with 10, 5 or 1 a smaller class could have a leaf of its own, but balanced
-    accuracy was 0.00 to 0.02 lower on that table and on digits, with and without adjustment. An iteration grows
-    a tree for each class, so many classes get fewer iterations and larger steps (with 200 maintainers of packages as
-    the classes, half and a quarter of the iterations lost 0.005 and 0.02 of 0.50 balanced accuracy). Large tables are
-    trained on in part, with the whole tail; see :class:`tailwise.resample.CaseControlClassifier`.
+    0.54. Small trees with half of the features per split lost nothing there and took half the time. Leaves keep at
+    least 20 examples, scikit-learn's default: with 10, 5 or 1, a smaller class could have a leaf of its own, but
+    balanced accuracy was 0.00 to 0.02 lower on that table and on digits. An iteration grows a tree for each class, so
+    many classes get fewer iterations and larger steps (with 200 maintainers of packages as the classes, half and a
+    quarter of the iterations lost 0.005 and 0.02 of 0.50 balanced accuracy). Large tables are trained on in part, with
+    the whole tail; see :class:`tailwise.resample.CaseControlClassifier`.
     """
     if data.kind == "text" or issparse(data.inputs):
         return OneVsRestLogisticRegression(C=10.0)
