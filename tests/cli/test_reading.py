@@ -324,3 +324,15 @@ def test_what_is_no_number_is_missing_in_whatever_order_the_rows_are(run, tmp_pa
         "1.234",
         "5.678",
     ]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_numbers_with_a_point_can_be_classes_of_a_file(tmp_path, suffix, run):
+    stars = np.repeat([0.5, 1.0, 4.5], [40, 20, 10])
+    frame = pl.DataFrame({"x": stars + np.tile([0.0, 0.1], 35), "stars": stars})
+    data = tmp_path / f"t.{suffix}"
+    frame.write_csv(data) if suffix == "csv" else frame.write_parquet(data)
+    run("fit", data, "-t", "stars", "-o", tmp_path / "m", *FAST)
+    run("predict", tmp_path / "m", data, "-o", tmp_path / "p.csv")
+    assert pl.read_csv(tmp_path / "p.csv")["label"].n_unique() == 3
+    run("evaluate", tmp_path / "m", data)

@@ -37,7 +37,7 @@ def planned(estimator: Any, budget: float, seconds: Any, *sure: str, n_fits: int
 def test_rows_are_as_many_as_let_all_fits_end_in_time() -> None:
     estimator, left_out = planned(LogisticRegression(), 170, lambda rows, tried: rows / 1000)
     assert estimator.max_rows == 6000, "17 fits of 6 s are 0.6 of the budget"
-    assert left_out == ["Fits saw at most 6,000 of 20,000 rows, fewer of the large classes, to bound time and memory."]
+    assert left_out == ["Fits saw at most 6,000 of 20,000 rows, at most 4,000 of a class, to bound time and memory."]
     estimator, left_out = planned(LogisticRegression(), 1000, lambda rows, tried: rows / 1000)
     assert isinstance(estimator, LogisticRegression)
     assert not left_out

@@ -104,6 +104,13 @@ def test_work_of_other_data_or_options_is_refused(other: dict[str, Any], tmp_pat
     assert "\n" not in str(raised.value)
 
 
+def test_another_seed_is_not_called_other_data(tmp_path: Path) -> None:
+    x, y = table()
+    quick("cross-entropy", work_dir=tmp_path).fit(x, y)
+    with pytest.raises(TailwiseError, match="with different random_state: resume"):
+        quick("cross-entropy", work_dir=tmp_path, random_state=1).fit(x + 1, y)  # as rows held out by another seed
+
+
 def test_recipes_of_one_name_and_other_settings_do_not_share_work(tmp_path: Path) -> None:
     from tailwise.recipes import recipe
 

@@ -159,7 +159,11 @@ def fit(
     ] = None,
     time: Annotated[
         str | None,
-        typer.Option("--time", help="Time budget for the comparison and the training, such as 90s, 10m or 2h."),
+        typer.Option(
+            "--time",
+            help="Time budget for the comparison and the training, such as 90s, 10m or 2h. With sets of labels, "
+            "no fit is begun that would take too long, but the first one is always made, on all rows.",
+        ),
     ] = None,
     text: TextColumn = None,
     image: ImageColumn = None,

@@ -200,7 +200,10 @@ def _write_csv(file: IO[bytes], frames: Iterator[pl.DataFrame], joint: str) -> I
 
     for number, frame in enumerate(frames):
         if "labels" in frame.columns:
-            text = frame.with_columns(pl.col("labels").list.join(joint))
+            labels = pl.col("labels").list  # an empty cell would mean that they are unknown
+            text = frame.with_columns(
+                labels=pl.when(labels.len() > 0).then(labels.join(joint)).otherwise(pl.lit(joint))
+            )
         else:
             as_json = pl.Series([json.dumps(names, ensure_ascii=False) for names in frame["prediction_set"].to_list()])
             text = frame.with_columns(prediction_set=as_json)

@@ -192,7 +192,7 @@ class TailClassifier(TailEstimator):
         if getattr(y, "ndim", 1) == 2:
             column_or_1d(y, warn=True)
         classes = data.class_labels
-        if classes.dtype.kind == "f" and (classes != np.trunc(classes)).any():
+        if y is not None and classes.dtype.kind == "f" and (classes != np.trunc(classes)).any():
             raise TailwiseError(
                 "Unknown label type: the labels are fractions, not classes; cut them into classes first."
             )

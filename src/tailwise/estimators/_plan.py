@@ -82,7 +82,7 @@ def in_time(estimator: BaseEstimator, plan: Plan) -> tuple[BaseEstimator, list[s
     if isinstance(estimator, CaseControlClassifier):
         bare, most = estimator.estimator, min(most, estimator.limit(inputs, len(counts)))
     if budget is None or not has_fit_parameter(estimator, "sample_weight"):
-        return estimator, rows_left_out(most, len(labels))
+        return estimator, rows_left_out(most, len(labels), counts)
     iterations = bare.max_iter if isinstance(bare, HistGradientBoostingClassifier) else 1
 
     def microseconds(sample: int, tried: int) -> int:
@@ -114,15 +114,18 @@ def in_time(estimator: BaseEstimator, plan: Plan) -> tuple[BaseEstimator, list[s
         bare = clone(bare).set_params(max_iter=max(1, int(iterations * share)))
         left_out.append(f"Boosting ran {bare.max_iter:,} of {iterations:,} iterations, to finish in time.")
     rows = min(most, max(len(counts), floor, int(sample * allowed / (plan.all_fits * one_fit))))
-    left_out += rows_left_out(rows, len(labels))
+    left_out += rows_left_out(rows, len(labels), counts)
     return bare if rows == len(labels) else CaseControlClassifier(bare, rows, random_state=plan.seed), left_out
 
 
-def rows_left_out(rows: int, of_rows: int) -> list[str]:
-    """Return a sentence on how many rows fits see, in a list, or an empty list if they see all."""
+def rows_left_out(rows: int, of_rows: int, counts: NDArray[np.int64] | None = None) -> list[str]:
+    """Return a sentence on how many rows fits see, and how many of a class, in a list; no sentence if they see all."""
     if rows == of_rows:
         return []
-    return [f"Fits saw at most {rows:,} of {of_rows:,} rows, fewer of the large classes, to bound time and memory."]
+    some = "fewer of the large classes"
+    if counts is not None:
+        some = f"at most {capped_counts(counts, rows).max():,} of a class"
+    return [f"Fits saw at most {rows:,} of {of_rows:,} rows, {some}, to bound time and memory."]
 
 
 def epochs_in_time(learner: NetworkLearner, plan: Plan) -> tuple[NetworkLearner, list[str]]:
