@@ -160,7 +160,7 @@ def main_job(
 
     _show.comparison(console, model.card["comparison"], model.card["objective"])
     examples = plural(evaluation.n_examples, "example")
-    shared = f"; [yellow]{twice:,} of them are in the training data too[/]" if twice else ""
+    shared = f"; [yellow]{plural(twice, 'of them is', 'of them are')} in the training data too[/]" if twice else ""
     console.print(f"\n[bold]Test[/] on {examples} used neither for training nor for selection{shared}")
     columns = {model.card["recipe"]: evaluation}
     columns |= {} if model.card["recipe"] == "cross-entropy" else {"plain": plain}
