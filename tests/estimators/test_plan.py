@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from estimators.cases import quick, table
 from tailwise.data import as_dataset
+from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
 from tailwise.estimators._cache import Cache
 from tailwise.estimators._plan import Plan, in_time
@@ -31,7 +32,9 @@ class Timed(Cache):
 def planned(estimator: Any, budget: float, seconds: Any, *sure: str, n_fits: int = 17) -> tuple[Any, list[str]]:
     recipes = [recipe(name) for name in sure or ["cross-entropy"]]
     inputs, held_out = np.zeros((len(LABELS), 1)), np.arange(9)
-    return in_time(estimator, Plan(inputs, LABELS, held_out, recipes, n_fits, budget, 0, Timed(seconds)))
+    return in_time(
+        estimator, Plan(inputs, LABELS, Task(np.bincount(LABELS)), held_out, recipes, n_fits, budget, 0, Timed(seconds))
+    )
 
 
 def test_rows_are_as_many_as_let_all_fits_end_in_time() -> None:

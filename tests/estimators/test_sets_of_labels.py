@@ -362,3 +362,20 @@ def test_sets_are_scored_as_their_indicator_is():
         of_sets.score(x, [{"x"}] * len(x))
     with pytest.raises(TailwiseError, match="y must be for 400 rows and 5 labels"):
         of_rows.score(x, y[:, :4])
+
+
+@pytest.mark.parametrize("options", [{"estimator": LogisticRegression()}, {}])
+def test_fits_of_many_labels_in_little_time_see_less(options: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    y = (rng.random((4000, 100)) < rng.geometric(0.2, 100) / 100).astype(int)
+    x = y[:, :5] + rng.normal(size=(4000, 5))
+    fitted = TailMultilabelClassifier("tuned-thresholds", time_budget=2, cv=2, random_state=0, **options).fit(x, y)
+    assert any("label, to bound" in line or "iterations" in line for line in fitted.model_.card["learner"]["left_out"])
+    assert fitted.predict(x).shape == y.shape
+
+
+@needs_torch
+def test_networks_for_sets_get_fewer_epochs_in_little_time() -> None:
+    x, y = sets(4000)
+    fitted = quick("tuned-thresholds", backbone="mlp", epochs=1000, time_budget=3).fit(x, y)
+    assert fitted.model_.card["learner"]["left_out"][0].startswith("Networks were trained for ")

@@ -161,8 +161,7 @@ def fit(
         str | None,
         typer.Option(
             "--time",
-            help="Time budget for the comparison and the training, such as 90s, 10m or 2h. With sets of labels, "
-            "no fit is begun that would take too long, but the first one is always made, on all rows.",
+            help="Time budget for the comparison and the training, such as 90s, 10m or 2h.",
         ),
     ] = None,
     text: TextColumn = None,

@@ -15,15 +15,14 @@ from sklearn.utils.validation import column_or_1d
 from tailwise.counts import class_counts
 from tailwise.data import Dataset, as_dataset, stratified_folds, stratified_split
 from tailwise.errors import TailwiseError
-from tailwise.estimators._compare import Fold, held_out_sample, seconds
+from tailwise.estimators._compare import Fold, held_out_sample
 from tailwise.estimators._learners import EstimatorLearner, NetworkLearner
 from tailwise.estimators._model import Prior
 from tailwise.estimators._objective import Objective, as_objective
-from tailwise.estimators._plan import Plan, epochs_in_time, in_time
+from tailwise.estimators._plan import epochs_in_time, in_time
 from tailwise.estimators._tail import TailEstimator
 from tailwise.estimators._training import Training
 from tailwise.recipes import Recipe
-from tailwise.recipes import recipe as find_recipe
 from tailwise.resample import affordable_rows
 
 CANDIDATES = {
@@ -213,24 +212,15 @@ class TailClassifier(TailEstimator):
         if objective.scorer is None and sum(len(held_out) for _, held_out in folds) > most:
             folds, class_weight = held_out_sample(folds, labels, data.n_classes, most, training.seed)
             objective = objective.on_sample(class_weight)
-        trainings = list(dict.fromkeys(candidate.training for candidate in candidates))
-        plan = Plan(
-            inputs=inputs,
-            labels=labels,
-            held_out=folds[0][1],
-            sure=list(dict.fromkeys([trainings[0], find_recipe("cross-entropy")][: 1 + self.baseline])),
-            n_fits=len(trainings) * len(folds) + 2,
-            budget=seconds(self.time_budget),
-            seed=training.seed,
-            cache=training.cache,
-        )
+        training = replace(training, objective=objective, folds=folds)
+        plan = self._plan(training, candidates)
         learner: EstimatorLearner | NetworkLearner
         if isinstance(training.learner, EstimatorLearner):
             base, left_out = in_time(training.learner.base, plan)
-            learner = EstimatorLearner(base, training.learner.nominal)
+            learner = replace(training.learner, base=base)
         else:
             learner, left_out = epochs_in_time(training.learner, plan)
-        return replace(training, learner=learner, objective=objective, folds=folds, left_out=left_out)
+        return replace(training, learner=learner, left_out=left_out)
 
     def _testable(self, data: Dataset) -> int:
         return _shared(data.class_counts)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
+from sklearn.multiclass import OneVsRestClassifier
 
 from tailwise.data import Dataset, as_dataset, encode_label_sets, label_set_folds, label_set_split
 from tailwise.data.label_sets import as_form
@@ -18,12 +19,11 @@ from tailwise.errors import TailwiseError
 from tailwise.estimators._compare import Comparison, Fold
 from tailwise.estimators._label_chains import LabelChains, LabelEntrant, LabelObjective, as_label_objective
 from tailwise.estimators._label_model import LabelModel
-from tailwise.estimators._learners import EstimatorLearner, Fitted, for_label_sets
-from tailwise.estimators._plan import rows_left_out
+from tailwise.estimators._learners import EstimatorLearner, Fitted, NetworkLearner, for_label_sets
+from tailwise.estimators._plan import epochs_in_time, in_time
 from tailwise.estimators._tail import TailEstimator
 from tailwise.estimators._training import Training
 from tailwise.recipes import Recipe
-from tailwise.resample import CaseControlClassifier
 
 #: Without plain training, of which tuned thresholds are the better decisions at no more cost.
 CANDIDATES = {
@@ -76,7 +76,7 @@ class TailMultilabelClassifier(TailEstimator):
         ``"micro_average_precision"``, ``"few_shot_average_precision"``, ``"macro_f1"`` or ``"micro_f1"``
     cv : number of folds, or the share to hold out once. By default 3 folds
     time_budget : seconds, or ``"90s"``, ``"10m"``, ``"2h"``; None is no limit. Recipes and folds that there is no time
-        for are left out; a running fit is neither interrupted nor made smaller
+        for are left out, and fits that would take too long get fewer rows, iterations or epochs
     epochs, batch_size, learning_rate, augment, precision, devices, work_dir, baseline, random_state, verbose : as in
         :class:`tailwise.TailClassifier`
 
@@ -209,13 +209,24 @@ class TailMultilabelClassifier(TailEstimator):
         return EstimatorLearner(for_label_sets(base), nominal)
 
     def _training(self, data: Dataset, candidates: Sequence[Recipe]) -> Training:
-        """Encode the data, set up the learner, the folds and the cache, and say what memory leaves out."""
+        """Encode the data, set up the learner, the folds and the cache, and plan how much training is affordable."""
         training = super()._training(data, candidates)
-        each = getattr(getattr(training.learner, "base", None), "estimator", None)
-        if not isinstance(each, CaseControlClassifier):
+        plan = self._plan(training, candidates)
+        if isinstance(training.learner, NetworkLearner):
+            network, left_out = epochs_in_time(training.learner, plan)
+            return replace(training, learner=network, left_out=left_out)
+        base = training.learner.base
+        if not isinstance(base, OneVsRestClassifier):
             return training
-        rows = min(each.limit(training.inputs, 2), len(data))
-        return replace(training, left_out=rows_left_out(rows, len(data)))
+        # every label has a fit of its own: the one in the middle is timed, and each gets its share of the time
+        there = np.flatnonzero((data.class_counts > 0) & (data.class_counts < len(data)))
+        middle = there[np.argsort(data.class_counts[there], kind="stable")[len(there) // 2]]
+        share = None if plan.budget is None else plan.budget / data.n_classes
+        own = training.labels[:, middle].astype(np.int64)
+        of_label = replace(plan, labels=own, budget=share, each="with or without a label")
+        each, left_out = in_time(base.estimator, of_label)
+        learner = replace(training.learner, base=OneVsRestClassifier(each))
+        return replace(training, learner=learner, left_out=left_out)
 
     def _testable(self, data: Dataset) -> int:
         return int(np.count_nonzero(data.is_labelled))

@@ -16,6 +16,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from tailwise.counts import capped_counts, class_counts
 from tailwise.data.splits import place_in_class
+from tailwise.engine.stage import Task
 from tailwise.estimators._cache import Cache
 from tailwise.estimators._learners import NetworkLearner, threads_for
 from tailwise.recipes import Recipe, recipe
@@ -35,21 +36,25 @@ class Plan:
     Attributes
     ----------
     inputs, labels : of the training
+    task : what a recipe may know of it
     held_out : rows of one fold
     sure : recipes that are trained in any case, on a fold and on everything
     n_fits : all fits, if no recipe takes longer than plain training
     budget : seconds, or None for no limit
     seed, cache : of the fit
+    each : what the labels tell apart, in words
     """
 
     inputs: Any
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
+    task: Task
     held_out: NDArray[np.intp]
     sure: Sequence[Recipe]
     n_fits: int
     budget: float | None
     seed: int
     cache: Cache
+    each: str = "of a class"
 
     @property
     def fewest_fits(self) -> float:
@@ -82,7 +87,7 @@ def in_time(estimator: BaseEstimator, plan: Plan) -> tuple[BaseEstimator, list[s
     if isinstance(estimator, CaseControlClassifier):
         bare, most = estimator.estimator, min(most, estimator.limit(inputs, len(counts)))
     if budget is None or not has_fit_parameter(estimator, "sample_weight"):
-        return estimator, rows_left_out(most, len(labels), counts)
+        return estimator, _rows_left_out(most, counts, plan.each)
     iterations = bare.max_iter if isinstance(bare, HistGradientBoostingClassifier) else 1
 
     def microseconds(sample: int, tried: int) -> int:
@@ -114,18 +119,17 @@ def in_time(estimator: BaseEstimator, plan: Plan) -> tuple[BaseEstimator, list[s
         bare = clone(bare).set_params(max_iter=max(1, int(iterations * share)))
         left_out.append(f"Boosting ran {bare.max_iter:,} of {iterations:,} iterations, to finish in time.")
     rows = min(most, max(len(counts), floor, int(sample * allowed / (plan.all_fits * one_fit))))
-    left_out += rows_left_out(rows, len(labels), counts)
+    left_out += _rows_left_out(rows, counts, plan.each)
     return bare if rows == len(labels) else CaseControlClassifier(bare, rows, random_state=plan.seed), left_out
 
 
-def rows_left_out(rows: int, of_rows: int, counts: NDArray[np.int64] | None = None) -> list[str]:
-    """Return a sentence on how many rows fits see, and how many of a class, in a list; no sentence if they see all."""
-    if rows == of_rows:
+def _rows_left_out(rows: int, counts: NDArray[np.int64], each: str) -> list[str]:
+    """Return a sentence on how many rows fits see, in a list, or an empty list if they see all."""
+    if rows == counts.sum():
         return []
-    some = "fewer of the large classes"
-    if counts is not None:
-        some = f"at most {capped_counts(counts, rows).max():,} of a class"
-    return [f"Fits saw at most {rows:,} of {of_rows:,} rows, {some}, to bound time and memory."]
+    most = capped_counts(counts, rows).max()
+    seen = f"{rows:,} of {counts.sum():,} rows, at most {most:,} {each}"
+    return [f"Fits saw at most {seen}, to bound time and memory."]
 
 
 def epochs_in_time(learner: NetworkLearner, plan: Plan) -> tuple[NetworkLearner, list[str]]:
@@ -142,10 +146,10 @@ def epochs_in_time(learner: NetworkLearner, plan: Plan) -> tuple[NetworkLearner,
         return learner, []
 
     def affordable() -> int:
-        pilot = replace(learner, epochs=1, progress=False)
-        task = pilot.task(class_counts(labels), None)
-        # a few of every class, so that none is missing
-        order = np.argsort(place_in_class(labels, np.random.default_rng(plan.seed)), kind="stable")
+        pilot, task = replace(learner, epochs=1, progress=False), replace(plan.task, epochs=1)
+        order = np.random.default_rng(plan.seed).permutation(len(labels))
+        if not task.has_sets:  # a few of every class, so that none is missing
+            order = np.argsort(place_in_class(labels, np.random.default_rng(plan.seed)), kind="stable")
 
         def seconds(rows: NDArray[np.intp]) -> float:
             start = time.monotonic()

@@ -23,6 +23,7 @@ from tailwise.estimators._card import versions
 from tailwise.estimators._compare import Clock, Fold, compare, seconds
 from tailwise.estimators._defaults import default_estimator, fit_encoder, learner_kind, network_learner
 from tailwise.estimators._learners import AUGMENTATIONS, PRECISIONS, EstimatorLearner, NetworkLearner
+from tailwise.estimators._plan import Plan
 from tailwise.estimators._training import Training
 from tailwise.identity import describe, digest
 from tailwise.processes import working_in
@@ -251,6 +252,21 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             cache=cache,
             left_out=[],
             tell=tell,
+        )
+
+    def _plan(self, training: Training, candidates: Sequence[Recipe]) -> Plan:
+        """Return what is to be fitted, and in which time."""
+        trainings = list(dict.fromkeys(candidate.training for candidate in candidates))
+        return Plan(
+            inputs=training.inputs,
+            labels=training.labels,
+            task=training.task,
+            held_out=training.folds[0][1],
+            sure=list(dict.fromkeys([trainings[0], find_recipe("cross-entropy")][: 1 + self.baseline])),
+            n_fits=len(trainings) * len(training.folds) + 2,
+            budget=seconds(self.time_budget),
+            seed=training.seed,
+            cache=training.cache,
         )
 
     def _seed(self) -> int:
