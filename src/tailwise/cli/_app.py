@@ -159,10 +159,7 @@ def fit(
     ] = None,
     time: Annotated[
         str | None,
-        typer.Option(
-            "--time",
-            help="Time budget for the comparison and the training, such as 90s, 10m or 2h.",
-        ),
+        typer.Option("--time", help="Time budget for the comparison and the training, such as 90s, 10m or 2h."),
     ] = None,
     text: TextColumn = None,
     image: ImageColumn = None,
