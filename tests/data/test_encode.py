@@ -265,3 +265,22 @@ def test_a_column_without_finite_numbers_is_left_out(value, scale):
 def test_no_images_are_no_rows():
     encoder = PixelEncoder().fit(np.zeros((2, 4, 4, 3), np.uint8))
     assert encoder.transform(np.zeros((0, 4, 4, 3), np.uint8)).shape == (0, 48)
+
+
+@pytest.mark.parametrize("scale", [False, True])
+@pytest.mark.parametrize(
+    "column",
+    [
+        1_700_000_000 + np.arange(100),
+        10**15 + np.arange(100),
+        [datetime.datetime(2024, 1, 1) + datetime.timedelta(seconds=20 * i) for i in range(100)],
+    ],
+    ids=["seconds", "identifiers", "times"],
+)
+def test_differences_between_large_numbers_are_kept(column, scale):
+    frame = pl.DataFrame({"t": column})
+    encoder = TableEncoder(scale=scale).fit(frame)
+    of = [i for i, name in enumerate(encoder.get_feature_names_out()) if name in ("t", "t total_seconds")]
+    (encoded,) = encoder.transform(frame)[:, of].T
+    assert len(np.unique(encoded)) == 100
+    assert (np.diff(encoded) > 0).all()

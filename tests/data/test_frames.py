@@ -186,3 +186,10 @@ def test_a_mask_must_have_an_entry_for_each_row():
     assert data.take([True, False, False, True]).labels.tolist() == [0, 1]
     with pytest.raises(TailwiseError, match="a mask of 3 entries for 4 rows"):
         data.take([True, False, True])
+
+
+def test_columns_of_records_and_mappings_may_be_numbered():
+    assert as_dataset([{0: 1.0, 1: 2.0}, {0: 2.0, 1: 1.0}]).inputs.columns == ["0", "1"]
+    assert as_dataset({0: [1.0, 2.0]}).inputs.columns == ["0"]
+    with pytest.raises(TailwiseError, match="2 columns named '0'"):
+        as_dataset({0: [1.0], "0": [2.0]})

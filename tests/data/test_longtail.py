@@ -157,3 +157,10 @@ def test_real_cifar10_becomes_cifar10_lt(shared_data, factor, total):
 def test_only_indices_have_a_hash(indices):
     with pytest.raises(TailwiseError, match="indices must be integers"):
         longtail.indices_hash(indices)
+
+
+def test_counts_that_cannot_be_are_told():
+    with pytest.raises(TailwiseError, match=r"the number of classes must be a whole number; got 2\.5"):
+        longtail.pareto(100, 10, 2.5)
+    with pytest.raises(TailwiseError, match="n_max must be at most 9,007,199,254,740,992"):
+        longtail.exponential(10**19, 10, 3)

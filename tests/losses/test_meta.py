@@ -144,3 +144,8 @@ def test_the_weighted_loss_steps_as_adam_does_and_only_in_training():
     before = copy.deepcopy(weighted.eval().state_dict())
     weighted(network, x, flipped, x[10:], y[10:])
     torch.testing.assert_close(weighted.state_dict(), before, rtol=0, atol=0)
+
+
+def test_weights_of_losses_in_double_precision():
+    weights = losses.MetaWeightNet()(torch.rand(5, dtype=torch.float64))
+    torch.testing.assert_close(weights.sum(), torch.tensor(1.0))

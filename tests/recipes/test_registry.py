@@ -220,3 +220,35 @@ def test_a_user_file_that_cannot_be_run_is_one_line(tmp_path, text, line, cause)
 def test_recipes_are_listed_without_loading_torch():
     code = "import sys; from tailwise.recipes import recipes; print('ldam-drw' in recipes(), 'torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "True False\n"
+
+
+def test_a_class_that_cannot_be_a_recipe_is_told_when_it_registers():
+    @dataclasses.dataclass(frozen=True)
+    class Foreign:
+        a: int = 3
+
+    @dataclasses.dataclass(frozen=True)
+    class Idle(Recipe):
+        pass
+
+    @dataclasses.dataclass(frozen=True)
+    class Demanding(Recipe):
+        a: int
+
+        def stages(self, task):
+            return []
+
+    for cls, message in (
+        (Foreign, "a subclass of tailwise.recipes.Recipe with stages"),
+        (Idle, "with stages"),
+        (Demanding, "give its setting a a default"),
+    ):
+        with pytest.raises(TailwiseError, match=message):
+            register("cannot-be", paper="none")(cls)
+    assert "cannot-be" not in recipes()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_settings_are_finite(value):
+    with pytest.raises(TailwiseError, match="recipe 'crt': retrain must be finite"):
+        recipe("crt", retrain=value)

@@ -313,7 +313,7 @@ def _working_folder(output: Path, *, resume: bool, force: bool) -> Iterator[Path
     _meet()  # none of the others looks into the folder before
     try:
         yield work
-    except TailwiseError:
+    except Exception:
         if is_first() and not resume and work.exists() and not _anything_finished(work):
             shutil.rmtree(work)
         raise

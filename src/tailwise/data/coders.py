@@ -6,7 +6,7 @@ Each coder is fitted by ``of(values, ...)``, has ``parts`` (the names of its out
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,17 +22,25 @@ _FIT_TEXTS = 50_000  # maximum number of distinct texts to fit a text encoder on
 _SCALE_ROWS = 100_000  # approximate number of rows to compute quartiles from
 _FAR = 1e6  # limit of scaled values, in quartile ranges from the median
 _LARGEST = 3e38  # of float32, nearly
+_EXACT = 1 << 24  # whole numbers up to here are exact in float32
 
 
 @dataclass(frozen=True)
 class Number:
-    """Numbers, unchanged."""
+    """Numbers, from an offset that keeps their differences in float32; it is 0 unless they are large."""
 
+    offset: float = 0.0
     parts: tuple[str, ...] = ("",)
+
+    @classmethod
+    def of(cls, values: pl.Series) -> Number:
+        """Choose the offset."""
+        return cls(_offset(values.to_numpy()))
 
     def fill(self, values: pl.Series, out: Block) -> None:
         """Fill ``out`` (n, 1)."""
-        out[:, 0] = np.clip(values.to_numpy(), -_LARGEST, _LARGEST)
+        numbers = values.to_numpy()
+        out[:, 0] = np.clip(numbers - self.offset if self.offset else numbers, -_LARGEST, _LARGEST)
 
 
 @dataclass(frozen=True)
@@ -86,13 +94,17 @@ class Parts:
 
     encoder: Any
     parts: tuple[str, ...]
+    offsets: tuple[float, ...] = (0.0,)  # as of numbers: of seconds since 1970, which float32 would round to minutes
 
     @classmethod
     def of_dates(cls, values: pl.Series) -> Parts:
         """Split dates into year, month, day, weekday, hour (if times occur) and seconds since 1970."""
         from skrub import DatetimeEncoder
 
-        return cls._fitted(DatetimeEncoder(add_weekday=True), values)
+        fitted = cls._fitted(DatetimeEncoder(add_weekday=True), values)
+        some = values.drop_nulls()
+        some = some.gather_every(max(1, len(some) // _SCALE_ROWS))
+        return replace(fitted, offsets=tuple(_offset(part) for part in fitted.encoded(some).T))
 
     @classmethod
     def of_texts(cls, values: pl.Series, components: int) -> Parts:
@@ -106,6 +118,15 @@ class Parts:
     def _fitted(cls, encoder: Any, values: pl.Series) -> Parts:
         columns = encoder.fit_transform(values.rename("")).columns
         return cls(encoder, tuple(column.removeprefix("_").replace("string_enc_", "text ") for column in columns))
+
+    def encoded(self, values: pl.Series) -> NDArray[np.float64]:
+        """Return the (n, len(parts)) numbers of n values."""
+        import polars as pl
+
+        numbers = np.array(self.encoder.transform(values.rename("")).cast(pl.Float64).to_numpy())
+        if "total_seconds" in self.parts:  # which skrub has in float32
+            numbers[:, self.parts.index("total_seconds")] = (values.dt.epoch("us") / 1e6).to_numpy()
+        return numbers
 
     def fill(self, values: pl.Series, out: Block) -> None:
         """Fill ``out`` (n, len(parts)) block by block, encoding each distinct value of a block once."""
@@ -125,7 +146,7 @@ class Parts:
                     maintain_order="left",
                 )
             )
-            encoded = self.encoder.transform(distinct).cast(pl.Float32).to_numpy()
+            encoded = self.encoded(distinct) - np.array(self.offsets)
             encoded = np.where(distinct.is_null().to_numpy()[:, None], np.float32(np.nan), encoded)
             out[start : start + _ROWS] = encoded[place["place"].to_numpy()]
 
@@ -174,3 +195,11 @@ class Scaled:
             np.clip(column, -_FAR, _FAR, out=column)  # beyond this, the smooth clipping below is constant
             column /= np.sqrt(1 + (column / 3) ** 2)
             column[missing] = 0
+
+
+def _offset(numbers: NDArray[Any]) -> float:
+    """Return the median of numbers beyond those that float32 holds exactly if whole, such as times in seconds; or 0."""
+    present = numbers[np.isfinite(numbers)]
+    if not present.size or np.abs(present).max() <= _EXACT:
+        return 0.0
+    return float(np.clip(np.median(present[:: -(-present.size // _SCALE_ROWS)]), -_LARGEST, _LARGEST))

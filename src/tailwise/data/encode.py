@@ -165,7 +165,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 return Ordinal.of(values)
             coder: Any = Parts.of_texts(values, self.text_components)
         else:
-            coder = Parts.of_dates(values) if reading.kind == "date" else Number()
+            coder = Parts.of_dates(values) if reading.kind == "date" else Number.of(values)
         return Scaled.of(coder, values) if self.scale else coder
 
 

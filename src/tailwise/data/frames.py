@@ -95,7 +95,8 @@ def _frame(X: Any) -> pl.DataFrame:
         if array.ndim != 2:
             raise TailwiseError(f"a table has rows and columns; got an array of shape {array.shape}.")
         X = {f"x{i}": array[:, i] for i in range(array.shape[1])}
-    return pl.DataFrame({name: _column(str(name), values) for name, values in X.items()})
+    check_names([str(name) for name in X], "the table")
+    return pl.DataFrame({str(name): _column(str(name), values) for name, values in X.items()})
 
 
 def _is_arrow(X: Any) -> bool:

@@ -16,6 +16,8 @@ from tailwise.counts import check_counts, class_counts
 from tailwise.data.splits import RandomState, place_in_class
 from tailwise.errors import TailwiseError, nearest
 
+_MOST = 2**53  # examples of a class: as many as float64 counts exactly
+
 Direction = Literal["forward", "uniform", "backward"]
 
 
@@ -228,6 +230,10 @@ def indices_hash(indices: ArrayLike) -> str:
 def _check(n_max: int, imbalance_factor: float, n_classes: int) -> None:
     if n_classes < 2:
         raise TailwiseError(f"a long tail needs at least 2 classes; got {n_classes}.")
+    if n_classes != int(n_classes):
+        raise TailwiseError(f"the number of classes must be a whole number; got {n_classes}.")
+    if n_max > _MOST:
+        raise TailwiseError(f"n_max must be at most {_MOST:,}; got {n_max:,}.")
     if n_max < 1:
         raise TailwiseError(f"n_max must be at least 1; got {n_max}.")
     if not 1 <= imbalance_factor <= n_max:

@@ -64,7 +64,7 @@ def default_estimator(data: Dataset) -> BaseEstimator:
     iterations = int(np.clip(_TREES // data.n_classes, 10, 100))
     return CaseControlClassifier(
         HistGradientBoostingClassifier(
-            learning_rate=0.1 * np.sqrt(100 / iterations),
+            learning_rate=float(0.1 * np.sqrt(100 / iterations)),
             max_iter=iterations,
             early_stopping=False,
             l2_regularization=1.0,

@@ -119,7 +119,8 @@ class MetaWeightNet(nn.Module):
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return (batch,) weights that sum to 1 for (batch,) losses, which are held constant."""
-        weights = self.layers(losses.detach()[:, None]).squeeze(1)
+        own = next(self.layers.parameters()).dtype
+        weights = self.layers(losses.detach()[:, None].to(own)).squeeze(1)
         return weights / weights.sum().clamp_min(torch.finfo(weights.dtype).tiny)
 
 

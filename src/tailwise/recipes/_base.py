@@ -134,6 +134,14 @@ def register(name: str, *, paper: str) -> Callable[[R], R]:
             raise TailwiseError(
                 f"recipe {name!r}: make its class a frozen dataclass, by @dataclass(frozen=True) under @register."
             )
+        if not issubclass(cls, Recipe) or not cls.learners():
+            raise TailwiseError(
+                f"recipe {name!r}: make its class a subclass of tailwise.recipes.Recipe with stages() for networks, "
+                "estimator() for scikit-learn classifiers, or both."
+            )
+        for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+            if field.default is dataclasses.MISSING:
+                raise TailwiseError(f"recipe {name!r}: give its setting {field.name} a default, one that is no list.")
         cls.name, cls.paper = name, paper
         _REGISTRY[name] = cls
         return cls
@@ -210,4 +218,6 @@ def recipe(name: str | Recipe, **settings: Any) -> Recipe:
             raise TailwiseError(f"recipe {name!r} has no setting {setting!r}; {has}.{nearest(setting, fields)}")
         if (must := must_be(hints[setting], value)) is not None:
             raise TailwiseError(f"recipe {name!r}: {setting} must be {must}; got {value!r}.")
+        if isinstance(value, float) and not math.isfinite(value):  # which no model card can hold
+            raise TailwiseError(f"recipe {name!r}: {setting} must be finite; got {value!r}.")
     return known[name](**settings)

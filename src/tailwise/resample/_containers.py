@@ -44,7 +44,7 @@ def _known(y: Any) -> Any:
     else:
         labels = np.asarray(y)
         missing = labels != labels  # NaN
-        if labels.dtype == object:
+        if labels.dtype == object and labels.ndim:
             missing |= np.frompyfunc(lambda label: label is None, 1, 1)(labels).astype(bool)
     if missing.any():
         are = plural(int(missing.sum()), "label is", "labels are")
