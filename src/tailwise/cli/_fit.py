@@ -131,7 +131,8 @@ def main_job(
         classifier.check_options(train)
         found = diagnose(whole)
         _show.diagnosis(console, found)
-        _check_proof(proof, train)
+        if train is not whole:  # what is given was checked before
+            _check_proof(proof, train)
 
         console.print()
         with status:

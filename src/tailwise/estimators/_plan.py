@@ -147,9 +147,10 @@ def epochs_in_time(learner: NetworkLearner, plan: Plan) -> tuple[NetworkLearner,
 
     def affordable() -> int:
         pilot, task = replace(learner, epochs=1, progress=False), replace(plan.task, epochs=1)
-        order = np.random.default_rng(plan.seed).permutation(len(labels))
-        if not task.has_sets:  # a few of every class, so that none is missing
-            order = np.argsort(place_in_class(labels, np.random.default_rng(plan.seed)), kind="stable")
+        rng = np.random.default_rng(plan.seed)
+        # of classes, a few of every one, so that none is missing
+        place = rng.permutation(len(labels)) if task.has_sets else place_in_class(labels, rng)
+        order = np.argsort(place, kind="stable")
 
         def seconds(rows: NDArray[np.intp]) -> float:
             start = time.monotonic()
