@@ -720,6 +720,19 @@ def test_a_fit_interrupted_before_anything_is_kept_does_not_speak_of_resuming(ta
     assert capsys.readouterr().err.strip() == "tailwise: interrupted."
 
 
+def test_an_error_before_anything_is_kept_leaves_no_folder_that_refuses_the_next_fit(table, tmp_path, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("no fault of the data")
+
+    fit = "fit", table, "-t", "species", "-o", tmp_path / "m", *FAST
+    with monkeypatch.context() as patch:
+        patch.setattr("tailwise.estimators._tail.compare", broken)
+        with pytest.raises(RuntimeError):
+            run(*fit)
+    assert not list(tmp_path.glob("m*"))
+    assert run(*fit) == 0
+
+
 def test_options_that_cannot_be_used_are_refused_before_the_diagnosis(table, tmp_path, capsys):
     fit = "fit", table, "-t", "species", "-o", tmp_path / "m"
     rows = len(pl.read_csv(table)["species"].drop_nulls())
