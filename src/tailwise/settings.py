@@ -25,6 +25,14 @@ def must_be(hint: Any, value: Any) -> str | None:
     return _NAMES[hint]
 
 
+def hints_of(owner: Any) -> dict[str, Any]:
+    """Return the type hints of a class or function; none if some are imported for type checkers only."""
+    try:
+        return get_type_hints(owner)
+    except NameError:
+        return {}
+
+
 def check_settings(owner: Any) -> None:
     """Check the parameters of a scikit-learn estimator against the type hints of its constructor.
 
@@ -33,10 +41,7 @@ def check_settings(owner: Any) -> None:
     TailwiseError
         If a parameter has the wrong type.
     """
-    try:
-        hints = get_type_hints(type(owner).__init__)
-    except NameError:  # a subclass with hints that are imported for type checkers only
-        return
+    hints = hints_of(type(owner).__init__)
     for name, value in owner.get_params(deep=False).items():
         if (must := must_be(hints.get(name, Any), value)) is not None:
             raise TailwiseError(f"{type(owner).__name__}: {name} must be {must}; got {value!r}.")

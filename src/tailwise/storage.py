@@ -1,8 +1,8 @@
 """Folders of JSON, safetensors and skops files: written whole or not at all, checked when read, never executed.
 
 The size and SHA-256 of every file are in ``manifest.json``. They detect damage, not malice: whoever changes a file can
-change the manifest. Safety rests on the formats: JSON and safetensors hold only data, and a skops file is read only if
-every type in it is one that Tailwise itself writes, and its trees can be walked.
+change the manifest. Safety rests on the formats: JSON and safetensors hold only data, and skops files are read by
+:mod:`tailwise.sealed`.
 """
 
 from __future__ import annotations
@@ -15,76 +15,23 @@ import os
 import re
 import secrets
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
-from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 
 import numpy as np
 
-from tailwise import trees
+from tailwise import sealed
 from tailwise.errors import TailwiseError
 from tailwise.processes import is_first, writing
+from tailwise.wording import first_line
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
 _PAGE = "report.html"  # which a fit puts beside its model
 _NAME = re.compile(r"[A-Za-z0-9_-]+\.(json|safetensors|skops)")
-
-#: Types that scikit-learn models written here may hold, besides those that skops itself trusts. Names are exact: a
-#: prefix would also trust functions.
-TRUSTED = frozenset(
-    {
-        trees.PREDICTOR,
-        trees.TREE,
-        "numpy.dtype",
-        "skrub._datetime_encoder.DatetimeEncoder",
-        "skrub._string_encoder.StringEncoder",
-        "skrub._to_str.ToStr",
-        "tailwise.data.coders.Number",
-        "tailwise.data.coders.OneHot",
-        "tailwise.data.coders.Ordinal",
-        "tailwise.data.coders.Parts",
-        "tailwise.data.coders.Scaled",
-        "tailwise.data.columns.Reading",
-        "tailwise.data.encode.PixelEncoder",
-        "tailwise.data.encode.TableEncoder",
-        "tailwise.data.encode.dense",
-        "tailwise.data.text.SentenceEncoder",
-        "tailwise.data.text.TextEncoder",
-        "tailwise.estimators._linear.OneVsRestLogisticRegression",
-        "tailwise.resample._boosting.RUSBoostClassifier",
-        "tailwise.resample._case_control.CaseControlClassifier",
-        "tailwise.resample._clean.EditedNearestNeighbours",
-        "tailwise.resample._clean.InstanceHardnessThreshold",
-        "tailwise.resample._clean.NearMiss",
-        "tailwise.resample._clean.TomekLinks",
-        "tailwise.resample._clusters.ClusterCentroids",
-        "tailwise.resample._clusters.KMeansSMOTE",
-        "tailwise.resample._combined.SMOTEENN",
-        "tailwise.resample._combined.SMOTETomek",
-        "tailwise.resample._ensembles.BalancedBaggingClassifier",
-        "tailwise.resample._ensembles.EasyEnsembleClassifier",
-        "tailwise.resample._ensembles.SelfPacedEnsembleClassifier",
-        "tailwise.resample._multilabel.MLRandomOverSampler",
-        "tailwise.resample._multilabel.MLRandomUnderSampler",
-        "tailwise.resample._multilabel.MLSMOTE",
-        "tailwise.resample._nominal.SMOTENC",
-        "tailwise.resample._random.GaussianOverSampler",
-        "tailwise.resample._random.RandomOverSampler",
-        "tailwise.resample._random.RandomUnderSampler",
-        "tailwise.resample._resampled.ResampledClassifier",
-        "tailwise.resample._smote.ADASYN",
-        "tailwise.resample._smote.BorderlineSMOTE",
-        "tailwise.resample._smote.MixupOverSampler",
-        "tailwise.resample._smote.SMOTE",
-        "tailwise.resample._support.SVMSMOTE",
-        "tailwise.resample._weighted.WeightedClassifier",
-    }
-)
 
 
 @contextmanager
@@ -157,7 +104,7 @@ def write_folder(
             for name, arrays in (tensors or {}).items():
                 _save_tensors(part / f"{name}.safetensors", arrays)
             for name, estimator in (estimators or {}).items():
-                _save_estimator(part / f"{name}.skops", estimator)
+                sealed.dump(estimator, part / f"{name}.skops")
             _write_manifest(part, kind)
             _swap(part, target)
             for left in target.parent.iterdir():  # by writers that were killed: no other is at work meanwhile
@@ -224,7 +171,7 @@ class Folder:
             with safe_open(file, framework) as stored:
                 return {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 (not a mapping)
         except (SafetensorError, ValueError) as error:
-            raise TailwiseError(f"{file} is not a valid safetensors file: {_line(error)}") from None
+            raise TailwiseError(f"{file} is not a valid safetensors file: {first_line(error)}") from None
 
     def estimator(self, name: str) -> Any:
         """Return the named scikit-learn object.
@@ -235,26 +182,7 @@ class Folder:
             If the file is missing or damaged, holds a type that Tailwise does not write or a tree that cannot be
             walked, or was never fitted.
         """
-        import skops.io
-        from sklearn.exceptions import NotFittedError
-        from sklearn.utils.validation import check_is_fitted
-        from skops.io.exceptions import UntrustedTypesFoundException
-
-        file = self._file(f"{name}.skops")
-        try:
-            found = skops.io.load(file, trusted=sorted(TRUSTED))
-            check_is_fitted(found)
-            trees.check_trees(found)
-        except UntrustedTypesFoundException:
-            foreign = _foreign_types(file)[0]
-            raise TailwiseError(f"{file} holds {foreign}, which no Tailwise model does: it was not loaded.") from None
-        except NotFittedError:
-            raise TailwiseError(f"{file} holds a {type(found).__name__} that was never fitted.") from None
-        except BadZipFile as error:
-            raise TailwiseError(f"{file} is not a valid skops file: {_line(error)}") from None
-        except Exception as error:
-            raise TailwiseError(f"{file} could not be read with the versions installed here: {_line(error)}") from None
-        return found
+        return sealed.load(self._file(f"{name}.skops"))
 
     def _file(self, name: str) -> Path:
         if not (self.path / name).is_file():
@@ -361,38 +289,6 @@ def _save_tensors(file: Path, arrays: Mapping[str, Any]) -> None:
         save_arrays({name: np.ascontiguousarray(array) for name, array in arrays.items()}, file)
 
 
-class _Archive(ZipFile):
-    """A zip archive with a fast ``namelist``: skops looks up each array's name among those already there."""
-
-    def namelist(self) -> Any:
-        """Return the names as a mapping, which is searched in constant time."""
-        return self.NameToInfo
-
-
-def _save_estimator(file: Path, estimator: Any) -> None:
-    import skops.io
-
-    inside: Any = sys.modules.get("skops.io._persist")
-    theirs = getattr(inside, "ZipFile", None)  # None in a later version, which may not need this
-    try:
-        if theirs is not None:
-            inside.ZipFile = _Archive
-        skops.io.dump(estimator, file, compression=ZIP_DEFLATED, compresslevel=1)  # as quick, a fraction of the size
-    finally:
-        if theirs is not None:
-            inside.ZipFile = theirs
-    if foreign := _foreign_types(file):
-        raise TailwiseError(
-            f"a model that holds {foreign[0]} cannot be saved: it is not among the types that are safe to load."
-        )
-
-
-def _foreign_types(file: Path) -> list[str]:
-    import skops.io
-
-    return sorted(set(skops.io.get_untrusted_types(file=file)) - TRUSTED)
-
-
 def _sha256(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -411,7 +307,3 @@ def _said(target: Path, *, named: bool = True) -> Iterator[None]:
                 f"the disk is full: {target} was not written, and nothing that was there is lost."
             ) from None
         raise TailwiseError(f"{target} cannot be written: {error.strerror or error}.") from None
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -12,6 +12,11 @@ def plural(count: int, one: str, several: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else several or one + 's'}"
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type if it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def few_of_each(notes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     """Return sentences about columns, but of many that say the same the first ones and how many more there are.
 

@@ -156,7 +156,7 @@ def test_what_cannot_be_split_is_one_line():
         label_set_folds(np.eye(4), 3)
     with pytest.raises(TailwiseError, match="none can be set aside"):
         label_set_split(np.eye(4), 0.3)
-    with pytest.raises(TailwiseError, match="test_size must be more than 0"):
+    with pytest.raises(TailwiseError, match="test_size must be a number above 0"):
         label_set_split(TABLE, 1.5)
     with pytest.raises(TailwiseError, match="n_splits must be a whole number of at least 2"):
         label_set_folds(TABLE, 1)

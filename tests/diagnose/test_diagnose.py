@@ -279,7 +279,7 @@ def test_a_text_column_is_never_an_identifier():
     [
         (lambda f: diagnose(f, "lable"), "the frame has no column 'lable'. Did you mean 'label'"),
         (lambda f: diagnose(f), "name the label column"),
-        (lambda f: diagnose(f, "none"), "all 600 labels are missing"),
+        (lambda f: diagnose(f, "none"), "all labels are missing"),
         (lambda f: diagnose(f.head(0), "label"), "no rows"),
         (lambda f: diagnose(f, "label", sample=0), "sample"),
         (lambda f: diagnose("no/such/file.csv", "label"), "there is no"),

@@ -320,6 +320,8 @@ BAD: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
     "precision of no network": ({"precision": "32-true"}, X, Y, "precision is for networks, and this trains none"),
     "augmented numbers": ({"augment": "crop"}, X, Y, "augment is for networks of images, and this trains none"),
     "folds as scikit-learn makes them": ({"cv": StratifiedKFold(3)}, X, Y, "a number of folds, or the share"),
+    "a share as text": ({"coverage": "0.9"}, X, Y, "coverage must be a number; got '0.9'"),
+    "neither yes nor no": ({"baseline": "yes"}, X, Y, "baseline must be true or false; got 'yes'"),
     "negative seed": ({"random_state": -1}, X, Y, "random_state cannot be -1"),
     "a scorer of nothing": ({"objective": make_scorer(lambda y, p: np.nan)}, X, Y, "its score is NaN"),
     "a regressor as estimator": ({"estimator": "boosting"}, X, Y, "estimator"),
@@ -327,6 +329,18 @@ BAD: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
 NETWORK = {
     "backbone for images": ({"backbone": "resnet32"}, "does not take rows of numbers: use mlp"),
     "unknown backbone": ({"backbone": "mpl"}, "'mpl' does not take rows of numbers: use mlp"),
+    "half an epoch": ({"backbone": "mlp", "epochs": 2.5}, "epochs must be a whole number or None; got 2.5"),
+    "a rate as text": ({"backbone": "mlp", "learning_rate": "0.1"}, "learning_rate must be a number or None"),
+    "no backbone at all": ({"backbone": 3}, "a function that returns a new network for every fit; got int"),
+    "too few epochs": (
+        {"backbone": "mlp", "recipe": "crt", "epochs": 1},
+        "recipe 'crt': 2 stages cannot share 1 epoch",
+    ),
+    "a rate below zero": (
+        {"backbone": "mlp", "recipe": recipe("tau-norm", learning_rate=-1)},
+        "recipe 'tau-norm' cannot",
+    ),
+    "a scale of zero": ({"backbone": "mlp", "recipe": recipe("gcl", scale=0)}, "recipe 'gcl': scale must be above 0"),
     "zero epochs": ({"backbone": "mlp", "epochs": 0}, "epochs"),
     "no batch": ({"backbone": "mlp", "batch_size": 0}, "batch_size must be above 0"),
     "backwards": ({"backbone": "mlp", "learning_rate": -1.0}, "learning_rate must be above 0"),

@@ -13,6 +13,7 @@ from typing import IO
 from tailwise.data.paths import table_format
 from tailwise.data.separated import csv_header, open_bytes, open_text, wrong_bytes
 from tailwise.errors import TailwiseError
+from tailwise.wording import first_line
 
 
 @contextlib.contextmanager
@@ -27,7 +28,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def _explain(path: Path, error: Exception) -> TailwiseError:
-    reason = str(error).strip().partition("\n")[0]
+    reason = first_line(error)
     form = table_format(path)
     if isinstance(error, PermissionError):
         return TailwiseError(f"{path} cannot be read: permission denied.")

@@ -172,7 +172,7 @@ def encode_labels(
     absent = np.array([_is_missing(label) for label in distinct.tolist()], dtype=bool)
     classes, code = _as_classes(distinct[~absent], is_ordered=declared is not None)
     if not len(classes) and known is None:
-        raise TailwiseError(f"{where}: all {places.size} labels are missing, so there is nothing to learn.")
+        raise TailwiseError(f"{where}: all labels are missing, so there is nothing to learn.")
     if known is not None:
         code, classes = known_codes(classes, known, where)[code], known
     codes_of_distinct = np.full(len(distinct) + 1, -1, dtype=np.int64)  # the last entry is for place -1: missing

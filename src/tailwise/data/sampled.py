@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailwise.counts import capped_counts, class_counts
+from tailwise.data.broken import reading
 from tailwise.data.dataset import Dataset
 from tailwise.data.frames import as_dataset
 from tailwise.data.labels import encode_labels, trimmed
@@ -56,13 +57,14 @@ def sample(
     where = f"{path}, column {target!r}"
     table = scan(path, as_text=[target])
     require_columns(table.collect_schema().names(), [target], str(path))
-    distinct = table.select(named(target)).unique().collect(engine="streaming")[target]
+    with reading(Path(path)):
+        distinct = table.select(named(target)).unique().collect(engine="streaming")[target]
     classes = encode_labels(trimmed(distinct), None, where)[1]
     left = np.zeros(len(classes), dtype=np.int64)
     for batch in batches(path, columns=[target], as_text=[target]):
         left += class_counts(encode_labels(trimmed(batch[target]), classes, where)[0], len(classes))
     counts = left.copy()
-    wanted = capped_counts(counts, rows)
+    wanted = capped_counts(counts, int(rows))
     rng = np.random.default_rng(random_state)
     kept: list[pl.DataFrame] = []
     for batch in batches(path, as_text=[target]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -70,9 +71,8 @@ def stratified_split(
     TailwiseError
         If ``test_size`` is out of range, or no class has two examples.
     """
-    if not 0 < test_size < 1:
-        raise TailwiseError(f"test_size must be more than 0 and less than 1; got {test_size}.")
-    codes = np.asarray(labels)
+    _check_share(test_size)
+    codes = _codes(labels)
     counts = class_counts(codes)
     if not (counts > 1).any():
         raise TailwiseError("no class has two examples, so none can be set aside for testing.")
@@ -105,7 +105,7 @@ def stratified_folds(
     TailwiseError
         If ``n_splits`` is not a whole number, less than 2, or more than the examples that can be tested.
     """
-    codes = np.asarray(labels)
+    codes = _codes(labels)
     counts = class_counts(codes)
     spread = np.where(counts > 1, counts, 0)
     if not isinstance(n_splits, int | np.integer) or not 2 <= n_splits <= spread.sum():
@@ -144,8 +144,7 @@ def label_set_split(
 
     Source: as for :func:`label_set_folds`.
     """
-    if not 0 < test_size < 1:
-        raise TailwiseError(f"test_size must be more than 0 and less than 1; got {test_size}.")
+    _check_share(test_size)
     part = _dealt(rows, [test_size, 1 - test_size], random_state)
     part[~_spared(rows, part == 0)] = 1
     part[np.asarray(rows)[:, :1].ravel() < 0] = -1
@@ -238,6 +237,17 @@ def _spared(rows: ArrayLike, tested: NDArray[np.bool_]) -> NDArray[np.bool_]:
         if not (has[:, label] & ~spared).any():  # unless an example kept for another label has it
             spared[np.flatnonzero(has[:, label])[0]] = False
     return spared
+
+
+def _check_share(test_size: float) -> None:
+    if not isinstance(test_size, Real) or not 0 < test_size < 1:
+        raise TailwiseError(f"test_size must be a number above 0 and below 1; got {test_size!r}.")
+
+
+def _codes(labels: ArrayLike) -> NDArray[Any]:
+    """Return labels as an array in which no code is a boolean, which would be taken for a mask."""
+    codes = np.asarray(labels)
+    return codes.astype(np.uint8) if codes.dtype == bool else codes
 
 
 def _shares(counts: NDArray[np.int64], test_size: float) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from tailwise._optional import require
 from tailwise.data.frames import texts
 from tailwise.data.paths import existing
 from tailwise.errors import TailwiseError
+from tailwise.wording import first_line
 
 _BUCKETS = 2**20
 
@@ -152,6 +153,6 @@ class SentenceEncoder(TransformerMixin, BaseEstimator):
                     str(folder), local_files_only=True, model_kwargs={"use_safetensors": True}
                 )
             except (OSError, ValueError) as error:
-                reason = str(error).partition("\n")[0]
+                reason = first_line(error)
                 raise TailwiseError(f"{folder} has no readable language model: {reason}") from None
         return self._loaded

@@ -76,9 +76,7 @@ def count_classes(table: Table, name: str) -> tuple[NDArray[np.generic], NDArray
     if labels.is_empty():
         raise TailwiseError(f"{name} has columns but no rows.")
     if labels.is_null().all():
-        raise TailwiseError(
-            f"column {table.target!r}: all {rows.sum():,} labels are missing, so there is nothing to learn."
-        )
+        raise TailwiseError(f"column {table.target!r}: all labels are missing, so there is nothing to learn.")
     codes, classes = encode_labels(labels, table.classes, f"column {table.target!r}")
     times = rows.to_numpy()
     counts = np.bincount(codes[codes >= 0], times[codes >= 0], minlength=len(classes)).astype(np.int64)

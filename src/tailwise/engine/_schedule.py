@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from tailwise.errors import TailwiseError
+from tailwise.wording import plural
 
 _WARM_UP = 0.05  # share of a stage's steps in which the learning rate rises
 
@@ -23,7 +24,9 @@ def share_epochs(shares: list[float], epochs: int) -> list[int]:
         raise TailwiseError(f"the shares of a recipe's stages must be 0 or more, and one positive; got {shares}.")
     training = sum(share > 0 for share in shares)
     if epochs < training:
-        raise TailwiseError(f"{training} stages cannot share {epochs} epochs: give at least {training}.")
+        raise TailwiseError(
+            f"{plural(training, 'stage')} cannot share {plural(epochs, 'epoch')}: give at least {training}."
+        )
     ends = np.round(np.cumsum(shares) / sum(shares) * epochs).astype(int)
     lengths = np.diff(ends, prepend=0)
     for number in np.flatnonzero((lengths == 0) & (np.asarray(shares) > 0)):

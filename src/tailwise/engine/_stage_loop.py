@@ -82,6 +82,11 @@ def train_stage(
                 loss = loss_of(*(tensor for indices in together for tensor in batch(indices, generator)))
                 if stage.penalty is not None:
                     loss = loss + stage.penalty(network)
+                if loss.ndim:
+                    raise TailwiseError(
+                        f"the loss of stage {stage.name!r} must be one number for a batch; got {tuple(loss.shape)}: "
+                        "use its mean."
+                    )
                 stepper.zero_grad()
                 fabric.backward(loss)
                 stepper.step()

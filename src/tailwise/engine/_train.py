@@ -36,6 +36,22 @@ class RecipeLike(Protocol):
         """Yield the stages."""
 
 
+def plan_stages(recipe: RecipeLike, task: Task) -> tuple[list[Stage], list[int]]:
+    """Return a recipe's stages, and how many epochs each gets.
+
+    Raises
+    ------
+    TailwiseError
+        If the recipe yields anything else, or there are too few epochs for its stages.
+    """
+    stages = list(recipe.stages(task))
+    for stage in stages:
+        if not isinstance(stage, Stage):
+            raise TailwiseError(f"stages() must yield tailwise.recipes.Stage objects; got {stage!r}.")
+        optimizer_of(stage, task, [nn.Parameter(torch.zeros(1))])  # which refuses its settings
+    return stages, share_epochs([stage.share for stage in stages], task.epochs)
+
+
 def train(
     recipe: RecipeLike,
     task: Task,
@@ -83,8 +99,7 @@ def train(
     device = fabric.device
     seeded = partial(seeded_by, device, random_state)
     with seeded():  # some losses have weights of their own
-        stages = list(recipe.stages(task))
-    epochs = share_epochs([stage.share for stage in stages], task.epochs)
+        stages, epochs = plan_stages(recipe, task)
     with seeded():
         network = recipe.network(task).to(device)
     for module in network.modules():

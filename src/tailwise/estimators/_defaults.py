@@ -139,8 +139,11 @@ def network_learner(
     for name, value in (("epochs", epochs), ("batch_size", batch_size), ("learning_rate", learning_rate)):
         if value is not None and not value > 0:
             raise TailwiseError(f"{name} must be above 0; got {value}.")
-    if isinstance(backbone, nn.Module):
-        raise TailwiseError("backbone must be a function that returns a network: every fit starts from a fresh one.")
+    if isinstance(backbone, nn.Module) or not (backbone is None or isinstance(backbone, str) or callable(backbone)):
+        raise TailwiseError(
+            "backbone must be a name, or a function that returns a new network for every fit; got "
+            f"{type(backbone).__name__}."
+        )
     is_image = inputs.ndim == 4
     # an epoch of a small set needs enough steps to learn from: about 32, in batches of 16 to 128
     batch = (

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from tailwise.counts import class_prior
 from tailwise.engine.stage import Task
-from tailwise.errors import TailwiseError
+from tailwise.errors import MissingExtraError, TailwiseError
 from tailwise.processes import together
 from tailwise.recipes import Recipe
 from tailwise.resample import fit_classifier
@@ -214,6 +214,21 @@ class FittedNetwork:
         return cls(network, architecture)
 
 
+@contextmanager
+def _blaming(recipe: Recipe) -> Iterator[None]:
+    """Name the recipe, which may be the user's own, in whatever its methods raise."""
+    try:
+        yield
+    except MissingExtraError:
+        raise
+    except TailwiseError as error:
+        if repr(recipe.name) in str(error):
+            raise
+        raise TailwiseError(f"recipe {recipe.name!r}: {error}") from error
+    except Exception as error:
+        raise TailwiseError(f"recipe {recipe.name!r} cannot be used: {type(error).__name__}: {error}.") from error
+
+
 Fitted = FittedEstimator | FittedLabelSets | FittedNetwork
 
 
@@ -237,8 +252,11 @@ class EstimatorLearner:
 
     def check(self, recipe: Recipe, task: Task) -> None:
         """Let a recipe refuse its settings or the task before anything is trained."""
-        recipe.learned_prior(task)
-        recipe.estimator(clone(self.base), task)
+        with _blaming(recipe):
+            recipe.learned_prior(task)
+            estimator = recipe.estimator(clone(self.base), task)
+            if not hasattr(estimator, "fit"):
+                raise TailwiseError(f"estimator() must return a scikit-learn classifier; got {estimator!r}.")
 
     def fit(
         self, recipe: Recipe, task: Task, inputs: Any, labels: NDArray[Any], seed: int, folder: Path | None = None
@@ -308,9 +326,11 @@ class NetworkLearner:
         """Let a recipe refuse its settings or the task before anything is trained."""
         import torch
 
-        recipe.learned_prior(task)
-        with torch.random.fork_rng(devices=[]):  # some losses have weights of their own
-            list(recipe.stages(task))
+        from tailwise.engine import plan_stages
+
+        with _blaming(recipe), torch.random.fork_rng(devices=[]):  # some losses have weights of their own
+            recipe.learned_prior(task)
+            plan_stages(recipe, task)
 
     def fit(
         self, recipe: Recipe, task: Task, inputs: Any, labels: NDArray[Any], seed: int, folder: Path | None = None

@@ -114,7 +114,7 @@ class TailMultilabelClassifier(TailEstimator):
         *,
         estimator: BaseEstimator | None = None,
         backbone: str | Callable[[], Any] | None = None,
-        objective: str = "macro_average_precision",
+        objective: Any = "macro_average_precision",
         cv: int | float | None = None,
         time_budget: float | str | None = None,
         epochs: int | None = None,

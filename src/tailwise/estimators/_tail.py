@@ -29,6 +29,7 @@ from tailwise.identity import describe, digest
 from tailwise.processes import working_in
 from tailwise.recipes import Recipe
 from tailwise.recipes import recipe as find_recipe
+from tailwise.settings import check_settings
 
 #: Options that change no fold's result, so a fit may be resumed with different ones.
 _NO_MATTER = {"verbose", "work_dir", "baseline", "recipe"}
@@ -147,13 +148,14 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
         TailwiseError
             In one line, for the first option that cannot be used.
         """
+        if not isinstance(self.cv, Real | None):
+            raise TailwiseError(f"cv must be a number of folds, or the share to hold out once; got {self.cv!r}.")
+        check_settings(self)
         seconds(self.time_budget)
         try:
             check_random_state(self.random_state)
         except ValueError as error:
             raise TailwiseError(f"random_state cannot be {self.random_state!r}: {error}.") from None
-        if not isinstance(self.cv, Real | None):
-            raise TailwiseError(f"cv must be a number of folds, or the share to hold out once; got {self.cv!r}.")
         if isinstance(self.cv, float) and not 0 < self.cv < 1:
             raise TailwiseError(f"the share to hold out must lie between 0 and 1; got {self.cv}.")
         most = self._testable(data)

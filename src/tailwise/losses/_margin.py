@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tailwise.counts import check_counts
 from tailwise.losses._fused import at_least_float32
-from tailwise.losses._mechanism import ClassificationLoss, check_batch, floored_counts, number, per_class
+from tailwise.losses._mechanism import ClassificationLoss, check_batch, divisor, floored_counts, number, per_class
 
 
 class LDAMLoss(ClassificationLoss):
@@ -102,7 +102,7 @@ class GCLLoss(_NoisyLoss):
     ) -> None:
         amplitude = -_rarity(class_counts)
         margins = np.full_like(amplitude, number("margin", margin, 0))
-        super().__init__(amplitude, sigma, generator, margin=margins, scale=number("scale", scale), **options)
+        super().__init__(amplitude, sigma, generator, margin=margins, scale=divisor("scale", scale), **options)
 
 
 class BLVLoss(_NoisyLoss):

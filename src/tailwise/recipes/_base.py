@@ -14,7 +14,7 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from tailwise.engine.stage import Stage as Stage
 from tailwise.engine.stage import Task as Task
 from tailwise.errors import TailwiseError, nearest
-from tailwise.settings import must_be
+from tailwise.settings import hints_of, must_be
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -211,12 +211,12 @@ def recipe(name: str | Recipe, **settings: Any) -> Recipe:
     if name not in known:
         raise TailwiseError(f"there is no recipe {name!r}.{nearest(name, known)} `tailwise recipes` lists them all.")
     fields = [f.name for f in dataclasses.fields(known[name])]  # type: ignore[arg-type]
-    hints = get_type_hints(known[name])
+    hints = hints_of(known[name])
     for setting, value in settings.items():
         if setting not in fields:
             has = f"it has {', '.join(fields)}" if fields else "it has none"
             raise TailwiseError(f"recipe {name!r} has no setting {setting!r}; {has}.{nearest(setting, fields)}")
-        if (must := must_be(hints[setting], value)) is not None:
+        if (must := must_be(hints.get(setting, Any), value)) is not None:
             raise TailwiseError(f"recipe {name!r}: {setting} must be {must}; got {value!r}.")
         if isinstance(value, float) and not math.isfinite(value):  # which no model card can hold
             raise TailwiseError(f"recipe {name!r}: {setting} must be finite; got {value!r}.")

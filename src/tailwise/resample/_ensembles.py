@@ -147,6 +147,8 @@ class EasyEnsembleClassifier(BalancedBaggingClassifier):
 
     def _start(self, X: Any, y: ArrayLike) -> tuple[Any, NDArray[Any], list[NDArray[np.intp]]]:
         X, labels, by_class = super()._start(X, y)
+        if self.n_boosts < 1:
+            raise TailwiseError(f"boosting needs at least one round; got n_boosts={self.n_boosts}.")
         values = X.data if sparse.issparse(X) else X
         if isinstance(values, np.ndarray) and values.dtype.kind == "f" and np.isnan(values).any():
             raise TailwiseError("the table holds NaN, but boosting takes no missing values: fill them in or use bags.")
