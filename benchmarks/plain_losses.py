@@ -73,8 +73,8 @@ def seesaw(n, p=0.8, q=2.0, eps=1e-2):
     return loss
 
 
-def softmax_equalization(n, threshold=3e-3, gamma=0.9):
-    tail = (n / n.sum() < threshold).float()
+def softmax_equalization(n, threshold=0.3, gamma=0.9):
+    tail = (n < threshold * n.mean()).float()
 
     def loss(z, y):
         drop = (torch.rand_like(z) < gamma) * tail * (1 - one_hot(z, y))
@@ -194,8 +194,8 @@ def cumulative(n):
     return loss
 
 
-def equalization(n, threshold=1.76e-3):
-    tail = (n / n.sum() < threshold).float()
+def equalization(n, threshold=0.2):
+    tail = (n < threshold * n.mean()).float()
 
     def loss(z, rows):
         weight = 1 - (rows.sum(1, keepdim=True) > 0).float() * tail * (1 - rows)

@@ -16,9 +16,7 @@
 A recipe is fitted by ``TailClassifier(recipe, cv=0.2)``: a fifth of the training data tunes thresholds and calibrates.
 Gains are paired, seed by seed, and never chosen on test data. Settings are each recipe's defaults, not tuned for
 anything here. Probabilities, whose log loss this is, are under the training prior, which the balanced tests of digits
-and CIFAR do not follow. CIFAR's are of an earlier run, in which probabilities of recipes that re-balance by a formula
-were not yet calibrated class by class; on the other data that lowered their log loss by 0.00 to 0.08. Seconds were
-measured beside other work.
+and CIFAR do not follow. Seconds were measured beside other work.
 """
 
 from __future__ import annotations

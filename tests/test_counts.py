@@ -124,3 +124,9 @@ def test_the_largest_class_is_many_shot_and_the_smallest_few_shot(class_counts, 
 def test_no_labels_count_nothing():
     assert counts.class_counts([]).tolist() == []
     assert counts.class_counts([], 3).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("class_counts", [[3.2, 3.7, 3.7], [0.3, 0.8, 0.8], [3, 4, 4], [5, 9, 9]])
+def test_no_class_is_both_many_shot_and_few_shot(class_counts):
+    groups = counts.shot_groups(class_counts, *counts.shot_thresholds(class_counts))
+    assert {name: codes.tolist() for name, codes in groups.items()} == {"many": [1, 2], "few": [0]}

@@ -8,13 +8,14 @@ import zipfile
 
 import numpy as np
 import pytest
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
 
 from tailwise import storage
 from tailwise.errors import TailwiseError
 from tailwise.storage import atomic_write, read_folder, write_folder
+from tailwise.trees import check_trees
 
 
 @pytest.fixture
@@ -312,3 +313,48 @@ def test_what_could_not_be_read_again_is_not_written(tmp_path):
     with pytest.raises(TailwiseError, match="cannot be saved"):
         write_folder(tmp_path / "m", {}, estimators={"e": FunctionTransformer(func=os.getcwd)})
     assert not (tmp_path / "m").exists()
+
+
+def test_boosted_trees_that_do_not_fit_together_are_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(100, 3))
+    for number, message in enumerate(("grown on another number of features", "another number of trees than they say")):
+        model = GradientBoostingClassifier(n_estimators=3).fit(x, x[:, 0] > 0)
+        if number:
+            model.estimators_ = model.estimators_.reshape(1, 3)
+        else:
+            model.estimators_[1, 0].n_features_in_ = 10**9
+        with pytest.raises(ValueError, match=message):
+            check_trees(model)
+
+
+def test_what_a_folder_holds_besides_is_never_lost(tmp_path):
+    folder = tmp_path / "m"
+    write_folder(folder, {"a": 1})
+    (folder / ".DS_Store").write_text("clutter")
+    write_folder(folder, {"a": 2}, force=True)
+    (folder / ".env").write_text("a key")
+    with pytest.raises(TailwiseError, match=r"holds \.env, which Tailwise did not write"):
+        write_folder(folder, {"a": 3}, force=True)
+    assert (folder / ".env").read_text() == "a key"
+
+
+def test_a_link_to_a_folder_stays_one(tmp_path):
+    (tmp_path / "big").mkdir()
+    link = tmp_path / "m"
+    link.symlink_to("big")
+    for number in range(2):
+        write_folder(link, {"a": number}, force=True)
+        assert link.is_symlink()
+        assert read_folder(tmp_path / "big").documents == {"a": number}
+    assert sorted(path.name for path in tmp_path.iterdir() if not path.name.endswith(".lock")) == ["big", "m"]
+
+
+def test_documents_may_hold_numbers_of_numpy_and_are_refused_in_one_line_otherwise(tmp_path):
+    write_folder(tmp_path / "m", {"a": {"n": np.int64(3), "x": np.float32(0.5), "l": np.arange(2)}})
+    assert read_folder(tmp_path / "m").documents["a"] == {"n": 3, "x": 0.5, "l": [0, 1]}
+    for document, message in (({1, 2}, "the document 'a' cannot be written as JSON: it holds a set"), (np.inf, "JSON")):
+        with pytest.raises(TailwiseError, match=message):
+            write_folder(tmp_path / "n", {"a": document})
+    with pytest.raises(TailwiseError, match="a document cannot be called 'é': use letters"):
+        write_folder(tmp_path / "n", {"é": 1})

@@ -57,7 +57,7 @@ def class_counts(labels: ArrayLike, n_classes: int | None = None) -> NDArray[np.
     TailwiseError
         If a label is not an integer or is ``n_classes`` or more.
     """
-    codes = np.asarray(labels)
+    codes = np.asarray(to_array(labels))
     if codes.ndim != 1 or (codes.size and codes.dtype.kind not in "iub"):
         raise TailwiseError(f"labels must be (n,) integer class codes; got {codes.dtype} of shape {codes.shape}.")
     codes = codes[codes >= 0] if codes.dtype.kind == "i" else codes
@@ -73,7 +73,7 @@ def class_prior(class_counts: ArrayLike) -> NDArray[np.float64]:
 
 
 def floored_counts(class_counts: ArrayLike, floor: float = 1.0) -> NDArray[np.float64]:
-    """Return class counts with each zero replaced by ``floor`` times 1 or the smallest positive count, if below 1."""
+    """Return class counts with each zero replaced by ``floor``, or by ``floor`` times the smallest count if below 1."""
     counts = check_counts(class_counts)
     least = max(floor * min(1.0, counts[counts > 0].min()), np.finfo(np.float64).tiny)
     return np.where(counts > 0, counts, least)
@@ -256,6 +256,7 @@ def shot_thresholds(class_counts: ArrayLike) -> tuple[float, float]:
     third = round(distinct.size / 3)
     many, few = distinct[distinct.size - 1 - third], distinct[third]
     if many < few:  # two counts, with nothing between them
-        many = (many + few) // 2
-        few = many + 1
+        many = few = (many + few) / 2
+        if (distinct == np.trunc(distinct)).all():
+            many, few = np.floor(many), np.floor(many) + 1
     return float(many), float(few)

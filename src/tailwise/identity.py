@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ def describe(value: Any) -> str:
     """Return a text that is the same in every process for the same value.
 
     An estimator is described by all its parameters, some of which its ``repr`` omits; a function by its code, defaults
-    and closure.
+    and closure; a dataclass, such as a recipe, also by its methods.
     """
     return _text(value, ())
 
@@ -42,12 +43,22 @@ def _text(value: Any, around: tuple[int, ...]) -> str:
         return f"partial({inner(value.func)}, {inner(value.args)}, {inner(value.keywords)})"
     if isinstance(value, np.ndarray) and value.dtype != object:
         return f"array({digest(value)})"
+    if is_dataclass(value) and not isinstance(value, type):
+        return f"{value!r} {inner(list(_methods(type(value))))}"
     if inspect.isfunction(value):
         given = [value.__code__, value.__defaults__, value.__kwdefaults__, *_enclosed(value)]
         return f"{value.__module__}.{value.__qualname__}({', '.join(map(inner, given))})"
     if inspect.iscode(value):
         return f"{value.co_code.hex()} {inner(value.co_names)} {inner(value.co_consts)}"
     return re.sub(r"( at 0x|\(MT19937\) at 0x|\(MT19937\))[0-9a-fA-F]*", "", repr(value))
+
+
+def _methods(cls: type) -> Iterator[Any]:
+    """Yield what a class does, without what ``dataclass`` writes."""
+    for base in cls.__mro__:
+        for name, value in vars(base).items():
+            if inspect.isfunction(value) and (not name.startswith("__") or name == "__call__"):
+                yield value
 
 
 def _enclosed(function: Any) -> Iterator[Any]:

@@ -31,6 +31,7 @@ from tailwise.wording import first_line
 FORMAT = 1
 _MANIFEST = "manifest.json"
 _PAGE = "report.html"  # which a fit puts beside its model
+_CLUTTER = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what file managers put into folders that are looked at
 _NAME = re.compile(r"[A-Za-z0-9_-]+\.(json|safetensors|skops)")
 
 
@@ -49,7 +50,7 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         If the disk is full or the folder cannot be written to. An ``OSError`` that names a file is about another one,
         used inside the context, and is passed on.
     """
-    target = Path(path)
+    target = _followed(path)
     part = _unwritten(target, f".{target.name}.")
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "")
     with _said(target):
@@ -88,10 +89,10 @@ def write_folder(
     Raises
     ------
     TailwiseError
-        If the folder is not free, another process is writing there, the disk is full, or an estimator holds a type
-        that could not be read again.
+        If the folder is not free, another process is writing there, the disk is full, a document is none, or an
+        estimator holds a type that could not be read again.
     """
-    target = Path(path)
+    target = _followed(path)
     if not is_first():
         return
     with _said(target), writing(target):
@@ -100,7 +101,7 @@ def write_folder(
         part.mkdir()
         try:
             for name, document in documents.items():
-                (part / f"{name}.json").write_text(json.dumps(document, indent=1, allow_nan=False), encoding="utf-8")
+                (part / f"{name}.json").write_text(_json(name, document), encoding="utf-8")
             for name, arrays in (tensors or {}).items():
                 _save_tensors(part / f"{name}.safetensors", arrays)
             for name, estimator in (estimators or {}).items():
@@ -112,6 +113,22 @@ def write_folder(
                     shutil.rmtree(left, ignore_errors=True)
         finally:
             shutil.rmtree(part, ignore_errors=True)
+
+
+def _json(name: str, document: Any) -> str:
+    """Return a document as JSON, with NumPy's numbers as Python's."""
+    if not _NAME.fullmatch(f"{name}.json"):
+        raise TailwiseError(f"a document cannot be called {name!r}: use letters, digits, - and _.")
+    try:
+        return json.dumps(document, indent=1, allow_nan=False, default=_plain)
+    except (TypeError, ValueError) as error:
+        raise TailwiseError(f"the document {name!r} cannot be written as JSON: {first_line(error)}.") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"it holds a {type(value).__name__}")
 
 
 def check_free(path: str | Path, *, force: bool = False) -> None:
@@ -126,7 +143,7 @@ def check_free(path: str | Path, *, force: bool = False) -> None:
         raise TailwiseError(f"{target} is not empty and was not written by Tailwise; choose another folder.")
     if not force:
         raise TailwiseError(f"{target} is not empty; choose another folder, or overwrite it with --force (force=True).")
-    others = sorted(e.name for e in target.iterdir() if e.name not in own and not e.name.startswith("."))
+    others = sorted({entry.name for entry in target.iterdir()} - own - _CLUTTER)
     if others:
         raise TailwiseError(f"{target} holds {others[0]}, which Tailwise did not write: move it away first.")
 
@@ -251,6 +268,11 @@ def _write_manifest(folder: Path, kind: str) -> None:
         shutil.copymode(folder / _MANIFEST, file)  # safetensors makes files private, whatever the umask
         with file.open("rb") as stream:
             os.fsync(stream.fileno())
+
+
+def _followed(path: str | Path) -> Path:
+    """Return where a path leads if it is a link, which stays as it is."""
+    return Path(path).resolve() if Path(path).is_symlink() else Path(path)
 
 
 def _part_of(target: Path) -> str:

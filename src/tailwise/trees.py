@@ -52,7 +52,19 @@ def _check(found: Any, width: int, seen: set[tuple[int, int]]) -> None:
             for value in found.flat:
                 _check(value, width, seen)
     elif hasattr(found, "__dict__"):
+        _check_stages(vars(found))
         _check(vars(found), int(vars(found).get("n_features_in_", width)), seen)
+
+
+def _check_stages(own: Mapping[str, Any]) -> None:
+    """Raise ValueError if boosted trees do not fit together: scikit-learn looks at the first one only."""
+    if "n_trees_per_iteration_" not in own or not isinstance(own.get("estimators_"), np.ndarray):
+        return
+    stages, width = own["estimators_"], own["n_features_in_"]
+    if stages.ndim != 2 or stages.shape[1] != own["n_trees_per_iteration_"]:
+        raise ValueError("the stages of boosting have another number of trees than they say")
+    if any(tree.n_features_in_ != width for tree in stages.flat):
+        raise ValueError("a boosted tree was grown on another number of features")
 
 
 def _check_nodes(inner: NDArray[np.bool_], left: Any, right: Any, feature: Any, width: int) -> None:

@@ -12,6 +12,12 @@ def plural(count: int, one: str, several: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else several or one + 's'}"
 
 
+def spoken(measure: str) -> str:
+    """Return the name of a measure in words; the class that it is of, if any, stays as it is written."""
+    name, of, label = measure.partition(" of ")
+    return f"{name.replace('_', ' ')}{of}{label}"
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, or its type if it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -18,7 +18,7 @@ from tailwise import storage
 from tailwise.cli import _app, _fit
 from tailwise.data import load
 from tailwise.errors import Interrupted, TailwiseError
-from tailwise.estimators import Model, TailClassifier
+from tailwise.estimators import Model, TailClassifier, load_model
 from tailwise.recipes import _base, recipes
 
 FAST = ["--recipe", "logit-adjustment"]
@@ -830,9 +830,40 @@ def test_what_was_not_tested_is_said_and_what_was_trained_on_too(table, tmp_path
     assert run(*fit) == 0
     rows = pl.read_csv(table)["species"].drop_nulls().len()
     said = " ".join(capsys.readouterr().out.split())
-    assert f"for selection; {rows} of them are in the training data too" in said
+    assert f"for selection; the training data holds copies of {rows} of them" in said
     page = " ".join((tmp_path / "n" / "report.html").read_text().split())
-    assert f"{rows} test examples, {rows} of them in the training data too." in page
+    assert f"{rows} test examples, of {rows} of which the training data holds copies." in page
+
+
+def test_copies_on_both_sides_of_the_split_are_told(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60), "y": ["ok"] * 45 + ["rare"] * 15})
+    pl.concat([frame, frame]).write_csv(tmp_path / "t.csv")
+    assert run("fit", tmp_path / "t.csv", "-t", "y", "-o", tmp_path / "m", "-r", "cross-entropy") == 0
+    assert re.search(r"the training data holds copies of \d\d of them", " ".join(capsys.readouterr().out.split()))
+    assert "that the model has not seen" not in (tmp_path / "m" / "report.html").read_text()
+
+
+def test_a_group_without_examples_is_never_measured_by_another(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    y = np.repeat(["a", "b", "c", "d"], [300, 60, 1, 1])
+    pl.DataFrame({"x": rng.normal(size=362), "z": rng.normal(size=362), "y": y}).write_csv(tmp_path / "t.csv")
+    fit = ["fit", tmp_path / "t.csv", "-t", "y", "-o", tmp_path / "m", "-r", "cross-entropy"]
+    assert run(*fit, "--objective", "few_shot_accuracy") == 0
+    assert "few_shot_accuracy cannot be measured on these examples" in " ".join(capsys.readouterr().out.split())
+    evaluation = load_model(tmp_path / "m").documents["evaluation"]
+    assert "few_shot_accuracy" not in evaluation["overall"]
+    assert "few" not in evaluation["by_group"]
+
+
+def test_the_report_has_what_was_optimised(table, tmp_path, capsys):
+    write(tmp_path / "cost.json", json.dumps([[0, 1, 1], [2, 0, 1], [9, 9, 0]]))
+    fit = ["fit", table, "-t", "species", "-o", tmp_path / "m", "-r", "auto"]
+    assert run(*fit, "--objective", tmp_path / "cost.json", "--folds", 2) == 0
+    page = " ".join((tmp_path / "m" / "report.html").read_text().split())
+    value = load_model(tmp_path / "m").documents["evaluation"]["overall"]["expected cost (negative)"]["value"]
+    row = f"Expected cost (negative) <small>what recipes were compared by</small></th><td>{value:.3f}</td>"
+    assert row in page
 
 
 def test_a_scorer_that_cannot_score_the_proof_loses_nothing(table, tmp_path, capsys):
@@ -851,7 +882,7 @@ def test_a_proof_is_compared_as_it_is_read(tmp_path, capsys):
     proof.write_csv(tmp_path / "p.csv")
     fit = ["fit", tmp_path / "t.csv", "-t", "y", "-o", tmp_path / "m", "-r", "cross-entropy"]
     assert run(*fit, "--test", tmp_path / "p.csv") == 0
-    assert "11 of them are in the training data too" in " ".join(capsys.readouterr().out.split())
+    assert "the training data holds copies of 11 of them" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_proof_has_what_was_asked_for(table, tmp_path, capsys):

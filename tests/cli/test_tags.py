@@ -210,3 +210,16 @@ def test_a_label_that_holds_the_separator_is_written_to_parquet_only(
     refused(capsys, "label 'red|ish' contains '|'", "predict", tmp_path / "m", data, "-o", tmp_path / "p.csv")
     assert run("predict", tmp_path / "m", data, "-o", tmp_path / "p.parquet") == 0
     assert "red|ish" in pl.read_parquet(tmp_path / "p.parquet")["labels"].explode().to_list()
+
+
+def test_a_batch_of_unknown_labels_does_not_stop_the_measuring(files: Path, capsys: pytest.CaptureFixture) -> None:
+    known = as_text(fruit(16384, seed=2)).with_columns(pl.col("tags").fill_null("|"))
+    unknown = as_text(fruit(50, seed=3)).with_columns(tags=pl.lit(None, pl.String))
+    measured = []
+    for name, frame in (("known", known), ("both", pl.concat([known, unknown]))):
+        frame.write_csv(files / f"{name}.csv")
+        assert run("evaluate", files / "m", files / f"{name}.csv", "--json") == 0
+        measured.append(json.loads(capsys.readouterr().out))
+    assert measured[0] == measured[1]
+    unknown.write_csv(files / "unknown.csv")
+    refused(capsys, "no row with known labels to measure against", "evaluate", files / "m", files / "unknown.csv")

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 from scipy import sparse
 
-from tailwise.data import Dataset, TableEncoder, as_dataset, take
+from tailwise.data import Dataset, TableEncoder, as_dataset
 from tailwise.data.frames import to_frame
 from tailwise.errors import TailwiseError
 
@@ -70,7 +70,7 @@ def test_arrays_and_lists_are_recognised(X, kind, shape):
     assert data.inputs.shape == shape
     assert data.labels is None
     assert as_dataset(data) is data
-    assert take(data.inputs, [0]).shape == (1, *shape[1:])
+    assert data.inputs[:1].shape == (1, *shape[1:])
 
 
 def test_torch_images_may_be_channels_first():

@@ -1,4 +1,5 @@
 import io
+import os
 import sys
 import time
 
@@ -289,3 +290,9 @@ def test_real_cifar10_is_decoded_in_seconds(shared_data):
     first = Image.open(io.BytesIO(images[123]["bytes"]))
     assert (read.pixels[123] == np.asarray(first.convert("RGB"))).all()
     assert seconds < 60
+
+
+def test_images_that_do_not_fit_into_memory_are_told_before(monkeypatch):
+    monkeypatch.setattr(os, "sysconf", lambda name: 5)
+    with pytest.raises(TailwiseError, match=r"1 image of 4 × 4 pixels would fill .* make them smaller with image_size"):
+        read_bytes(column(encoded(halves(4, 4))))

@@ -206,3 +206,10 @@ def test_a_separator_that_separates_nothing_is_one_line(tmp_path, separator, mes
     (tmp_path / "folder" / "a").mkdir(parents=True)
     with pytest.raises(TailwiseError, match="whose sub-folders are the classes: leave the separator out"):
         load(tmp_path / "folder", separator="|")
+
+
+def test_a_column_of_lists_of_numbers_is_no_indicator():
+    for column in (pl.Series([[0, 1]]), pl.Series([[0, 1], [1, 0]])):
+        found = encode_label_sets(column, known=np.arange(5))
+        assert found.rows.tolist() == [[1, 1, 0, 0, 0]] * len(column)
+    assert encode_label_sets([[0, 1]], known=np.arange(2, -1, -1)).rows.tolist() == [[0, 1, 1]]

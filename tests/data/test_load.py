@@ -341,3 +341,19 @@ def test_blanks_around_labels_are_taken_off_and_said(tmp_path, suffix):
     once = load(tmp_path / "once.parquet", "y")
     assert once.classes == ("Cat", "cat")
     assert once.notes[0] == "column 'y': 1 label has blanks around it: 'cat ' is read as 'cat'."
+
+
+def test_paths_beside_other_columns_are_images_only_if_they_are_there(pictures):
+    path = pictures / "table.csv"
+    names = [file.relative_to(pictures).as_posix() for file in sorted(pictures.rglob("*.png"))]
+    for folder, kind in (("", "image"), ("elsewhere/", "table")):
+        frame = {"file": [folder + name for name in names], "x": range(len(names)), "label": ["a", "b"] * 99}
+        pl.DataFrame({name: list(values)[: len(names)] for name, values in frame.items()}).write_csv(path)
+        assert load(path, "label").kind == kind
+    path.unlink()
+
+
+def test_a_table_for_a_model_of_an_array_is_one_line(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(TailwiseError, match="is a table, but the model was trained on an array"):
+        next(stream(tmp_path / "t.csv", kind="array"))

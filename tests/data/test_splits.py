@@ -37,9 +37,17 @@ def test_split_is_a_partition_in_proportion(labels, test_size, seed):
 @given(LABELS.filter(has_a_pair), st.integers(0, 1000), st.integers(0, 1000))
 @MODEST
 def test_class_sizes_depend_on_counts_alone(labels, seed, other):
-    shuffled = np.random.default_rng(other).permutation(labels)
+    shuffled, n = np.random.default_rng(other).permutation(labels), class_counts(labels, 7)
     sizes = [class_counts(x[stratified_split(x, 0.3, s)[1]], 7) for x, s in ((labels, seed), (shuffled, other))]
-    assert sizes[0].tolist() == sizes[1].tolist()
+    for count in set(n):  # of classes that are equally large, chance decides
+        assert sorted(sizes[0][n == count]) == sorted(sizes[1][n == count])
+
+
+def test_of_equally_small_classes_chance_decides_which_are_tested():
+    labels = np.repeat(np.arange(400), 2)
+    tested = [np.unique(labels[stratified_split(labels, 0.2, seed)[1]]) for seed in range(20)]
+    assert {len(classes) for classes in tested} == {160}
+    assert len(np.unique(np.concatenate(tested))) > 395
 
 
 @given(LABELS.filter(has_a_pair), st.integers(2, 10), st.integers(0, 1000))

@@ -34,7 +34,8 @@ def test_every_format_gives_the_same_table(tmp_path, name):
     WRITE[name](tmp_path / name)
     assert scan(tmp_path / name).collect().equals(FRAME)
     parts = list(batches(tmp_path / name, rows=2))
-    assert all(part.height <= 2 for part in parts)
+    assert all(part.height == 2 for part in parts[:-1])
+    assert parts[-1].height <= 3
     assert pl.concat(parts).equals(FRAME)
 
 
@@ -199,6 +200,25 @@ def test_batches_names_a_missing_column(tmp_path):
     with pytest.raises(TailwiseError, match="no column 'A1'"):
         next(batches(tmp_path / "t.parquet", columns=["A1"]))
     assert next(batches(tmp_path / "t.parquet", columns=["c", "a"])).columns == ["c", "a"]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+@pytest.mark.parametrize(("n", "sizes"), [(100, [50, 50]), (119, [50, 69]), (120, [50, 50, 20]), (3, [3])])
+def test_no_batch_has_a_few_rows_unless_the_table_has(tmp_path, suffix, n, sizes):
+    frame = pl.DataFrame({"a": range(n)})
+    getattr(frame, f"write_{suffix}")(tmp_path / f"t.{suffix}")
+    parts = list(batches(tmp_path / f"t.{suffix}", 50))
+    assert [part.height for part in parts] == sizes
+    assert pl.concat(parts).equals(frame)
+
+
+def test_rows_without_values_are_rows_but_blank_lines_at_either_end_are_none(tmp_path):
+    path = write(tmp_path / "t.csv", "\n\na;b\n1;2\n;\n\n3;4\n\n\n")
+    expected = {"a": [1, None, None, 3], "b": [2, None, None, 4]}
+    assert scan(path).collect().to_dict(as_series=False) == expected
+    assert scan(path, as_text=["a", "b"]).collect()["a"].to_list() == ["1", None, None, "3"]
+    (part,) = batches(path)
+    assert part.to_dict(as_series=False) == expected
 
 
 @pytest.mark.slow

@@ -259,6 +259,15 @@ def test_folders_with_a_class_each_are_read(tmp_path):
     assert found.duplicates.rows == 1
 
 
+def test_a_folder_may_have_the_name_of_no_label(tmp_path):
+    for name in ("DE", "NA"):
+        (tmp_path / name).mkdir()
+        for number in range(3):
+            (tmp_path / name / f"{number}.txt").write_text(f"{name} {number}")
+    found = diagnose(tmp_path)
+    assert (found.classes, found.class_counts.tolist(), found.n_unlabelled) == (("DE", "NA"), [3, 3], 0)
+
+
 def test_hugging_face_images_are_compared_by_bytes():
     data = pl.DataFrame({"image": [{"bytes": b"1", "path": "a"}, {"bytes": b"1", "path": "b"}], "label": ["x", "y"]})
     found = diagnose(data, "label", image="image")

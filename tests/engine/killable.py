@@ -100,6 +100,11 @@ if __name__ == "__main__":
     else:
         settings = {"task": task(y), "checkpoint_dir": folder, "resume": True}
     network = train(FourStages(), inputs=x, labels=y, progress=False, **settings)
+    if torch.distributed.is_initialized():  # every process ends with the same network, running statistics included
+        for value in network.state_dict().values():
+            everyone = [torch.empty_like(value) for _ in range(torch.distributed.get_world_size())]
+            torch.distributed.all_gather(everyone, value)
+            assert all(torch.equal(value, other) for other in everyone)
     temporary = Path(out).with_suffix(f".{torch.distributed.get_rank() if torch.distributed.is_initialized() else 0}")
     save_file(network.state_dict(), temporary)
     temporary.replace(out)

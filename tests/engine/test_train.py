@@ -173,6 +173,13 @@ def test_resumes_in_every_stage_and_refuses_another_training(tmp_path: Path) -> 
     for change in ({"random_state": 1}, {"epochs": 5}, {"x": X + 1}, {"batch_size": 8}):
         with pytest.raises(TailwiseError, match="belongs to another training: it differs in"):
             fit(**{"epochs": 4, "checkpoint_dir": tmp_path, "resume": True, **change})
+    for exactly in ("32-true", "64-true"):
+        folder = tmp_path / exactly
+        with pytest.raises(StopError):
+            fit(Stage("learn", loss=stop_at(12)), epochs=4, checkpoint_dir=folder, precision=exactly)
+        resumed = fit(epochs=4, checkpoint_dir=folder, resume=True, precision=exactly)
+        for name, value in fit(epochs=4, precision=exactly).state_dict().items():
+            assert torch.equal(value, resumed.state_dict()[name])
     resumed = fit(epochs=4, checkpoint_dir=tmp_path, resume=True)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name])
@@ -223,7 +230,7 @@ def test_epochs_are_shared() -> None:
     assert share_epochs([0.8, 0.2], 10) == [8, 2]
     assert share_epochs([0.9, 0.1], 3) == [2, 1]
     assert share_epochs([1.0, 0.0], 5) == [5, 0]
-    with pytest.raises(TailwiseError, match="cannot share 1 epochs"):
+    with pytest.raises(TailwiseError, match="cannot share 1 epoch:"):
         share_epochs([0.5, 0.5], 1)
 
 

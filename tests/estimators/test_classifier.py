@@ -18,6 +18,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_validat
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -255,9 +256,6 @@ def test_infinity_at_prediction_is_found_in_its_row() -> None:
 
 
 def test_a_setting_out_of_range_is_refused_before_anything_is_trained() -> None:
-    def never(status: str) -> None:
-        raise AssertionError(status)
-
     with pytest.raises(TailwiseError, match="beta"):
         quick(["cross-entropy", recipe("effective-number", beta=2.0)], verbose=never).fit(X, Y)
 
@@ -281,6 +279,11 @@ def test_the_baseline_is_fitted_once_and_is_the_plain_learner() -> None:
 
 
 X, Y = table()
+
+
+def never(status: str) -> None:
+    raise AssertionError(status)
+
 
 BAD: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
     "one class": ({}, X, np.zeros(len(Y)), "only one class"),
@@ -312,7 +315,8 @@ BAD: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
     "not a recipe": ({"recipe": 3}, X, Y, "recipe"),
     "one fold": ({"cv": 1}, X, Y, "the number of folds must be from 2"),
     "share above one": ({"cv": 1.5}, X, Y, "share to hold out must lie between 0 and 1; got 1.5"),
-    "coverage": ({"coverage": 1.5}, X, Y, "coverage"),
+    "coverage": ({"coverage": 1.5, "verbose": never}, X, Y, "coverage must lie between 0 and 1; got 1.5"),
+    "scores of pairs": ({"estimator": SVC(decision_function_shape="ovo")}, X, Y, "use decision_function_shape='ovr'"),
     "time": ({"time_budget": "soon"}, X, Y, "90s"),
     "no sample weights": ({"recipe": "class-weighted", "estimator": KNeighborsClassifier()}, X, Y, "sample_weight"),
     "all classes of one": ({}, X[:3], np.arange(3), "two examples"),

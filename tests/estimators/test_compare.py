@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
@@ -112,9 +113,8 @@ def race(*recipes: Recipe, n_folds: int = 3, pause: float = 0.0, budget: float |
     objective = as_objective(settings.pop("objective", "balanced_accuracy"), 3)
     task = Task(np.bincount(labels), objective=objective.confusion)
     clock = Clock(budget)
-    return compare(
-        recipes, fitter, task, labels, folds, objective, clock=clock, whole=n_folds / (n_folds - 1), **settings
-    ), fitter
+    settings = {"plain": recipe("cross-entropy"), "whole": n_folds / (n_folds - 1), **settings}
+    return compare(recipes, fitter, task, labels, folds, objective, clock=clock, **settings), fitter
 
 
 @pytest.fixture
@@ -317,7 +317,16 @@ def test_a_class_with_two_held_out_examples_drops_nobody() -> None:
 
     objective = as_objective("balanced_accuracy", 2)
     recipes = [recipe("cross-entropy"), Skilled(0.1)]
-    result = compare(recipes, fit_fold, Task(np.bincount(labels)), labels, folds[:2], objective, clock=Clock(None))
+    result = compare(
+        recipes,
+        fit_fold,
+        Task(np.bincount(labels)),
+        labels,
+        folds[:2],
+        objective,
+        plain=recipe("cross-entropy"),
+        clock=Clock(None),
+    )
     assert result.rows[1].status == "compared"
 
 
@@ -602,3 +611,39 @@ def test_the_baseline_is_fitted_even_where_it_stands_last_and_time_is_short() ->
     comparison, fitter = race(Skilled(0.2), reference=plain, pause=0.02, budget=0.001)
     assert [trained for trained, _ in fitter.calls] == [plain, Skilled(0.2)]
     assert comparison.winner == Skilled(0.2)
+
+
+def test_a_users_scorer_gets_labels_and_classes_in_their_order() -> None:
+    labels = np.array([100, 0, 10])  # of codes 0, 1, 2
+    codes, predicted = np.array([0, 1, 2, 2, 0]), np.array([0, 2, 2, 1, 1])
+    proba = np.random.default_rng(0).dirichlet(np.ones(3), 5)
+    counts = np.array([50, 20, 9])
+
+    def scorer(estimator: Any, X: Any, y: Any) -> float:
+        np.testing.assert_array_equal(estimator.classes_, [0, 10, 100])
+        if len(y) == 5:
+            np.testing.assert_array_equal(estimator.predict_proba(X), proba[:, [1, 2, 0]])
+        return -float(np.abs(estimator.predict(X) - y).mean())
+
+    objective = as_objective(scorer, 3, labels=labels)
+    assert objective.score(codes, predicted, proba, counts) == -np.abs(labels[predicted] - labels[codes]).mean()
+    named = as_objective(make_scorer(f1_score, pos_label="bad"), 2, labels=np.array(["bad", "good"]))
+    assert named.score(np.array([0, 1, 1, 0]), np.array([0, 1, 0, 1]), None, counts[:2]) == 0.5
+
+
+@pytest.mark.parametrize("baseline", [False, True])
+def test_to_compare_with_plain_training_does_not_change_the_choice(baseline: bool) -> None:
+    x, y = table()
+    names = ["class-weighted", "class-weighted-sqrt", "logit-adjustment"]
+    model = quick(names, estimator=LogisticRegression(), baseline=baseline).fit(x, y)
+    rows = [row for row in model.comparison_ if row.recipe in names]
+    best = max(rows, key=lambda row: row.score)
+    near = best.score - rows[2].score <= best.standard_error
+    assert model.recipe_.name == ("logit-adjustment" if near else best.recipe)
+
+
+def test_costs_decide_by_probabilities_so_corrections_of_decisions_do_nothing() -> None:
+    x, y = table()
+    model = quick("tuned-thresholds", objective=1 - np.eye(3)).fit(x, y)
+    assert model.model_.chains.decision == ()
+    np.testing.assert_array_equal(model.predict(x), model.predict_proba(x).argmax(axis=1))

@@ -89,9 +89,7 @@ CASES = {
     "SeesawLoss": Case(
         L.SeesawLoss, oracles.softmax_loss(oracles.seesaw), partial(L.SeesawLoss, q=0), smooth=False, hard_only=True
     ),
-    "EqualizationLoss": Case(
-        partial(L.EqualizationLoss, threshold=0.05), oracles.sigmoid_sum(oracles.equalization), shift=False
-    ),
+    "EqualizationLoss": Case(L.EqualizationLoss, oracles.sigmoid_sum(oracles.equalization), shift=False),
     "EqualizationLossV2": Case(
         without_counts_but_number,
         oracles.sigmoid_sum(lambda j, n: 1.0),

@@ -109,8 +109,8 @@ def sigmoid_sum(absent):
     return oracle
 
 
-def equalization(j, n, threshold=0.05):
-    return 0.0 if n[j] / sum(n) < threshold else 1.0
+def equalization(j, n, threshold=0.2):
+    return 0.0 if n[j] < threshold * sum(n) / len(n) else 1.0
 
 
 def influence(logits, rows, counts, features, alpha=1000.0, eps=1e-3):

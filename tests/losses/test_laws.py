@@ -9,6 +9,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from losses import oracles
 from tailwise import losses
+from tailwise.counts import smoothed_counts
 from tailwise.errors import TailwiseError
 
 COUNTS = np.array([1000, 100, 10])
@@ -174,10 +175,10 @@ def test_a_steep_z_loss_is_a_hinge():
 
 def test_smoothed_density_borrows_from_neighbours():
     counts = np.array([100.0, 0.0, 40.0, 0.0, 3.0, 1.0])
-    density = losses.smoothed_counts(counts, 2.0)
+    density = smoothed_counts(counts, 2.0)
     np.testing.assert_allclose(density, oracles.smoothed_density(counts), rtol=1e-6)
     assert density.sum() == pytest.approx(counts.sum())
-    np.testing.assert_array_equal(losses.smoothed_counts(counts, 0), counts)
+    np.testing.assert_array_equal(smoothed_counts(counts, 0), counts)
 
 
 def test_smoothed_density_weights_average_one_over_the_training_examples():
@@ -189,7 +190,7 @@ def test_smoothed_density_weights_average_one_over_the_training_examples():
     np.testing.assert_allclose(found[np.repeat(np.arange(6), counts)], scaled, rtol=1e-6)
     assert found[1] > 0, "a class without examples has its neighbours'"
     with pytest.raises(TailwiseError, match="sigma must be 0 or more"):
-        losses.smoothed_counts(counts, -1)
+        smoothed_counts(counts, -1)
 
 
 @pytest.mark.parametrize("loss", [losses.TverskyLoss(smooth=0), losses.TverskyLoss(alpha=0, smooth=0)])
@@ -309,3 +310,17 @@ def test_class_counts_of_another_number_of_classes():
         losses.adjusted_cross_entropy(torch.zeros(2, 3), torch.tensor([0, 1]), reduction="average")
     with pytest.raises(TailwiseError, match="unknown reduction 'average'"):
         losses.ChunkedSoftmaxLoss(4, 3, reduction="average")
+
+
+@pytest.mark.parametrize("n_classes", [3, 1000])
+def test_equalization_of_equal_counts_is_plain_however_many_classes(n_classes):
+    counts, z, codes = np.full(n_classes, 50), torch.randn(8, n_classes), torch.arange(8) % n_classes
+    torch.testing.assert_close(losses.SoftmaxEqualizationLoss(counts)(z, codes), F.cross_entropy(z, codes))
+    rows = F.one_hot(codes, n_classes).float()
+    expected = F.binary_cross_entropy_with_logits(z, rows, reduction="none").sum(1).mean()
+    torch.testing.assert_close(losses.EqualizationLoss(counts)(z, codes), expected)
+
+
+def test_a_tiny_margin_of_the_asymmetric_loss_is_none():
+    z, rows = torch.tensor([[30.0, -30.0]]), torch.tensor([[0.0, 1.0]])
+    torch.testing.assert_close(losses.AsymmetricLoss(clip=1e-9)(z, rows), losses.AsymmetricLoss(clip=0)(z, rows))

@@ -140,3 +140,25 @@ def test_heads_say_what_is_wrong():
         losses.SampledSoftmaxLoss(D, K, np.ones(K), 0)
     with pytest.raises(TailwiseError, match="3 class counts for 37 classes"):
         losses.ChunkedSoftmaxLoss(D, K, [1, 2, 3])
+
+
+def test_backward_computes_its_products_in_autocasts_type_and_only_what_is_needed():
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Products(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            if func is torch.ops.aten.mm.default:
+                seen.append(args[0].dtype)
+            return func(*args, **(kwargs or {}))
+
+    loss, x, y = losses.ChunkedSoftmaxLoss(8, 20, chunk_size=10), torch.randn(6, 8), torch.arange(6)
+    for frozen, needed in ((False, 3), (True, 2)):
+        seen = []
+        loss.weight.requires_grad_(not frozen)
+        features = x.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16):
+            value = loss(features, y)
+        with Products():
+            value.backward()
+        assert seen == [torch.bfloat16] * 2 * needed, "logits again, and a product for each gradient, of two chunks"
+        assert features.grad is not None

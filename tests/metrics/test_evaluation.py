@@ -328,3 +328,23 @@ def test_a_batch_without_labels_leaves_nothing_behind():
     assert "log_loss" not in found
     assert "coverage" not in found
     assert found["accuracy"] == 1
+
+
+@pytest.mark.parametrize("binned", [False, True])
+def test_intervals_of_rankings_hold_where_classes_have_one_or_two_test_examples(binned):
+    counts = np.array([60, 30, 10, 5, 2, 2, 1, 1, 1, 1])
+    y = np.repeat(np.arange(10), counts)
+    found = {"auroc": [], "auprc": []}
+    for seed in range(100):
+        z = np.random.default_rng(seed).normal(size=(len(y), 10)) + 1.5 * np.eye(10)[y] + np.log(counts)
+        proba = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+        seen = Accumulator(10)
+        seen.update(y, z.argmax(axis=1), proba)
+        answers = (seen,) if binned else (y, z.argmax(axis=1))
+        evaluation = evaluate(*answers, class_counts=counts, proba=None if binned else proba, n_bootstrap=2)
+        for name, estimates in found.items():
+            estimates.append(evaluation.overall[name])
+    for estimates in found.values():
+        value, low, high = np.array(estimates).T
+        assert ((low <= value.mean()) & (value.mean() <= high)).mean() > 0.8
+        assert ((high - low) / 3.92).mean() < 2 * value.std()

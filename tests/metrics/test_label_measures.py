@@ -11,7 +11,7 @@ from sklearn import metrics as sk
 
 from tailwise.errors import AbsentError, TailwiseError
 from tailwise.metrics import LABEL_OBJECTIVES, evaluate_labels
-from tailwise.metrics.label_sets import f1, ranking
+from tailwise.metrics.influence import average_precision, f1, roc_auc
 
 COUNTS = np.array([900, 150, 60, 25, 9, 2])
 
@@ -70,15 +70,23 @@ def moved_by_weights(score, n, step=1e-6):
 def test_each_example_moves_a_measure_by_its_derivative(digits):
     rows, given_, proba = make(n=60, digits=digits)
     for c in (0, 2, 5):
-        value, moved = ranking(rows[:, c] > 0, proba[:, c])
-        expected = moved_by_weights(
-            lambda w, c=c: sk.average_precision_score(rows[:, c], proba[:, c], sample_weight=w), 60
-        )
-        assert_allclose(moved, expected, atol=1e-8)
-        assert value == pytest.approx(sk.average_precision_score(rows[:, c], proba[:, c]))
+        for measure, theirs in ((average_precision, sk.average_precision_score), (roc_auc, sk.roc_auc_score)):
+            value, moved = measure(rows[:, c] > 0, proba[:, c])
+            expected = moved_by_weights(lambda w, c=c, s=theirs: s(rows[:, c], proba[:, c], sample_weight=w), 60)
+            assert_allclose(moved, expected, atol=1e-8)
+            assert value == pytest.approx(theirs(rows[:, c], proba[:, c]), rel=1e-12)
         value, moved = f1(rows[:, c] > 0, given_[:, c] > 0)
         expected = moved_by_weights(lambda w, c=c: sk.f1_score(rows[:, c], given_[:, c], sample_weight=w), 60)
         assert_allclose(moved, expected, atol=1e-8)
+
+
+def test_rows_of_unknown_labels_do_not_count():
+    rows, given_, proba = make(n=60)
+    rows[::2] = -1
+    found = evaluate_labels(rows, given_, proba, class_counts=COUNTS)
+    known = evaluate_labels(rows[1::2], given_[1::2], proba[1::2], class_counts=COUNTS)
+    assert found.to_dict() == known.to_dict()
+    assert found.n_examples == 30
 
 
 @pytest.mark.parametrize("name", LABEL_OBJECTIVES)

@@ -6,7 +6,15 @@ import torch
 from torch import nn
 
 from tailwise.errors import TailwiseError
-from tailwise.nn import NormedLinear, ScaledLinear, nearest_mean, ordered_log_softmax, tau_normalise
+from tailwise.nn import (
+    NormedLinear,
+    ScaledLinear,
+    build_head,
+    describe_head,
+    nearest_mean,
+    ordered_log_softmax,
+    tau_normalise,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(20, 5))
@@ -96,3 +104,14 @@ def test_cosines_of_zero_features_are_zero_in_half_precision():
 def test_tau_must_be_a_number():
     with pytest.raises(TailwiseError, match="tau must be 0 or more"):
         tau_normalise(nn.Linear(2, 2), float("nan"))
+
+
+def test_a_head_of_an_own_type_is_not_taken_for_its_base() -> None:
+    class Doubled(torch.nn.Linear):
+        def forward(self, features: torch.Tensor) -> torch.Tensor:
+            return 2 * super().forward(features)
+
+    with pytest.raises(TailwiseError, match="a head of type Doubled cannot be saved: use one of Linear"):
+        describe_head(Doubled(3, 2))
+    with pytest.raises(TailwiseError, match="there is no head of type 'Liner'"):
+        build_head({"type": "Liner", "in_features": 3, "out_features": 2, "bias": True})

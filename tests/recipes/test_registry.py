@@ -12,6 +12,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
+from tailwise.identity import describe
 from tailwise.recipes import Recipe, _base, load_recipes_from, recipe, recipes, register
 
 COUNTS = np.array([500, 100, 20, 3])
@@ -132,6 +133,28 @@ def built(name, **settings):
 @pytest.mark.parametrize("value", [1, 2, 3])
 def test_a_whole_number_will_do_for_a_setting_that_is_a_number(name, setting, value):
     assert built(name, **{setting: value}) == built(name, **{setting: float(value)})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"tau": "x"}, "recipe 'logit-adjustment': tau must be a number; got 'x'"),
+        ({"tauu": 1}, "has no setting 'tauu'; it has tau. Did you mean 'tau'?"),
+        ({"tau": float("inf")}, "tau must be finite"),
+    ],
+)
+def test_settings_of_an_instance_are_checked_too(settings, message):
+    with pytest.raises(TailwiseError, match=re.escape(message)):
+        recipe(recipe("logit-adjustment"), **settings)
+    assert recipe(recipe("logit-adjustment", tau=0.5)).tau == 0.5
+
+
+def test_what_a_recipe_does_is_part_of_what_it_is():
+    def mine(scale):
+        return dataclasses.dataclass(frozen=True)(type("Mine", (Recipe,), {"stages": lambda self, task: [scale]}))()
+
+    assert describe(mine(1)) == describe(mine(1))
+    assert describe(mine(1)) != describe(mine(2))
 
 
 def test_auto_stands_alone():

@@ -19,7 +19,7 @@ from tailwise.engine.stage import Task  # noqa: E402
 from tailwise.errors import TailwiseError  # noqa: E402
 from tailwise.nn import MLP, Network  # noqa: E402
 from tailwise.posthoc import apply  # noqa: E402
-from tailwise.recipes import recipe, recipes  # noqa: E402
+from tailwise.recipes import Recipe, recipe, recipes  # noqa: E402
 
 NETWORKS = [
     name
@@ -138,14 +138,22 @@ def test_asft_keeps_the_network_before_fine_tuning(tmp_path: Path, monkeypatch: 
     assert torch.equal(network.state_dict()["head.weight"], last["network.head.weight"])
 
 
-@pytest.mark.parametrize("name", [name for name in SAMPLED if name != "hard-aware-sampling"])  # known as it trains
-def test_the_prior_is_what_the_last_epoch_shows(name: str) -> None:
+@pytest.mark.parametrize("epochs", [1, 2, 10])
+@pytest.mark.parametrize(
+    "tried",
+    [
+        *(recipe(name) for name in SAMPLED if name != "hard-aware-sampling"),  # known as it trains
+        recipe("late-upsampling", last=0),
+        recipe("cooldown", share=0.99),
+    ],
+)
+def test_the_prior_is_what_the_last_epoch_shows(tried: Recipe, epochs: int) -> None:
     labels = np.repeat(np.arange(4), (500, 100, 20, 3))
-    task = Task(class_counts(labels, 4), epochs=10)
-    (stage,) = recipe(name).stages(task)
+    task = Task(class_counts(labels, 4), epochs=epochs)
+    (stage,) = tried.stages(task)
     sampler = stage.sampler(labels, num_replicas=1, rank=0, seed=0)
     sampler.set_epoch(task.epochs - 1)
-    np.testing.assert_allclose(recipe(name).learned_prior(task), sampler.class_distribution(), rtol=1e-12)
+    np.testing.assert_allclose(tried.learned_prior(task), sampler.class_distribution(), rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", SAMPLED)
@@ -168,6 +176,27 @@ def test_pk_batches_hold_as_many_classes_and_examples_as_there_is_room_for(
     (stage,) = recipe("pk-sampling").stages(Task(class_counts(labels), batch_size=batch_size))
     batch = next(iter(stage.sampler(labels, num_replicas=1, rank=0, seed=0)))
     assert [len(batch), len(set(labels[batch]))] == [classes * examples, classes]
+
+
+def test_processes_divide_a_pk_batch() -> None:
+    labels = np.repeat(np.arange(10), 60)
+    (stage,) = recipe("pk-sampling").stages(Task(class_counts(labels), batch_size=120))
+    steps, sizes = zip(
+        *(
+            (len(sampler), len(next(iter(sampler))))
+            for n in (1, 2, 3)
+            for sampler in [stage.sampler(labels, num_replicas=n, rank=0, seed=0)]
+        ),
+        strict=True,
+    )
+    assert sizes == (120, 60, 40)
+    assert steps == (5, 5, 5)
+
+
+def test_without_retraining_crt_keeps_the_classifier() -> None:
+    x, y, new, _ = digits()
+    plain, kept = (predict(fit(tried, x, y, epochs=4), new) for tried in ("cross-entropy", recipe("crt", retrain=0)))
+    np.testing.assert_array_equal(kept, plain)
 
 
 def test_a_class_has_at_least_one_example_in_a_pk_batch() -> None:

@@ -252,6 +252,8 @@ def test_one_line_for_parameters():
         resample.density_weights(y, sigma=-1)
     with pytest.raises(TailwiseError, match="do not cover the target"):
         resample.density_weights(y, bins=[0, 1, 2])
+    with pytest.raises(TailwiseError, match="bins must be a number, or edges that rise"):
+        resample.density_weights(y, bins=[3, 1, 2])
     with pytest.raises(TailwiseError, match="unknown weighting 'cube'"):
         resample.density_weights(y, scheme="cube")
 

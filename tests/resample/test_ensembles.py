@@ -130,6 +130,10 @@ def test_one_line_for_what_cannot_be():
         BalancedBaggingClassifier(TREE, per_class="mean").fit(X, y)
     with pytest.raises(TailwiseError, match="at least one estimator"):
         SelfPacedEnsembleClassifier(TREE, n_estimators=0).fit(X, y)
+    with pytest.raises(TailwiseError, match="n_bins must be at least 1; got 0"):
+        SelfPacedEnsembleClassifier(TREE, n_bins=0).fit(X, y)
+    with pytest.raises(TailwiseError, match="n_boosts must be at least 1; got 0"):
+        EasyEnsembleClassifier(TREE, n_boosts=0).fit(X, y)
     with pytest.raises(TailwiseError, match="n_estimators must be a whole number"):
         BalancedBaggingClassifier(TREE, n_estimators=2.5).fit(X, y)
     with pytest.raises(TailwiseError, match="KNeighborsClassifier takes no sample_weight"):

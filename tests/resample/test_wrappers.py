@@ -69,6 +69,14 @@ def test_own_weights_multiply_and_count():
     assert all(np.ptp(ratio[c == LABELS]) < 1e-12 for c in "abcd")
 
 
+@pytest.mark.parametrize("odd", [-5.0, np.nan])
+def test_sample_weights_are_not_negative(odd):
+    own = np.ones(len(LABELS))
+    own[3] = odd
+    with pytest.raises(TailwiseError, match=f"not negative and not all zero; got shape .* and {odd:g} as the least"):
+        WeightedClassifier(Recorder()).fit(X, LABELS, own)
+
+
 @pytest.mark.parametrize("wrapper", [WeightedClassifier, lambda base: CaseControlClassifier(base, max_rows=50)])
 def test_a_classifier_without_weights_is_named(wrapper):
     with pytest.raises(TailwiseError, match="KNeighborsClassifier takes no sample_weight"):

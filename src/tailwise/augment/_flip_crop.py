@@ -39,8 +39,8 @@ class FlipCrop:
         if self.flip:
             mirrored = torch.randint(2, (n, 1), generator=generator).bool()
             columns = torch.where(mirrored, columns.flip(1), columns)
-        rows = (torch.arange(height) + top)[:, :, None].to(inputs.device)
-        columns = (columns + left)[:, None, :].to(inputs.device)
+        rows = (torch.arange(height) + top)[:, :, None].to(inputs.device, non_blocking=True)
+        columns = (columns + left)[:, None, :].to(inputs.device, non_blocking=True)
         images = inputs.permute(0, 2, 3, 1)  # pixels last: an index then moves whole pixels
         padded = images.new_zeros(n, height + 2 * self.padding, width + 2 * self.padding, images.shape[3])
         padded[:, self.padding : self.padding + height, self.padding : self.padding + width] = images

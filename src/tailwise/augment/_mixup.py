@@ -30,7 +30,7 @@ class Mixup:
 
     def __call__(self, inputs: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return mixed inputs and mixed target rows."""
-        order = torch.randperm(len(inputs), generator=generator).to(inputs.device)
+        order = torch.randperm(len(inputs), generator=generator).to(inputs.device, non_blocking=True)
         # torch cannot draw from a Beta distribution with a given generator; NumPy can.
         seed = int(torch.randint(2**62, (), generator=generator))
         weight = float(np.random.default_rng(seed).beta(self.alpha, self.alpha))

@@ -60,10 +60,14 @@ def _run_of_sets(fitted: LabelModel, new: Source, prior: str, json: bool) -> Non
                 "text, their separator with --separator."
             )
         known = part.take(part.is_labelled)
+        if not len(known):
+            continue
         answer = fitted.answer(known.inputs)
         rows.append(np.asarray(known.labels))
         given.append(answer.given)
         proba.append(answer.proba.astype(np.float32))
+    if not rows:
+        raise TailwiseError(f"{new.path} has no row with known labels to measure against.")
     names = [class_name(label) for label in fitted.classes]
     answers = np.concatenate(rows), np.concatenate(given), np.concatenate(proba)
     _print(evaluate_labels(*answers, class_counts=fitted.class_counts, class_names=names), fitted, new, "", json)

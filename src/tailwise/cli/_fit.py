@@ -25,8 +25,8 @@ from tailwise.data.paths import require_columns
 from tailwise.diagnose import diagnose
 from tailwise.errors import Interrupted, TailwiseError
 from tailwise.estimators import TailClassifier, TailMultilabelClassifier
+from tailwise.metrics import OBJECTIVES, evaluate_labels
 from tailwise.metrics import evaluate as measure
-from tailwise.metrics import evaluate_labels
 from tailwise.processes import is_first, together, writing
 from tailwise.recipes import Recipe, load_recipes_from, recipe
 from tailwise.report import Report, write_report
@@ -120,19 +120,19 @@ def main_job(
         classifier = estimator(
             **options, baseline=True, work_dir=work, verbose=lambda line: status.update(escape(line))
         )
-        whole, notes, twice = train, list(train.notes), 0
+        whole, notes = train, list(train.notes)
         if proof is None:
             split = label_set_split if train.has_sets else stratified_split
             learn, aside = split(np.asarray(train.labels), test_share or _TEST_SHARE, options["random_state"])
             train, proof = train.take(learn), train.take(aside)
         else:
             notes += [f"{proof.name}: {note}" for note in proof.notes]
-            twice = int(_in_training(proof, train).sum())
         classifier.check_options(train)
         found = diagnose(whole)
         _show.diagnosis(console, found)
         if train is not whole:  # what is given was checked before
             _check_proof(proof, train)
+        in_training = int(_in_training(proof, train).sum())
 
         console.print()
         with status:
@@ -149,7 +149,7 @@ def main_job(
             if objective.name not in evaluation:
                 notes.append(f"{objective.name} cannot be measured on these examples; a class may have none.")
             notes += getattr(model.encoder, "notes_", ())
-            report = _report.content(model, found, proof, answer, evaluation, plain, notes, twice)
+            report = _report.content(model, found, proof, answer, evaluation, plain, notes, in_training)
             model.save(
                 output,
                 force=force or resume,
@@ -161,7 +161,7 @@ def main_job(
 
     _show.comparison(console, model.card["comparison"], model.card["objective"])
     examples = plural(evaluation.n_examples, "example")
-    shared = f"; [yellow]{plural(twice, 'of them is', 'of them are')} in the training data too[/]" if twice else ""
+    shared = f"; [yellow]the training data holds copies of {in_training:,} of them[/]" if in_training else ""
     console.print(f"\n[bold]Test[/] on {examples} used neither for training nor for selection{shared}")
     columns = {model.card["recipe"]: evaluation}
     columns |= {} if model.card["recipe"] == "cross-entropy" else {"plain": plain}
@@ -256,7 +256,7 @@ def _evaluate(model: Any, proof: Dataset, answer: Any, objective: Any) -> Any:
         sets=answer.sets,
         class_names=proof.classes,
     )
-    if objective.name not in found:
+    if objective.name not in found and objective.name not in OBJECTIVES:  # a group that is absent stays so
         known = labels >= 0
         with suppress(TailwiseError):  # some scorers need examples of all classes
             found.overall[objective.name] = objective.estimate(

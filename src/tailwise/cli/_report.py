@@ -28,7 +28,7 @@ def content(
     evaluation: Evaluation | LabelEvaluation,
     baseline: Evaluation | LabelEvaluation,
     notes: Sequence[str],
-    trained_on: int,
+    in_training: int,
 ) -> Report:
     """Return the report of a fit: diagnosis, comparison, test beside the baseline, and the worst mistakes."""
     card = dict(model.card)
@@ -36,11 +36,11 @@ def content(
     return Report(
         title=f"{card['recipe']} on {found.name}",
         evaluation=measured,
-        trained_on=trained_on,
+        in_training=in_training,
         baseline=baseline.to_dict() if card["recipe"] != "cross-entropy" else None,
         diagnosis=found.to_dict(),
         comparison=card.pop("comparison"),
-        objective=card["objective"].replace("_", " "),
+        objective=card["objective"],
         examples=[] if isinstance(model, LabelModel) else mistakes(model, proof, answer),
         notes=[
             *filter(None, [untested(measured)]),
@@ -58,7 +58,7 @@ def _remarks(model: Model | LabelModel, evaluation: Evaluation | LabelEvaluation
         return [*_guessing(evaluation), *_without_tail(model, evaluation), *_notes(model)]
     decided = (
         "as the learner does, above one half"
-        if model.card["recipe"] == "cross-entropy"
+        if not model.chains.decision
         else "above its own threshold, tuned for F1 on held-out examples"
     )
     return [

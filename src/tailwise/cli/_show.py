@@ -14,7 +14,7 @@ from rich.table import Table
 from tailwise.diagnose import Diagnosis
 from tailwise.metrics import Evaluation, LabelEvaluation
 from tailwise.report.words import borders
-from tailwise.wording import plural
+from tailwise.wording import plural, spoken
 
 Measured = Evaluation | LabelEvaluation
 
@@ -71,7 +71,7 @@ def _borders(console: Console, class_counts: NDArray[Any], thresholds: tuple[flo
 
 def comparison(console: Console, rows: Sequence[dict[str, Any]], objective: str) -> None:
     """Print the recipes that were compared, best first."""
-    table = _table("recipe", escape(objective.replace("_", " ")), "95 % interval", "seconds", "")
+    table = _table("recipe", escape(spoken(objective)), "95 % interval", "seconds", "")
     for column in table.columns[1:4]:
         column.justify = "right"
     for row in sorted(rows, key=lambda r: -np.inf if r["score"] is None else r["score"], reverse=True):
@@ -95,7 +95,7 @@ def evaluations(console: Console, columns: Mapping[str, Measured], objective: st
         if name not in first:
             continue
         cells = [_estimate(found.overall.get(name)) for found in columns.values()]
-        table.add_row(_LABEL.get(name, name.replace("_", " ").replace(" shot", "-shot")), *cells)
+        table.add_row(escape(_LABEL.get(name, spoken(name).replace(" shot", "-shot"))), *cells)
     console.print(table)
     _borders(console, first.class_counts, first.thresholds)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from tailwise.data import Dataset, load
 from tailwise.errors import TailwiseError
+from tailwise.processes import is_first
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Source:
             image_size=self.image_size,
             broken="skip" if self.skip_broken else "error",
             classes=classes,
+            progress=is_first(),
         )
 
     def to_dict(self, data: Dataset) -> dict[str, Any]:

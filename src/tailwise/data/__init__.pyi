@@ -4,7 +4,6 @@ from .dataset import Dataset as Dataset
 from .encode import PixelEncoder as PixelEncoder
 from .encode import TableEncoder as TableEncoder
 from .frames import as_dataset as as_dataset
-from .frames import take as take
 from .images import read_bytes as read_bytes
 from .images import read_folder as read_folder
 from .images import read_paths as read_paths

@@ -51,11 +51,6 @@ def as_dataset(X: Any, y: ArrayLike | None = None, *, kind: Kind | None = None, 
     return Dataset(kind, inputs, labels, class_labels, ids, name, notes=notes)
 
 
-def take(inputs: Any, indices: ArrayLike) -> Any:
-    """Return the rows of a data set's inputs with these indices."""
-    return inputs[np.asarray(indices)]
-
-
 def to_frame(X: Any) -> pl.DataFrame:
     """Return a table as a polars frame.
 

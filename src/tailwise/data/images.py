@@ -208,6 +208,7 @@ def _read(
     channels = channels or (3 if coloured else 1)
     if coloured and channels == 1:
         notes = (*notes, f"{coloured} of {good.size} images were in colour and are grey now.")
+    _check_memory(good.size, height, width, channels)
     pixels = np.empty((good.size, height, width, channels), dtype=np.uint8)
 
     def decode(row: int) -> None:
@@ -251,7 +252,8 @@ def _in_threads(work: Any, items: NDArray[np.int64], failed: dict[int, str], tit
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         done = pool.map(run, chunks)
         console = Console(stderr=True)
-        for _ in track(done, title, len(chunks), console=console, transient=True, disable=not progress):
+        hidden = not (progress and console.is_terminal)
+        for _ in track(done, title, len(chunks), console=console, transient=True, disable=hidden):
             pass
 
 
@@ -317,6 +319,18 @@ def _common_size(shapes: NDArray[np.int64], wanted: list[int] | None) -> tuple[i
     note = f"{changed} of {len(shapes)} images were resized and cut to {width} × {height} pixels"
     hint = "" if wanted else "; set image_size for another size"
     return height, width, (f"{note}{hint}.",) if changed else ()
+
+
+def _check_memory(n: int, height: int, width: int, channels: int) -> None:
+    """Raise TailwiseError if images do not fit into this machine's memory, where it is known."""
+    if not hasattr(os, "sysconf"):
+        return
+    needed, there = n * height * width * channels, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise TailwiseError(
+            f"{plural(n, 'image')} of {width} × {height} pixels would fill {needed / 2**30:,.0f} GiB of memory, and "
+            f"there are {there / 2**30:,.0f}: make them smaller with image_size (--image-size)."
+        )
 
 
 def _pixels(image: Image.Image, size: tuple[int, int], mode: str) -> NDArray[np.uint8]:

@@ -107,12 +107,13 @@ def encode_label_sets(Y: Any, known: Sequence[Any] | NDArray[Any] | None = None,
         form = "pandas" if hasattr(Y, "iloc") else "polars"
         return LabelSets(_indicator(Y.to_numpy(), where), np.array(names), form)
     Y = to_array(Y)
-    if hasattr(Y, "to_list"):  # a column
+    is_column = hasattr(Y, "to_list")
+    if is_column:
         Y = Y.to_list()
     if isinstance(Y, np.ndarray) and Y.ndim == 2:
         return LabelSets(_indicator(Y, where), np.arange(Y.shape[1]), "array")
     rows = [_as_set(row, number, where) for number, row in enumerate(Y)]
-    if _is_table(rows):
+    if not is_column and known is None and _is_table(rows):
         return LabelSets(_indicator(np.array(rows), where), np.arange(len(rows[0] or ())), "array")
     return LabelSets(*_of_sets(rows, known, where), "sets")
 

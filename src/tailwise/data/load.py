@@ -72,6 +72,7 @@ def load(
     channels: int | None = None,
     broken: Broken = "error",
     classes: Dataset | Sequence[Any] | NDArray[Any] | None = None,
+    progress: bool = False,
 ) -> Dataset:
     """Read a table, images or texts, with their labels if there are any.
 
@@ -85,13 +86,15 @@ def load(
         sets of labels
     separator : separator between the labels of a set, if the target column is text (see :func:`sets_in`)
     kind : ``"table"``, ``"text"`` or ``"image"``, if the guess would be wrong. By default a column of image bytes or
-        paths makes images, a single column of long text beside the target makes texts, and everything else is a table
+        paths makes images (paths beside other columns only if the first one is there), a single column of long text
+        beside the target makes texts, and everything else is a table
     text, image : column with the texts, or with the images (bytes, or paths relative to the table's folder)
     id : column that identifies rows, kept exactly as written; it is not a feature
     image_size, channels, broken : size of the images in pixels (side, or height and width), number of channels (1 for
         greyscale, 3 for colour), and treatment of unreadable images; see :func:`read_paths`
     classes : classes in code order, or a data set that has them (the training set, for reading a test set). From a data
         set, images also take the default size and channels, and keys that no JSON line has become missing values
+    progress : show a progress bar while images are read, if there is a terminal
 
     Raises
     ------
@@ -111,7 +114,7 @@ def load(
             channels = classes.inputs.shape[3] if channels is None else channels
         classes = classes.class_labels
     known = None if classes is None else np.asarray(classes)
-    form = {"image_size": image_size, "channels": channels, "broken": broken}
+    form = {"image_size": image_size, "channels": channels, "broken": broken, "progress": progress}
     request = _Request(path, target, separator, kind, text, image, id, form, known)
     data = _folder(request) if request.is_folder else _table(request, features, strings)
     if not len(data):
@@ -285,7 +288,9 @@ def _kind(request: _Request, features: pl.DataFrame) -> tuple[Kind, str | None]:
         return "table", None
     if kind in (None, "image"):
         column = next((column.name for column in features if _holds_images(column)), None)
-        if column is not None:
+        if column is not None and (
+            kind == "image" or features.width == 1 or _are_there(features[column], request.path)
+        ):
             return "image", column
     if kind in (None, "text"):
         column = text_column(features)
@@ -294,6 +299,11 @@ def _kind(request: _Request, features: pl.DataFrame) -> tuple[Kind, str | None]:
             column = strings[0]
         if column is not None:
             return "text", column
+    if kind == "array":
+        raise TailwiseError(
+            f"{request.path} is a table, but the model was trained on an array, whose columns have no names: predict "
+            "in Python, or train on a table."
+        )
     if kind is not None:
         raise TailwiseError(
             f"{request.path}: which column holds the {kind}s? Name it with --{kind} (in Python: {kind}=...); there are "
@@ -317,6 +327,14 @@ def _holds_images(column: pl.Series) -> bool:
         return False
     paths = column.drop_nulls().head(100).to_list()
     return bool(paths) and all(Path(path).suffix.lower() in SUFFIXES for path in paths)
+
+
+def _are_there(column: pl.Series, path: Path) -> bool:
+    """Return whether a column has the images themselves, or the first path in it leads to one."""
+    import polars as pl
+
+    folder = path if path.is_dir() else path.parent
+    return column.dtype != pl.String or (folder / column.drop_nulls()[0]).is_file()
 
 
 def _images(request: _Request, column: pl.Series, first_row: int) -> tuple[Any, NDArray[np.int64], tuple[str, ...]]:

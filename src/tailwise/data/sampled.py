@@ -77,7 +77,7 @@ def sample(
     labels, _ = encode_labels(trimmed(frame[target]), classes, where)
     if frame.width == 1:
         raise TailwiseError(f"{path} has no columns beside {target}: there is nothing to learn from.")
-    data = as_dataset(frame.drop(named(target)), name=Path(path).name)
+    data = as_dataset(frame.drop(named(target)), kind="table", name=Path(path).name)
     return replace(data, labels=labels, class_labels=classes), counts
 
 

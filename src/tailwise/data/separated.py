@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 #: Spellings of "missing" in CSV files. "None" and "-" are not among them, because they may be categories.
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL", "Null", "null")
 
+_ROW = "\0row"
 _START = 1 << 16  # characters at the start of a CSV, which with the rest of their line hold its header
 
 
@@ -30,7 +31,7 @@ def scan_csv(path: Path, as_text: Collection[str], strings: Collection[str] = ()
 
     The words in :data:`MISSING` become null. Columns in ``as_text`` are kept exactly as written, and only empty cells
     are null there. Columns in ``strings`` stay strings even if they look like numbers. Column names lose surrounding
-    blanks, and lines without any value are dropped. Polars' own type inference would load the whole file, or fail later
+    blanks, and blank lines at the end are dropped. Polars' own type inference would load the whole file, or fail later
     if it used only the first rows.
     """
     import polars as pl
@@ -39,9 +40,11 @@ def scan_csv(path: Path, as_text: Collection[str], strings: Collection[str] = ()
     text = pl.scan_csv(path, separator=separator, skip_rows=lines, infer_schema=False, glob=False)
     raw = text.collect_schema().names()
     free = [name for name in raw if name.strip() not in as_text]
-    types: dict[str, Any] = {}
+    text = text.with_columns(pl.when(~named(free).is_in(MISSING)).then(named(free))) if free else text
+    filled = pl.any_horizontal(named(raw).is_not_null())
+    checks = [pl.when(filled).then(pl.col(_ROW)).max().alias("last"), pl.len().alias("rows")]
+    fits: dict[Any, pl.Expr] = {}
     if free:
-        text = text.with_columns(pl.when(~named(free).is_in(MISSING)).then(named(free)))
         value = named(free)
         number = ~_padded(value)
         fits = {
@@ -50,12 +53,14 @@ def scan_csv(path: Path, as_text: Collection[str], strings: Collection[str] = ()
             pl.Boolean: value.is_in(["true", "false"]),
         }
         holds = {dtype: (fit | value.is_null()).all() & value.is_not_null().any() for dtype, fit in fits.items()}
-        checks = [hold.name.suffix(f"/{dtype}") for dtype, hold in holds.items()]
-        passed = text.select(checks).collect(engine="streaming").row(0, named=True)
-        typed = [name for name in free if name.strip() not in strings]
-        types = {name: next((t for t in fits if passed[f"{name}/{t}"]), pl.String) for name in typed}
+        checks += [hold.name.suffix(f"/{dtype}") for dtype, hold in holds.items()]
+    passed = text.with_row_index(_ROW).select(checks).collect(engine="streaming").row(0, named=True)
+    typed = [name for name in free if name.strip() not in strings]
+    types = {name: next((t for t in fits if passed[f"{name}/{t}"]), pl.String) for name in typed}
     values = [named(name).eq("true") if t == pl.Boolean else named(name).cast(t) for name, t in types.items()]
-    return text.with_columns(values).filter(~pl.all_horizontal(pl.all().is_null()))
+    rows = 0 if passed["last"] is None else passed["last"] + 1
+    table = text.with_columns(values)
+    return table if rows == passed["rows"] else table.head(rows)
 
 
 def _padded(value: pl.Expr) -> pl.Expr:
@@ -86,6 +91,7 @@ def csv_header(path: Path) -> tuple[str, list[str], int]:
             f"{path} is not a text file, whatever its name says: line {line} has a zero byte. If only that is wrong, "
             f"take it out with: tr -d '\\0' < {quote(str(path))} > {quote(str(clean))}"
         )
+    start = start.lstrip("\r\n")  # as polars does
     if "\r" in start and "\n" not in start:
         raise TailwiseError(f"{path} ends its lines in the old Mac way (CR only): convert it with tr '\\r' '\\n'.")
     declared = re.match(r"sep=(.)\r?\n(?=.)", start, re.IGNORECASE)

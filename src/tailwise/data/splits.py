@@ -76,7 +76,8 @@ def stratified_split(
     counts = class_counts(codes)
     if not (counts > 1).any():
         raise TailwiseError("no class has two examples, so none can be set aside for testing.")
-    in_test = place_in_class(codes, random_state) < _shares(counts, test_size)[codes]
+    rng = np.random.default_rng(random_state)
+    in_test = place_in_class(codes, rng) < _shares(counts, test_size, rng)[codes]
     labelled = codes >= 0
     return np.flatnonzero(labelled & ~in_test), np.flatnonzero(labelled & in_test)
 
@@ -250,13 +251,13 @@ def _codes(labels: ArrayLike) -> NDArray[Any]:
     return codes.astype(np.uint8) if codes.dtype == bool else codes
 
 
-def _shares(counts: NDArray[np.int64], test_size: float) -> NDArray[np.int64]:
-    """Return the number of test examples of each class."""
+def _shares(counts: NDArray[np.int64], test_size: float, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the number of test examples of each class; which of equal remainders are rounded up is random."""
     most = np.maximum(counts - 1, 0)
     wanted = np.where(counts > 1, counts * test_size, 0.0)
     tested = np.minimum(np.floor(wanted + 1e-9).astype(np.int64), most)
     left = max(round(float(wanted.sum())), 1) - int(tested.sum())
-    by_remainder = np.argsort(tested - wanted, kind="stable")
+    by_remainder = np.lexsort((rng.random(counts.size), np.round(tested - wanted, 9)))
     room = by_remainder[(tested < most)[by_remainder]]
     tested[room[: max(left, 0)]] += 1
     return tested

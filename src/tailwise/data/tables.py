@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+_FEWEST = 20  # rows in a batch, unless the table has fewer, or fewer are asked for
+
+
 def scan(path: str | Path, *, as_text: Collection[str] = (), strings: Collection[str] = ()) -> pl.LazyFrame:
     """Return a table on disk as a lazy polars frame.
 
@@ -90,7 +93,8 @@ def batches(
     Parameters
     ----------
     path, as_text, strings : as for :func:`scan`
-    rows : number of rows per batch; the last batch may have fewer
+    rows : number of rows per batch; the last batch may have fewer, and up to 19 more rather than leave them alone,
+        since a column is judged by more than that
     columns : columns to read; all by default
 
     Raises
@@ -98,9 +102,19 @@ def batches(
     TailwiseError
         As for :func:`scan`; if a file is damaged halfway, when that part is reached.
     """
+    import polars as pl
+
     frame = scan(path, as_text=as_text, strings=strings)
     if columns is not None:
         require_columns(frame.collect_schema().names(), columns, str(path))
         frame = frame.select(named(columns))
+    waiting: pl.DataFrame | None = None
     with reading(Path(path)):
-        yield from frame.collect_batches(chunk_size=rows, maintain_order=True, lazy=True)
+        for batch in frame.collect_batches(chunk_size=rows, maintain_order=True, lazy=True):
+            if waiting is not None and batch.height >= min(_FEWEST, rows):
+                yield waiting
+                waiting = batch
+            else:
+                waiting = batch if waiting is None else pl.concat([waiting, batch])
+        if waiting is not None:
+            yield waiting

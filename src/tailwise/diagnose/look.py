@@ -12,10 +12,11 @@ import polars as pl
 import polars.selectors as cs
 
 from tailwise.data import Dataset, load
+from tailwise.data.broken import reading
 from tailwise.data.frames import to_frame
 from tailwise.data.labels import class_name, padding, trimmed
-from tailwise.data.paths import listed, named
-from tailwise.data.tables import existing, missing_words, reading, require_columns, scan, table_format
+from tailwise.data.paths import existing, listed, named, require_columns, table_format
+from tailwise.data.tables import missing_words, scan
 from tailwise.diagnose.findings import find
 from tailwise.diagnose.result import Diagnosis
 from tailwise.diagnose.table import (
@@ -159,7 +160,7 @@ def _dataset(data: Dataset) -> Table:
     if data.has_sets:
         labels = pl.Series(_LABEL, [_whole(names, row) for row in data.labels], dtype=pl.String)
     else:
-        labels = pl.Series(_LABEL, names, dtype=pl.String).gather(pl.Series(data.labels).replace(-1, None))
+        labels = pl.Series(_LABEL, data.labels).replace(-1, None)
     if data.kind == "table":
         frame = data.inputs
     elif data.kind == "text":

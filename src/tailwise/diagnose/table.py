@@ -42,7 +42,7 @@ class Table:
     features : columns to compare for duplicates
     examined : those features to examine one by one
     never_ids : columns that are never identifiers, however distinct their values (texts, images)
-    classes : labels in code order, if they are known
+    classes : what the classes are called, if the target column holds their codes
     """
 
     frame: pl.LazyFrame
@@ -77,10 +77,18 @@ def count_classes(table: Table, name: str) -> tuple[NDArray[np.generic], NDArray
         raise TailwiseError(f"{name} has columns but no rows.")
     if labels.is_null().all():
         raise TailwiseError(f"column {table.target!r}: all labels are missing, so there is nothing to learn.")
-    codes, classes = encode_labels(labels, table.classes, f"column {table.target!r}")
+    classes = encode_labels(labels, None, f"column {table.target!r}")[1] if table.classes is None else table.classes
+    codes = _codes(table, labels, classes)
     times = rows.to_numpy()
     counts = np.bincount(codes[codes >= 0], times[codes >= 0], minlength=len(classes)).astype(np.int64)
     return classes, counts, int(times[codes < 0].sum())
+
+
+def _codes(table: Table, labels: pl.Series, classes: NDArray[np.generic]) -> NDArray[np.int64]:
+    """Return the class code of each label, -1 where it is missing."""
+    if table.classes is not None:
+        return labels.fill_null(-1).to_numpy()
+    return encode_labels(labels, classes, f"column {table.target!r}")[0]
 
 
 def examine_columns(
@@ -111,7 +119,7 @@ def examine_columns(
         distinct_values = every.n_unique() if exact else every.approx_n_unique()
         found = _stream(hashes.select(every.null_count().name.prefix("0 "), distinct_values.name.prefix("1 "))).row(0)
         counted = dict(zip(names, zip(found[: len(names)], found[len(names) :], strict=True), strict=True))
-    labels, _ = encode_labels(sampled[table.target], classes, f"column {table.target!r}")
+    labels = _codes(table, sampled[table.target], classes)
     columns = []
     for name in names:
         values, (missing, different) = sampled[name], counted[name]

@@ -59,14 +59,14 @@ def train_stage(
         group["initial_lr"] = group["lr"]
     shape = partial(learning_rate, steps=steps * epochs.stop)
     schedule = LambdaLR(optimizer, shape, last_epoch=steps * epochs.start - 1)
-    compiled: Any = torch.compile(network) if compile else network
+    compiled: Any = torch.compile(network, dynamic=False) if compile else network
     wrapped, stepper = fabric.setup(compiled, optimizer)
     set_modes(wrapped)
     loss_of = _loss_of_batches(fabric, stage, wrapped)
     augment = augment_of(stage, task)
 
     def batch(indices: NDArray[np.int64], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        chosen = torch.from_numpy(indices).to(fabric.device)
+        chosen = torch.from_numpy(indices).to(fabric.device, non_blocking=True)
         x, y = take(data, chosen), targets[chosen]
         return (x, y) if augment is None else augment(x, y, generator)
 
@@ -74,8 +74,8 @@ def train_stage(
 
     for epoch in epochs:
         if stage.before_epoch is not None:
-            _share_buffers(fabric, network)
-            stage.before_epoch(samplers[0], network, features)
+            with torch.no_grad():
+                stage.before_epoch(samplers[0], network, features)
         total = torch.zeros((), device=fabric.device)
         with seeded(1 + epoch, fabric.global_rank) as generator:
             for together in zip(*(_batches(sampler, epoch, steps) for sampler in samplers), strict=True):
@@ -100,6 +100,7 @@ def train_stage(
                 f"training diverged: the loss is {mean} in stage {stage.name!r}, epoch {epoch + 1} of {epochs.stop};"
                 f" lower the learning rate, which was {rate:g}, and train again."
             )
+        _share_buffers(fabric, network)
         bar.epoch(stage.name, before + epoch + 1, mean)
         save(epoch + 1, optimizer)
 

@@ -110,4 +110,4 @@ def outputs(
 def training_features(network: Any, data: Tensor, targets: Tensor, batch_size: int) -> tuple[Tensor, Tensor]:
     """Return the (n, out_features) features of the training set as the backbone is now, and its targets."""
     parts = outputs(network, network.features, data, batch_size, data.device)
-    return torch.cat(list(parts)).clone(), targets
+    return torch.cat(list(parts)), targets

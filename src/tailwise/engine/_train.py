@@ -48,8 +48,13 @@ def plan_stages(recipe: RecipeLike, task: Task) -> tuple[list[Stage], list[int]]
     for stage in stages:
         if not isinstance(stage, Stage):
             raise TailwiseError(f"stages() must yield tailwise.recipes.Stage objects; got {stage!r}.")
-        optimizer_of(stage, task, [nn.Parameter(torch.zeros(1))])  # which refuses its settings
+        _optimizer(stage, task)
     return stages, share_epochs([stage.share for stage in stages], task.epochs)
+
+
+def _optimizer(stage: Stage, task: Task) -> Optimizer:
+    """Return the stage's optimiser for a matrix, which refuses settings and shows them."""
+    return optimizer_of(stage, task, [nn.Parameter(torch.zeros(1, 1))])
 
 
 def train(
@@ -101,10 +106,11 @@ def train(
     with seeded():  # some losses have weights of their own
         stages, epochs = plan_stages(recipe, task)
     with seeded():
-        network = recipe.network(task).to(device)
+        network = recipe.network(task)
     for module in network.modules():
         if isinstance(module, Standardise):
             module.fit(data)
+    network = network.to(device, torch.float64 if precision == "64-true" else None)
     if data.ndim == 4:
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -121,7 +127,7 @@ def train(
             "labels": digest(known),
             "epochs": epochs,
             "batch_size": task.batch_size,
-            "optimizer": [repr(optimizer_of(stage, task, [nn.Parameter(torch.zeros(1))])) for stage in stages],
+            "optimizer": [repr(_optimizer(stage, task)) for stage in stages],
             "augment": [describe(augment_of(stage, task)) for stage in stages],
             "random_state": random_state,
             "precision": str(precision),

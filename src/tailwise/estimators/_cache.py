@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailwise.errors import TailwiseError
+from tailwise.processes import is_first
 from tailwise.storage import atomic_write
 
 
@@ -53,8 +54,11 @@ class Cache:
             return decide()
         file = self.folder / f"{key}.json"
         if not file.exists():
-            with atomic_write(file, "w") as stream:
-                json.dump(decide(), stream)
+            decided = decide()
+            if is_first():
+                with atomic_write(file, "w") as stream:
+                    json.dump(decided, stream)
+            return decided
         return int(json.loads(file.read_text(encoding="utf-8")))
 
     def scores(self, key: str) -> tuple[NDArray[np.float32], float] | None:

@@ -78,7 +78,14 @@ def fit_chains(
     *back, _ = probability
     few, weights = _few(labels, objective.weights(labels), scores.shape[1])
     loose = posthoc.fit_class_wise(posthoc.apply(back, scores[few]), labels[few], weights, strength=1.0)
-    return Chains(recipe.posthoc(task, scores, labels), probability, (*back, loose), objective.cost)
+    return Chains(_decision(recipe, task, scores, labels, objective), probability, (*back, loose), objective.cost)
+
+
+def _decision(
+    recipe: Recipe, task: Task, scores: NDArray[Any], labels: NDArray[np.int64], objective: Objective
+) -> tuple[posthoc.Step, ...]:
+    """Return the recipe's steps to a decision; with costs, decisions follow from the probabilities instead."""
+    return () if objective.cost is not None else recipe.posthoc(task, scores, labels)
 
 
 def _few(
@@ -129,7 +136,7 @@ def cross_fit(
         others = task, scores[~inside], labels[~inside]
         unused = proba is None and objective.cost is None
         probability = () if unused else _probability(recipe, *others, objective)
-        chains = Chains(recipe.posthoc(*others), probability, (), objective.cost)
+        chains = Chains(_decision(recipe, *others, objective), probability, (), objective.cost)
         predicted[inside] = chains.predict(scores[inside])
         if proba is not None:
             proba[inside] = chains.predict_proba(scores[inside])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,9 @@ class TailClassifier(TailEstimator):
     backbone : train networks instead: ``"mlp"``, ``"resnet32"``, a timm name, or a function that returns an
         ``nn.Module`` with ``out_features``. The default for images is ``"resnet32"``
     objective : what the choice and the thresholds optimise: ``"balanced_accuracy"``, ``"macro_f1"``,
-        ``"few_shot_accuracy"``, ``"worst_class"``, ``"g_mean"``, ``"accuracy"``, a scikit-learn scorer or its name, or
-        an (n_classes, n_classes) cost matrix (rows: true class), or a nested mapping true -> predicted -> cost
+        ``"few_shot_accuracy"``, ``"worst_class"``, ``"g_mean"``, ``"accuracy"``, a scikit-learn scorer (which sees
+        answers and labels, but no features) or its name, or an (n_classes, n_classes) cost matrix (rows: true class),
+        or a nested mapping true -> predicted -> cost
     cv : number of folds, or the share to hold out once. By default 3 folds, or a fifth held out for more than 5,000
         images
     coverage : share of examples whose prediction set should contain the true class
@@ -161,9 +163,16 @@ class TailClassifier(TailEstimator):
         self._fit(X, y)
         return self
 
+    def check_options(self, data: Dataset) -> list[Recipe]:
+        """Return the recipes to compare if all options can be used on such data."""
+        candidates = super().check_options(data)
+        if not 0 < self.coverage < 1:
+            raise TailwiseError(f"coverage must lie between 0 and 1; got {self.coverage}.")
+        return candidates
+
     def objective_for(self, data: Dataset) -> Objective:
         """Return the objective for such data: a score of decisions with its interval."""
-        return as_objective(self.objective, data.n_classes, self.coverage, data.classes, data.class_counts)
+        return as_objective(self.objective, data.n_classes, data.classes, data.class_counts, data.class_labels)
 
     def predict(self, X: Any, prior: Prior = "train") -> NDArray[Any]:
         """Return (n,) labels, decided for the objective; ``prior`` as in :meth:`tailwise.estimators.Model.answer`."""
@@ -198,7 +207,8 @@ class TailClassifier(TailEstimator):
         if (data.labels < 0).any():
             data = data.take(np.flatnonzero(data.labels >= 0))
         if np.count_nonzero(data.class_counts) < 2:
-            raise TailwiseError(f"the labels hold only one class, {data.classes[0]!r}: there is nothing to tell apart.")
+            only = data.classes[int(data.class_counts.argmax())]
+            raise TailwiseError(f"the labels hold only one class, {only!r}: there is nothing to tell apart.")
         return data if y is None else _sorted(data)
 
     def _recipes(self, kind: str, data: Dataset) -> Sequence[str]:
@@ -212,7 +222,7 @@ class TailClassifier(TailEstimator):
         if objective.scorer is None and sum(len(held_out) for _, held_out in folds) > most:
             folds, class_weight = held_out_sample(folds, labels, data.n_classes, most, training.seed)
             objective = objective.on_sample(class_weight)
-        training = replace(training, objective=objective, folds=folds)
+        training = replace(training, objective=objective, folds=folds, coverage=self.coverage)
         plan = self._plan(training, candidates)
         learner: EstimatorLearner | NetworkLearner
         if isinstance(training.learner, EstimatorLearner):
@@ -233,7 +243,7 @@ class TailClassifier(TailEstimator):
         cv = self.cv
         if cv is None:
             cv = 0.2 if data_kind == "image" and len(labels) > _SMALL else min(3, max(testable - 1, 2))
-        folds = [stratified_split(labels, cv, seed)] if isinstance(cv, float) else stratified_folds(labels, cv, seed)
+        folds = stratified_folds(labels, cv, seed) if isinstance(cv, Integral) else [stratified_split(labels, cv, seed)]
         if len(folds[0][1]) < 2:
             raise TailwiseError(
                 f"too few rows to compare recipes: two must be held out at once, but of {len(labels)} only {testable} "

@@ -184,6 +184,7 @@ def compare(
     objective: Any,
     *,
     enter: Callable[..., Entrant] = Entrant,
+    plain: Recipe,
     reference: Recipe | None = None,
     seed: int = 0,
     clock: Clock,
@@ -196,7 +197,7 @@ def compare(
     training on everything; a recipe that had no time for as many folds as others is chosen only if it beats them on its
     own folds by more than chance explains.
 
-    The best is chosen, unless a recipe with the baseline's training is within one standard error of it: then the best
+    The best is chosen, unless a recipe with plain training is within one standard error of it: then the best
     of those. Whether another training ends up better on the few examples of the tail is partly luck, of which a
     correction after the same training is free. This is the one-standard-error rule of Breiman et al., Classification
     and Regression Trees, 1984, with plain training for the simplest; benchmarks/results/selection.md has what it gains.
@@ -208,6 +209,7 @@ def compare(
         seconds it took
     task, labels, objective : of the whole, as ``enter`` takes them
     enter : makes an entrant of a recipe, the task, the labels and the objective
+    plain : the recipe of plain training
     reference : a recipe to compare with; it is chosen only if it is among the recipes
     seed : of the intervals' bootstrap
     clock : the time budget
@@ -261,7 +263,7 @@ def compare(
     finalists = contenders()
     if not finalists:
         raise TailwiseError("there was no time to fit any recipe on a fold: give more time, or fewer rows.")
-    surest = _surest(finalists, entrants[0].recipe.training)
+    surest = _surest(finalists, plain)
     late = [e for e in finalists if len(e.row.folds) < len(surest.row.folds) and surest.loses_to(e)]
     winner = max(late, key=lambda e: e.so_far, default=surest)
     for entrant in finalists if winner is surest else ():

@@ -15,7 +15,7 @@ from tailwise.errors import TailwiseError, nearest
 from tailwise.estimators._compare import Entrant
 from tailwise.metrics import LABEL_OBJECTIVES
 from tailwise.metrics.estimates import Estimate
-from tailwise.metrics.label_sets import ByLabel, by_label
+from tailwise.metrics.influence import ByClass, average_precision, by_class, f1
 from tailwise.recipes import Recipe
 
 #: Scikit-learn's names for scores that are available here.
@@ -51,9 +51,9 @@ class LabelObjective:
         """Return the score with its 95 % interval; arguments as :func:`tailwise.metrics.evaluate_labels`."""
         return LABEL_OBJECTIVES[self.name](rows, given, proba, class_counts)
 
-    def by_label(self, rows: NDArray[Any], given: NDArray[Any], proba: NDArray[Any]) -> ByLabel:
+    def by_label(self, rows: NDArray[Any], given: NDArray[Any], proba: NDArray[Any]) -> ByClass:
         """Return the F1 or the average precision of each label."""
-        return by_label("f1" if self.of_decisions else "average_precision", rows, given, proba)
+        return by_class(f1, rows > 0, given > 0) if self.of_decisions else by_class(average_precision, rows > 0, proba)
 
     def tune(self, log_odds: NDArray[Any], rows: NDArray[Any]) -> posthoc.Step:
         """Return the thresholds that are best on held-out examples."""

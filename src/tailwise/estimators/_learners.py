@@ -252,6 +252,11 @@ class EstimatorLearner:
 
     def check(self, recipe: Recipe, task: Task) -> None:
         """Let a recipe refuse its settings or the task before anything is trained."""
+        shapes = [value for name, value in self.base.get_params().items() if name.endswith("decision_function_shape")]
+        if "ovo" in shapes and not hasattr(self.base, "predict_proba"):
+            raise TailwiseError(
+                "scores are needed for classes, not for pairs of them: use decision_function_shape='ovr'."
+            )
         with _blaming(recipe):
             recipe.learned_prior(task)
             estimator = recipe.estimator(clone(self.base), task)

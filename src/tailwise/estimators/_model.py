@@ -289,6 +289,8 @@ def write(
         written["network"], tensors["network"] = model.learner.describe()
     else:
         estimators["estimator"] = model.learner.estimator
+    if taken := {"model", "manifest"} & documents.keys():
+        raise TailwiseError(f"a document cannot be called {min(taken)!r}: a model's folder has one of its own.")
     everything = {"model": written, **model.documents, **documents}
     storage.write_folder(path, everything, tensors, estimators, kind="model", force=force)
 

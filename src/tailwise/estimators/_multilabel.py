@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +234,9 @@ class TailMultilabelClassifier(TailEstimator):
 
     def _folds(self, labels: NDArray[np.int8], data_kind: str, seed: int) -> list[Fold]:
         cv = 3 if self.cv is None else self.cv
-        return [label_set_split(labels, cv, seed)] if isinstance(cv, float) else label_set_folds(labels, int(cv), seed)
+        return (
+            label_set_folds(labels, int(cv), seed) if isinstance(cv, Integral) else [label_set_split(labels, cv, seed)]
+        )
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn, in addition, that a row has a set of labels."""

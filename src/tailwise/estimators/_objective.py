@@ -58,7 +58,6 @@ class Objective:
     scorer : a scikit-learn scorer, or None
     of_proba : whether the scorer looks at probabilities
     least : the score of the worst decisions, if it is known
-    coverage : share of examples whose prediction set should contain the true class
     class_weight : (n_classes,) how many held-out examples each scored one stands for, by class; None is one
     """
 
@@ -68,7 +67,6 @@ class Objective:
     scorer: Callable[..., float] | None = None
     of_proba: bool = False
     least: float = -np.inf
-    coverage: float = 0.9
     class_weight: NDArray[np.float64] | None = None
 
     def on_sample(self, class_weight: NDArray[np.float64]) -> Objective:
@@ -95,7 +93,7 @@ class Objective:
         A scorer of probabilities needs these too, (n, n_classes).
         """
         if self.scorer is not None:
-            return _ask(self.scorer, self.name, labels, _Predicted(predicted, proba, len(class_counts)))
+            return _ask(self.scorer, self.name, labels, _Predicted(predicted, proba, np.arange(len(class_counts))))
         return float(self.confusion(_confusion(labels, predicted, len(class_counts)), class_counts))
 
     def estimate(
@@ -144,13 +142,13 @@ def _decisions(confusion: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[
 class _Predicted(ClassifierMixin, BaseEstimator):
     """Predictions that are already there, as the fitted classifier that a scikit-learn scorer asks for."""
 
-    def __init__(self, predicted: NDArray[np.int64], proba: Any, n_classes: int) -> None:
+    def __init__(self, predicted: NDArray[Any], proba: Any, classes: NDArray[Any]) -> None:
         self.predicted = predicted
         self.proba = proba
-        self.classes_ = np.arange(n_classes)
+        self.classes_ = classes
         self.asked_for_proba = False
 
-    def predict(self, X: NDArray[np.intp]) -> NDArray[np.int64]:
+    def predict(self, X: NDArray[np.intp]) -> NDArray[Any]:
         return self.predicted[X[:, 0]]
 
     def predict_proba(self, X: NDArray[np.intp]) -> NDArray[Any]:
@@ -161,9 +159,9 @@ class _Predicted(ClassifierMixin, BaseEstimator):
 def as_objective(
     objective: Any,
     n_classes: int,
-    coverage: float = 0.9,
     names: Sequence[str] | None = None,
     class_counts: NDArray[np.int64] | None = None,
+    labels: NDArray[Any] | None = None,
 ) -> Objective:
     """Return the objective that a name, a cost matrix or a scikit-learn scorer stands for.
 
@@ -174,6 +172,7 @@ def as_objective(
         rarer one, or of 1 beside 0 or -1 and of True
     names : (n_classes,) of the classes; by default their codes
     class_counts : (n_classes,) by which the rarer of two classes is found; by default it is the second
+    labels : (n_classes,) what a scorer that is no name gets for the classes; by default their codes
 
     Raises
     ------
@@ -183,16 +182,16 @@ def as_objective(
     """
     if callable(objective):
         name = getattr(getattr(objective, "_score_func", objective), "__name__", "scorer")
-        return _of_scorer(objective, name, n_classes, coverage)
+        return _of_scorer(objective, name, n_classes, labels)
     if isinstance(objective, str):
         objective = _TWINS.get(objective, objective)
         if objective in OBJECTIVES:
-            return Objective(objective, OBJECTIVES[objective], least=0.0, coverage=coverage)
+            return Objective(objective, OBJECTIVES[objective], least=0.0)
         known = get_scorer_names()
         if n_classes == 2 and objective in (*_OF_ONE_CLASS, *_OF_THE_SECOND):
-            return _of_one_of_two(objective, ["0", "1"] if names is None else list(names), class_counts, coverage)
+            return _of_one_of_two(objective, ["0", "1"] if names is None else list(names), class_counts)
         if objective in known:
-            return _of_scorer(get_scorer(objective), objective, n_classes, coverage)
+            return _of_scorer(get_scorer(objective), objective, n_classes)
         raise TailwiseError(
             f"there is no objective {objective!r}.{nearest(objective, [*OBJECTIVES, *known])} "
             f"Use {', '.join(OBJECTIVES)}, a cost matrix or a scikit-learn scorer."
@@ -204,10 +203,10 @@ def as_objective(
     def mean_cost(confusion: NDArray[Any], class_counts: NDArray[np.int64]) -> float:
         return -float((confusion * cost).sum() / confusion.sum())
 
-    return Objective("expected cost (negative)", mean_cost, cost=cost, coverage=coverage)
+    return Objective("expected cost (negative)", mean_cost, cost=cost)
 
 
-def _of_one_of_two(name: str, names: list[str], class_counts: NDArray[np.int64] | None, coverage: float) -> Objective:
+def _of_one_of_two(name: str, names: list[str], class_counts: NDArray[np.int64] | None) -> Objective:
     """Return the objective of a score of one of two classes."""
     keys = [label_key(label) for label in names]
     if sorted(keys) in _NO_AND_YES:
@@ -217,23 +216,41 @@ def _of_one_of_two(name: str, names: list[str], class_counts: NDArray[np.int64] 
     shown = f"{name} of {names[code]!r}"
     if name in _OF_THE_SECOND:
         scorer = get_scorer(name)
-        return replace(_of_scorer(scorer if code else _of_the_first(scorer), name, 2, coverage), name=shown)
+        return replace(_of_scorer(scorer if code else _of_the_first(scorer), name, 2), name=shown)
 
     def of_one(confusion: NDArray[Any], class_counts: NDArray[np.int64]) -> float:
         hits = float(confusion[code, code])
         false, missed = float(confusion[1 - code, code]), float(confusion[code, 1 - code])
         return _OF_ONE_CLASS[name](hits, false, missed) if hits else 0.0
 
-    return Objective(shown, of_one, least=0.0, coverage=coverage)
+    return Objective(shown, of_one, least=0.0)
 
 
 def _of_the_first(scorer: Callable[..., float]) -> Callable[..., float]:
     """Return a scorer that takes the first of two classes for the second."""
 
     def score(answer: _Predicted, X: NDArray[np.intp], labels: NDArray[np.int64]) -> float:
-        mirrored = _Predicted(1 - answer.predicted, None if answer.proba is None else answer.proba[:, ::-1], 2)
+        mirrored = _Predicted(
+            1 - answer.predicted, None if answer.proba is None else answer.proba[:, ::-1], answer.classes_
+        )
         value = scorer(mirrored, X, 1 - labels)
         answer.asked_for_proba |= mirrored.asked_for_proba
+        return value
+
+    return score
+
+
+def _of_labels(scorer: Callable[..., float], labels: NDArray[Any]) -> Callable[..., float]:
+    """Return a scorer of class codes that gives the user's own scorer labels, with the classes in sorted order."""
+
+    def score(answer: _Predicted, X: NDArray[np.intp], codes: NDArray[np.int64]) -> float:
+        known = labels[answer.classes_]
+        order = np.argsort(known, kind="stable")
+        told = _Predicted(
+            labels[answer.predicted], None if answer.proba is None else answer.proba[:, order], known[order]
+        )
+        value = scorer(told, X, labels[codes])
+        answer.asked_for_proba |= told.asked_for_proba
         return value
 
     return score
@@ -260,17 +277,21 @@ def _cost_matrix(cost: Any, names: Sequence[str]) -> NDArray[np.float64]:
     return matrix
 
 
-def _of_scorer(scorer: Callable[..., float], name: str, n_classes: int, coverage: float) -> Objective:
+def _of_scorer(
+    scorer: Callable[..., float], name: str, n_classes: int, labels: NDArray[Any] | None = None
+) -> Objective:
     """Return the objective of a scorer once it has scored a made-up answer with all classes in it."""
     if getattr(scorer, "_score_func", scorer).__module__.startswith(_NOT_OF_CLASSES):
         raise TailwiseError(f"the scorer {name!r} scores no classes: use one that does, or {', '.join(OBJECTIVES)}.")
+    if labels is not None:
+        scorer = _of_labels(scorer, labels)
     k = min(n_classes, _TRIED)
     codes = np.repeat(np.arange(k), 3)
-    answer = _Predicted(codes, np.full((len(codes), k), 1 / k), k)
+    answer = _Predicted(codes, np.full((len(codes), k), 1 / k), np.arange(k))
     with warnings.catch_warnings(action="ignore"):
         _ask(scorer, name, codes, answer)
     tuned_for = OBJECTIVES["balanced_accuracy"]
-    return Objective(name, tuned_for, scorer=scorer, of_proba=answer.asked_for_proba, coverage=coverage)
+    return Objective(name, tuned_for, scorer=scorer, of_proba=answer.asked_for_proba)
 
 
 def _ask(scorer: Callable[..., float], name: str, labels: NDArray[np.int64], answer: _Predicted) -> float:
@@ -279,7 +300,7 @@ def _ask(scorer: Callable[..., float], name: str, labels: NDArray[np.int64], ans
         if np.isnan(score):
             raise ValueError("its score is NaN")
         return score
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # whatever a user's scorer raises
         known = get_scorer_names()
         kin = name.removesuffix("_score")
         better = [repr(kin + way) for way in ("_macro", "_ovr") if kin + way in known]

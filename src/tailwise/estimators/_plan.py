@@ -115,10 +115,12 @@ def in_time(estimator: BaseEstimator, plan: Plan) -> tuple[BaseEstimator, list[s
     if iterations == 1:
         growth = np.log(took / less) / np.log(sample / fewer) if sample > fewer else 1.0
         floor = min(floor, int(sample * share ** (1 / np.clip(growth, 0.5, 1))))
-    elif share < 1:
-        bare = clone(bare).set_params(max_iter=max(1, int(iterations * share)))
-        left_out.append(f"Boosting ran {bare.max_iter:,} of {iterations:,} iterations, to finish in time.")
-    rows = min(most, max(len(counts), floor, int(sample * allowed / (plan.all_fits * one_fit))))
+    ran = plan.cache.once("iterations", lambda: int(np.clip(iterations * share, 1, iterations)))
+    if ran < iterations:
+        bare = clone(bare).set_params(max_iter=ran)
+        left_out.append(f"Boosting ran {ran:,} of {iterations:,} iterations, to finish in time.")
+    affordable = int(sample * allowed / (plan.all_fits * one_fit))
+    rows = plan.cache.once("rows", lambda: min(most, max(len(counts), floor, affordable)))
     left_out += _rows_left_out(rows, counts, plan.each)
     return bare if rows == len(labels) else CaseControlClassifier(bare, rows, random_state=plan.seed), left_out
 

@@ -124,6 +124,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
                 training.folds,
                 training.objective,
                 enter=training.enter,
+                plain=plain,
                 reference=plain if self.baseline else None,
                 seed=training.seed,
                 clock=Clock(seconds(self.time_budget), start, training.learner.agreed),
@@ -156,10 +157,10 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             check_random_state(self.random_state)
         except ValueError as error:
             raise TailwiseError(f"random_state cannot be {self.random_state!r}: {error}.") from None
-        if isinstance(self.cv, float) and not 0 < self.cv < 1:
+        if not isinstance(self.cv, Integral | None) and not 0 < self.cv < 1:
             raise TailwiseError(f"the share to hold out must lie between 0 and 1; got {self.cv}.")
         most = self._testable(data)
-        if self.cv is not None and not isinstance(self.cv, float) and not 2 <= self.cv <= most:
+        if isinstance(self.cv, Integral) and not 2 <= self.cv <= most:
             raise TailwiseError(
                 f"the number of folds must be from 2 to {most:,}, the rows that can be held out; got {self.cv}."
             )

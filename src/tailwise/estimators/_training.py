@@ -42,6 +42,7 @@ class Training:
     cache : of what is finished
     left_out : sentences on what there was no time or memory for
     tell : called with a line before each fit
+    coverage : share of examples whose prediction set should contain the true class
     """
 
     data: Dataset
@@ -56,6 +57,7 @@ class Training:
     cache: Cache
     left_out: list[str]
     tell: Callable[[str], None]
+    coverage: float = 0.9
 
     #: Makes an entrant of the comparison.
     enter = Entrant
@@ -109,7 +111,7 @@ class Training:
         labels = self.labels[seen]
         chains = fit_chains(recipe, self.task, scores, labels, self.objective)
         proba, weights = chains.predict_proba(scores), self.objective.weights(labels)
-        sets = posthoc.ConformalSets.fit(proba, labels, self.objective.coverage, weights)
+        sets = posthoc.ConformalSets.fit(proba, labels, self.coverage, weights)
         card = self._card(recipe, fitted, comparison)
         counts, kind = self.data.class_counts, self.data.kind
         return Model(self.data.class_labels, counts, kind, self.encoder, fitted, chains, sets, card)

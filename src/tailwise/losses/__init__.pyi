@@ -26,7 +26,6 @@ from ._multilabel import DistributionBalancedLoss as DistributionBalancedLoss
 from ._ordinal import CumulativeLoss as CumulativeLoss
 from ._ordinal import SmoothedDensityLoss as SmoothedDensityLoss
 from ._ordinal import presto_penalty as presto_penalty
-from ._ordinal import smoothed_counts as smoothed_counts
 from ._overlap import DiceLoss as DiceLoss
 from ._overlap import TverskyLoss as TverskyLoss
 from ._similarity import NormalisedSoftmaxLoss as NormalisedSoftmaxLoss

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from tailwise.counts import class_prior
+from tailwise.counts import check_counts, floored_counts
 from tailwise.errors import TailwiseError
 from tailwise.losses._fused import SigmoidNLL, at_least_float32
 from tailwise.losses._mechanism import (
@@ -21,7 +21,6 @@ from tailwise.losses._mechanism import (
     as_rows,
     check_batch,
     divisor,
-    floored_counts,
     is_hard,
     kept_examples,
     number,
@@ -30,16 +29,22 @@ from tailwise.losses._mechanism import (
 )
 
 
+def _in_tail(class_counts: ArrayLike, threshold: float) -> NDArray[np.bool_]:
+    """Return which classes have fewer examples than ``threshold`` times the mean class count."""
+    counts = check_counts(class_counts)
+    return counts < number("threshold", threshold, 0, 1) * counts.mean()
+
+
 class SoftmaxEqualizationLoss(ClassificationLoss):
     """Softmax that leaves tail classes out of the denominator of other classes' examples, at random.
 
-    ``-log(e^z_y / sum_j w_j e^z_j)`` with ``w_j = 1 - b T(f_j) (1 - [j = y])``, where ``T(f)`` is 1 for classes whose
-    share of the examples is below ``threshold``, and ``b`` is 1 with probability ``gamma``.
+    ``-log(e^z_y / sum_j w_j e^z_j)`` with ``w_j = 1 - b T(f_j) (1 - [j = y])``, where ``T(f)`` is 1 for classes of the
+    tail, and ``b`` is 1 with probability ``gamma``.
 
     Parameters
     ----------
     class_counts : (n_classes,)
-    threshold : share of the training examples below which a class belongs to the tail
+    threshold : of the mean class count; classes with fewer examples belong to the tail
     gamma : probability that a tail class is left out; 0 is cross-entropy
     generator : where the choices come from; None is torch's own, as for dropout
     **options : ``weight``, ``ignore_index``, ``reduction``
@@ -50,8 +55,9 @@ class SoftmaxEqualizationLoss(ClassificationLoss):
     equalization loss).
     Verified: value against the equation with every tail class left out, which then has no gradient; with ``gamma`` or
     ``threshold`` 0 it is cross-entropy.
-    Deviates: the paper does not say how often ``b`` is drawn; here it is per example and class, as in public code
-    (SoftmaxEQL).
+    Deviates: the threshold is relative, so that it suits any number of classes, and equal counts give cross-entropy;
+    the paper's are 3e-3 of all examples for 100 classes, which is the default, and 4.3e-4 for 1,000. The paper does not
+    say how often ``b`` is drawn; here it is per example and class, as in public code (SoftmaxEQL).
     """
 
     tail: Tensor
@@ -59,7 +65,7 @@ class SoftmaxEqualizationLoss(ClassificationLoss):
     def __init__(
         self,
         class_counts: ArrayLike,
-        threshold: float = 3e-3,
+        threshold: float = 0.3,
         gamma: float = 0.9,
         *,
         generator: torch.Generator | None = None,
@@ -68,7 +74,7 @@ class SoftmaxEqualizationLoss(ClassificationLoss):
         super().__init__(**options)
         if self.label_smoothing:
             raise TailwiseError("softmax equalization takes no label smoothing: a class that is left out has no share.")
-        self.register_buffer("tail", torch.as_tensor(class_prior(class_counts) < number("threshold", threshold, 0)))
+        self.register_buffer("tail", torch.as_tensor(_in_tail(class_counts, threshold)))
         self.gamma, self.generator = number("gamma", gamma, 0, 1), generator
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -142,27 +148,30 @@ class SeesawLoss(ClassificationLoss):
 class EqualizationLoss(BatchLoss):
     """Sigmoid cross-entropy that protects tail classes from the examples of other classes.
 
-    ``-sum_j y_j log p_j + (1 - E T(f_j)) (1 - y_j) log(1 - p_j)``, where ``T(f)`` is 1 for classes whose share of the
-    examples is below ``threshold``, and ``E`` is 0 for an example that has no class at all, the background.
+    ``-sum_j y_j log p_j + (1 - E T(f_j)) (1 - y_j) log(1 - p_j)``, where ``T(f)`` is 1 for classes of the tail, and
+    ``E`` is 0 for an example that has no class at all, the background.
 
     Parameters
     ----------
     class_counts : (n_classes,)
-    threshold : share of the training examples below which a class belongs to the tail; 0 is sigmoid cross-entropy
+    threshold : of the mean class count; classes with fewer examples belong to the tail. 0 is sigmoid cross-entropy
     **options : ``ignore_index``, ``reduction``; the mean is over examples, the classes are summed
 
     Targets are (batch,) class codes or (batch, n_classes) labels, several of which may be 1. Only the background counts
     against a tail class; without any, as with class codes, nothing does.
 
     Source: Tan et al., Equalization Loss for Long-Tailed Object Recognition, CVPR 2020, equations 3 to 5.
-    Verified: value and gradient equal the authors' code (eql.detectron2, projects/EQL/eql/fast_rcnn.py) to 1e-15.
+    Verified: value and gradient equal the authors' code (eql.detectron2, projects/EQL/eql/fast_rcnn.py) to 1e-15, given
+    the tail.
+    Deviates: the threshold is relative, so that it suits any number of classes, and equal counts give sigmoid
+    cross-entropy; the paper protects the classes of LVIS in fewer than 100 images, a fifth of the mean.
     """
 
     spared: Tensor
 
-    def __init__(self, class_counts: ArrayLike, threshold: float = 1.76e-3, **options: Any) -> None:
+    def __init__(self, class_counts: ArrayLike, threshold: float = 0.2, **options: Any) -> None:
         super().__init__(**options)
-        self.register_buffer("spared", per_class(class_prior(class_counts) < number("threshold", threshold, 0)))
+        self.register_buffer("spared", per_class(_in_tail(class_counts, threshold)))
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from tailwise.counts import floored_counts
 from tailwise.errors import TailwiseError
 from tailwise.losses._fused import at_least_float32
 from tailwise.losses._mechanism import (
@@ -18,7 +19,6 @@ from tailwise.losses._mechanism import (
     check_batch,
     divisor,
     example_weight,
-    floored_counts,
     is_hard,
     kept_examples,
     number,

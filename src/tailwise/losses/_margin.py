@@ -9,9 +9,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from tailwise.counts import check_counts
+from tailwise.counts import check_counts, floored_counts
 from tailwise.losses._fused import at_least_float32
-from tailwise.losses._mechanism import ClassificationLoss, check_batch, divisor, floored_counts, number, per_class
+from tailwise.losses._mechanism import ClassificationLoss, check_batch, divisor, number, per_class
 
 
 class LDAMLoss(ClassificationLoss):

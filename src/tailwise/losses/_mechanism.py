@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from tailwise.counts import floored_counts as floored_counts
 from tailwise.errors import TailwiseError
 from tailwise.losses._fused import AdjustedNLL, adjust
 
@@ -175,7 +174,7 @@ def number(name: str, value: Any, least: float = -_HUGE, most: float = _HUGE) ->
     Class counts, which other losses take first, are refused.
     """
     if np.ndim(value):
-        raise TailwiseError(f"{name} must be a number; this loss takes no class counts.")
+        raise TailwiseError(f"{name} must be one number; got {np.shape(value)}. Does this loss take class counts?")
     if not least <= value <= most:
         bounds = [f"at least {least:g}"] * (least > -_HUGE) + [f"at most {most:g}"] * (most < _HUGE)
         raise TailwiseError(f"{name} must be {' and '.join(bounds) or 'finite'}; got {value}.")

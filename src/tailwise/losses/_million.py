@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from tailwise.counts import log_prior
+from tailwise.counts import floored_counts, log_prior
 from tailwise.errors import TailwiseError
 from tailwise.losses._fused import at_least_float32
 from tailwise.losses._mechanism import (
@@ -18,7 +18,6 @@ from tailwise.losses._mechanism import (
     Reduction,
     check_range,
     example_weight,
-    floored_counts,
     number,
     per_class,
     reduce,
@@ -183,18 +182,22 @@ class ChunkedNLL(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradients of features and weight."""
+        """Return the gradients of features and weight, as far as they are needed."""
         features, weight, bias, targets, total = ctx.saved_tensors
-        grad_features, grad_weight = torch.zeros_like(features, dtype=grad.dtype), torch.empty_like(weight)
+        of_features, of_weight, *_ = ctx.needs_input_grad
+        grad_features = torch.zeros_like(features, dtype=grad.dtype) if of_features else None
+        grad_weight = torch.empty_like(weight) if of_weight else None
         for start in range(0, len(weight), ctx.chunk_size):
             error = _chunk(features, weight, bias, start, ctx).sub_(total[:, None]).exp_()
             inside, column = _place(targets, start, error)
             error.scatter_add_(1, column[:, None], -inside.to(error.dtype)[:, None])
-            error.mul_(grad[:, None])
-            end = start + error.shape[1]
-            grad_features += error @ weight[start:end].to(error.dtype)
-            grad_weight[start:end] = (error.T @ features.to(error.dtype)).to(weight.dtype)
-        return grad_features.to(features.dtype), grad_weight, None, None, None
+            error = error.mul_(grad[:, None]).to(ctx.dtype)
+            here = slice(start, start + error.shape[1])
+            if grad_features is not None:  # summed over the chunks, so kept in float32
+                grad_features += error @ weight[here].to(ctx.dtype)
+            if grad_weight is not None:
+                grad_weight[here] = error.T @ features.to(ctx.dtype)
+        return None if grad_features is None else grad_features.to(features.dtype), grad_weight, None, None, None
 
 
 def _chunk(features: Tensor, weight: Tensor, bias: Tensor | None, start: int, ctx: Any) -> Tensor:

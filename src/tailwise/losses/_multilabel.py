@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from tailwise.counts import floored_counts
 from tailwise.errors import TailwiseError
 from tailwise.losses._fused import at_least_float32
 from tailwise.losses._mechanism import (
@@ -17,7 +18,6 @@ from tailwise.losses._mechanism import (
     as_rows,
     check_batch,
     divisor,
-    floored_counts,
     kept_examples,
     number,
     per_class,
@@ -62,7 +62,7 @@ class AsymmetricLoss(BatchLoss):
         with_class = -F.logsigmoid(logits) * _power(torch.sigmoid(-logits), self.gamma_positive)
         shifted = (torch.sigmoid(logits) - self.clip).clamp_min(0)
         # 1 - p rounds to 0 where log(1 - p) is still finite
-        nll = F.softplus(logits) if self.clip == 0 else -torch.log1p(-shifted)
+        nll = F.softplus(logits) if self.clip < torch.finfo(logits.dtype).eps else -torch.log1p(-shifted)
         without_class = nll * _power(shifted, self.gamma_negative)
         losses = torch.lerp(without_class, with_class, rows).sum(1)
         return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))

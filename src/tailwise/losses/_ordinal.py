@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from tailwise.counts import Weighting, class_weights
-from tailwise.counts import smoothed_counts as smoothed_counts
 from tailwise.errors import TailwiseError
 from tailwise.losses._fused import at_least_float32
 from tailwise.losses._mechanism import (

@@ -1,7 +1,7 @@
-"""Measures of a classifier on long-tailed data, each with a bootstrap interval. NumPy only.
+"""Measures of a classifier on long-tailed data, each with a bootstrap interval. Without torch.
 
 A class without test examples has no recall, so it is left out of every macro average, and a group of such classes is
-absent; nothing is ever NaN.
+absent; no measure of several classes is ever NaN.
 """
 
 from tailwise._optional import attach

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,27 +114,7 @@ class Measuring:
         found = {name: self._mean_loss(*moments) for name, moments in zip(("log_loss", "brier"), q.losses, strict=True)}
         found |= self._group_ece(np.arange(self.seen.n_classes))
         found["classwise_ece"] = self._classwise_ece(q.every)
-        negative, positive = q.scores
-        ranked = np.flatnonzero(positive.any(axis=1) & negative.any(axis=1))
-        if ranked.size:
-            areas, errors = bins.binned_roc_auc(positive[ranked], negative[ranked])
-            precision = bins.binned_average_precision(positive[ranked], negative[ranked])
-            resampled = np.array(list(self._resampled_ranking(positive[ranked], negative[ranked])))
-            auroc, auprc = resampled.T if resampled.size else (None, None)
-            found["auroc"] = _widened(estimate(areas.mean(), auroc), errors.mean())
-            found["auroc_error"] = Estimate(float(errors.mean()))
-            found["auprc"] = estimate(precision.mean(), auprc)
         return found
-
-    def _resampled_ranking(
-        self, positive: NDArray[np.int64], negative: NDArray[np.int64]
-    ) -> Iterator[tuple[float, float]]:
-        occupied = (positive.any(axis=0)) | (negative.any(axis=0))
-        positive, negative = positive[:, occupied], negative[:, occupied]
-        n = min(self.n_bootstrap, max(resampling.resamples_for(negative, self.n_bootstrap) // 10, 100))
-        ours, others = (resampling.resampled_tables(t, n, self.rng) for t in (positive, negative))
-        for p, q in zip(ours, others, strict=True):
-            yield float(bins.binned_roc_auc(p, q)[0].mean()), float(bins.binned_average_precision(p, q).mean())
 
     def _mean_loss(self, n: NDArray[Any], total: NDArray[Any], squares: NDArray[Any]) -> Estimate:
         """Return a mean over examples from the moments of each class."""
@@ -157,13 +136,6 @@ class Measuring:
             miss, hit = np.split(draw, 2, axis=1)
             resampled.append(bins.calibration_error(hit, hit + miss, (hit + miss) * mean).mean())
         return estimate(value, np.array(resampled) if resampled else None)
-
-
-def _widened(found: Estimate, error: float) -> Estimate:
-    """Return an estimate whose interval, if it has one, is wider by an error on both sides, within [0, 1]."""
-    if found.low is None or found.high is None:
-        return found
-    return Estimate(found.value, max(found.low - error, 0.0), min(found.high + error, 1.0))
 
 
 def estimate(

@@ -11,10 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from tailwise.counts import check_counts, shot_groups, shot_thresholds
 from tailwise.errors import AbsentError, TailwiseError, nearest
-from tailwise.metrics import confusion
+from tailwise.metrics import bins, confusion, influence
 from tailwise.metrics.accumulate import Accumulator
 from tailwise.metrics.estimates import Estimate, Measuring
-from tailwise.metrics.ranking import exact_ranking
 from tailwise.tensors import to_array
 
 _EXACT = 10_000_000  # up to so many probabilities, rankings are computed from the scores themselves
@@ -170,10 +169,12 @@ def evaluate(
     *Intervals.* The bootstrap is stratified by true class, so that no rare class is lost, and it resamples counts: one
     multinomial draw per row of the confusion matrix has exactly the distribution of resampled examples. A class with a
     few examples often shows too little variation or none, so its variation is shrunk towards that of all classes.
-    Measures of probabilities are resampled in the same way in their bins. Class-wise calibration (and, from an
-    accumulator, AUROC and AUPRC) is resampled class by class as if classes were independent, which makes intervals up
-    to a quarter too narrow if there are few classes. Log loss and Brier score use the normal approximation of their
-    resampled means.
+    Calibration is resampled in its bins as it is, without shrinking; class-wise calibration class by class as if
+    classes were independent, which makes intervals up to a quarter too narrow if there are few classes. Log loss and
+    Brier score use the normal approximation of their resampled means, AUROC and AUPRC that of the influence of each
+    example (from an accumulator as if classes were independent), all with variances shrunk likewise. With one test
+    example (:mod:`tailwise.metrics.influence`; from an accumulator as if classes were independent), both with variances
+    shrunk likewise.
     Percentiles are shifted so that the mean of the resamples equals the value: resampling adds noise, which lowers a
     minimum (worst class) and raises an absolute error (calibration).
     An interval describes the measure on test sets of this size. Calibration errors and AUPRC are larger on small test
@@ -197,7 +198,7 @@ def evaluate(
     """
     counts = check_counts(class_counts)
     rng = np.random.default_rng(random_state)
-    exact: dict[str, Estimate] = {}
+    ranking: dict[str, Estimate] = {}
     if isinstance(labels, Accumulator):
         seen = labels
     else:
@@ -206,7 +207,7 @@ def evaluate(
         seen = Accumulator(counts.size)
         seen.update(labels, predicted, proba, sets)
         if proba is not None and np.size(to_array(proba)) <= _EXACT:
-            exact = exact_ranking(np.asarray(to_array(labels)), np.asarray(to_array(proba)), n_bootstrap, rng)
+            ranking = _ranking(np.asarray(to_array(labels)), np.asarray(to_array(proba)))
     names = tuple(str(c) for c in (range(counts.size) if class_names is None else class_names))
     for what, length in (("an accumulator", seen.n_classes), ("class names", len(names))):
         if length != counts.size:
@@ -215,9 +216,11 @@ def evaluate(
         raise TailwiseError("there is no labelled example to evaluate on.")
 
     measure = Measuring(seen, shot_groups(counts, *shot_thresholds(counts)), n_bootstrap, rng)
-    overall = measure.decisions() | measure.probabilities() | exact
-    if exact:
-        del overall["auroc_error"]
+    if seen.probabilities is not None:
+        ranking = ranking or _binned_ranking(*seen.probabilities.scores)
+    if not n_bootstrap:
+        ranking = {name: Estimate(found.value) for name, found in ranking.items()}
+    overall = measure.decisions() | measure.probabilities() | ranking
     by_group = measure.by_group()
     for group, measures in by_group.items():
         overall[f"{group}_shot_accuracy"] = measures["accuracy"]
@@ -225,6 +228,29 @@ def evaluate(
     return Evaluation(
         names, counts, measure.groups, seen.confusion.copy(), overall, by_group, measure.recall(), measure.reliability()
     )
+
+
+def _ranking(labels: NDArray[Any], proba: NDArray[Any]) -> dict[str, Estimate]:
+    """Return macro AUROC and AUPRC over the classes that some labelled examples are of, but not all."""
+    known = labels >= 0
+    has = labels[known, None] == np.arange(proba.shape[1])
+    codes = np.flatnonzero(has.any(axis=0) & ~has.all(axis=0))
+    measures = {"auroc": influence.roc_auc, "auprc": influence.average_precision} if codes.size else {}
+    return {name: influence.by_class(of, has, proba[known], codes).estimate() for name, of in measures.items()}
+
+
+def _binned_ranking(negative: NDArray[Any], positive: NDArray[Any]) -> dict[str, Estimate]:
+    """Return the same from (n_classes, n_bins) counts, with the largest possible error of AUROC in its interval."""
+    codes = np.flatnonzero(positive.any(axis=1) & negative.any(axis=1))
+    if not codes.size:
+        return {}
+    ours, others = positive[codes], negative[codes]
+    error = float(bins.binned_roc_auc(ours, others)[1].mean())
+    return {
+        "auroc": influence.by_class_at(influence.roc_auc_at, ours, others).estimate(error),
+        "auroc_error": Estimate(error),
+        "auprc": influence.by_class_at(influence.average_precision_at, ours, others).estimate(),
+    }
 
 
 def relative_accuracy(accuracy: float, vanilla_balanced: float, method_balanced: float) -> tuple[float, float]:

@@ -19,3 +19,4 @@ from ._resnet import resnet32 as resnet32
 from ._smoothing import FeatureSmoothing as FeatureSmoothing
 from ._standardise import Standardise as Standardise
 from ._timm import timm_backbone as timm_backbone
+from ._watched import Watched as Watched

@@ -15,6 +15,7 @@ from tailwise.nn._resnet import resnet32
 from tailwise.nn._timm import timm_backbone
 
 _BACKBONES: dict[str, Callable[..., nn.Module]] = {"mlp": MLP, "resnet32": resnet32, "identity": Identity}
+_HEADS = {head.__name__: head for head in (nn.Linear, NormedLinear, OrderedLinear, ScaledLinear)}
 #: The argument that sets the width of the inputs.
 _WIDTHS = {"mlp": "in_features", "resnet32": "in_channels", "identity": "out_features"}
 
@@ -72,13 +73,10 @@ def describe_head(head: nn.Module) -> dict[str, Any]:
     Raises
     ------
     TailwiseError
-        If it is neither one of Tailwise's heads nor a linear classifier.
+        If it is neither one of Tailwise's heads nor torch's own ``Linear``.
     """
-    if not isinstance(head, nn.Linear | NormedLinear | ScaledLinear):
-        raise TailwiseError(
-            f"a head of type {type(head).__name__} cannot be saved: use Linear, NormedLinear, OrderedLinear or "
-            "ScaledLinear."
-        )
+    if type(head) not in _HEADS.values():
+        raise TailwiseError(f"a head of type {type(head).__name__} cannot be saved: use one of {', '.join(_HEADS)}.")
     return {
         "type": type(head).__name__,
         "in_features": head.in_features,
@@ -88,13 +86,21 @@ def describe_head(head: nn.Module) -> dict[str, Any]:
 
 
 def build_head(description: Mapping[str, Any]) -> nn.Module:
-    """Return a new head from a description of :func:`describe_head`; its weights must still be loaded."""
-    shape = description["in_features"], description["out_features"]
-    if description["type"] == "NormedLinear":
+    """Return a new head from a description of :func:`describe_head`; its weights must still be loaded.
+
+    Raises
+    ------
+    TailwiseError
+        If there is no head of that type.
+    """
+    name, shape = description["type"], (description["in_features"], description["out_features"])
+    if name not in _HEADS:
+        raise TailwiseError(f"there is no head of type {name!r}.{nearest(name, _HEADS)}")
+    if name == "NormedLinear":
         return NormedLinear(*shape)
-    if description["type"] == "ScaledLinear":
+    if name == "ScaledLinear":
         return ScaledLinear(nn.Linear(*shape))
-    linear = OrderedLinear if description["type"] == "OrderedLinear" else nn.Linear
+    linear = OrderedLinear if name == "OrderedLinear" else nn.Linear
     return linear(*shape, bias=description["bias"])
 
 

@@ -133,7 +133,7 @@ def nearest_mean(features: Tensor, labels: Tensor, n_classes: int) -> nn.Linear:
     labels : (n,) int64 class codes
     n_classes : number of classes
     """
-    x = features.double()
+    x, labels = features.cpu().double(), labels.cpu()  # not every device has float64
     counts = torch.bincount(labels, minlength=n_classes)
     means = x.new_zeros(n_classes, x.shape[1]).index_add_(0, labels, x) / counts.clamp(min=1)[:, None]
     variance = (x - means[labels]).square().mean().clamp(min=1e-12)

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+_NUMBERS = 1 << 22  # in a chunk
+
 
 class Standardise(nn.Module):
     """Subtract the mean and divide by the standard deviation, per channel or feature (dimension 1).
@@ -26,8 +28,9 @@ class Standardise(nn.Module):
         self.register_buffer("scale", torch.ones(1))
 
     @torch.no_grad()
-    def fit(self, inputs: Tensor, chunk: int = 4096) -> Standardise:
+    def fit(self, inputs: Tensor, chunk: int | None = None) -> Standardise:
         """Compute mean and scale of a training set in float64, chunk by chunk; constant features keep scale 1."""
+        chunk = chunk or max(1, _NUMBERS // max(1, inputs[:1].numel()))
         first = inputs[:chunk].double().transpose(0, 1).flatten(1)
         shift = first.mean(1, keepdim=True)  # close to the mean, which avoids cancellation in the sums of squares below
         total, squares, n = torch.zeros_like(shift[:, 0]), torch.zeros_like(shift[:, 0]), 0

@@ -1,4 +1,4 @@
-"""Post-processing of scores: prior shift, calibration, thresholds and prediction sets. NumPy only.
+"""Post-processing of scores: prior shift, calibration, thresholds and prediction sets. Without torch.
 
 A *step* is a per-class scale and bias on (n, n_classes) scores; a *chain* is a sequence of steps.
 """

@@ -132,7 +132,8 @@ def _rank(n: Any, coverage: float) -> Any:
 def _quantile(scores: NDArray[np.float64], coverage: float, weights: ArrayLike | None = None) -> float:
     if weights is not None:
         order = np.argsort(scores, kind="stable")
-        total = np.cumsum(np.asarray(weights)[order])
+        sorted_weights = np.asarray(weights, dtype=np.float64)[order]
+        total = np.cumsum(sorted_weights / sorted_weights.mean())  # as many as there are examples
         rank = int(np.searchsorted(total, _rank(total[-1], coverage))) + 1
     else:
         rank = int(_rank(len(scores), coverage))

@@ -14,7 +14,7 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,9 @@ class Recipe:
     #: What an example may have: ``"class"``, one of the classes, or ``"labels"``, a set of them.
     targets: ClassVar[tuple[str, ...]] = ("class",)
 
+    #: The class prior that the scores assume: that of the training data, the uniform one, or one that no formula gives.
+    assumed_prior: ClassVar[Literal["training", "uniform", "unknown"]] = "training"
+
     #: Whether an example gets those of a set of labels whose scores are above 0, rather than above tuned thresholds.
     decides_plainly: ClassVar[bool] = False
 
@@ -78,11 +81,12 @@ class Recipe:
         raise TailwiseError(f"recipe {self.name!r} needs a network, not a scikit-learn estimator.")
 
     def learned_prior(self, task: Task) -> NDArray[np.float64] | None:
-        """Return the class prior that the scores assume: the training prior, unless training re-balanced it.
+        """Return the class prior that the scores assume, by default what ``assumed_prior`` says.
 
         None means that no formula gives it; calibration then finds it, class by class, on held-out scores.
         """
-        return task.class_prior
+        priors = {"training": task.class_prior, "uniform": task.uniform_prior, "unknown": None}
+        return priors[self.assumed_prior]
 
     def rebalances(self, task: Task) -> bool:
         """Say whether the scores assume another class prior than that of the training data."""
@@ -204,14 +208,20 @@ def recipe(name: str | Recipe, **settings: Any) -> Recipe:
         the wrong type.
     """
     if isinstance(name, Recipe):
-        return dataclasses.replace(name, **settings) if settings else name  # type: ignore[type-var]
+        _check_settings(type(name), settings)
+        return dataclasses.replace(name, **settings)  # type: ignore[type-var]
     known = recipes()
     if name == "auto":
         raise TailwiseError("'auto' stands alone, since it chooses the recipes to compare: leave it or the others out.")
     if name not in known:
         raise TailwiseError(f"there is no recipe {name!r}.{nearest(name, known)} `tailwise recipes` lists them all.")
-    fields = [f.name for f in dataclasses.fields(known[name])]  # type: ignore[arg-type]
-    hints = hints_of(known[name])
+    _check_settings(known[name], settings)
+    return known[name](**settings)
+
+
+def _check_settings(cls: type[Recipe], settings: Mapping[str, Any]) -> None:
+    name, hints = cls.name, hints_of(cls)
+    fields = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for setting, value in settings.items():
         if setting not in fields:
             has = f"it has {', '.join(fields)}" if fields else "it has none"
@@ -220,4 +230,3 @@ def recipe(name: str | Recipe, **settings: Any) -> Recipe:
             raise TailwiseError(f"recipe {name!r}: {setting} must be {must}; got {value!r}.")
         if isinstance(value, float) and not math.isfinite(value):  # which no model card can hold
             raise TailwiseError(f"recipe {name!r}: {setting} must be finite; got {value!r}.")
-    return known[name](**settings)

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tailwise import losses
 from tailwise.engine.stage import Stage, Task
 from tailwise.recipes._base import Recipe, register
@@ -19,13 +16,11 @@ class BalancedSoftmax(Recipe):
     """Weight each class in the softmax by its count during training, so that the logits come out balanced.
 
     Verified: the loss equals a float64 reading of the equation. Deviates: without the paper's Meta Sampler.
-    Measured: +0.038 on digits, +0.112 on CIFAR-10-LT, +0.068 on package sizes.
+    Measured: +0.038 on digits, +0.115 on CIFAR-10-LT, +0.068 on package sizes.
     """
+
+    assumed_prior = "uniform"
 
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything with balanced softmax."""
         yield Stage("learn", loss=losses.BalancedSoftmaxLoss(task.class_counts))
-
-    def learned_prior(self, task: Task) -> NDArray[np.float64]:
-        """Return the uniform prior."""
-        return task.uniform_prior

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Ensemble(Recipe):
+    # averages over small bags, and votes more so, are flatter than the uniform prior of the bags
+    assumed_prior = "unknown"
     n_estimators: int = 10
 
     @property
@@ -33,9 +35,6 @@ class _Ensemble(Recipe):
         """
         counts = task.class_counts[task.class_counts > 0]
         return int(min(np.median(counts), max(100, counts.sum() / (len(counts) * max(1, self.n_estimators)))))
-
-    def learned_prior(self, task: Task) -> None:
-        """Return None: averages over small bags, and votes more so, are flatter than the uniform prior of the bags."""
 
 
 @register("balanced-bagging", paper="Chen, Liaw and Breiman, 2004; Wallace et al., ICDM 2011")

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tailwise import losses
 from tailwise.engine.stage import Stage, Task
 from tailwise.recipes._base import Recipe, register
@@ -20,8 +17,10 @@ class LADE(Recipe):
 
     Verified: the loss equals a float64 reading of the equations; alpha and lambda are those of the authors'
     configurations.
-    Measured: +0.008 on digits, +0.108 on CIFAR-10-LT.
+    Measured: +0.008 on digits, +0.105 on CIFAR-10-LT.
     """
+
+    assumed_prior = "uniform"
 
     alpha: float = 0.1
     lam: float = 0.1
@@ -29,7 +28,3 @@ class LADE(Recipe):
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything with the loss."""
         yield Stage("learn", loss=losses.LADELoss(task.class_counts, alpha=self.alpha, lam=self.lam))
-
-    def learned_prior(self, task: Task) -> NDArray[np.float64]:
-        """Return the uniform prior."""
-        return task.uniform_prior

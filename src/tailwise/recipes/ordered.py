@@ -24,8 +24,10 @@ class LabelDistributionSmoothing(Recipe):
 
     Verified: the weights equal a reading of the equation; with sigma 0 it is class weighting. Deviates: the paper
     regresses; here each label is a class.
-    Measured: +0.016 on digits, +0.053 on CIFAR-10-LT, +0.012 on package sizes.
+    Measured: +0.016 on digits, +0.054 on CIFAR-10-LT, +0.012 on package sizes.
     """
+
+    assumed_prior = "unknown"  # what the weights leave depends on the order of the classes; calibration fits each class
 
     sigma: float = 2.0  # of the smoothing, in classes
     scheme: Weighting = "inverse"
@@ -33,9 +35,6 @@ class LabelDistributionSmoothing(Recipe):
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything with weighted cross-entropy."""
         yield Stage("learn", loss=losses.SmoothedDensityLoss(task.class_counts, self.sigma, self.scheme))
-
-    def learned_prior(self, task: Task) -> None:
-        """Return None: what the weights leave depends on the order of the classes; calibration fits each class."""
 
 
 @register("presto", paper="Faletto and Bien, ICML 2023, arXiv:2305.18700")

@@ -13,14 +13,12 @@ from tailwise.recipes._base import Recipe, register
 
 @dataclass(frozen=True)
 class _Overlap(Recipe):
+    assumed_prior = "unknown"  # these losses do not estimate probabilities
     warm_up: float = 0.5  # share of the epochs with cross-entropy before the overlap loss begins
 
     def _after_warm_up(self, loss: Any) -> Iterable[Stage]:
         yield Stage("warm up", share=self.warm_up, loss=losses.CrossEntropyLoss())
         yield Stage("overlap", share=1 - self.warm_up, loss=loss)
-
-    def learned_prior(self, task: Task) -> None:
-        """Return None: these losses do not estimate probabilities."""
 
 
 @register("dice", paper="Li et al., ACL 2020, arXiv:1911.02855")
@@ -30,7 +28,7 @@ class Dice(_Overlap):
 
     Verified: the loss equals a float64 reading of the equation. Deviates: the paper fine-tunes pre-trained language
     models with it; from scratch it collapsed to one class here, so that plain training comes first.
-    Measured: -0.012 on digits, -0.241 on CIFAR-10-LT.
+    Measured: -0.012 on digits, -0.238 on CIFAR-10-LT.
     """
 
     alpha: float = 0.6

@@ -113,8 +113,7 @@ class GaussianOverSampling(_Numeric):
 
 @dataclass(frozen=True)
 class _Reshaped(_Numeric):
-    def learned_prior(self, task: Task) -> None:
-        """Return None: rows are added or removed with regard to the other classes, which changes densities too."""
+    assumed_prior = "unknown"  # rows are added or removed with regard to the other classes, which changes densities too
 
 
 @register("mixup-over-sampling", paper="Chou et al., ECCV Workshops 2020, arXiv:2007.03943")

@@ -45,12 +45,11 @@ class RandomUnderSampling(Recipe):
 
 @dataclass(frozen=True)
 class _Chosen(Recipe):
+    assumed_prior = "unknown"  # which rows are removed depends on where they lie, which changes densities too
+
     def _fewer(self, task: Task) -> dict[int, int]:
         check_numbers(self, task, "random-under-sampling")
         return changed(task, _lowered(task))
-
-    def learned_prior(self, task: Task) -> None:
-        """Return None: which rows are removed depends on where they lie, which changes densities too."""
 
 
 @register("tomek-links", paper="Tomek, IEEE Transactions on Systems, Man, and Cybernetics 1976")
@@ -99,6 +98,8 @@ class InstanceHardness(Recipe):
     Measured: +0.023 on digits (forest), +0.031 on packages (forest).
     """
 
+    assumed_prior = "unknown"  # which rows are removed depends on where they lie, which changes densities too
+
     @property
     def plain_fits(self) -> float:
         """Five fits on four fifths of the rows, and one on the remaining rows."""
@@ -108,9 +109,6 @@ class InstanceHardness(Recipe):
         """Fit on the smaller table."""
         fewer = changed(task, _lowered(task))
         return resample.ResampledClassifier(base, resample.InstanceHardnessThreshold(fewer, estimator=base))
-
-    def learned_prior(self, task: Task) -> None:
-        """Return None: which rows are removed depends on where they lie, which changes densities too."""
 
 
 @register("near-miss", paper="Mani and Zhang, ICML Workshop on Learning from Imbalanced Data Sets 2003")

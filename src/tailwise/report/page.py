@@ -15,7 +15,7 @@ from tailwise.errors import TailwiseError
 from tailwise.report import charts, words
 from tailwise.report.contents import Report
 from tailwise.storage import atomic_write
-from tailwise.wording import plural
+from tailwise.wording import plural, spoken
 
 _MEASURES = {
     "accuracy": ("Accuracy", "share of all test examples"),
@@ -66,12 +66,13 @@ def render(report: Report) -> str:
     try:
         return _template().render(
             report=report,
-            verdict=report.verdict or words.verdict(evaluation, baseline),
+            verdict=words.verdict(evaluation, baseline),
             style=files(__package__).joinpath("style.css").read_text(encoding="utf-8"),
             evaluation=evaluation,
             baseline=baseline,
             headline=_headline(evaluation, baseline),
-            measures=[(k, *_MEASURES[k], k not in _NO_SHARES) for k in _MEASURES if k in evaluation["overall"]],
+            measures=_measures(evaluation, report.objective),
+            objective=spoken(report.objective),
             group_names=words.names(evaluation["groups"]),
             drawn=words.drawn(evaluation),
             shares=charts.flow(evaluation) if words.drawn(evaluation).column == "recall" else None,
@@ -97,6 +98,15 @@ def write_report(path: str | Path, report: Report) -> None:
     page = render(report)
     with atomic_write(path) as file:
         file.write(page)
+
+
+def _measures(evaluation: Mapping[str, Any], objective: str) -> list[tuple[str, str, str, bool]]:
+    """Return the measures of all examples: key, name, meaning, and whether it is a share."""
+    named = [(key, *text, key not in _NO_SHARES) for key, text in _MEASURES.items() if key in evaluation["overall"]]
+    if objective in evaluation["overall"] and objective not in _MEASURES and "_shot_" not in objective:
+        name = spoken(objective)
+        return [(objective, name[:1].upper() + name[1:], "what recipes were compared by", False), *named]
+    return named
 
 
 def _headline(evaluation: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> list[dict[str, Any]]:

@@ -14,10 +14,11 @@ from sklearn.utils import indexable
 from sklearn.utils.validation import validate_data
 
 from tailwise.errors import TailwiseError
-from tailwise.resample._containers import labelled, take
+from tailwise.resample._containers import collected, labelled, take
 from tailwise.resample._goals import Kind, Strategy, goals
 from tailwise.resample._tables import Values, with_rows, with_targets
 from tailwise.settings import check_settings
+from tailwise.tensors import to_array
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class TargetResampler(BaseEstimator):
 
     def fit(self, X: Any, y: Any) -> TargetResampler:
         """Check the input only; :meth:`fit_resample` does the work."""
-        self._checked(X, y)
+        self._checked(collected(X), y)
         return self
 
     def fit_resample(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> tuple[Any, ...]:
@@ -72,15 +73,14 @@ class TargetResampler(BaseEstimator):
         TailwiseError
             If the table, the target or the strategy does not suit the method, or if nothing is rare.
         """
-        if hasattr(X, "collect"):  # a lazy frame
-            X = X.collect()
+        X = collected(X)
         if hasattr(X, "column_names"):  # an Arrow table
             import polars as pl
 
             resampled, *rest = self.fit_resample(pl.DataFrame(X), y, sample_weight)
             return resampled.to_arrow().cast(X.schema), *rest
         rows, *target = self._checked(X, y)
-        weights, n = None if sample_weight is None else np.asarray(sample_weight), target[0].shape[0]
+        weights, n = None if sample_weight is None else np.asarray(to_array(sample_weight)), target[0].shape[0]
         if weights is not None and weights.shape != (n,):
             raise TailwiseError(f"sample_weight must have one number for each of {n} rows; got shape {weights.shape}.")
         change = self._resample(rows, *target)

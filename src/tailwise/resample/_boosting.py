@@ -18,7 +18,8 @@ class RUSBoostClassifier(AveragedClassifier):
     """Boosts the estimator; each round trains on a new sample with equally many examples of every class.
 
     Probabilities are shares of the classifiers' weighted votes. They assume equally frequent classes, and are coarse. A
-    round whose classifier is no better than chance is discarded, and the weights of the examples are reset.
+    round whose classifier is no better than chance is discarded, but for the first, whose vote is then next to nothing;
+    the weights of the examples are reset.
 
     Parameters
     ----------

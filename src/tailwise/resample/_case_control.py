@@ -12,6 +12,7 @@ from tailwise.counts import capped_counts
 from tailwise.errors import TailwiseError
 from tailwise.resample._containers import RandomState, generator, labelled, rows_by_class, take
 from tailwise.resample._wrapper import WrappedClassifier, fit_classifier, require_sample_weight
+from tailwise.tensors import to_array
 
 #: Bytes per row and class that gradient boosting needs during training: a raw prediction in float64, and a gradient and
 #: a hessian in float32.
@@ -68,7 +69,7 @@ class CaseControlClassifier(WrappedClassifier):
             number or less than one row per class.
         """
         X, labels, classes, codes = labelled(X, y)
-        weights = None if sample_weight is None else np.asarray(sample_weight)
+        weights = None if sample_weight is None else np.asarray(to_array(sample_weight))
         if weights is not None and weights.shape != labels.shape:
             raise TailwiseError(f"sample_weight must be one per row; got shape {weights.shape}.")
         counts = np.bincount(codes)

@@ -15,9 +15,10 @@ from sklearn.base import BaseEstimator, clone
 
 from tailwise.errors import TailwiseError
 from tailwise.resample._base import Change, Resampler
+from tailwise.resample._blocks import one_thread, spans
 from tailwise.resample._containers import RandomState, at_least_one, rows_by_class, seeds
 from tailwise.resample._goals import Kind, Strategy
-from tailwise.resample._neighbours import distances_to, nearest, one_thread, spans
+from tailwise.resample._neighbours import distances_to, nearest
 from tailwise.resample._tables import numbers
 
 
@@ -100,7 +101,7 @@ class EditedNearestNeighbours(Resampler):
         if self.kind == "all":
             keeps = agree.all(axis=1)
         else:
-            votes = (neighbours[:, :, None] == neighbours[:, None]).sum(axis=2)
+            votes = np.stack([(neighbours == one[:, None]).sum(axis=1) for one in neighbours.T], axis=1)
             first = np.where(votes == votes.max(axis=1, keepdims=True), neighbours, len(wanted)).min(axis=1)
             keeps = first == codes[asked]
         return Change(np.setdiff1d(np.arange(len(codes)), asked[~keeps], assume_unique=True))

@@ -11,9 +11,9 @@ from sklearn.metrics import pairwise_distances_argmin
 
 from tailwise.errors import TailwiseError
 from tailwise.resample._base import Change, Resampler
+from tailwise.resample._blocks import spans
 from tailwise.resample._containers import RandomState, at_least_one, rows_by_class, seeds
 from tailwise.resample._goals import Kind, Strategy
-from tailwise.resample._neighbours import spans
 from tailwise.resample._smote import SMOTE
 from tailwise.resample._tables import complete, numbers
 
@@ -59,8 +59,8 @@ class KMeansSMOTE(SMOTE):
         self, points: Any, codes: NDArray[np.intp], asked: NDArray[np.intp], rng: np.random.Generator
     ) -> NDArray[np.int32]:
         """Return the (n, 1) cluster of each example."""
-        if isinstance(self.threshold, str) and self.threshold != "auto":
-            raise TailwiseError(f"threshold must be a share or 'auto'; got {self.threshold!r}.")
+        if self.threshold != "auto" and (isinstance(self.threshold, str) or not 0 <= self.threshold <= 1):
+            raise TailwiseError(f"threshold must be a share from 0 to 1, or 'auto'; got {self.threshold!r}.")
         at_least_one(n_clusters=self.n_clusters)
         complete(points, type(self).__name__)
         return _k_means(points, min(self.n_clusters, len(codes)), int(rng.integers(2**31 - 1))).labels_[:, None]

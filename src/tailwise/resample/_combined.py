@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from tailwise.resample._base import Resampler
 from tailwise.resample._clean import EditedNearestNeighbours, TomekLinks
-from tailwise.resample._containers import RandomState
+from tailwise.resample._containers import RandomState, collected
 from tailwise.resample._goals import Kind, Strategy
 from tailwise.resample._smote import SMOTE
 
@@ -40,6 +40,7 @@ class SMOTETomek(Resampler):
 
     def fit_resample(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> tuple[Any, ...]:
         """Resample a table; see :meth:`Resampler.fit_resample`."""
+        X = collected(X)
         self._checked(X, y)
         over, clean = SMOTE(self.sampling_strategy, self.k_neighbors, self.random_state), self._cleaning()
         result = clean.fit_resample(*over.fit_resample(X, y, sample_weight))

@@ -61,6 +61,11 @@ def at_least_one(**settings: int) -> None:
             raise TailwiseError(f"{name} must be at least 1; got {value}.")
 
 
+def collected(X: Any) -> Any:
+    """Return a lazy frame's rows, and anything else as it is."""
+    return X.collect() if hasattr(X, "collect") else X
+
+
 def take(X: Any, rows: NDArray[Any]) -> Any:
     """Return the given rows of an array, tensor, sparse matrix, list, frame, series or Arrow column, in its type."""
     if hasattr(X, "iloc"):

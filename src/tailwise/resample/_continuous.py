@@ -12,11 +12,13 @@ from scipy import sparse
 from tailwise.counts import Weighting, class_weights
 from tailwise.errors import TailwiseError
 from tailwise.resample._base import Change, TargetResampler
+from tailwise.resample._blocks import spans
 from tailwise.resample._containers import RandomState, at_least_one, generator
-from tailwise.resample._neighbours import distances_to, nearest, spans
+from tailwise.resample._neighbours import distances_to, nearest
 from tailwise.resample._random import deviations, rounds
 from tailwise.resample._smote import between
 from tailwise.resample._tables import numbers
+from tailwise.tensors import to_array
 
 Relevance = Callable[[NDArray[np.float64]], ArrayLike]
 
@@ -212,7 +214,10 @@ def density_weights(
     the paper's feature-distribution smoothing, see ``tailwise.nn.FeatureSmoothing``.
     """
     values = _finite(y)
-    edges = np.histogram_bin_edges(values, bins)
+    try:
+        edges = np.histogram_bin_edges(values, bins)
+    except (TypeError, ValueError) as error:
+        raise TailwiseError(f"bins must be a number, or edges that rise: {error}") from None
     if values.min() < edges[0] or values.max() > edges[-1]:
         raise TailwiseError(f"the edges of the bins, {edges[0]} to {edges[-1]}, do not cover the target.")
     codes = np.minimum(np.searchsorted(edges, values, side="right") - 1, len(edges) - 2)
@@ -222,7 +227,7 @@ def density_weights(
 def _finite(y: Any) -> NDArray[np.float64]:
     """Return a target as (n,) float64, or raise."""
     try:
-        values = y.to_numpy(np.float64, na_value=np.nan) if hasattr(y, "iloc") else np.asarray(y, np.float64)
+        values = y.to_numpy(np.float64, na_value=np.nan) if hasattr(y, "iloc") else np.asarray(to_array(y), np.float64)
     except (TypeError, ValueError):
         raise TailwiseError("the target must be numeric.") from None
     if values.ndim != 1 or not len(values):

@@ -14,7 +14,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tailwise.errors import TailwiseError
-from tailwise.resample._containers import RandomState, generator, labelled, rows_by_class, seeds, take
+from tailwise.resample._containers import RandomState, at_least_one, generator, labelled, rows_by_class, seeds, take
 from tailwise.resample._wrapper import fit_classifier
 from tailwise.settings import check_settings
 
@@ -78,6 +78,8 @@ class BalancedBaggingClassifier(AveragedClassifier):
 
     Source: Chen, Liaw and Breiman, Using Random Forest to Learn Imbalanced Data, 2004, section 2.1, for any classifier;
     Wallace et al., Class Imbalance, Redux, ICDM 2011.
+    Deviates: both draw with replacement; here a class is only drawn so if it has too few examples, so that every bag
+    has all of the smallest class.
     """
 
     def __init__(
@@ -147,8 +149,7 @@ class EasyEnsembleClassifier(BalancedBaggingClassifier):
 
     def _start(self, X: Any, y: ArrayLike) -> tuple[Any, NDArray[Any], list[NDArray[np.intp]]]:
         X, labels, by_class = super()._start(X, y)
-        if self.n_boosts < 1:
-            raise TailwiseError(f"boosting needs at least one round; got n_boosts={self.n_boosts}.")
+        at_least_one(n_boosts=self.n_boosts)
         values = X.data if sparse.issparse(X) else X
         if isinstance(values, np.ndarray) and values.dtype.kind == "f" and np.isnan(values).any():
             raise TailwiseError("the table holds NaN, but boosting takes no missing values: fill them in or use bags.")
@@ -218,6 +219,7 @@ class SelfPacedEnsembleClassifier(AveragedClassifier):
         X : (n, n_features), as the estimator takes it
         y : (n,) labels
         """
+        at_least_one(n_bins=self.n_bins)
         X, labels, by_class = self._start(X, y)
         rng = generator(self.random_state)
         size = bag_size(self.per_class, by_class)

@@ -46,12 +46,14 @@ def goals(strategy: Strategy, classes: NDArray[Any], counts: NDArray[np.int64], 
         name = ("not majority" if kind == "over" else "not minority") if strategy == "auto" else strategy
         if name not in _NAMED:
             raise TailwiseError(f"unknown sampling_strategy {strategy!r}.{nearest(strategy, ['auto', *_NAMED])}")
+        if (kind, name) in (("over", "majority"), ("under", "minority")):
+            raise TailwiseError(f"{kind}-sampling leaves the {name} class as it is: use 'not {name}', or 'auto'.")
         chosen = _NAMED[name](counts)
         if kind == "clean":
             return chosen.astype(np.int64)
         return np.where(chosen, counts.max() if kind == "over" else counts.min(), counts)
     if kind == "clean":
-        if isinstance(strategy, Mapping) or not isinstance(strategy, Sequence):
+        if isinstance(strategy, Mapping) or not isinstance(strategy, Sequence | np.ndarray):
             raise TailwiseError(f"cleaning takes a list of classes or a name such as 'all', not {strategy!r}.")
         wanted = np.zeros(len(classes), np.int64)
         wanted[[_code(label, classes) for label in strategy]] = 1

@@ -14,6 +14,7 @@ from tailwise.resample._containers import RandomState, at_least_one, generator
 from tailwise.resample._neighbours import nearest
 from tailwise.resample._smote import between
 from tailwise.resample._tables import numbers
+from tailwise.tensors import to_array
 
 
 class MultiLabelResampler(TargetResampler):
@@ -24,6 +25,7 @@ class MultiLabelResampler(TargetResampler):
     """
 
     def _target(self, y: Any) -> sparse.csr_array:
+        y = to_array(y)
         table = y if sparse.issparse(y) else y.to_numpy() if hasattr(y, "to_numpy") else np.asarray(y)
         if table.ndim != 2:
             raise TailwiseError(

@@ -23,9 +23,7 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 
 from tailwise.errors import TailwiseError
-from tailwise.resample._blocks import Best, Blocks, Shadow
-from tailwise.resample._blocks import one_thread as one_thread
-from tailwise.resample._blocks import spans as spans
+from tailwise.resample._blocks import Best, Blocks, Shadow, one_thread, spans
 
 _SPARE = 2  # neighbours kept beyond k, so that rounding seldom matters
 _TRIED = 2000  # points whose true neighbours determine how many blocks a recall needs

@@ -16,6 +16,7 @@ from tailwise.resample._goals import Strategy
 from tailwise.resample._neighbours import nearest
 from tailwise.resample._smote import SMOTE, between
 from tailwise.resample._tables import is_number, n_columns, numbers
+from tailwise.tensors import to_array
 
 _WIDE = 256  # with more columns of numbers and one-hot categories, distances use sparse matrices
 
@@ -91,7 +92,7 @@ class SMOTEN(SMOTE):
 
     Two categories are close if the class shares within them are similar. An example is described by the class shares
     within each of its categories, and neighbours are found by Euclidean distance between these, which needs memory for
-    rows, not for pairs of rows. A missing category counts as a category of its own.
+    a class's rows times the classes, not for pairs of rows. A missing category counts as a category of its own.
 
     Parameters
     ----------
@@ -111,8 +112,7 @@ class SMOTEN(SMOTE):
         for column in kinds.T:
             counts = np.bincount(column * len(wanted) + codes, minlength=(column.max() + 1) * len(wanted))
             counts = counts.reshape(-1, len(wanted))
-            shares.append((counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)[column])
-        points = np.concatenate(shares, axis=1)
+            shares.append((counts / counts.sum(axis=1, keepdims=True)).astype(np.float32))
         rng = generator(self.random_state)
         starts, voters = [], []
         for c, rows in enumerate(rows_by_class(codes, len(wanted))):
@@ -121,7 +121,8 @@ class SMOTEN(SMOTE):
                 continue
             start = rng.integers(len(rows), size=count)
             k = min(most, len(rows) - 1)
-            near = nearest(points[rows], k).rows if k else np.empty((1, 0), np.intp)
+            points = np.concatenate([table[kinds[rows, j]] for j, table in enumerate(shares)], axis=1)
+            near = nearest(points, k).rows if k else np.empty((1, 0), np.intp)
             itself = np.column_stack([np.arange(len(rows)), near])
             voters.append(_padded(rows[itself[start]], most + 1))
             starts.append(rows[start])
@@ -181,7 +182,7 @@ def _factors(X: Any, columns: NDArray[np.intp]) -> NDArray[np.intp]:
         raise TailwiseError("SMOTEN takes a frame or an array, not a sparse matrix.")
     made = []
     for column in columns:
-        values = X[X.columns[column]] if hasattr(X, "columns") else np.asarray(X)[:, column]
+        values = X[X.columns[column]] if hasattr(X, "columns") else np.asarray(to_array(X))[:, column]
         if not hasattr(values, "iloc"):
             values = np.asarray(values)
             values = values.astype(values.dtype.newbyteorder("="), copy=False)  # pandas needs native byte order

@@ -164,14 +164,15 @@ class BorderlineSMOTE(SMOTE):
 class ADASYN(SMOTE):
     """SMOTE that makes more new examples where more of an example's neighbours belong to other classes.
 
-    Each example's share of the new examples is rounded, so a class ends near the target count, not exactly at it. A
-    class without neighbours of other classes is over-sampled as by :class:`SMOTE`.
+    A class without neighbours of other classes is over-sampled as by :class:`SMOTE`.
 
     Parameters
     ----------
     sampling_strategy, k_neighbors, random_state : see :class:`SMOTE`
 
     Source: He et al., ADASYN: Adaptive Synthetic Sampling Approach for Imbalanced Learning, IJCNN 2008, section III.
+    Deviates: running sums of the examples' shares are rounded rather than each share, so that a class reaches its count
+    (imbalanced-learn misses it, and gives up where every share is below one half).
     """
 
     def _around(
@@ -191,8 +192,9 @@ class ADASYN(SMOTE):
         foreign = (codes[around[rows]] != codes[rows[0]]).sum(axis=1)
         if not foreign.any():
             return super()._lines(points, codes, rows, around, count, rng)
-        start = np.repeat(rows, np.rint(foreign / foreign.sum() * count).astype(np.intp))
-        return start, self._own_neighbour(points, rows, start, rng), rng.random(len(start))
+        ends_at = np.rint(np.cumsum(foreign) / foreign.sum() * count).astype(np.intp)
+        start = np.repeat(rows, np.diff(ends_at, prepend=0))
+        return start, self._own_neighbour(points, rows, start, rng), rng.random(count)
 
 
 class MixupOverSampler(SMOTE):

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from tailwise.errors import TailwiseError
+from tailwise.resample._blocks import spans
 from tailwise.resample._containers import take
 from tailwise.tensors import to_array
-
-_CHUNK = 1 << 18  # numbers to compute at a time
 
 Values = Callable[[slice], Any]
 
@@ -68,7 +67,7 @@ def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any
     if columns is None and points.shape[1] == 0:
         raise TailwiseError(f"{method} needs numbers, but the table has no column.")
     width = 1 if values.ndim == 1 else values.shape[1]
-    if any(np.isinf(values[at]).any() for at in _slices(len(values), width)):
+    if any(np.isinf(values[at]).any() for at in spans(len(values), width)):
         raise TailwiseError(f"{method} needs finite numbers, but the table has an infinite one.")
     return points
 
@@ -118,14 +117,14 @@ def with_rows(
     sources : column -> (n_new,) row from which each new row copies the value of this column
     """
     if sparse.issparse(X):
-        parts = [values(at) for at in _slices(n_new, max(1, X.nnz // max(1, X.shape[0])))]
+        parts = [values(at) for at in spans(n_new, max(1, X.nnz // max(1, X.shape[0])))]
         for part in parts:
             part.data = _held(part.data, X.dtype).astype(X.dtype)
         return sparse.vstack([X[kept], *parts], format=X.format)
     n_features = n_columns(X, "resampling")
     if hasattr(X, "columns"):
         new = np.empty((n_new, n_features))
-        for at in _slices(n_new, n_features):
+        for at in spans(n_new, n_features):
             new[at] = values(at)
         made = [
             take(X[name], sources[j]) if j in sources else _like(X[name], new[:, j]) for j, name in enumerate(X.columns)
@@ -133,9 +132,9 @@ def with_rows(
         return _joined(take(X, kept), made)
     table = np.asarray(to_array(X))
     grown = np.empty((len(kept) + n_new, n_features), table.dtype)
-    for at in _slices(len(kept), n_features):
+    for at in spans(len(kept), n_features):
         grown[at] = table[kept[at]]
-    for at in _slices(n_new, n_features):
+    for at in spans(n_new, n_features):
         place = slice(at.start + len(kept), at.stop + len(kept))
         grown[place] = _held(values(at), table.dtype)
         for j, rows in sources.items():
@@ -168,11 +167,6 @@ def _as_came(X: Any, grown: NDArray[Any]) -> Any:
     if hasattr(X, "new_tensor"):
         return X.new_tensor(grown)
     return type(X)(grown.tolist()) if isinstance(X, list | tuple) else grown
-
-
-def _slices(n: int, width: int) -> list[slice]:
-    step = max(1, _CHUNK // max(1, width))
-    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
 
 def _held(values: NDArray[Any], dtype: Any) -> NDArray[Any]:

@@ -27,8 +27,8 @@ class ProgressivelyBalancedSampler(ClassSampler):
         self.epochs = _check_epochs(epochs)
 
     def shares(self, epoch: int) -> NDArray[np.float64]:
-        """Return ``(1 - t) * prior + t * balanced`` with t from 0 to 1."""
-        t = min(epoch / max(self.epochs - 1, 1), 1.0)
+        """Return ``(1 - t) * prior + t * balanced`` with t from 0 to 1, which the last epoch has, and a single one."""
+        t = min(epoch / (self.epochs - 1), 1.0) if self.epochs > 1 else 1.0
         return (1 - t) * powered(self.class_counts, 1.0) + t * powered(self.class_counts, 0.0)
 
 
@@ -41,7 +41,7 @@ class CooldownSampler(ClassSampler):
     ----------
     epochs : number of epochs of the training
     temperature : of the first part: shares are ``n ** (1 / temperature)`` over their sum
-    share : share of the epochs in the first part
+    share : share of the epochs in the first part; unless it is 1, the last epoch is not among them
 
     Source: Li et al., Upsample or Upweight? Balanced Training on Heavily Imbalanced Datasets, NAACL 2025, section 4:
     temperature 5 for the first half of the iterations, 1 for the second. In its section 4.3,
@@ -67,7 +67,7 @@ class CooldownSampler(ClassSampler):
 
     def shares(self, epoch: int) -> NDArray[np.float64]:
         """Return ``n ** (1 / T)`` over its sum, with T the temperature of the epoch."""
-        hot = epoch < round(self.share * self.epochs)
+        hot = epoch < min(round(self.share * self.epochs), self.epochs - (self.share < 1))
         return powered(self.class_counts, 1 / self.temperature if hot else 1.0)
 
 
@@ -79,7 +79,7 @@ class LateUpsamplingSampler(ClassSampler):
     labels : (n,) domain codes
     late : (n_domains,) shares of the last part, in any unit
     epochs : number of epochs of the training
-    last : share of the epochs in the last part
+    last : share of the epochs in the last part; unless it is 0, the last epoch is among them
     early : (n_domains,) shares before it; by default the natural ones
 
     Source: Blakeney et al., Does Your Data Spark Joy? Performance Gains from Domain Upsampling at the End of Training,
@@ -105,7 +105,7 @@ class LateUpsamplingSampler(ClassSampler):
 
     def shares(self, epoch: int) -> NDArray[np.float64]:
         """Return the early shares, or the late ones."""
-        return self.early if epoch < self.epochs - round(self.last * self.epochs) else self.late
+        return self.early if epoch < self.epochs - max(round(self.last * self.epochs), self.last > 0) else self.late
 
 
 def _check_epochs(epochs: int) -> int:
