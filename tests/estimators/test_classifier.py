@@ -417,7 +417,7 @@ def test_one_line_for_what_cannot_be_used(case: str) -> None:
 def test_one_network_for_all_fits_is_refused() -> None:
     from torch import nn
 
-    with pytest.raises(TailwiseError, match="a function that returns a network"):
+    with pytest.raises(TailwiseError, match="a function that returns a new network for every fit; got Linear"):
         quick("cross-entropy", backbone=nn.Linear(4, 3)).fit(X, Y)
 
 

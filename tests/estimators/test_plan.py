@@ -1,5 +1,6 @@
 """A time budget becomes rows, iterations and epochs, as measured fits say; here they are made up."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,19 +23,36 @@ LABELS = np.repeat(np.arange(3), [18_000, 1_900, 100])
 class Timed(Cache):
     """Says how long fits on so many rows took."""
 
-    def __init__(self, seconds: Any) -> None:
+    def __init__(self, seconds: Any, folder: Path | None) -> None:
+        super().__init__(folder, {})
         self.seconds = seconds
 
     def once(self, key: str, decide: Any) -> int:
-        return int(1e6 * self.seconds(*map(int, key.split("-")[1:])))
+        what, *sizes = key.split("-")
+        return int(1e6 * self.seconds(*map(int, sizes))) if what == "pilot" else super().once(key, decide)
 
 
-def planned(estimator: Any, budget: float, seconds: Any, *sure: str, n_fits: int = 17) -> tuple[Any, list[str]]:
+def planned(
+    estimator: Any, budget: float, seconds: Any, *sure: str, n_fits: int = 17, folder: Path | None = None
+) -> tuple[Any, list[str]]:
     recipes = [recipe(name) for name in sure or ["cross-entropy"]]
-    inputs, held_out = np.zeros((len(LABELS), 1)), np.arange(9)
-    return in_time(
-        estimator, Plan(inputs, LABELS, Task(np.bincount(LABELS)), held_out, recipes, n_fits, budget, 0, Timed(seconds))
-    )
+    inputs, held_out, cache = np.zeros((len(LABELS), 1)), np.arange(9), Timed(seconds, folder)
+    task = Task(np.bincount(LABELS))
+    return in_time(estimator, Plan(inputs, LABELS, task, held_out, recipes, n_fits, budget, 0, cache))
+
+
+@pytest.mark.parametrize(
+    ("base", "speed"), [(LogisticRegression(), 1000), (HistGradientBoostingClassifier(max_iter=100), 100_000)]
+)
+def test_what_was_decided_stays_so_when_more_recipes_are_compared_later(base: Any, speed: int, tmp_path: Path) -> None:
+    def seconds(rows: int, tried: int = 1) -> float:
+        return rows * tried / speed
+
+    first, told = planned(base, 100, seconds, folder=tmp_path)
+    later, told_later = planned(base, 100, seconds, n_fits=60, folder=tmp_path)
+    anew, _ = planned(base, 100, seconds, n_fits=60)
+    assert (repr(later), told_later) == (repr(first), told)
+    assert repr(anew) != repr(first)
 
 
 def test_rows_are_as_many_as_let_all_fits_end_in_time() -> None:
