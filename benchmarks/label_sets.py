@@ -79,7 +79,7 @@ def measure(case: str, name: str, seed: int) -> dict[str, dict[str, float]]:
     measured = {}
     for recipe, model in {**models, name: classifier.model_}.items():
         answer = model.answer(inputs[test])
-        found = evaluate_labels(rows[test], answer.given, answer.proba, class_counts=model.class_counts)
+        found = evaluate_labels(rows[test], answer.predicted, answer.proba, class_counts=model.class_counts)
         measured[recipe] = {"labels": rows.shape[1], **{m: found[m] for m in MEASURES}}
     return measured
 

@@ -60,7 +60,7 @@ class Slow(Skilled):
     name: ClassVar[str] = "slow"
 
     @property
-    def plain_fits(self) -> float:
+    def relative_cost(self) -> float:
         return self.times if self.said else 1.0
 
 

@@ -110,7 +110,7 @@ def test_a_decision_is_in_its_prediction_set_whatever_the_prior(recipe: str) -> 
     model = quick(recipe).fit(x, y).model_
     for prior in ("train", "uniform", [1.0, 0.0, 0.0]):
         answer = model.answer(x, prior)
-        assert answer.sets[np.arange(len(x)), answer.codes].all()
+        assert answer.sets[np.arange(len(x)), answer.predicted].all()
         assert (answer.sets >= model.sets(model.predict_proba(x))).all()
 
 

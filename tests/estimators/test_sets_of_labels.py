@@ -94,7 +94,7 @@ def test_trains_answers_and_comes_back(name: str, estimator: Any, tmp_path: Path
     fitted.save(tmp_path / "model")
     loaded = load_model(tmp_path / "model")
     np.testing.assert_array_equal(loaded.predict_proba(new), proba)
-    np.testing.assert_array_equal(loaded.answer(new).given, given)
+    np.testing.assert_array_equal(loaded.answer(new).predicted, given)
     np.testing.assert_array_equal(again.predict_proba(new), proba)
     np.testing.assert_array_equal(again.predict(new), given)
 

@@ -40,7 +40,7 @@ def run(model: Path, new: Source, *, prior: str, json: bool) -> None:
         if part.labels is None:
             raise TailwiseError(f"{new.path} has no labels to measure against: name the label column with --target.")
         answer = fitted.answer(part.inputs, shares)
-        seen.update(part.labels, answer.codes, answer.proba, answer.sets)
+        seen.update(part.labels, answer.predicted, answer.proba, answer.sets)
     names = [class_name(label) for label in fitted.classes]
     found = evaluate(seen, class_counts=fitted.class_counts, class_names=names)
     objective = fitted.card["objective"]
@@ -52,7 +52,7 @@ def run(model: Path, new: Source, *, prior: str, json: bool) -> None:
 def _run_of_sets(fitted: LabelModel, new: Source, prior: str, json: bool) -> None:
     """Print how good a model of sets of labels is; rankings need all answers at once, so that memory grows."""
     prior_for(fitted, prior, iter(()))
-    rows, given, proba = [], [], []
+    rows, predicted, proba = [], [], []
     for part in noted(fitted, batches(fitted, new, fitted.classes), Console(stderr=True, highlight=False)):
         if not part.has_sets:
             raise TailwiseError(
@@ -64,12 +64,12 @@ def _run_of_sets(fitted: LabelModel, new: Source, prior: str, json: bool) -> Non
             continue
         answer = fitted.answer(known.inputs)
         rows.append(np.asarray(known.labels))
-        given.append(answer.given)
+        predicted.append(answer.predicted)
         proba.append(answer.proba.astype(np.float32))
     if not rows:
         raise TailwiseError(f"{new.path} has no row with known labels to measure against.")
     names = [class_name(label) for label in fitted.classes]
-    answers = np.concatenate(rows), np.concatenate(given), np.concatenate(proba)
+    answers = np.concatenate(rows), np.concatenate(predicted), np.concatenate(proba)
     _print(evaluate_labels(*answers, class_counts=fitted.class_counts, class_names=names), fitted, new, "", json)
 
 

@@ -246,11 +246,11 @@ def _evaluate(model: Any, proof: Dataset, answer: Any, objective: Any) -> Any:
     labels = np.asarray(proof.labels)
     if proof.has_sets:
         known = proof.is_labelled
-        answers = labels[known], answer.given[known], answer.proba[known]
+        answers = labels[known], answer.predicted[known], answer.proba[known]
         return evaluate_labels(*answers, class_counts=model.class_counts, class_names=proof.classes)
     found = measure(
         labels,
-        answer.codes,
+        answer.predicted,
         class_counts=model.class_counts,
         proba=answer.proba,
         sets=answer.sets,
@@ -259,9 +259,8 @@ def _evaluate(model: Any, proof: Dataset, answer: Any, objective: Any) -> Any:
     if objective.name not in found and objective.name not in OBJECTIVES:  # a group that is absent stays so
         known = labels >= 0
         with suppress(TailwiseError):  # some scorers need examples of all classes
-            found.overall[objective.name] = objective.estimate(
-                labels[known], answer.codes[known], answer.proba[known], model.class_counts, np.random.default_rng(0)
-            )
+            answers = labels[known], answer.predicted[known], answer.proba[known]
+            found.overall[objective.name] = objective.estimate(*answers, model.class_counts, np.random.default_rng(0))
     return found
 
 

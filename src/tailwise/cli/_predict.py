@@ -189,9 +189,9 @@ def _frame(model: Model | LabelModel, part: Dataset, prior: Any, labels: Sequenc
 
     if isinstance(model, LabelModel):
         found = model.answer(part.inputs)
-        return pl.DataFrame({"id": part.ids, "labels": sets(found.given), **columns(found.proba)})
+        return pl.DataFrame({"id": part.ids, "labels": sets(found.predicted), **columns(found.proba)})
     answer = model.answer(part.inputs, prior)
-    decided, proba = written.gather(answer.codes), columns(answer.proba)
+    decided, proba = written.gather(answer.predicted), columns(answer.proba)
     return pl.DataFrame({"id": part.ids, "label": decided, **proba, "prediction_set": sets(answer.sets)})
 
 

@@ -127,10 +127,10 @@ def _decisions(model: Model) -> str:
 def mistakes(model: Model, proof: Dataset, answer: Answer) -> list[Example]:
     """Return the most confident wrong predictions."""
     assert proof.labels is not None
-    confidence = answer.proba[np.arange(len(proof)), answer.codes]
-    wrong = np.flatnonzero((proof.labels >= 0) & (answer.codes != proof.labels))
+    confidence = answer.proba[np.arange(len(proof)), answer.predicted]
+    wrong = np.flatnonzero((proof.labels >= 0) & (answer.predicted != proof.labels))
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:_EXAMPLES]
-    return [_example(proof, int(i), answer.codes, confidence) for i in worst]
+    return [_example(proof, int(i), answer.predicted, confidence) for i in worst]
 
 
 def _example(proof: Dataset, i: int, codes: NDArray[np.int64], confidence: NDArray[np.float64]) -> Example:

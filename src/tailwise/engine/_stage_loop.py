@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from tailwise.engine._moving import select_moving, set_modes
 from tailwise.engine._progress import EpochProgress
 from tailwise.engine._schedule import learning_rate
 from tailwise.engine._tensors import take, training_features
+from tailwise.engine._trainable import set_modes, set_trainable
 from tailwise.engine.stage import Stage, Task
 from tailwise.errors import TailwiseError
 
@@ -51,7 +51,7 @@ def train_stage(
     samplers = _samplers(fabric, stage, targets, seeded)
     steps = _steps(fabric, samplers[0], task.batch_size)
 
-    optimizer = optimizer_of(stage, task, select_moving(stage, network))
+    optimizer = optimizer_of(stage, task, set_trainable(stage, network))
     if optimizer_state:
         fresh = optimizer.state_dict()
         optimizer.load_state_dict({"state": optimizer_state, "param_groups": fresh["param_groups"]})

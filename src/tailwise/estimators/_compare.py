@@ -117,7 +117,7 @@ class Clock:
     def expected(self, training: Recipe) -> float:
         """Return the seconds that the recipe's next fit may take: its longest so far, or what the first's suggest."""
         first = next(iter(self._took), training)
-        return self._took.get(training, self._took.get(first, 0.0) / first.plain_fits * training.plain_fits)
+        return self._took.get(training, self._took.get(first, 0.0) / first.relative_cost * training.relative_cost)
 
     def has_room(self, seconds: float) -> bool:
         """Say whether so many more seconds end in time."""

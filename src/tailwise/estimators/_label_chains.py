@@ -46,14 +46,16 @@ class LabelObjective:
         return self.name in ("macro_average_precision", "few_shot_average_precision")
 
     def estimate(
-        self, rows: NDArray[Any], given: NDArray[Any], proba: NDArray[Any], class_counts: NDArray[Any]
+        self, rows: NDArray[Any], predicted: NDArray[Any], proba: NDArray[Any], class_counts: NDArray[Any]
     ) -> Estimate:
         """Return the score with its 95 % interval; arguments as :func:`tailwise.metrics.evaluate_labels`."""
-        return LABEL_OBJECTIVES[self.name](rows, given, proba, class_counts)
+        return LABEL_OBJECTIVES[self.name](rows, predicted, proba, class_counts)
 
-    def by_label(self, rows: NDArray[Any], given: NDArray[Any], proba: NDArray[Any]) -> ByClass:
+    def by_label(self, rows: NDArray[Any], predicted: NDArray[Any], proba: NDArray[Any]) -> ByClass:
         """Return the F1 or the average precision of each label."""
-        return by_class(f1, rows > 0, given > 0) if self.of_decisions else by_class(average_precision, rows > 0, proba)
+        if self.of_decisions:
+            return by_class(f1, rows > 0, predicted > 0)
+        return by_class(average_precision, rows > 0, proba)
 
     def tune(self, log_odds: NDArray[Any], rows: NDArray[Any]) -> posthoc.Step:
         """Return the thresholds that are best on held-out examples."""
@@ -125,26 +127,27 @@ class LabelEntrant(Entrant):
     """One recipe in the race where each example has a set of labels."""
 
     _objective: LabelObjective
+    predicted: NDArray[Any]
     proba: NDArray[Any]
 
     def _predict(self, scores: NDArray[np.float32], fold: NDArray[np.int64]) -> None:
         """Predict each fold, or each half of one, by chains that are fitted on the others, if the objective asks."""
         if self._objective.of_each_ranking:
-            self.given, self.proba = scores, scores
+            self.predicted, self.proba = scores, scores
             return
         groups = fold if fold.any() else label_set_halves(self.labels)
-        self.given, self.proba = np.empty(scores.shape, np.int8), np.empty(scores.shape)
+        self.predicted, self.proba = np.empty(scores.shape, np.int8), np.empty(scores.shape)
         for group in np.unique(groups):
             inside = groups == group
             chains = LabelChains.fit(self.recipe, scores[~inside], self.labels[~inside], self._objective)
-            self.given[inside], self.proba[inside] = (
+            self.predicted[inside], self.proba[inside] = (
                 chains.predict(scores[inside]),
                 chains.predict_proba(scores[inside]),
             )
 
     def _estimate(self, rows: NDArray[np.intp] | slice = slice(None)) -> Estimate:
         counts = self._task.class_counts
-        return self._objective.estimate(self.labels[rows], self.given[rows], self.proba[rows], counts)
+        return self._objective.estimate(self.labels[rows], self.predicted[rows], self.proba[rows], counts)
 
     def score(self, rows: NDArray[np.intp] | slice = slice(None)) -> float:
         """Return the objective on some of the examples seen."""
@@ -161,7 +164,7 @@ class LabelEntrant(Entrant):
         if self.score(shared) >= other.score(shared):
             return False
         own, theirs = (
-            self._objective.by_label(self.labels[shared], e.given[shared], e.proba[shared]) for e in (self, other)
+            self._objective.by_label(self.labels[shared], e.predicted[shared], e.proba[shared]) for e in (self, other)
         )
         error = float(np.sqrt(np.square(theirs.moved - own.moved).sum())) / len(own.codes)
         return bool(theirs.values.mean() - own.values.mean() > 2 * error)

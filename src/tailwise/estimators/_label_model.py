@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from tailwise.estimators._label_chains import LabelChains
 from tailwise.estimators._learners import Fitted
-from tailwise.estimators._model import Model, block_of, read, scores_of, write
+from tailwise.estimators._model import Model, read, scores_of, write
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelModel:
     """What :class:`tailwise.TailMultilabelClassifier` learned, independent of how it was found.
 
@@ -45,7 +45,7 @@ class LabelModel:
 
     def predict(self, inputs: Any) -> list[list[Any]]:
         """Return the labels of each input, as n lists."""
-        return [self.classes[np.flatnonzero(row)].tolist() for row in self.answer(inputs).given]
+        return [self.classes[np.flatnonzero(row)].tolist() for row in self.answer(inputs).predicted]
 
     def predict_proba(self, inputs: Any) -> NDArray[np.float64]:
         """Return (n, n_labels) calibrated probabilities, one per label; a row's need not sum to 1."""
@@ -59,7 +59,7 @@ class LabelModel:
         TailwiseError
             If the inputs do not fit the training data.
         """
-        scores = scores_of(self, inputs, block_of(self.n_classes))
+        scores = scores_of(self, inputs)
         return LabelAnswer(self.chains.predict(scores), self.chains.predict_proba(scores))
 
     def save(self, path: str | Path, *, force: bool = False, **documents: Mapping[str, Any]) -> None:
@@ -67,17 +67,17 @@ class LabelModel:
         write(self, {"n_examples": self.n_examples}, path, documents, force=force)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelAnswer:
     """What a model says of a batch of examples.
 
     Attributes
     ----------
-    given : (n, n_labels) int8, 1 for the labels that an example is given, else 0
+    predicted : (n, n_labels) int8, 1 for the labels that an example is given, else 0
     proba : (n, n_labels)
     """
 
-    given: NDArray[np.int8]
+    predicted: NDArray[np.int8]
     proba: NDArray[np.float64]
 
 

@@ -27,7 +27,7 @@ _SURE = 1e-3  # how seldom what is taken for a shift of the class shares may be 
 Prior = Literal["train", "uniform", "estimate"] | ArrayLike | Mapping[Any, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """What :class:`tailwise.TailClassifier` learned, independent of how it was found.
 
@@ -61,12 +61,7 @@ class Model:
 
     def scores(self, inputs: Any) -> NDArray[np.float32]:
         """Return the learner's (n, n_classes) scores."""
-        return scores_of(self, inputs, self._block)
-
-    @property
-    def _block(self) -> int:
-        """How many examples are answered at once, so that work on their scores takes little memory."""
-        return block_of(self.n_classes)
+        return scores_of(self, inputs)
 
     def predict_proba(self, inputs: Any, prior: Prior = "train") -> NDArray[np.float64]:
         """Return (n, n_classes) probabilities under a class prior; see :meth:`answer`."""
@@ -74,7 +69,7 @@ class Model:
 
     def predict(self, inputs: Any, prior: Prior = "train") -> NDArray[Any]:
         """Return (n,) labels; see :meth:`answer`."""
-        return self.classes[self.answer(inputs, prior).codes]
+        return self.classes[self.answer(inputs, prior).predicted]
 
     def predict_sets(self, inputs: Any) -> NDArray[np.bool_]:
         """Return (n, n_classes): which classes are in each example's prediction set."""
@@ -105,15 +100,16 @@ class Model:
         source = class_prior(self.class_counts)
         shifted = self.chains.under(posthoc.prior_shift(source, self._prior(prior, scores)))
         moved = self._answer(scores, shifted)
-        return replace(moved, sets=_with_decisions(answer.sets, moved.codes))
+        return replace(moved, sets=_with_decisions(answer.sets, moved.predicted))
 
     def _answer(self, scores: NDArray[np.float32], chains: Chains) -> Answer:
         answer = Answer(np.empty(len(scores), np.int64), np.empty(scores.shape), np.empty(scores.shape, bool))
-        for start in range(0, len(scores), self._block):
-            at = slice(start, start + self._block)
-            answer.codes[at] = chains.predict(scores[at])
+        step = block_of(self.n_classes)
+        for start in range(0, len(scores), step):
+            at = slice(start, start + step)
+            answer.predicted[at] = chains.predict(scores[at])
             answer.proba[at] = chains.predict_proba(scores[at])
-            answer.sets[at] = _with_decisions(self.sets(answer.proba[at]), answer.codes[at])
+            answer.sets[at] = _with_decisions(self.sets(answer.proba[at]), answer.predicted[at])
         return answer
 
     def estimate_prior(self, batches: Iterable[Any], most: int = 100_000) -> NDArray[np.float64]:
@@ -219,18 +215,18 @@ class Model:
         return cls(chains=chains, sets=sets, **parts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Answer:
     """What a model says of a batch of examples.
 
     Attributes
     ----------
-    codes : (n,) predicted class codes
+    predicted : (n,) class codes
     proba : (n, n_classes)
     sets : (n, n_classes) membership in the prediction sets
     """
 
-    codes: NDArray[np.int64]
+    predicted: NDArray[np.int64]
     proba: NDArray[np.float64]
     sets: NDArray[np.bool_]
 
@@ -242,9 +238,9 @@ def _with_decisions(sets: NDArray[np.bool_], codes: NDArray[np.int64]) -> NDArra
     return sets
 
 
-def scores_of(model: Any, X: Any, step: int) -> NDArray[np.float32]:
-    """Return a model's (n, n_classes) scores, of so many examples at once; X is whatever the classifier takes."""
-    inputs = _in_form(model, X)
+def scores_of(model: Any, X: Any) -> NDArray[np.float32]:
+    """Return a model's (n, n_classes) scores; X is whatever the classifier takes."""
+    inputs, step = _in_form(model, X), block_of(model.n_classes)
     starts = range(0, inputs.shape[0], step)
     return np.concatenate([model.learner.scores(model.encoder.transform(inputs[at : at + step])) for at in starts])
 

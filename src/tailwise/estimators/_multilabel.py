@@ -161,7 +161,7 @@ class TailMultilabelClassifier(TailEstimator):
     def predict(self, X: Any) -> Any:
         """Return the labels of each row, in the form that ``fit`` was given: an indicator, or lists of labels."""
         model = self._fitted()
-        return as_form(model.answer(X).given, model.classes, self.form_)
+        return as_form(model.answer(X).predicted, model.classes, self.form_)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return (n, n_labels) calibrated probabilities, one per label; a row's need not sum to 1."""
@@ -172,13 +172,15 @@ class TailMultilabelClassifier(TailEstimator):
 
         Rows whose labels are unknown are left out.
         """
-        given = self._fitted().answer(X).given
+        predicted = self._fitted().answer(X).predicted
         rows = encode_label_sets(y, self.classes_).rows
-        if rows.shape != given.shape:
-            raise TailwiseError(f"y must be for {given.shape[0]} rows and {given.shape[1]} labels; got {rows.shape}.")
+        if rows.shape != predicted.shape:
+            raise TailwiseError(
+                f"y must be for {predicted.shape[0]} rows and {predicted.shape[1]} labels; got {rows.shape}."
+            )
         known = (rows >= 0).all(axis=1)
         weights = None if sample_weight is None else np.asarray(sample_weight)[known]
-        return float(np.average((rows == given).all(axis=1)[known], weights=weights))
+        return float(np.average((rows == predicted).all(axis=1)[known], weights=weights))
 
     def objective_for(self, data: Dataset) -> LabelObjective:
         """Return the objective."""

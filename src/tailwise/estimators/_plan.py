@@ -59,7 +59,7 @@ class Plan:
     @property
     def fewest_fits(self) -> float:
         """How many plain fits take as long as those that are made in any case."""
-        return 2 * sum(training.plain_fits for training in self.sure)
+        return 2 * sum(training.relative_cost for training in self.sure)
 
     @property
     def all_fits(self) -> float:
@@ -67,7 +67,7 @@ class Plan:
 
         These are begun if there turns out to be time.
         """
-        return self.n_fits * self.sure[0].plain_fits
+        return self.n_fits * self.sure[0].relative_cost
 
 
 def in_time(estimator: BaseEstimator, plan: Plan) -> tuple[BaseEstimator, list[str]]:

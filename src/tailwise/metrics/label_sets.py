@@ -110,7 +110,7 @@ class LabelEvaluation:
 
 def evaluate_labels(
     rows: ArrayLike,
-    given: ArrayLike,
+    predicted: ArrayLike,
     proba: ArrayLike,
     *,
     class_counts: ArrayLike,
@@ -122,7 +122,7 @@ def evaluate_labels(
     ----------
     rows : (n, n_labels) indicator, 1 if a test example has a label, else 0; rows with a negative number have unknown
         labels and are ignored
-    given : (n, n_labels) indicator, 1 if a label was predicted, else 0
+    predicted : (n, n_labels) indicator, 1 if a label was predicted, else 0
     proba : (n, n_labels) probabilities, or other scores between 0 and 1
     class_counts : (n_labels,) number of *training* examples with each label, which define the many-, medium- and
         few-shot groups (:func:`tailwise.counts.shot_thresholds`)
@@ -151,7 +151,7 @@ def evaluate_labels(
     names = tuple(str(c) for c in (range(counts.size) if class_names is None else class_names))
     if len(names) != counts.size:
         raise TailwiseError(f"there are class counts of {counts.size} labels, but {len(names)} class names.")
-    has, got, p = (np.asarray(to_array(values)) for values in (rows, given, proba))
+    has, got, p = (np.asarray(to_array(values)) for values in (rows, predicted, proba))
     shape = (len(has), counts.size)
     for what, array in (("rows", has), ("given labels", got), ("probabilities", p)):
         if array.shape != shape:
@@ -189,17 +189,17 @@ def evaluate_labels(
     return LabelEvaluation(names, counts, len(has), groups, margins, overall, by_group, table)
 
 
-def macro_average_precision(rows: Any, given: Any, proba: Any, class_counts: Any) -> Estimate:
+def macro_average_precision(rows: Any, predicted: Any, proba: Any, class_counts: Any) -> Estimate:
     """Return the mean average precision of the labels that occur; arguments as for :func:`evaluate_labels`."""
     return by_class(average_precision, rows > 0, proba).estimate()
 
 
-def micro_average_precision(rows: Any, given: Any, proba: Any, class_counts: Any) -> Estimate:
+def micro_average_precision(rows: Any, predicted: Any, proba: Any, class_counts: Any) -> Estimate:
     """Return the average precision of all pairs of example and label in one ranking."""
     return _micro(average_precision, rows, proba)
 
 
-def few_shot_average_precision(rows: Any, given: Any, proba: Any, class_counts: Any) -> Estimate:
+def few_shot_average_precision(rows: Any, predicted: Any, proba: Any, class_counts: Any) -> Estimate:
     """Return the mean average precision of the few-shot labels or, if none of them occurs, of the next group."""
     groups = shot_groups(class_counts, *shot_thresholds(class_counts))
     occur = [codes for codes in groups.values() if (rows[:, codes] > 0).any()]
@@ -207,14 +207,14 @@ def few_shot_average_precision(rows: Any, given: Any, proba: Any, class_counts: 
     return by_class(average_precision, rows > 0, proba, few).estimate()
 
 
-def macro_f1(rows: Any, given: Any, proba: Any, class_counts: Any) -> Estimate:
+def macro_f1(rows: Any, predicted: Any, proba: Any, class_counts: Any) -> Estimate:
     """Return the mean F1 of the labels that occur."""
-    return by_class(f1, rows > 0, given > 0).estimate()
+    return by_class(f1, rows > 0, predicted > 0).estimate()
 
 
-def micro_f1(rows: Any, given: Any, proba: Any, class_counts: Any) -> Estimate:
+def micro_f1(rows: Any, predicted: Any, proba: Any, class_counts: Any) -> Estimate:
     """Return the F1 of all pairs of example and label."""
-    return _micro(f1, rows, given > 0)
+    return _micro(f1, rows, predicted > 0)
 
 
 #: Objectives for choosing a multi-label model, by name; greater is better. Arguments as for :func:`evaluate_labels`.

@@ -61,7 +61,7 @@ class Recipe:
         return self
 
     @property
-    def plain_fits(self) -> float:
+    def relative_cost(self) -> float:
         """How many times as long as plain training this takes, approximately; time budgets are planned with it."""
         return 1.0
 

@@ -22,7 +22,7 @@ class _Ensemble(Recipe):
     n_estimators: int = 10
 
     @property
-    def plain_fits(self) -> float:
+    def relative_cost(self) -> float:
         """One fit per classifier: with many classes, a tree on a bag takes almost as long as one on the whole table."""
         return max(1, self.n_estimators)
 
@@ -65,7 +65,7 @@ class EasyEnsemble(_Ensemble):
     n_boosts: int = 4
 
     @property
-    def plain_fits(self) -> float:
+    def relative_cost(self) -> float:
         """One fit per round in each bag."""
         return max(1, self.n_estimators * self.n_boosts)
 

@@ -76,7 +76,7 @@ class AnchoredFineTuning(Recipe):
     warm_up: float = 0.5  # share of the epochs before fine-tuning begins
 
     @property
-    def plain_fits(self) -> float:
+    def relative_cost(self) -> float:
         """The frozen copy makes a forward pass beside the forward and backward passes of the network."""
         return 1 + (1 - self.warm_up) / 3
 

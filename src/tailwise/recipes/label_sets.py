@@ -28,7 +28,7 @@ class MLSMOTE(Recipe):
     k_neighbors: int = 5
 
     @property
-    def plain_fits(self) -> float:
+    def relative_cost(self) -> float:
         """About twice the rows, or more if many labels are rare."""
         return 2.0
 
@@ -52,7 +52,7 @@ class MLRandomOverSampling(Recipe):
     ratio: float = 0.25
 
     @property
-    def plain_fits(self) -> float:
+    def relative_cost(self) -> float:
         """The table grows by the ratio."""
         return 1 + self.ratio
 

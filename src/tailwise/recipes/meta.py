@@ -29,7 +29,7 @@ class LearningToReweight(Recipe):
     warm_up: float = 0.0  # share of the epochs before the weights begin
 
     @property
-    def plain_fits(self) -> float:
+    def relative_cost(self) -> float:
         """Four passes per batch, two of them through gradients."""
         return 4.0
 
@@ -61,7 +61,7 @@ class MetaWeighting(Recipe):
     learning_rate: float = 1e-3  # of the small network
 
     @property
-    def plain_fits(self) -> float:
+    def relative_cost(self) -> float:
         """Four passes per batch, two of them through gradients."""
         return 4.0
 

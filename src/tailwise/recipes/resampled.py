@@ -39,7 +39,7 @@ def check_numbers(recipe: Recipe, task: Task, instead: str) -> None:
 @dataclass(frozen=True)
 class _OverSampled(Recipe):
     @property
-    def plain_fits(self) -> float:
+    def relative_cost(self) -> float:
         """At most twice the rows."""
         return 2.0
 

@@ -264,7 +264,7 @@ class HardAwareSampling(Recipe):
     temperature: float = 0.3
 
     @property
-    def plain_fits(self) -> float:
+    def relative_cost(self) -> float:
         """Before every epoch the network classifies all examples."""
         return 1.5
 

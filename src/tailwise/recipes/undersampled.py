@@ -101,7 +101,7 @@ class InstanceHardness(Recipe):
     assumed_prior = "unknown"  # which rows are removed depends on where they lie, which changes densities too
 
     @property
-    def plain_fits(self) -> float:
+    def relative_cost(self) -> float:
         """Five fits on four fifths of the rows, and one on the remaining rows."""
         return 5.0
 

@@ -8,7 +8,7 @@ from tailwise.engine.stage import Stage
 from tailwise.errors import TailwiseError
 
 
-def select_moving(stage: Stage, network: nn.Module) -> list[nn.Parameter]:
+def set_trainable(stage: Stage, network: nn.Module) -> list[nn.Parameter]:
     """Make the stage's parameters, and only those, require gradients; return them.
 
     Raises
