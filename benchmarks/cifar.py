@@ -1,16 +1,18 @@
-"""CIFAR-10 from ``cifar10-train.parquet`` and ``cifar10-test.parquet`` in ../shared/data, beside the checkout.
+"""CIFAR-10 from ``cifar10-train.parquet`` and ``cifar10-test.parquet``.
 
+They are in the folder that the environment variable ``TAILWISE_DATA`` names, or in ``shared/data`` beside the checkout.
 Each has a column ``image`` as Hugging Face writes images, a struct of ``bytes`` (JPEG or PNG) and ``path``, and a
 column ``label`` with the names of the classes.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from tailwise.data import Dataset, load, longtail, make_long_tailed
 
-FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data"
+FOLDER = Path(os.environ.get("TAILWISE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 TRAIN = FOLDER / "cifar10-train.parquet"
 
 

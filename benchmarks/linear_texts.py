@@ -9,6 +9,7 @@ one run; balanced accuracy on the rest.
 
 from __future__ import annotations
 
+import argparse
 import time
 
 import numpy as np
@@ -25,6 +26,7 @@ ROWS, MAINTAINERS = 8000, 211
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     file = debian.index()
     if file is None:
         raise SystemExit(f"there is no Packages index in {debian.LISTS}; run apt-get update on a Debian machine")

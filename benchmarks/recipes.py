@@ -1,6 +1,6 @@
 """Every recipe beside the plain learner, over several seeds, on data with a long tail: does it do what its paper says?
 
-    python benchmarks/recipes.py digits-mlp cifar-mlp digits-forest packages --seeds 3 --output recipes.jsonl
+    python benchmarks/recipes.py digits-mlp cifar-mlp digits-forest sizes packages --seeds 3 --output recipes.jsonl
     python benchmarks/recipes.py --table recipes.jsonl > benchmarks/results/recipes.md
 
 - digits-mlp: scikit-learn's handwritten digits, 100 down to 2 a class, a small MLP on the pixels, 60 epochs.

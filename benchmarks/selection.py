@@ -1,6 +1,9 @@
 """How to choose among recipes by a few held-out examples: the best score, or the best within a standard error?
 
-    python benchmarks/selection.py digits-logistic text --seeds 8 --output selection.jsonl
+    python benchmarks/selection.py digits-mlp digits-forest --seeds 12 --output selection.jsonl
+    python benchmarks/selection.py digits-logistic --seeds 20 --output selection.jsonl
+    python benchmarks/selection.py text packages-forest --seeds 8 --output selection.jsonl
+    python benchmarks/selection.py digits-boosting --seeds 6 --output selection.jsonl
     python benchmarks/selection.py --table selection.jsonl > benchmarks/results/selection.md
 
 Every recipe that auto compares is fitted by itself, on the same folds, and tested on other data. From their held-out

@@ -8,6 +8,7 @@ recipes, over the budget; what was chosen; its balanced accuracy on as many othe
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import time
 
@@ -29,6 +30,7 @@ def table(n_rows: int, n_classes: int, seed: int = 0) -> tuple[np.ndarray, np.nd
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     for n_rows, n_classes, budget in itertools.product((20_000, 100_000), (20, 50), (20, 60)):
         x, y = table(2 * n_rows, n_classes)
         learn, test = stratified_split(y, 0.5, 0)

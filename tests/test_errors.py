@@ -1,7 +1,9 @@
 import importlib
+import pkgutil
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -84,7 +86,10 @@ def test_public_names_are_those_of_the_stub():
         "TailMultilabelClassifier",
         "TailwiseError",
     }
-    for room in ("data", "diagnose", "losses", "metrics", "nn", "posthoc", "samplers", "resample", "engine"):
-        module = importlib.import_module(f"tailwise.{room}")
-        for name in module.__all__:
-            assert getattr(module, name) is not None
+    for room in pkgutil.iter_modules(tailwise.__path__):
+        module = importlib.import_module(f"tailwise.{room.name}") if room.ispkg else None
+        stub = Path(module.__file__).with_suffix(".pyi") if module else Path("none")
+        if stub.exists():
+            assert set(module.__all__) == set(re.findall(r" as (\w+)$", stub.read_text(), re.MULTILINE))
+            for name in module.__all__:
+                assert hasattr(module, name)

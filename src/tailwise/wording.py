@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # control characters but tabs and line feeds
 _FEW, _SHOWN = 5, 3  # columns of a kind that get a sentence each: all up to so many, and of more the first ones
 
 
@@ -16,6 +18,11 @@ def spoken(measure: str) -> str:
     """Return the name of a measure in words; the class that it is of, if any, stays as it is written."""
     name, of, label = measure.partition(" of ")
     return f"{name.replace('_', ' ')}{of}{label}"
+
+
+def printable(text: str) -> str:
+    """Return text with a mark in place of each character that would steer a terminal, which data may hold."""
+    return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def first_line(error: BaseException) -> str:

@@ -4,7 +4,11 @@ import threading
 import time
 
 import numpy as np
+import pandas as pd
 import polars as pl
+import pyarrow as pa
+import pyarrow.feather as feather
+import pyarrow.parquet as pq
 import pytest
 
 from tailwise.data import batches, reading, scan
@@ -37,6 +41,17 @@ def test_every_format_gives_the_same_table(tmp_path, name):
     assert all(part.height == 2 for part in parts[:-1])
     assert parts[-1].height <= 3
     assert pl.concat(parts).equals(FRAME)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "feather"])
+def test_a_pandas_index_without_a_name_is_no_column(tmp_path, suffix):
+    frame = pd.DataFrame({"a": [1, 2, 3], "b": [4, 5, 6]}, index=[5, 1, 9])
+    table = pa.Table.from_pandas(frame)
+    assert table.column_names == ["a", "b", "__index_level_0__"]
+    (pq.write_table if suffix == "parquet" else feather.write_feather)(table, tmp_path / f"t.{suffix}")
+    assert scan(tmp_path / f"t.{suffix}").collect().to_dict(as_series=False) == frame.to_dict("list")
+    (part,) = batches(tmp_path / f"t.{suffix}")
+    assert part.columns == ["a", "b"]
 
 
 def test_a_folder_of_parquet_files_is_one_table(tmp_path):

@@ -379,6 +379,8 @@ def test_networks_train_and_answer_in_every_precision(precision: str) -> None:
     for inputs, settings in ((X, {"backbone": "mlp", "epochs": 10}), (images, {"backbone": "resnet32", "epochs": 1})):
         fitted = quick("cross-entropy", precision=precision, **settings).fit(inputs, Y[: len(inputs)])
         np.testing.assert_allclose(fitted.predict_proba(inputs).sum(axis=1), 1, rtol=1e-6)
+        if inputs is X:
+            assert (fitted.predict(X) == Y).mean() > 0.8
 
 
 @pytest.mark.parametrize("has_bfloat16", [True, False])

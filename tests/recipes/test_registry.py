@@ -39,6 +39,35 @@ def test_every_recipe_of_the_package_says_what_was_verified():
             assert "Verified: " in cls.__doc__, name
 
 
+RESULTS = {
+    "digits": "digits-mlp",
+    "digits (forest)": "digits-forest",
+    "CIFAR-10-LT": "cifar-mlp",
+    "packages (forest)": "packages",
+    "package sizes": "sizes",
+}
+
+
+def test_what_docstrings_say_was_measured_is_in_the_results():
+    results = Path(__file__).parents[2] / "benchmarks" / "results" / "recipes.md"
+    if not results.exists():
+        pytest.skip("the results are not beside the tests")
+    gains = {}
+    for section in results.read_text(encoding="utf-8").split("\n## ")[1:]:
+        rows = re.findall(r"^\| ([\w-]+) \| [\d.]+ \| ([+-][\d.]+) ", section, re.MULTILINE)
+        gains |= {(section.split(",")[0], name): gain for name, gain in rows}
+    said = {
+        (RESULTS[data], name): gain
+        for name, cls in recipes().items()
+        for gain, data in re.findall(
+            r"([+-]\d\.\d{3}) on (digits \(forest\)|digits|CIFAR-10-LT|packages \(forest\)|package sizes)",
+            " ".join(cls.__doc__.split("where dft")[0].split()),
+        )
+    }
+    assert len(said) > 100
+    assert said.items() <= gains.items()
+
+
 @pytest.mark.parametrize("name", list(recipes()))
 def test_learned_prior_is_a_prior_and_follows_the_classes(name):
     counts = COUNTS

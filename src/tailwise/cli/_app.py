@@ -10,6 +10,7 @@ import typer
 
 from tailwise import __version__
 from tailwise.errors import Interrupted, TailwiseError
+from tailwise.wording import printable
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -43,16 +44,11 @@ def main() -> None:
 
 def _fail(message: str, code: int) -> None:
     from rich.console import Console
-
-    line = " ".join(message.splitlines())  # a name in it may have several
-    Console(stderr=True).print(f"[bold red]tailwise:[/] {_escape(line)}", soft_wrap=True, highlight=False)
-    sys.exit(code)
-
-
-def _escape(text: str) -> str:
     from rich.markup import escape
 
-    return escape(text)
+    line = printable(" ".join(message.splitlines()))  # a name in it may have several
+    Console(stderr=True).print(f"[bold red]tailwise:[/] {escape(line)}", soft_wrap=True, highlight=False)
+    sys.exit(code)
 
 
 def _version(wanted: bool) -> None:

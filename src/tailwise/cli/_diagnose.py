@@ -6,9 +6,9 @@ import json as json_module
 import shlex
 
 from rich.console import Console
-from rich.markup import escape
 
 from tailwise.cli import _show
+from tailwise.cli._show import escape
 from tailwise.cli._source import Source
 from tailwise.diagnose import diagnose
 

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
 
 from tailwise.cli import _show
 from tailwise.cli._predict import batches, noted, prior_for, prior_line, with_id
-from tailwise.cli._show import Measured
+from tailwise.cli._show import Measured, escape
 from tailwise.cli._source import Source
 from tailwise.data.labels import class_name
 from tailwise.errors import TailwiseError
@@ -39,6 +38,10 @@ def run(model: Path, new: Source, *, prior: str, json: bool) -> None:
     for part in noted(fitted, batches(fitted, new, fitted.classes), Console(stderr=True, highlight=False)):
         if part.labels is None:
             raise TailwiseError(f"{new.path} has no labels to measure against: name the label column with --target.")
+        if part.has_sets:
+            raise TailwiseError(
+                f"{new.path}, column {new.target!r}, has a set of labels per row, but this model predicts one class."
+            )
         answer = fitted.answer(part.inputs, shares)
         seen.update(part.labels, answer.predicted, answer.proba, answer.sets)
     names = [class_name(label) for label in fitted.classes]

@@ -14,10 +14,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.markup import escape
 
 from tailwise import storage
 from tailwise.cli import _report, _show
+from tailwise.cli._show import escape
 from tailwise.cli._source import Source, number_or_file, settings
 from tailwise.data import Dataset, as_dataset, label_set_split, longtail, make_long_tailed, stratified_split
 from tailwise.data.columns import Reading, read_as

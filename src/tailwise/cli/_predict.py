@@ -13,14 +13,15 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from tailwise import storage
+from tailwise.cli._show import escape
 from tailwise.cli._source import Source, number_or_file
 from tailwise.data import Dataset, stream
+from tailwise.data.broken import reading
 from tailwise.data.labels import class_name
-from tailwise.data.paths import named, table_format
+from tailwise.data.paths import existing, named, table_format
 from tailwise.data.separated import csv_header
 from tailwise.data.tables import scan
 from tailwise.errors import TailwiseError
@@ -37,7 +38,7 @@ def run(model: Path, new: Source, *, output: Path, prior: str, force: bool) -> N
     """Predict batch by batch; the file appears under its name once it is complete."""
     if output.suffix not in (".csv", ".parquet"):
         raise TailwiseError(f"predictions are written as .csv or .parquet; got {output.name!r}.")
-    if output.exists() and Path(new.path).exists() and output.samefile(new.path):
+    if output.exists() and (given := Path(new.path).expanduser()).exists() and output.samefile(given):
         raise TailwiseError(f"{output} is the data to predict on; choose another name for the predictions.")
     if output.exists() and not force:
         raise TailwiseError(f"{output} already exists; choose another name, or overwrite it with --force.")
@@ -79,10 +80,11 @@ def joiner(model: Model | LabelModel) -> str:
 
 def with_id(model: Model | LabelModel, new: Source) -> Source:
     """Return the source with the id column of the training data, if none is named and the new data has it."""
-    known, path = model.documents.get("source", {}).get("id"), Path(new.path)
+    known, path = model.documents.get("source", {}).get("id"), existing(new.path)
     if new.id is not None or known is None or table_format(path) is None:
         return new
-    names = csv_header(path)[1] if table_format(path) == "csv" else scan(path).collect_schema().names()
+    with reading(path):
+        names = csv_header(path)[1] if table_format(path) == "csv" else scan(path).collect_schema().names()
     return replace(new, id=known) if known in names else new
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from tailwise.cli._show import escape
 from tailwise.errors import TailwiseError, nearest
 from tailwise.recipes import Recipe, load_recipes_from, recipes
 

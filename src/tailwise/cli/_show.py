@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from tailwise.diagnose import Diagnosis
 from tailwise.metrics import Evaluation, LabelEvaluation
 from tailwise.report.words import borders
-from tailwise.wording import plural, spoken
+from tailwise.wording import plural, printable, spoken
 
 Measured = Evaluation | LabelEvaluation
 
@@ -29,6 +29,11 @@ _MEASURES = (
 )  # fmt: skip
 _BAR = 28
 _MOST_CLASSES = 20
+
+
+def escape(text: str) -> str:
+    """Return text as it is to be shown: nothing in it is markup, or steers the terminal."""
+    return markup.escape(printable(text))
 
 
 def diagnosis(console: Console, found: Diagnosis) -> None:
@@ -72,6 +77,7 @@ def _borders(console: Console, class_counts: NDArray[Any], thresholds: tuple[flo
 def comparison(console: Console, rows: Sequence[dict[str, Any]], objective: str) -> None:
     """Print the recipes that were compared, best first."""
     table = _table("recipe", escape(spoken(objective)), "95 % interval", "seconds", "")
+    table.columns[0].no_wrap, table.columns[0].overflow = True, "fold"  # a name is to be typed
     for column in table.columns[1:4]:
         column.justify = "right"
     for row in sorted(rows, key=lambda r: -np.inf if r["score"] is None else r["score"], reverse=True):

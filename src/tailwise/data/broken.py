@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import gzip
 import json
 import zlib
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ def reading(path: Path) -> Iterator[None]:
 def _explain(path: Path, error: Exception) -> TailwiseError:
     reason = first_line(error)
     form = table_format(path)
+    if isinstance(error, gzip.BadGzipFile):
+        return TailwiseError(f"{path} is not compressed by gzip, whatever its name says: take .gz off its name.")
     if isinstance(error, PermissionError):
         return TailwiseError(f"{path} cannot be read: permission denied.")
     if form in ("csv", "json lines"):

@@ -59,12 +59,15 @@ def class_files(
     Raises
     ------
     TailwiseError
-        If there is no such file.
+        If there is no such file, or a name is not UTF-8.
     """
     files = list(files_below(root))
     meant = [file for file in files if file.suffix.lower() in suffixes]
     if not meant:
         raise TailwiseError(f"{root} has no {what}: one sub-folder per class with {usual} files is expected.")
+    for file in meant:
+        if not _is_text(str(file)):
+            raise TailwiseError(f"{root} has a file or folder whose name is not UTF-8, {str(file)!a}: rename it.")
     notes = []
     if len(meant) < len(files):
         first = next(file for file in files if file.suffix.lower() not in suffixes)
@@ -85,6 +88,11 @@ def class_files(
         folders = plural(len(empty), f"class folder has no {what} and was", f"class folders have no {what} and were")
         notes.append(f"{folders} left out: {', '.join(empty[:5])}.")
     return in_class, np.array([code[name] for name in names]), np.array(classes), tuple(notes)
+
+
+def _is_text(name: str) -> bool:
+    """Return whether a name can be written in UTF-8; other bytes of a file system are lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _is_hidden(name: str) -> bool:

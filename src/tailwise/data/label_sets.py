@@ -72,14 +72,24 @@ def sets_in(column: pl.Series, separator: str | None, where: str) -> pl.Series |
             raise TailwiseError(
                 f"{where} holds {str(column.dtype.base_type()).lower()}s, not texts: leave the separator out."
             )
-        return column.arr.to_list() if column.dtype == pl.Array else column if column.dtype == pl.List else None
+        lists = column.arr.to_list() if column.dtype == pl.Array else column
+        if lists.dtype != pl.List:
+            return None
+        return _trimmed(lists) if lists.dtype.inner == pl.String else lists  # type: ignore[attr-defined]
     if separator is None:
         return None
     if not separator:
         raise TailwiseError(f"the separator is empty: give the text between the labels in {where}, such as '|'.")
     text = column.cast(pl.String).str.strip_chars()
     known = text.set(text.str.to_lowercase().is_in(MISSING_LABELS), None)
-    parts = known.str.split(separator).list.eval(pl.element().str.strip_chars())
+    return _trimmed(known.str.split(separator))
+
+
+def _trimmed(lists: pl.Series) -> pl.Series:
+    """Return lists of labels without blanks around them, and without what is blank."""
+    import polars as pl
+
+    parts = lists.list.eval(pl.element().str.strip_chars())
     return parts.list.eval(pl.element().filter(pl.element() != ""))
 
 

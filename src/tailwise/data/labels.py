@@ -149,7 +149,7 @@ def encode_labels(
     ----------
     values : (n,) strings, integers, booleans or floats. None, NaN, blanks, "NA" and masked values mean no label.
         Decimals are read as integers if they are whole and otherwise as text, as are dates, times and UTF-8 bytes
-    known : classes in code order, if they are fixed (for evaluation, say); labels are matched by :func:`label_key`, so
+    known : classes in code order, if they are fixed (for evaluation, say); labels are matched by what they mean, so
         that ``"3.0"`` in a CSV file matches ``3`` in a Parquet file. By default the labels that occur, sorted; those of
         an ordered pandas categorical or a polars Enum keep its order
     where : name of the labels, for messages

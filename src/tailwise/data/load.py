@@ -84,7 +84,8 @@ def load(
         whichever are more numerous
     target : column with the labels; not for class folders. A table without it has no labels. A column of lists holds
         sets of labels
-    separator : separator between the labels of a set, if the target column is text (see :func:`sets_in`)
+    separator : separator between the labels of a set, if the target column is text; an empty cell means
+        that the labels are unknown, one with only the separator that there are none
     kind : ``"table"``, ``"text"`` or ``"image"``, if the guess would be wrong. By default a column of image bytes or
         paths makes images (paths beside other columns only if the first one is there), a single column of long text
         beside the target makes texts, and everything else is a table
@@ -244,7 +245,9 @@ def _rows(request: _Request, frame: pl.DataFrame, first_row: int = 0) -> Dataset
     notes: tuple[str, ...] = ()
     if target is not None:
         where = f"{path}, column {target!r}"
-        sets = sets_in(frame[target], request.separator, where)
+        # a separator that comes from the training data is for texts
+        is_inherited = request.known is not None and frame[target].dtype.is_nested()
+        sets = sets_in(frame[target], None if is_inherited else request.separator, where)
         if sets is not None:
             found = encode_label_sets(sets, request.known, where)
             labels, class_labels = found.rows, found.labels

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+_PANDAS_INDEX = r"^__index_level_\d+__$"
 _FEWEST = 20  # rows in a batch, unless the table has fewer, or fewer are asked for
 
 
@@ -25,7 +26,8 @@ def scan(path: str | Path, *, as_text: Collection[str] = (), strings: Collection
 
     Rows are read later, but CSV and JSON lines files are read once to find the types of their columns.
 
-    Column names lose surrounding blanks, whatever the format.
+    Column names lose surrounding blanks, whatever the format. A pandas index without a name, which Parquet and Arrow
+    files keep as a column, is left out, as when pandas reads them.
 
     Parameters
     ----------
@@ -42,6 +44,7 @@ def scan(path: str | Path, *, as_text: Collection[str] = (), strings: Collection
         same name. Problems that only occur when rows are read raise the same error inside :func:`reading`.
     """
     import polars as pl
+    import polars.selectors as cs
 
     path = existing(path)
     form = table_format(path)
@@ -61,6 +64,7 @@ def scan(path: str | Path, *, as_text: Collection[str] = (), strings: Collection
             frame = pl.scan_ndjson(escape(str(path)), infer_schema_length=None)  # it alone has no glob=False
         else:
             frame = scan_csv(path, as_text, strings)
+        frame = frame.drop(cs.matches(_PANDAS_INDEX))
         names = frame.collect_schema().names()
     if not names:
         raise TailwiseError(f"{path} has no columns.")

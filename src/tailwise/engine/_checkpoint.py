@@ -56,6 +56,10 @@ def write(
                 if value is not None:
                     tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value).contiguous()
     header = {"format": _FORMAT, "stage": stage, "epoch": epoch, "identity": identity}
+    first: dict[int, str] = {}  # of tied weights, which a file holds once for each name
+    for name, value in tensors.items():
+        if first.setdefault(value.data_ptr(), name) != name:
+            tensors[name] = value.clone()
     content = save(tensors, metadata={"tailwise": json.dumps(header, sort_keys=True)})
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / _NAME, "wb") as file:

@@ -150,7 +150,7 @@ def _steps(fabric: Fabric, sampler: Any, batch_size: int) -> int:
     if getattr(sampler, "batched", False):
         return len(sampler)
     examples = int(_sum(fabric, torch.tensor(len(sampler), device=fabric.device)))
-    return math.ceil(examples / batch_size)
+    return min(math.ceil(examples / batch_size), len(sampler))  # with more processes than examples in a batch
 
 
 def _batches(sampler: Any, epoch: int, steps: int) -> Iterator[NDArray[np.int64]]:

@@ -75,10 +75,9 @@ def fit_chains(
 ) -> Chains:
     """Fit a recipe's post-hoc steps, the prior correction and the calibration on held-out scores."""
     probability = _probability(recipe, task, scores, labels, objective)
-    *back, _ = probability
     few, weights = _few(labels, objective.weights(labels), scores.shape[1])
-    loose = posthoc.fit_class_wise(posthoc.apply(back, scores[few]), labels[few], weights, strength=1.0)
-    return Chains(_decision(recipe, task, scores, labels, objective), probability, (*back, loose), objective.cost)
+    share = posthoc.fit_class_wise(scores[few], labels[few], weights, strength=1.0, shift=_shift(recipe, task))
+    return Chains(_decision(recipe, task, scores, labels, objective), probability, (share,), objective.cost)
 
 
 def _decision(
@@ -99,20 +98,26 @@ def _few(
     return few, stands_for if weights is None else stands_for * weights[few]
 
 
+def _shift(recipe: Recipe, task: Task) -> posthoc.Step | None:
+    """Return the step from the prior that the scores assume to that of the training data, if a formula gives it."""
+    learned = recipe.learned_prior(task)
+    return None if learned is None else posthoc.prior_shift(learned, task.class_prior)
+
+
 def _probability(
     recipe: Recipe, task: Task, scores: NDArray[Any], labels: NDArray[np.int64], objective: Objective
 ) -> tuple[posthoc.Step, ...]:
-    """Return the steps to probabilities: the prior correction and, last, the calibration.
+    """Return the step to probabilities: the prior correction and the calibration.
 
     Training that re-balanced the classes left its own prior in the scores; if a formula gives it, the probabilities are
     moved back to the prior of the training data. A learner follows such a formula only so far, so that the share of
     each class is calibrated besides. Where training did not re-balance, a temperature is all, which leaves the
     likeliest class as it is.
     """
-    learned = recipe.learned_prior(task)
-    shift = () if learned is None else (posthoc.prior_shift(learned, task.class_prior),)
-    calibrate = posthoc.fit_class_wise if recipe.rebalances(task) else posthoc.fit_temperature
-    return (*shift, calibrate(posthoc.apply(shift, scores), labels, objective.weights(labels)))
+    weights = objective.weights(labels)
+    if recipe.rebalances(task):
+        return (posthoc.fit_class_wise(scores, labels, weights, shift=_shift(recipe, task)),)
+    return (posthoc.fit_temperature(scores, labels, weights),)
 
 
 def cross_fit(

@@ -84,7 +84,9 @@ class TailClassifier(TailEstimator):
     ----------
     classes_ : (n_classes,) labels
     class_counts_ : (n_classes,) training examples of each
-    comparison_ : list of rows, one a recipe, with the held-out objective and its 95 % interval
+    comparison_ : a row for each recipe, with ``recipe``, ``settings``, ``score`` (the objective on held-out examples,
+        None if it was not fitted), its 95 % interval ``low`` and ``high``, ``folds`` (the score of each), ``seconds``,
+        and ``status``: ``"selected"``, ``"compared"``, ``"dropped after fold 1"`` or why else it ended early
     recipe_ : the recipe that was chosen
     model_ : the :class:`tailwise.estimators.Model`, which saves and loads
     baseline_ : the plain learner as a Model, if ``baseline``
@@ -183,8 +185,8 @@ class TailClassifier(TailEstimator):
         return self._fitted().predict_proba(X, prior)
 
     def predict_log_proba(self, X: Any, prior: Prior = "train") -> NDArray[np.float64]:
-        """Return the logarithms of :meth:`predict_proba`."""
-        return np.log(self.predict_proba(X, prior))
+        """Return the logarithms of :meth:`predict_proba`, finite where a probability rounds to 0."""
+        return self._fitted().predict_log_proba(X, prior)
 
     def predict_sets(self, X: Any) -> NDArray[np.bool_]:
         """Return (n, n_classes): which classes are in each example's prediction set."""

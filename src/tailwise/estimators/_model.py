@@ -95,12 +95,22 @@ class Model:
         """
         scores = self.scores(inputs)
         answer = self._answer(scores, self.chains)
-        if isinstance(prior, str) and prior == "train":
+        chains = self._chains_under(prior, scores)
+        if chains is self.chains:
             return answer
-        source = class_prior(self.class_counts)
-        shifted = self.chains.under(posthoc.prior_shift(source, self._prior(prior, scores)))
-        moved = self._answer(scores, shifted)
+        moved = self._answer(scores, chains)
         return replace(moved, sets=_with_decisions(answer.sets, moved.predicted))
+
+    def predict_log_proba(self, inputs: Any, prior: Prior = "train") -> NDArray[np.float64]:
+        """Return the logarithms of :meth:`predict_proba`, finite where a probability rounds to 0."""
+        scores = self.scores(inputs)
+        return posthoc.log_softmax(posthoc.apply(self._chains_under(prior, scores).probability, scores))
+
+    def _chains_under(self, prior: Prior, scores: NDArray[np.float32]) -> Chains:
+        """Return the chains for a class prior, which may be estimated from the scores."""
+        if isinstance(prior, str) and prior == "train":
+            return self.chains
+        return self.chains.under(posthoc.prior_shift(class_prior(self.class_counts), self._prior(prior, scores)))
 
     def _answer(self, scores: NDArray[np.float32], chains: Chains) -> Answer:
         answer = Answer(np.empty(len(scores), np.int64), np.empty(scores.shape), np.empty(scores.shape, bool))

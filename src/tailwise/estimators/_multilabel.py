@@ -85,7 +85,9 @@ class TailMultilabelClassifier(TailEstimator):
     ----------
     classes_ : (n_labels,) labels
     class_counts_ : (n_labels,) training examples with each label
-    comparison_ : list of rows, one a recipe, with the held-out objective and its 95 % interval
+    comparison_ : a row for each recipe, with ``recipe``, ``settings``, ``score`` (the objective on held-out examples,
+        None if it was not fitted), its 95 % interval ``low`` and ``high``, ``folds`` (the score of each), ``seconds``,
+        and ``status``: ``"selected"``, ``"compared"``, ``"dropped after fold 1"`` or why else it ended early
     recipe_ : the recipe that was chosen
     model_ : the :class:`tailwise.estimators.LabelModel`, which saves; :func:`tailwise.estimators.load_model` loads
     baseline_ : the plain learner as a model, if ``baseline``

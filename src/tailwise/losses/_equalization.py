@@ -82,7 +82,8 @@ class SoftmaxEqualizationLoss(ClassificationLoss):
         check_batch(logits, targets, self.tail)
         if not self.training:
             return super().forward(logits, targets)
-        draws = torch.rand(logits.shape, device=logits.device, generator=self.generator)
+        # not torch.rand, which a compiler cannot call for batches of any size
+        draws = torch.empty(logits.shape, device=logits.device).uniform_(generator=self.generator)
         left_out = (draws < self.gamma) & self.tail
         left_out &= as_rows(targets, draws, self.ignore_index) == 0
         # the lowest finite number, as -inf would meet the zeros of rows and become nan
@@ -125,7 +126,7 @@ class SeesawLoss(ClassificationLoss):
         return adjusted_cross_entropy(
             logits,
             targets,
-            bias=self._log_factors(logits, targets),
+            bias=self._log_factors(logits.detach(), targets.detach()),  # which a forward derivative needs, too
             weight=self.weight,
             ignore_index=self.ignore_index,
             reduction=self.reduction,

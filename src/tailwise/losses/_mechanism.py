@@ -85,6 +85,8 @@ def adjusted_cross_entropy(
         return reduce(-(1 - label_smoothing) * sharp - label_smoothing * weighted.sum(1) * log_p.mean(1), reduction)
     except (IndexError, RuntimeError):  # torch met a code out of range: find out which
         check_range(targets, logits.shape[1], ignore_index)
+        if any(values is not None and not values.ndim for values in (margin, weight)):
+            raise TailwiseError("margin and weight must have a number for each class; got one number.") from None
         raise
 
 
@@ -148,7 +150,7 @@ def check_reduction(reduction: str) -> None:
 
 def check_range(targets: Tensor, n_classes: int, ignore_index: int) -> None:
     """Raise TailwiseError if a class code is out of range; checked on the CPU only, as it would synchronise others."""
-    if not is_hard(targets) or targets.device.type != "cpu":
+    if not is_hard(targets) or targets.device.type != "cpu" or torch.compiler.is_compiling():
         return
     try:
         bad = targets[((targets < 0) | (targets >= n_classes)) & (targets != ignore_index)]

@@ -80,8 +80,10 @@ class ChunkedSoftmaxLoss(BatchLoss):
         n_classes, width = self.weight.shape
         if features.ndim != 2 or features.shape[1] != width:
             raise TailwiseError(f"features must be (batch, {width}); got {tuple(features.shape)}.")
-        if targets.shape != features.shape[:1] or targets.is_floating_point():
-            raise TailwiseError(f"class codes must be {len(features)} integers; got {tuple(targets.shape)}.")
+        if targets.shape != features.shape[:1] or targets.dtype != torch.int64:
+            raise TailwiseError(
+                f"class codes must be {len(features)} of type torch.int64; got {tuple(targets.shape)} {targets.dtype}."
+            )
         check_range(targets, n_classes, self.ignore_index)
         index = targets.masked_fill(targets == self.ignore_index, 0)
         losses = self._losses(features, index)

@@ -68,12 +68,20 @@ def f1s(m: Margins) -> NDArray[np.float64]:
 
 
 def accuracy(m: Margins) -> NDArray[np.float64]:
-    """Return the share of examples that are predicted correctly."""
+    """Return the share of examples that are predicted correctly; ``m`` as for :func:`balanced_accuracy`."""
     return _ratio(m.hits.sum(axis=-1), m.support.sum(axis=-1))
 
 
 def balanced_accuracy(m: Margins) -> NDArray[np.float64]:
-    """Return the mean recall.
+    """Return the mean recall over the classes that have examples.
+
+    Parameters
+    ----------
+    m : of confusion matrices, from :func:`margins`; of labels and predictions, :func:`tailwise.metrics.evaluate` has it
+
+    Returns
+    -------
+    (...,) a number for each confusion matrix, NaN if it has no example
 
     Source: Brodersen et al., The Balanced Accuracy and Its Posterior Distribution, ICPR 2010.
     """
@@ -81,7 +89,7 @@ def balanced_accuracy(m: Margins) -> NDArray[np.float64]:
 
 
 def macro_f1(m: Margins) -> NDArray[np.float64]:
-    """Return the mean over classes of F1 (not the F1 of mean precision and mean recall)."""
+    """Return the mean over classes of F1 (not the F1 of mean precision and mean recall); ``m`` as above."""
     return _mean(f1s(m))
 
 

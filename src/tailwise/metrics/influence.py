@@ -126,9 +126,13 @@ class ByClass:
         return ByClass(moved=np.sum([part.moved for part in parts], axis=0), **joined)
 
     def _lacking(self) -> NDArray[np.float64]:
-        """Return the (m,) variance to add for classes with too few examples to show it."""
+        """Return the (m,) variance to add for classes with too few examples to show it.
+
+        To all examples together one is added that is half wrong, so that a flawless answer to a few of them shows some
+        variation too.
+        """
         n = self.positive
-        usual = self.deviations.sum() / max((n - 1).sum(), 1)
+        usual = (self.deviations.sum() + 0.25) / ((n - 1).sum() + 1)
         leaning = (self.deviations + _BORROWED * usual) / (n - 1 + _BORROWED) / n
         return np.maximum(leaning - self.deviations / n**2, 0)
 

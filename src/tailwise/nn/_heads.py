@@ -130,13 +130,15 @@ def nearest_mean(features: Tensor, labels: Tensor, n_classes: int) -> nn.Linear:
     Parameters
     ----------
     features : (n, width) floating point
-    labels : (n,) int64 class codes
+    labels : (n,) int64 class codes, or (n, n_classes) shares of the classes in each example
     n_classes : number of classes
     """
     x, labels = features.cpu().double(), labels.cpu()  # not every device has float64
-    counts = torch.bincount(labels, minlength=n_classes)
-    means = x.new_zeros(n_classes, x.shape[1]).index_add_(0, labels, x) / counts.clamp(min=1)[:, None]
-    variance = (x - means[labels]).square().mean().clamp(min=1e-12)
+    rows = (nn.functional.one_hot(labels, n_classes) if labels.ndim == 1 else labels).double()
+    counts = rows.sum(0)
+    means = rows.T @ x / counts.clamp(min=1e-12)[:, None]
+    squares = rows.sum(1) @ x.square().sum(1) - counts @ means.square().sum(1)  # of the distances to class means
+    variance = (squares / (counts.sum() * x.shape[1])).clamp(min=1e-12)
     bias = -means.square().sum(1) / (2 * variance)
     bias[counts == 0] = torch.finfo(features.dtype).min / 4  # finite, so that softmax and safetensors stay finite
     return _linear((means / variance).to(features.dtype), bias.to(features.dtype))

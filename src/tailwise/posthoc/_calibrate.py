@@ -44,7 +44,12 @@ def fit_temperature(scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLi
 
 
 def fit_class_wise(
-    scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLike | None = None, *, strength: float = 10.0
+    scores: ArrayLike,
+    labels: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    strength: float = 10.0,
+    shift: Step | None = None,
 ) -> Step:
     """Return the step with one temperature and a bias per class that maximises the likelihood of held-out labels.
 
@@ -56,9 +61,12 @@ def fit_class_wise(
     ----------
     scores, labels, sample_weight : as for :func:`fit_temperature`
     strength : strength of the prior; ``strength / 2 * bias**2`` is added to the total loss
+    shift : a step of :func:`prior_shift` to make beside; its biases get a common factor of their own, free of the
+        prior, as the temperature of the scores is not that of the classes
 
     Source: vector scaling, Guo et al., ICML 2017, section 4.2, with one common scale, and biases regularised as in
     off-diagonal and intercept regularisation (ODIR), Kull et al., Beyond Temperature Scaling, NeurIPS 2019.
+    Verified: the likelihood is that of a general minimiser, and the factor is the true one where the shift is.
 
     Raises
     ------
@@ -71,19 +79,24 @@ def fit_class_wise(
     n, k = z.shape
     rows = np.arange(n)
     counts, total = np.bincount(y, w, minlength=k), w.sum()
+    known = np.zeros(k) if shift is None else np.asarray(shift.bias)
     # of the biases: the loss then has similar curvature along all of them
     unit = np.sqrt(total / (counts + max(strength, 1)))
 
     def loss(parameters: NDArray[Any]) -> tuple[float, NDArray[Any]]:
-        scale, bias = np.exp(parameters[0]), parameters[1:] * unit
-        log_p = log_softmax(z * scale + bias)
+        scale, factor, bias = np.exp(parameters[0]), parameters[1], parameters[2:] * unit
+        log_p = log_softmax(z * scale + factor * known + bias)
         p = w[:, None] * np.exp(log_p)
         by_class = p.sum(axis=0) - counts
         by_scale = scale * ((p * z).sum() - w @ z[rows, y])
         value = -(w @ log_p[rows, y]) + strength / 2 * (bias**2).sum()
-        return value / total, np.concatenate([[by_scale], (by_class + strength * bias) * unit]) / total
+        return value / total, np.concatenate(
+            [[by_scale, by_class @ known], (by_class + strength * bias) * unit]
+        ) / total
 
-    start = np.zeros(k + 1)
-    start[0] = np.log(fit_temperature(z, y, w).scale)
-    fitted = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-_LOG_RANGE, _LOG_RANGE)] + [(None, None)] * k)
-    return Step.of("class-wise calibration", fitted.x[1:] * unit, float(np.exp(fitted.x[0])))
+    start = np.zeros(k + 2)
+    start[0], start[1] = np.log(fit_temperature(z + known, y, w).scale), 1.0
+    bounds = [(-_LOG_RANGE, _LOG_RANGE), *[(None, None)] * (k + 1)]
+    fitted = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
+    bias = fitted.x[1] * known + fitted.x[2:] * unit
+    return Step.of("class-wise calibration", bias, float(np.exp(fitted.x[0])))

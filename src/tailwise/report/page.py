@@ -15,7 +15,7 @@ from tailwise.errors import TailwiseError
 from tailwise.report import charts, words
 from tailwise.report.contents import Report
 from tailwise.storage import atomic_write
-from tailwise.wording import plural, spoken
+from tailwise.wording import plural, printable, spoken
 
 _MEASURES = {
     "accuracy": ("Accuracy", "share of all test examples"),
@@ -42,7 +42,13 @@ _OPEN_TABLE = 12  # classes up to which the table of classes stands open
 
 @cache
 def _template() -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,
+    )
     environment.filters |= {
         "percent": words.percent,
         "interval": words.interval,

@@ -11,6 +11,8 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup
 
+from tailwise.wording import printable
+
 
 def number(value: float) -> str:
     """Return a count for an axis: 950, 1k, 20k, 3M."""
@@ -85,7 +87,7 @@ class Plot:
 
     def markup(self) -> Markup:
         """Return the SVG's text."""
-        return Markup(ElementTree.tostring(self._root, encoding="unicode"))
+        return Markup(printable(ElementTree.tostring(self._root, encoding="unicode")))
 
 
 def _percent(share: float) -> str:

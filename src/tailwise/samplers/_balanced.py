@@ -72,6 +72,16 @@ class PowerSampler(ClassSampler):
     (Mikolov et al., Distributed Representations of Words and Phrases and their Compositionality, NeurIPS 2013,
     section 2.2): ``PowerSampler(class_counts=counts, power=0.75)``.
 
+    Parameters
+    ----------
+    labels, **options : see :class:`ClassSampler`
+    power : of the class counts
+
+    Raises
+    ------
+    TailwiseError
+        As for :class:`ClassSampler`, or if the power is not finite.
+
     Source: Mahajan et al., Exploring the Limits of Weakly Supervised Pretraining, ECCV 2018 (1/2); Kang et al.,
     Decoupling Representation and Classifier, ICLR 2020, equation 1 (any).
     """
@@ -88,14 +98,29 @@ class PowerSampler(ClassSampler):
 
 
 class ClassBalancedSampler(PowerSampler):
-    """Shows every class equally often."""
+    """Shows every class equally often, and the examples of a class in turn.
+
+    Parameters
+    ----------
+    labels : (n,) class codes, none negative
+    **options : ``class_counts``, ``size``, ``num_replicas``, ``rank``, ``seed``; see :class:`ClassSampler`
+
+    Source: Shen et al., Relay Backpropagation for Effective Learning of Deep Convolutional Neural Networks, ECCV 2016.
+    """
 
     def __init__(self, labels: ArrayLike | None = None, **options: Any) -> None:
         super().__init__(labels, 0.0, **options)
 
 
 class SquareRootSampler(PowerSampler):
-    """Shows classes in proportion to the square root of their counts."""
+    """Shows classes in proportion to the square root of their counts.
+
+    Parameters
+    ----------
+    labels, **options : see :class:`ClassSampler`
+
+    Source: Mahajan et al., Exploring the Limits of Weakly Supervised Pretraining, ECCV 2018.
+    """
 
     def __init__(self, labels: ArrayLike | None = None, **options: Any) -> None:
         super().__init__(labels, 0.5, **options)
