@@ -102,7 +102,7 @@ SETS: dict[str, Callable[[int], tuple[Dataset, Dataset, dict[str, Any]]]] = {
 
 def measured(model: Model, test: Dataset) -> dict[str, float]:
     answer = model.answer(test.inputs)
-    found = evaluate(test.labels, answer.codes, class_counts=model.class_counts, n_bootstrap=0)
+    found = evaluate(test.labels, answer.predicted, class_counts=model.class_counts, n_bootstrap=0)
     wanted = ("balanced_accuracy", "few_shot_accuracy", "worst_class", "macro_f1", "accuracy")
     return {name: found.overall[name].value for name in wanted if name in found.overall}
 

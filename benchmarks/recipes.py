@@ -142,7 +142,7 @@ def measure(name: str, seed: int, train: Dataset, test: Dataset, settings: dict[
     model = TailClassifier(name, cv=0.2, random_state=seed, **settings).fit(train).model_
     seconds = time.perf_counter() - start
     answer = model.answer(test.inputs)
-    truth = np.asarray(test.labels), answer.codes
+    truth = np.asarray(test.labels), answer.predicted
     found = evaluate(*truth, proba=answer.proba, class_counts=model.class_counts, n_bootstrap=0).overall
     return {"seconds": round(seconds, 1), **{m: found[m].value for m in MEASURES if m in found}}
 

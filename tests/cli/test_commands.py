@@ -1,6 +1,7 @@
 """The commands as people type them: happy paths, bad input in one line, nothing lost."""
 
 import datetime as dt
+import gzip
 import json
 import os
 import re
@@ -940,3 +941,40 @@ def test_a_target_named_like_a_pattern_is_only_itself(tmp_path, capsys):
     assert run("fit", file, "-t", "*", "-o", tmp_path / "m", *FAST) == 0
     assert run("predict", tmp_path / "m", file, "-o", tmp_path / "p.csv") == 0, capsys.readouterr().err
     assert "ignored" not in capsys.readouterr().err
+
+
+def test_sets_of_labels_cannot_measure_a_model_of_classes(table, tmp_path, capsys):
+    assert run("fit", table, "-t", "species", "-o", tmp_path / "m", *FAST) == 0
+    frame = pl.read_csv(table).with_columns(species=pl.concat_list("species"))
+    frame.write_parquet(tmp_path / "l.parquet")
+    refused(capsys, "has a set of labels per row, but this model", "evaluate", tmp_path / "m", tmp_path / "l.parquet")
+
+
+def test_damaged_gzip_and_a_home_folder_are_understood_where_rows_have_ids(table, tmp_path, capsys, monkeypatch):
+    frame = pl.read_csv(table).with_row_index("row")
+    frame.write_csv(tmp_path / "t.csv")
+    assert run("fit", tmp_path / "t.csv", "-t", "species", "--id", "row", "-o", tmp_path / "m", *FAST) == 0
+    whole = gzip.compress((tmp_path / "t.csv").read_bytes())
+    for name, content, message in (
+        ("cut.csv.gz", whole[:60], "its compressed data ends early"),
+        ("plain.csv.gz", b"a,b\n1,2\n", "is not compressed by gzip, whatever its name says: take .gz off"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        refused(capsys, message, "predict", tmp_path / "m", tmp_path / name, "-o", tmp_path / "p.csv")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert run("predict", tmp_path / "m", "~/t.csv", "-o", tmp_path / "p.csv") == 0
+    refused(capsys, "Did you mean 't.csv'?", "predict", tmp_path / "m", tmp_path / "tt.csv", "-o", tmp_path / "q.csv")
+
+
+def test_what_steers_a_terminal_is_shown_as_a_mark(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    y = ["a\x1b[31mred"] * 40 + ["b\x07"] * 20
+    pl.DataFrame({"x": rng.normal(size=60), "z": rng.normal(size=60), "y": y}).write_csv(tmp_path / "t.csv")
+    assert run("fit", tmp_path / "t.csv", "-t", "y", "-o", tmp_path / "m", "-r", "cross-entropy") == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert "a\N{REPLACEMENT CHARACTER}[31mred" in said
+    page = (tmp_path / "m" / "report.html").read_text()
+    assert "\x1b" not in page
+    assert "\x07" not in page
+    assert load_model(tmp_path / "m").classes.tolist() == sorted(set(y))

@@ -223,3 +223,12 @@ def test_a_batch_of_unknown_labels_does_not_stop_the_measuring(files: Path, caps
     assert measured[0] == measured[1]
     unknown.write_csv(files / "unknown.csv")
     refused(capsys, "no row with known labels to measure against", "evaluate", files / "m", files / "unknown.csv")
+
+
+def test_a_column_of_lists_measures_a_model_of_text(files: Path, capsys: pytest.CaptureFixture) -> None:
+    fruit(80, seed=1).write_parquet(files / "new.parquet")
+    measured = []
+    for name in ("new.csv", "new.parquet"):
+        assert run("evaluate", files / "m", files / name, "--json") == 0
+        measured.append(json.loads(capsys.readouterr().out))
+    assert measured[0] == measured[1]

@@ -213,3 +213,14 @@ def test_a_column_of_lists_of_numbers_is_no_indicator():
         found = encode_label_sets(column, known=np.arange(5))
         assert found.rows.tolist() == [[1, 1, 0, 0, 0]] * len(column)
     assert encode_label_sets([[0, 1]], known=np.arange(2, -1, -1)).rows.tolist() == [[0, 1, 1]]
+
+
+def test_labels_in_lists_lose_blanks_as_in_text(tmp_path):
+    lists = pl.DataFrame({"a": [1, 2, 3], "y": [["b ", "é\n"], [], ["é", "  "]]})
+    lists.write_parquet(tmp_path / "t.parquet")
+    (tmp_path / "t.csv").write_text('a,y\n1,"b |é\n"\n2,|\n3,é\n', encoding="utf-8")
+    ours, theirs = load(tmp_path / "t.parquet", "y"), load(tmp_path / "t.csv", "y", separator="|")
+    assert ours.classes == theirs.classes == ("b", "é")
+    np.testing.assert_array_equal(ours.labels, theirs.labels)
+    again = load(tmp_path / "t.parquet", "y", separator="|", classes=theirs)  # as it was for the training data
+    np.testing.assert_array_equal(again.labels, theirs.labels)

@@ -357,3 +357,13 @@ def test_a_table_for_a_model_of_an_array_is_one_line(tmp_path):
     (tmp_path / "t.csv").write_text("a,b\n1,2\n")
     with pytest.raises(TailwiseError, match="is a table, but the model was trained on an array"):
         next(stream(tmp_path / "t.csv", kind="array"))
+
+
+def test_a_name_that_is_no_text_is_told(tmp_path):
+    folder = os.fsencode(tmp_path) + b"/bad\xff"
+    os.mkdir(folder)
+    for name in (folder + b"/1.txt", os.fsencode(tmp_path / "2.txt")):
+        with open(name, "w") as file:
+            file.write("bread and butter")
+    with pytest.raises(TailwiseError, match=r"whose name is not UTF-8, '.*bad\\udcff/1\.txt': rename it"):
+        load(tmp_path)

@@ -261,3 +261,27 @@ def test_a_stage_can_begin_at_a_share_of_the_learning_rate():
     half = len(rates) // 2
     assert max(rates[:half]) == pytest.approx(0.2)
     assert max(rates[half:]) == pytest.approx(0.02)
+
+
+def test_tied_weights_are_kept_too(tmp_path: Path) -> None:
+    class Tied(nn.Module):
+        out_features = 4
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+            self.b.weight = self.a.weight
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.b(torch.relu(self.a(x)))
+
+    class OfTied(Recipe):
+        def network(self, task: Task) -> nn.Module:
+            return Network.linear(Tied(), task.n_classes)
+
+    mine = OfTied(Stage("learn", loss=LOSS))
+    whole = train(mine, task(), X, Y, progress=False)
+    kept = train(mine, task(), X, Y, progress=False, checkpoint_dir=tmp_path)
+    again = train(mine, task(), X, Y, progress=False, checkpoint_dir=tmp_path, resume=True)
+    np.testing.assert_array_equal(predict(kept, X), predict(whole, X))
+    np.testing.assert_array_equal(predict(again, X), predict(whole, X))

@@ -25,7 +25,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from estimators.cases import digits, quick, table
 from tailwise.data import TableEncoder, as_dataset
 from tailwise.errors import TailwiseError
-from tailwise.estimators import Model
+from tailwise.estimators import Model, TailClassifier
 from tailwise.estimators._learners import FittedEstimator
 from tailwise.posthoc import softmax
 
@@ -503,3 +503,25 @@ def test_calibration_is_better_than_none() -> None:
     rare_and_not = model.predict_proba(new, prior=np.bincount(labels))
     rows = np.arange(len(labels))
     assert -np.log(rare_and_not[rows, labels]).mean() < -np.log(np.maximum(raw[rows, labels], 1e-12)).mean()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_rarest_class_is_as_probable_as_frequent_after_a_short_retraining(seed: int) -> None:
+    pytest.importorskip("torch")
+    rng = np.random.default_rng(seed)
+    prior, centres = np.array([0.6, 0.25, 0.1, 0.05]), 1.2 * rng.normal(size=(4, 5))
+    y = rng.choice(4, 2000, p=prior)
+    model = TailClassifier("crt", backbone="mlp", epochs=10, cv=3, random_state=0)
+    model.fit(centres[y] + rng.normal(size=(2000, 5)), y)
+    new = rng.choice(4, 20000, p=prior)
+    proba = model.predict_proba(centres[new] + rng.normal(size=(20000, 5)))
+    share = proba.mean(axis=0) / (np.bincount(new) / len(new))
+    assert ((share > 0.7) & (share < 1.4)).all()
+
+
+def test_log_probabilities_are_finite_where_probabilities_are_not() -> None:
+    x, y = table()
+    model = quick("cross-entropy").fit(x, y)
+    far, prior = 1000 * np.eye(3), [1e-300, 0.5, 0.5]
+    assert np.isfinite(model.predict_log_proba(far, prior)).all()
+    np.testing.assert_allclose(np.exp(model.predict_log_proba(x)), model.predict_proba(x), rtol=1e-9)

@@ -406,3 +406,26 @@ def test_counts_may_be_a_tensor_of_any_type():
     counts = torch.tensor([100.0, 10, 1], dtype=torch.bfloat16, requires_grad=True)
     expected = losses.BalancedSoftmaxLoss([100, 10, 1]).bias
     torch.testing.assert_close(losses.BalancedSoftmaxLoss(counts).bias, expected)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+def test_seesaw_has_a_forward_derivative():
+    loss, y = losses.SeesawLoss([100, 10, 1]).double(), torch.tensor([2, 1, 0, 0])
+    z, t = torch.randn(2, 4, 3, dtype=torch.float64)
+    jvp = torch.func.jvp(lambda logits: loss(logits, y), (z,), (t,))[1]
+    torch.testing.assert_close(jvp, (torch.func.grad(lambda logits: loss(logits, y))(z) * t).sum())
+
+
+def test_a_margin_or_weight_is_one_for_each_class():
+    z, y = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
+    for one in ({"margin": torch.tensor(0.5)}, {"weight": torch.tensor(0.5)}):
+        with pytest.raises(TailwiseError, match="margin and weight must have a number for each class"):
+            losses.adjusted_cross_entropy(z, y, **one)
+    scaled = losses.adjusted_cross_entropy(z, y, scale=torch.tensor(2.0))
+    torch.testing.assert_close(scaled, F.cross_entropy(2 * z, y))
+
+
+def test_softmax_equalization_can_be_traced_for_batches_of_any_size():
+    loss = torch.compile(losses.SoftmaxEqualizationLoss([100, 10, 1]), backend="eager", dynamic=True)
+    for n in (8, 5, 3):
+        loss(torch.randn(n, 3, requires_grad=True), torch.arange(n) % 3).backward()

@@ -162,3 +162,10 @@ def test_backward_computes_its_products_in_autocasts_type_and_only_what_is_neede
             value.backward()
         assert seen == [torch.bfloat16] * 2 * needed, "logits again, and a product for each gradient, of two chunks"
         assert features.grad is not None
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.bool])
+def test_codes_of_another_type_are_refused(dtype):
+    loss = losses.SampledSoftmaxLoss(5, 4, [100, 10, 5, 1], n_samples=3)
+    with pytest.raises(TailwiseError, match=r"class codes must be 4 of type torch.int64; got \(4,\) torch\."):
+        loss(torch.randn(4, 5), torch.tensor([1, 0, 1, 1]).to(dtype))

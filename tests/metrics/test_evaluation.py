@@ -330,6 +330,13 @@ def test_a_batch_without_labels_leaves_nothing_behind():
     assert found["accuracy"] == 1
 
 
+def test_a_flawless_ranking_of_a_few_examples_is_not_certain():
+    y, p = np.repeat([0, 1], [50, 2]), np.r_[np.linspace(0, 0.4, 50), 0.8, 0.9]
+    found = evaluate(y, (p > 0.5).astype(int), proba=np.stack([1 - p, p], axis=1), class_counts=[500, 20])
+    for name in ("auroc", "auprc"):
+        assert found.overall[name].low < 0.98 < found.overall[name].high == 1
+
+
 @pytest.mark.parametrize("binned", [False, True])
 def test_intervals_of_rankings_hold_where_classes_have_one_or_two_test_examples(binned):
     counts = np.array([60, 30, 10, 5, 2, 2, 1, 1, 1, 1])

@@ -115,3 +115,12 @@ def test_a_head_of_an_own_type_is_not_taken_for_its_base() -> None:
         describe_head(Doubled(3, 2))
     with pytest.raises(TailwiseError, match="there is no head of type 'Liner'"):
         build_head({"type": "Liner", "in_features": 3, "out_features": 2, "bias": True})
+
+
+def test_nearest_mean_takes_shares_of_classes() -> None:
+    features, codes = torch.from_numpy(X), torch.arange(20) % 3
+    ours, theirs = nearest_mean(features, codes, 4), nearest_mean(features, torch.nn.functional.one_hot(codes, 4), 4)
+    torch.testing.assert_close(ours.weight, theirs.weight)
+    torch.testing.assert_close(ours.bias, theirs.bias)
+    soft = nearest_mean(features, torch.full((20, 4), 0.25), 4)
+    torch.testing.assert_close(soft.weight[0], soft.weight[3])

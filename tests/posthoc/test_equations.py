@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.optimize import minimize
 from scipy.stats import binom
 
 from tailwise import posthoc
@@ -384,3 +385,24 @@ def test_one_class_needs_no_threshold():
 def test_a_test_of_shift_needs_probabilities(proba):
     with pytest.raises(TailwiseError, match="probabilities"):
         posthoc.shift_p_value(proba, [1, 1], [1, 2])
+
+
+def test_a_prior_shift_has_a_factor_of_its_own_beside_the_temperature():
+    prior, flat = COUNTS / COUNTS.sum(), 0.4
+    scores, labels = simulated(20000, prior, 5)
+    learned = np.full(4, 0.25)
+    shift = posthoc.prior_shift(learned, prior)
+    seen = flat * (posthoc.log_softmax(scores) - np.array(shift.bias))  # what training on even classes would give
+    step = posthoc.fit_class_wise(seen, labels, shift=shift)
+    kept = np.array(step.bias) - np.mean(step.bias)
+    np.testing.assert_allclose(kept, np.array(shift.bias) - np.mean(shift.bias), atol=0.25)
+    assert step.scale == pytest.approx(1 / flat, rel=0.05)
+
+    def loss(parameters):
+        scale, factor, bias = np.exp(parameters[0]), parameters[1], parameters[2:]
+        log_p = posthoc.log_softmax(seen * scale + factor * np.array(shift.bias) + bias)
+        return (-log_p[np.arange(len(labels)), labels].sum() + 5 * (bias**2).sum()) / len(labels)
+
+    found = minimize(loss, np.zeros(6), method="BFGS", options={"gtol": 1e-8}).x
+    assert step.scale == pytest.approx(np.exp(found[0]), rel=1e-3)
+    np.testing.assert_allclose(step.bias, found[1] * np.array(shift.bias) + found[2:], atol=1e-2)
