@@ -130,6 +130,8 @@ def test_one_line_for_what_cannot_be():
         BalancedBaggingClassifier(TREE, per_class="mean").fit(X, y)
     with pytest.raises(TailwiseError, match="at least one estimator"):
         SelfPacedEnsembleClassifier(TREE, n_estimators=0).fit(X, y)
+    with pytest.raises(TailwiseError, match="HistGradientBoostingClassifier learns nothing from a bag"):
+        EasyEnsembleClassifier(HistGradientBoostingClassifier(), random_state=0).fit(X, y)
     with pytest.raises(TailwiseError, match="n_bins must be at least 1; got 0"):
         SelfPacedEnsembleClassifier(TREE, n_bins=0).fit(X, y)
     with pytest.raises(TailwiseError, match="n_boosts must be at least 1; got 0"):

@@ -1,5 +1,7 @@
 """Neighbours against brute force in float64, through every way that they are found."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -62,12 +64,14 @@ KINDS = [
 ]
 
 
-@pytest.fixture(params=["as they come", "by place"])
-def sorting(request, monkeypatch):
-    monkeypatch.setattr(_neighbours, "_FEW", 0 if request.param == "by place" else N)
+@pytest.fixture(params=["blocks as they come", "blocks by place", "blocks, then all pairs", "a tree"])
+def way(request, monkeypatch):
+    monkeypatch.setattr(_neighbours, "_FEW", 0 if request.param == "blocks by place" else N)
+    monkeypatch.setattr(_neighbours, "_SHALLOW", 99 if request.param == "a tree" else 0)
+    monkeypatch.setattr(_neighbours, "_DEEP", 0 if request.param == "blocks, then all pairs" else 99)
 
 
-@pytest.mark.usefixtures("sorting")
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("k", [1, 5])
@@ -135,6 +139,39 @@ def test_small_and_large_searches_agree(monkeypatch):
     small = nearest(points, 4)
     monkeypatch.setattr(_neighbours, "_SMALL", 0)
     np.testing.assert_array_equal(nearest(points, 4).rows, small.rows)
+
+
+def test_ties_are_broken_alike_whatever_the_threads_do():
+    points = np.random.default_rng(0).integers(0, 4, (12_000, 8)).astype(float)
+    first, *others = (nearest(points, 3, recall=0.95) for _ in range(4))
+    for found in others:
+        np.testing.assert_array_equal(found.rows, first.rows)
+        assert found.recall == first.recall
+
+
+@pytest.mark.parametrize("kind", ["rounded", "whole", "copies", "one point", "yes or no"])
+def test_many_equally_near_points_take_no_longer_than_few(kind):
+    rng = np.random.default_rng(0)
+    points = {
+        "rounded": np.round(rng.standard_normal((20_000, 3)), 1),
+        "whole": rng.integers(0, 10, (20_000, 5)).astype(float),
+        "copies": np.repeat(rng.standard_normal((2_000, 12)), 10, axis=0),
+        "one point": np.zeros((20_000, 4)),
+        "yes or no": rng.integers(0, 2, (20_000, 2)).astype(float),
+    }[kind]
+    start = time.process_time()
+    found = nearest(points, 5)
+    assert time.process_time() - start < 8, "all pairs take 15 to 30 s"
+    tried = np.arange(0, len(points), 997)
+    np.testing.assert_array_equal(found.rows[tried], oracle(points, 5, tried, np.arange(len(points)))[0])
+
+
+def test_numbers_too_large_for_distances_are_told():
+    points = np.random.default_rng(0).standard_normal((4000, 3))
+    points[5, 1] = -1e200
+    for table in (points, sparse.csr_array(points)):
+        with pytest.raises(TailwiseError, match=r"numbers up to 1e\+200, whose squares no distance can hold"):
+            nearest(table, 3)
 
 
 def test_recall_is_kept_and_stated():

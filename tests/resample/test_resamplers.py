@@ -837,3 +837,10 @@ def test_weights_of_a_tensor_that_learns():
     x, y = table()
     weights = resample.SMOTE(random_state=0).fit_resample(x, y, torch.ones(len(y), requires_grad=True))[2]
     assert (weights == 1).all()
+
+
+def test_a_cluster_that_has_just_the_share_of_its_class_is_dense():
+    x = np.repeat([[0.0, 0.0], [100.0, 100.0]], 25, axis=0) + np.random.default_rng(0).normal(size=(50, 2))
+    y = np.tile(np.r_[np.zeros(18), np.ones(7)], 2)  # 14 of 50, as in each cluster, where 25 * (14 / 50) > 7
+    new = resample.KMeansSMOTE(n_clusters=2, k_neighbors=8, random_state=0).fit_resample(x, y)[0][50:]
+    assert (np.abs(new - 50) > 40).all(), "none lies between the clusters"

@@ -52,7 +52,7 @@ class Shadow:
 
     def __init__(self, points: NDArray[Any], rows: NDArray[np.intp], k: int) -> None:
         some = points[rows[:: -(-len(rows) // _SAMPLE)]].astype(np.float64)
-        self._centre = some.mean(axis=0)
+        self._centre = np.median(some, axis=0)  # a mean may be far from all points, and cost them their precision
         some -= self._centre
         axes = np.linalg.eigh(some.T @ some)[1][:, ::-1]
         some = some @ axes

@@ -76,14 +76,15 @@ class KMeansSMOTE(SMOTE):
     ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
         sizes = np.bincount(around[:, 0])
         inside = [rows[own] for own in rows_by_class(around[rows, 0], len(sizes))]
-        least = sizes * (len(rows) / len(codes) if self.threshold == "auto" else self.threshold)
+        share = len(rows) / len(codes) if isinstance(self.threshold, str) else self.threshold
+        least = sizes * share * (1 - 1e-12)  # a cluster that has just the share is dense, however it is rounded
         dense = [own for own, enough in zip(inside, least, strict=True) if len(own) >= max(2, enough)]
         if not dense:
             return super()._lines(points, codes, rows, around, count, rng)
         # in logarithms: with many features the power overflows
         sparsity = [points.shape[1] * np.log(_mean_distance(points[own])) - np.log(len(own)) for own in dense]
-        share = np.exp(sparsity - np.max(sparsity))
-        ends_at = np.rint(np.cumsum(share) / share.sum() * count).astype(np.intp)
+        parts = np.exp(sparsity - np.max(sparsity))
+        ends_at = np.rint(np.cumsum(parts) / parts.sum() * count).astype(np.intp)
         start = [rng.choice(own, n) for own, n in zip(dense, np.diff(ends_at, prepend=0), strict=True)]
         end = [self._own_neighbour(points, own, some, rng) for own, some in zip(dense, start, strict=True)]
         return np.concatenate(start), np.concatenate(end), rng.random(count)

@@ -155,6 +155,25 @@ class EasyEnsembleClassifier(BalancedBaggingClassifier):
             raise TailwiseError("the table holds NaN, but boosting takes no missing values: fill them in or use bags.")
         return X, labels, by_class
 
+    def fit(self, X: Any, y: ArrayLike) -> EasyEnsembleClassifier:
+        """Fit clones of the estimator; see :meth:`BalancedBaggingClassifier.fit`.
+
+        Raises
+        ------
+        TailwiseError
+            If the estimator does not learn from so small a bag, which boosting needs, or as for the other ensembles.
+        """
+        try:
+            super().fit(X, y)
+        except ValueError as error:
+            if "worse than random" not in str(error):
+                raise
+            raise TailwiseError(
+                f"{type(self.estimator).__name__} learns nothing from a bag, so it cannot be boosted: raise per_class, "
+                "or let it have smaller leaves."
+            ) from None
+        return self
+
     def _member(self) -> BaseEstimator:
         return AdaBoostClassifier(self.estimator, n_estimators=self.n_boosts)
 

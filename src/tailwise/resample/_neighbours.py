@@ -3,8 +3,9 @@
 One float32 product along the leading principal axes gives a lower bound on all distances between two blocks. Only pairs
 whose bound beats a point's worst neighbour so far are measured. Distances are symmetric, so one product serves both
 blocks. Blocks that are too far apart are skipped. Both steps save more, the more structure the data has. The best few
-candidates of each point are then measured in float64. A point for which rounding could have hidden a neighbour is
-searched again in float64, so the result is exact. Among equal distances, the point that comes first wins.
+candidates of each point are then measured in float64. A point for which rounding could have hidden a neighbour, or
+that has more equally near ones than were kept, is searched again in float64, so the result is exact. Among equal
+distances, the point that comes first wins. In a few dimensions a k-d tree does all this faster.
 
 The bounds cost n²/2 distances of one multiplication per leading axis, minus the blocks that are skipped.
 """
@@ -20,6 +21,7 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
 from tailwise.errors import TailwiseError
@@ -33,10 +35,13 @@ _TOGETHER = 2048
 _SMALL = 1 << 22  # up to so many distances, comparing all pairs is faster than sorting points into blocks
 _TURNS = 16  # the same, per entry of the matrix of principal axes
 _FEW = 1 << 13  # up to so many points, sorting does not pay
+_SHALLOW, _DEEP = 6, 15  # features up to which a tree beats blocks, and up to which it beats comparing all pairs
+_CROWD = 1 << 10  # neighbours to ask a tree for, at most
 _PART = 1 << 13  # points to compare with at a time
 _LEVEL = 64  # equal distances, beyond k, that are measured again
 _EQUAL = 1e-12  # relative difference of distances that rounding may make of equal ones
 _DOUBT = 1e-14  # rounding error of a float64 sum of products, relative to the squared norms
+_LARGEST = 1e150
 _FAR = np.finfo(np.float64).max  # squared distance of points without a common feature
 
 
@@ -77,7 +82,7 @@ def nearest(
     Raises
     ------
     TailwiseError
-        If there are fewer than k other points.
+        If there are fewer than k other points, or numbers are too large for distances.
     """
     n = points.shape[0]
     of = np.arange(n) if of is None else of
@@ -89,10 +94,19 @@ def nearest(
     if others < k:
         few = "is only 1 other example" if others == 1 else f"are only {others} other examples"
         raise TailwiseError(f"{k} neighbours were asked for, but there {few}.")
+    numbers = points.data if sparse.issparse(points) else points
+    largest = max(-float(numbers.min(initial=0)), float(numbers.max(initial=0)))
+    if largest > _LARGEST:
+        raise TailwiseError(
+            f"the table holds numbers up to {largest:.0e}, whose squares no distance can hold: scale it."
+        )
     small = max(_SMALL, _TURNS * points.shape[1] ** 2)
     if sparse.issparse(points) or np.isnan(points.min()) or len(of) * len(among) <= small:
         with one_thread():
             rows, squared = _one_by_one(points, k, of, among)
+        return Neighbours(rows, np.sqrt(squared), 1.0)
+    if points.shape[1] <= _SHALLOW:
+        rows, squared = _by_tree(points, k, of, among)
         return Neighbours(rows, np.sqrt(squared), 1.0)
     wide = min(k + _SPARE, others)
     by_place = min(len(of), len(among)) > _FEW
@@ -116,10 +130,11 @@ def nearest(
             reach = 2 * norms + np.sqrt(squared[at, -1])
             error = (points.shape[1] + 16) * 2.0**-24 * reach**2
             sure[at] = (squared[at, -1] + error < best.worst[position]) | (wide == others)
-        else:
-            sure[at] = squared[at, -1] < np.inf
+        else:  # of equally near ones, the order of the threads would decide
+            sure[at] = (squared[at, -1] < np.inf) & (squared[at, -1] * (1 + 1e-6) < best.worst[position])
     if not sure.all():
-        rows[~sure], squared[~sure] = _one_by_one(points, k, of[~sure], among)
+        again = _by_tree if points.shape[1] <= _DEEP else _one_by_one
+        rows[~sure], squared[~sure] = again(points, k, of[~sure], among)
     return Neighbours(rows, np.sqrt(squared), estimate)
 
 
@@ -137,7 +152,7 @@ def _search(points: NDArray[Any], here: Blocks, there: Blocks, best: Best, recal
         near: NDArray[np.intp] | None = None
         estimate = 1.0
         if recall < 1:
-            ranks = _ranks(points, here, there, max(1, best.distances.shape[1] - _SPARE), pool)
+            ranks = _ranks(points, here, there, max(1, best.distances.shape[1] - _SPARE))
             target = min(1.0, recall + 2 * math.sqrt(recall * (1 - recall) / len(ranks)))
             reach = int(np.quantile(ranks, target, method="higher")) + 1
             estimate = float((ranks < reach).mean())
@@ -164,17 +179,73 @@ def _search(points: NDArray[Any], here: Blocks, there: Blocks, best: Best, recal
     return estimate
 
 
-def _ranks(points: NDArray[Any], here: Blocks, there: Blocks, k: int, pool: ThreadPoolExecutor) -> NDArray[np.intp]:
+def _ranks(points: NDArray[Any], here: Blocks, there: Blocks, k: int) -> NDArray[np.intp]:
     """Return, for a sample of queries, the rank by nearness of the block of each true neighbour."""
     tried = np.arange(0, len(here.order), max(1, len(here.order) // _TRIED))
     truth = Best(points, here, there, k)
-    for _ in pool.map(lambda block: truth.look(tried, there.within(block), both=False), range(len(there))):
-        pass
+    for block in range(len(there)):  # one after another, so that of equally near ones the same are found again
+        truth.look(tried, there.within(block), both=False)
     block_of = np.searchsorted(here.starts, tried, side="right") - 1
     found_in = np.searchsorted(there.starts, truth.positions[tried], side="right") - 1
     return np.array(
         [np.argsort(here.nearest_first(own, there))[found] for own, found in zip(block_of, found_in, strict=True)]
     )
+
+
+def _by_tree(
+    points: NDArray[Any], k: int, of: NDArray[np.intp], among: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Find neighbours by a k-d tree in float64; where equal distances are many, by one of the points without copies."""
+    rows, squared = np.empty((len(of), k), np.intp), np.empty((len(of), k))
+    left = _asked(points, k, of, among, among[:, None], np.arange(len(of)), k + 1 + _SPARE, rows, squared)
+    if len(left):
+        kinds, kind = np.unique(points[among], axis=0, return_index=True, return_inverse=True)[1:]
+        first = np.full((len(kinds), k + 1), -1)  # of the copies of a point, the first come into question only
+        order = np.argsort(kind.ravel(), kind="stable")
+        sizes = np.bincount(kind.ravel())
+        place = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        few = place <= k
+        first[kind.ravel()[order[few]], place[few]] = among[order[few]]
+        asked = 2 * (k + 1)
+        while len(left) and asked <= _CROWD:
+            left = _asked(points, k, of, among[kinds], first, left, asked, rows, squared)
+            asked *= 4
+    if len(left):
+        with one_thread():
+            rows[left], squared[left] = _one_by_one(points, k, of[left], among)
+    return rows, squared
+
+
+def _asked(
+    points: NDArray[Any],
+    k: int,
+    of: NDArray[np.intp],
+    kinds: NDArray[np.intp],
+    copies: NDArray[np.intp],
+    lines: NDArray[np.intp],
+    most: int,
+    rows: NDArray[np.intp],
+    squared: NDArray[np.float64],
+) -> NDArray[np.intp]:
+    """Fill some lines of ``rows`` and ``squared``, and return those of them for which more must be asked for.
+
+    Parameters
+    ----------
+    kinds, copies : (n,) rows of the points in the tree, and (n, n_copies) rows that each stands for, -1 for none
+    lines : of ``of``, to be filled
+    most : points of the tree to ask for
+    """
+    tree, most = KDTree(points[kinds].astype(np.float64)), min(most, len(kinds))
+    unsure = np.ones(len(lines), bool)
+    for at in spans(len(lines), most * copies.shape[1] * points.shape[1]):
+        asking = of[lines[at]]
+        apart, found = tree.query(points[asking].astype(np.float64), k=range(1, most + 1), workers=-1)
+        known = np.where((found < len(kinds))[:, :, None], copies[np.minimum(found, len(kinds) - 1)], -1)
+        rows[lines[at]], squared[lines[at]] = _measured(points, asking, known.reshape(len(asking), -1), k)
+        last = np.sqrt(squared[lines[at], -1])
+        enough = np.isfinite(last) & ((apart[:, -1] > last * (1 + _EQUAL)) | (most == len(kinds)))
+        unsure[at] = ~enough
+    return lines[unsure]
 
 
 def _measured(
