@@ -33,6 +33,10 @@ class Margins(NamedTuple):
         """Return the margins of the given classes."""
         return Margins(*(margin[..., classes] for margin in self))
 
+    def mean(self) -> Margins:
+        """Return the mean margins of several confusion matrices of the same examples, (n_classes,) each."""
+        return Margins(self.hits.mean(axis=0), self.support, self.predicted.mean(axis=0))
+
 
 def margins(confusion: ArrayLike) -> Margins:
     """Return the margins of a confusion matrix.

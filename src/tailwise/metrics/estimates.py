@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,10 +34,15 @@ class Measuring:
 
     def decisions(self) -> dict[str, Estimate]:
         """Return the overall measures of the confusion matrix."""
-        return {
-            name: estimate(measure(self.margins), None if self.resampled is None else measure(self.resampled))
-            for name, measure in confusion.MEASURES.items()
-        }
+        return {name: self._of_margins(measure) for name, measure in confusion.MEASURES.items()}
+
+    def _of_margins(self, measure: Callable[[confusion.Margins], Any], classes: Any = slice(None)) -> Estimate:
+        """Return a measure of some classes' margins."""
+        value = measure(self.margins.take(classes))
+        if self.resampled is None:
+            return estimate(value, None)
+        resampled = self.resampled.take(classes)
+        return estimate(value, measure(resampled), measure(resampled.mean()))
 
     def recall(self) -> NDArray[np.float64]:
         """Return the (n_classes, 3) recall of each class with its interval."""
@@ -50,10 +56,8 @@ class Measuring:
         found = {}
         for group, classes in self.groups.items():
             if self.margins.support[classes].any():
-                mean = confusion.balanced_accuracy
-                resampled = None if self.resampled is None else mean(self.resampled.take(classes))
                 found[group] = {
-                    "accuracy": estimate(mean(self.margins.take(classes)), resampled),
+                    "accuracy": self._of_margins(confusion.balanced_accuracy, classes),
                     **self._group_ece(classes),
                     **self.sets(classes),
                 }
@@ -76,7 +80,7 @@ class Measuring:
         resampled = None
         if self.n_bootstrap:
             resampled = resampling.resampled_means(n, total, table @ values**2, self.n_bootstrap, self.rng).mean(axis=1)
-        return estimate(np.mean(total / n), resampled, table.shape[1] - 1, at_least)
+        return estimate(np.mean(total / n), resampled, at_most=table.shape[1] - 1, at_least=at_least)
 
     def reliability(self) -> dict[str, NDArray[np.float64]]:
         """Return the confidence bins of all predictions and of each group's."""
@@ -139,14 +143,20 @@ class Measuring:
 
 
 def estimate(
-    value: Any, resampled: NDArray[np.float64] | None, at_most: float = 1.0, at_least: float = 0.0
+    value: Any,
+    resampled: NDArray[np.float64] | None,
+    centre: Any = None,
+    at_most: float = 1.0,
+    at_least: float = 0.0,
 ) -> Estimate:
-    """Return a value with the percentiles of its resamples, shifted so that their mean equals the value.
+    """Return a value with the percentiles of its resamples, shifted so that their mean is ``centre``.
 
-    Resampling adds noise, which lowers a minimum and raises an absolute error; shifting removes this bias. For an
-    unbiased measure it removes only Monte Carlo noise.
+    Resampling adds noise, which lowers a minimum and raises an absolute error; shifting removes this bias. The centre
+    is what the resamples would give without their noise; by default that is the value itself. It is another where a
+    class with a few examples leans on the others.
     """
     if resampled is None or not resampled.size:
         return Estimate(float(value))
-    low, high = np.clip(np.add(resampling.interval(resampled), value - resampled.mean()), at_least, at_most)
+    shift = (value if centre is None else centre) - resampled.mean()
+    low, high = np.clip(np.add(resampling.interval(resampled), shift), at_least, at_most)
     return Estimate(float(value), min(float(low), float(value)), max(float(high), float(value)))

@@ -175,8 +175,8 @@ def evaluate(
     example (from an accumulator as if classes were independent), all with variances shrunk likewise. In a simulation
     with ten classes, six of them with one test example, the intervals of AUROC and AUPRC covered their means 94 % and
     80 % of the time, with two test examples 96 % and 92 %.
-    Percentiles are shifted so that the mean of the resamples equals the value: resampling adds noise, which lowers a
-    minimum (worst class) and raises an absolute error (calibration).
+    Percentiles are shifted by how far the mean of the resamples is from what they would give without their noise,
+    which lowers a minimum (worst class) and raises an absolute error (calibration).
     An interval describes the measure on test sets of this size. Calibration errors and AUPRC are larger on small test
     sets than on large ones, and so are their intervals: in a simulation with ten classes of 200 to 2 test examples, the
     interval of class-wise ECE covered its mean over such test sets 93 % of the time, and its limit for an infinite test
