@@ -29,6 +29,11 @@ class BalancedSoftmaxLoss(ClassificationLoss):
     class_counts : (n_classes,)
     **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
 
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
+
     Source: Ren et al., Balanced Meta-Softmax for Long-Tailed Visual Recognition, NeurIPS 2020.
     Verified: value against the equation in float64; for labels that follow the prior, equal logits have no gradient.
     Deviates: a class without examples counts as if it had one, so that its loss stays finite.
@@ -48,6 +53,11 @@ class LogitAdjustedLoss(ClassificationLoss):
     class_counts : (n_classes,)
     tau : 0 is cross-entropy, 1 is balanced softmax
     **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
+
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
 
     Source: Menon et al., Long-Tail Learning via Logit Adjustment, ICLR 2021, equation 10.
     Verified: value against the equation in float64; for labels that follow the prior, equal logits have no gradient.
@@ -69,6 +79,11 @@ class VSLoss(ClassificationLoss):
     gamma : 0 is logit adjustment
     tau : 0 is class-dependent temperatures; both 0 is cross-entropy
     **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
+
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
 
     Source: Kini et al., Label-Imbalanced and Group-Sensitive Classification under Overparameterization, NeurIPS
     2021 (VS-loss); the scale is the inverse of ``(n_max / n_j)^gamma`` in the authors' code
@@ -94,6 +109,11 @@ class CDTLoss(ClassificationLoss):
     gamma : 0 is cross-entropy
     **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
 
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
+
     Source: Ye et al., Identifying and Compensating for Feature Deviation in Imbalanced Deep Learning, arXiv
     2001.01385, 2020 (CDT).
     Verified: value and gradient equal VS-Loss, class_imbalance/losses.py, with tau 0 to 1e-15.
@@ -118,6 +138,11 @@ class LADELoss(BalancedSoftmaxLoss):
     alpha : 0 is balanced softmax
     lam : lambda, the weight of the square that keeps the estimate from drifting
     **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
+
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
 
     Source: Hong et al., Disentangling Label Distribution for Long-tailed Visual Recognition, CVPR 2021 (LADER
     and LADE).

@@ -51,6 +51,11 @@ class SoftmaxEqualizationLoss(ClassificationLoss):
 
     With rows, a tail class with any share in an example is kept. In ``eval()`` it is cross-entropy.
 
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
+
     Source: Tan et al., Equalization Loss for Long-Tailed Object Recognition, CVPR 2020 (softmax
     equalization loss).
     Verified: value against the equation with every tail class left out, which then has no gradient; with ``gamma`` or
@@ -103,6 +108,11 @@ class SeesawLoss(ClassificationLoss):
     p, q : strength of mitigation and compensation; both 0 is cross-entropy
     eps : ``p_y`` is taken to be at least this in the compensation factor
     **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
+
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
 
     Source: Wang et al., Seesaw Loss for Long-Tailed Instance Segmentation, CVPR 2021; ``eps`` as in
     the authors' code (mmdetection, seesaw_loss.py).
@@ -161,6 +171,11 @@ class EqualizationLoss(BatchLoss):
     Targets are (batch,) class codes or (batch, n_classes) labels, several of which may be 1. Only the background counts
     against a tail class; without any, as with class codes, nothing does.
 
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
+
     Source: Tan et al., Equalization Loss for Long-Tailed Object Recognition, CVPR 2020, equations 3 to 5.
     Verified: value and gradient equal the authors' code (eql.detectron2, projects/EQL/eql/fast_rcnn.py) to 1e-15, given
     the tail.
@@ -197,6 +212,11 @@ class EqualizationLossV2(BatchLoss):
 
     The sums are buffers, kept in checkpoints, and grow in ``train()`` only; across processes they are summed. They stay
     in float32 in a module of half precision, where they would soon stop growing, and a batch with NaN adds nothing.
+
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
 
     Source: Tan et al., Equalization Loss v2: A New Gradient Balance Approach for Long-tailed Object Detection, CVPR
     2021.

@@ -44,6 +44,11 @@ class InfluenceBalancedLoss(BatchLoss):
 
     Called with the features as well: ``loss(logits, targets, features)``. The gradient runs through the quotient.
 
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
+
     Source: Park et al., Influence-Balanced Loss for Imbalanced Visual Classification, ICCV 2021;
     ``alpha`` 1000 and ``eps`` as in the authors' code.
     Verified: value and gradient equal that code (IB-Loss, losses.py) to 1e-15, with ``alpha`` times n_classes.
@@ -87,6 +92,11 @@ class InstanceWeightedLoss(BatchLoss):
     temperature : infinity is cross-entropy; the paper lowers it while training
     **options : ``ignore_index``, ``reduction``
 
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
+
     Source: Sow et al., Dynamic Loss-Based Sample Reweighting for Improved Large Language Model Pretraining, ICLR
     2025 (LinUpper, Quadratic, Extremes), with its bound delta at 1, as the temperature has the same effect.
     Verified: value and gradient equal the authors' code (Sample-Level-Loss-Reweighting-ICLR-2025, src/trainer.py) to
@@ -129,6 +139,11 @@ class DFTLoss(BatchLoss):
     anchor : weight of the divergence from the model before fine-tuning
     weight : (n_classes,) or None
     **options : ``ignore_index``, ``reduction``
+
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
 
     Source: Wu et al., On the Generalization of SFT: A Reinforcement Learning Perspective with Reward Rectification
     (DFT), arXiv 2508.05629, 2025; Zhu et al., Anchored Supervised Fine-Tuning (ASFT), ICLR 2026; the

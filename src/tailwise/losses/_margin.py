@@ -27,6 +27,11 @@ class LDAMLoss(ClassificationLoss):
     scale : multiplies the logits after the margin
     **options : ``weight`` (for deferred re-weighting), ``ignore_index``, ``reduction``, ``label_smoothing``
 
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
+
     Source: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, NeurIPS 2019;
     scale 30 and the normalisation of the margins as in the authors' code.
     Verified: value and gradient equal that code (LDAM-DRW, losses.py) to 1e-15.
@@ -83,6 +88,11 @@ class GCLLoss(_NoisyLoss):
     generator : where the noise comes from; None is torch's own, as for dropout
     **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
 
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
+
     Source: Li et al., Long-Tailed Visual Recognition via Gaussian Clouded Logit Adjustment, CVPR 2022;
     sigma 1/3, the clamp and the absolute value as in the authors' code.
     Verified: value and gradient equal that code (GCLLoss, losses.py) to 1e-15, given the same noise.
@@ -117,6 +127,11 @@ class BLVLoss(_NoisyLoss):
     sigma : deviation of the noise; none is added in ``eval()``
     generator : where the noise comes from; None is torch's own, as for dropout
     **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
+
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
 
     Source: Wang et al., Balancing Logit Variation for Long-tailed Semantic Segmentation, CVPR 2023;
     the clamp and the absolute value as in the authors' code.

@@ -107,6 +107,11 @@ class MetaWeightNet(nn.Module):
         losses = loss(network(x), y)
         (losses * weigh(losses).detach()).sum().backward()
 
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
+
     Source: Shu et al., Meta-Weight-Net: Learning an Explicit Mapping For Sample Weighting, NeurIPS 2019, equations 3
     to 5; the width and the normalisation as in the authors' code (Meta-weight-net_class-imbalance).
     Verified: :func:`meta_loss` and its gradient equal that code's to 1e-15 on a linear network, with the losses that
@@ -135,6 +140,11 @@ class MetaWeightedLoss(nn.Module):
 
     It steps in ``train()`` only, and across processes its gradients are averaged. Adam's moments are buffers, so that
     they are kept in checkpoints.
+
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
 
     Source: as :class:`MetaWeightNet`, algorithm 1; Adam and its learning rate as in the authors' code for noisy labels
     (MW-Net.py).

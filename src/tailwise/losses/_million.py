@@ -44,6 +44,11 @@ class ChunkedSoftmaxLoss(BatchLoss):
     Memory, beside features, weight and their gradients: two tensors of batch × chunk_size in float32, whatever the
     number of classes. Time: backward computes the logits again, 4/3 of the products of a plain classifier.
 
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
+
     Verified: value and gradient equal those of the same loss on all logits at once, for any chunk size.
     """
 
@@ -110,6 +115,11 @@ class SampledSoftmaxLoss(ChunkedSoftmaxLoss):
     In ``eval()`` it is :class:`ChunkedSoftmaxLoss`.
 
     Memory, beside features, weight and its gradient: a few tensors of batch × n_samples and n_samples × in_features.
+
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
 
     Source: Bengio and Senécal, Adaptive Importance Sampling to Accelerate Training of a Neural Probabilistic Language
     Model, IEEE Transactions on Neural Networks 2008, section 3.

@@ -39,6 +39,11 @@ class AsymmetricLoss(BatchLoss):
 
     Targets are (batch,) class codes or (batch, n_classes) labels, several of which may be 1.
 
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
+
     Source: Ridnik et al., Asymmetric Loss For Multi-Label Classification, ICCV 2021 (ASL); the defaults are those of
     the authors' train.py.
     Verified: value and gradient equal the authors' src/loss_functions/losses.py to 1e-15, where that lets the
@@ -91,6 +96,11 @@ class DistributionBalancedLoss(BatchLoss):
     **options : ``ignore_index``, ``reduction``; the mean is over examples and classes
 
     Targets are (batch,) class codes or (batch, n_classes) labels, several of which may be 1.
+
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
 
     Source: Wu et al., Distribution-Balanced Loss for Multi-Label Classification in Long-Tailed Datasets, ECCV 2020. Of
     the authors' configurations, ``lam`` is that for VOC, where ``mu`` is 0.3, and ``mu`` that for COCO, where ``lam``

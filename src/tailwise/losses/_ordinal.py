@@ -34,6 +34,11 @@ class SmoothedDensityLoss(ClassificationLoss):
     scheme : see :func:`tailwise.counts.class_weights`
     **options : ``ignore_index``, ``reduction``, ``label_smoothing``
 
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
+
     Source: Yang et al., Delving into Deep Imbalanced Regression, ICML 2021 (LDS).
     Verified: the weights of the training examples equal those of a plain-Python kernel, scaled as in the authors' code
     (agedb-dir/datasets.py).
@@ -57,6 +62,11 @@ class CumulativeLoss(BatchLoss):
     **options : ``ignore_index``, ``reduction``
 
     The logits are (batch, n_classes) with column 0 unused, so that column ``k`` belongs to class ``k``.
+
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
 
     Source: Faletto and Bien, Predicting Rare Events by Shrinking Towards Proportional Odds (PRESTO), ICML 2023;
     its penalty is :func:`presto_penalty`.

@@ -25,6 +25,11 @@ class TverskyLoss(BatchLoss):
     focus : how much a probability near 1 is reduced; 0 not at all
     **options : ``ignore_index``, ``reduction``; the mean is over examples, the classes are summed
 
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
+
     Source: Li et al., Dice Loss for Data-imbalanced NLP Tasks, ACL 2020 (TL), after Tversky, Psychological
     Review 1977.
     Verified: value against the equation in float64; with ``alpha`` and ``beta`` 1/2 it is :class:`DiceLoss`.
@@ -63,6 +68,11 @@ class DiceLoss(TverskyLoss):
     alpha : how much a probability near 1 is reduced; 0 is the plain dice loss
     smooth : above 0, classes that the example lacks have a gradient too
     **options : ``ignore_index``, ``reduction``; the mean is over examples, the classes are summed
+
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
 
     Source: Li et al., Dice Loss for Data-imbalanced NLP Tasks, ACL 2020 (DSC), summed over the classes of a
     softmax.

@@ -32,6 +32,11 @@ class NormalisedSoftmaxLoss(ClassificationLoss):
 
     The logits are cosines between features and class vectors, those of a cosine classifier without scale.
 
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
+
     Source: Zhai and Wu, Classification is a Strong Baseline for Deep Metric Learning, BMVC 2019
     (normalised softmax, temperature 0.05), after Wang et al., NormFace, ACM Multimedia 2017; used for unseen classes by
     Pereira et al., Hyperspherical Embedding for Novel Class Classification, arXiv 2102.03243, 2021.
@@ -52,6 +57,11 @@ class TSimilarityLoss(ClassificationLoss):
     **options : ``weight``, ``ignore_index``, ``reduction``, ``label_smoothing``
 
     The logits are cosines between features and class vectors, those of a cosine classifier without scale.
+
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
 
     Source: Yang et al., Adapting Multi-modal Large Language Model to Concept Drift From Pre-training Onwards, ICLR
     2025; the similarity and ``kappa`` 16 as in the authors' code (lavis/models/embeddings.py), where a learned scale
@@ -80,6 +90,11 @@ class ZLoss(BatchLoss):
     ----------
     a, b : steepness, and the standardised logit beyond which an example counts little
     **options : ``ignore_index``, ``reduction``
+
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
 
     Source: de Brébisson and Vincent, The Z-loss: a shift and scale invariant classification loss belonging to the
     Spherical Family, arXiv 1604.08859, 2016. The paper tunes ``a`` and ``b`` to the rank that matters; with

@@ -32,6 +32,11 @@ class CrossEntropyLoss(ClassificationLoss):
     weight : (n_classes,) or None; see :func:`tailwise.counts.class_weights`
     ignore_index, reduction, label_smoothing : as in ``torch.nn.CrossEntropyLoss``
 
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
+
     Verified: value equals ``torch.nn.CrossEntropyLoss``, for every reduction, with weights or smoothing.
     Deviates: with both ``weight`` and ``label_smoothing``, an example is weighted by its label's weight alone; see
     :func:`adjusted_cross_entropy`.
@@ -59,6 +64,11 @@ class ClassBalancedLoss(ClassificationLoss):
     scheme, beta : see :func:`tailwise.counts.class_weights`
     **options : ``ignore_index``, ``reduction``, ``label_smoothing``
 
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
+
     Source: Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, equation 4.
     Verified: with ``beta`` 0 it is cross-entropy, and for ``beta`` near 1 the weights are the inverse counts.
     Deviates: the paper scales the weights to sum to the number of classes; the mean reduction cancels any scale.
@@ -81,6 +91,11 @@ class FocalLoss(BatchLoss):
     **options : ``ignore_index``, ``reduction``
 
     For rows of probabilities, the focal losses of the classes are averaged by their shares.
+
+    Raises
+    ------
+    TailwiseError
+        If counts or settings are out of range or, when called, shapes do not fit.
 
     Source: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, equation 5, with softmax for sigmoid.
     Verified: value against the equation in float64; a weight multiplies the loss and leaves its focus alone.

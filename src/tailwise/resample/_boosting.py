@@ -35,6 +35,11 @@ class RUSBoostClassifier(AveragedClassifier):
     estimator_weights_ : (n_fitted,) weights of the votes
     classes_ : (n_classes,) labels
 
+    Raises
+    ------
+    TailwiseError
+        At ``fit``, if labels, weights or settings are out of range, or the estimator does not suit.
+
     Source: Seiffert et al., RUSBoost: A Hybrid Approach to Alleviating Class Imbalance, IEEE Transactions on Systems,
     Man, and Cybernetics A 2010, algorithm 1. Deviates: SAMME (Hastie et al., Multi-class AdaBoost, Statistics and Its
     Interface 2009) replaces AdaBoost.M2, as in imbalanced-learn, which however fails if the first classifier is no

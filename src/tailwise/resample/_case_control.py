@@ -39,6 +39,11 @@ class CaseControlClassifier(WrappedClassifier):
     classes_ : (n_classes,) labels
     n_rows_used_ : number of rows it was trained on
 
+    Raises
+    ------
+    TailwiseError
+        At ``fit``, if labels, weights or settings are out of range, or the estimator does not suit.
+
     Source: choice-based (case-control) sampling with weights, King and Zeng, Logistic Regression in Rare Events Data,
     Political Analysis 2001, section 4.2.
     """

@@ -37,6 +37,11 @@ class TomekLinks(Resampler):
     ----------
     recall_ : share of the true neighbours found: 1, or an estimate
 
+    Raises
+    ------
+    TailwiseError
+        At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
+
     Verified: removes the same examples as imbalanced-learn if no two distances are equal. With ties, the first row
     counts as the nearer one, while imbalanced-learn's choice depends on the order of the rows.
     Source: Tomek, Two Modifications of CNN, IEEE Transactions on Systems, Man, and Cybernetics 1976.
@@ -71,6 +76,11 @@ class EditedNearestNeighbours(Resampler):
     Attributes
     ----------
     recall_ : share of the true neighbours found: 1, or an estimate
+
+    Raises
+    ------
+    TailwiseError
+        At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
 
     Verified: removes the same examples as imbalanced-learn if no two distances are equal. With ties, the first row
     counts as the nearer one, while imbalanced-learn's choice depends on the order of the rows.
@@ -123,6 +133,11 @@ class NearMiss(Resampler):
         ``n_candidates`` nearest to each example of the smallest class, and keeps those with the largest mean distance
         to their ``n_neighbors`` nearest (if there are too few candidates, fewer examples are kept)
     n_neighbors, n_candidates : see ``version``
+
+    Raises
+    ------
+    TailwiseError
+        At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
 
     Verified: keeps the same examples as imbalanced-learn if no two distances are equal. With ties, the first row
     counts as the nearer one, while imbalanced-learn's choice depends on the order of the rows.
@@ -181,6 +196,11 @@ class InstanceHardnessThreshold(Resampler):
     estimator : a scikit-learn classifier with ``predict_proba``; by default a random forest
     cv : number of folds
     random_state : seed or generator for the folds and the default classifier
+
+    Raises
+    ------
+    TailwiseError
+        At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
 
     Verified: keeps the same examples as imbalanced-learn if no two probabilities are equal. With ties, it still keeps
     exactly the target count.

@@ -35,6 +35,11 @@ class KMeansSMOTE(SMOTE):
     threshold : a class counts as frequent in a cluster if it has at least this share of it; ``"auto"`` is the class's
         share of the table
 
+    Raises
+    ------
+    TailwiseError
+        At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
+
     Verified: two-sample tests against imbalanced-learn's distribution of new examples, with the same clusters,
     threshold and exponent.
     Source: Douzas, Bacao and Last, Improving Imbalanced Learning through a Heuristic Oversampling Method Based on
@@ -100,6 +105,11 @@ class ClusterCentroids(Resampler):
     ----------
     sampling_strategy : see :class:`NearMiss`
     random_state : seed or generator
+
+    Raises
+    ------
+    TailwiseError
+        At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
 
     Verified: the same centres as imbalanced-learn, with the same k-means and seed.
     Source: Yen and Lee, Cluster-based Under-sampling Approaches for Imbalanced Data Distributions, Expert Systems with

@@ -21,6 +21,11 @@ class SMOTETomek(Resampler):
     sampling_strategy, k_neighbors, random_state : see :class:`SMOTE`
     recall : see :class:`TomekLinks`
 
+    Raises
+    ------
+    TailwiseError
+        At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
+
     Source: Batista, Bazzan and Monard, Balancing Training Data for Automated Annotation of Keywords, WOB 2003.
     """
 
@@ -60,6 +65,11 @@ class SMOTEENN(SMOTETomek):
     sampling_strategy, k_neighbors, random_state : see :class:`SMOTE`
     recall : see :class:`TomekLinks`
     n_neighbors : see :class:`EditedNearestNeighbours`
+
+    Raises
+    ------
+    TailwiseError
+        At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
 
     Source: Batista, Prati and Monard, A Study of the Behavior of Several Methods for Balancing Machine Learning
     Training Data, SIGKDD Explorations 2004.

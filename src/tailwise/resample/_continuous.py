@@ -84,6 +84,11 @@ class SMOGN(TargetResampler):
     relevance : function from (n,) targets to (n,) relevance between 0 and 1; by default :func:`relevance`
     random_state : seed or generator
 
+    Raises
+    ------
+    TailwiseError
+        At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
+
     Source: Branco, Torgo and Ribeiro, SMOGN: a Pre-processing Approach for Imbalanced Regression, LIDTA 2017, and the
     authors' code (SMOGN-LIDTA17, DIBSRegress.R), strategy "balance".
     Verified: bins, neighbours, lines and the choice between the two kinds against a plain-Python implementation; the

@@ -76,6 +76,11 @@ class BalancedBaggingClassifier(AveragedClassifier):
     estimators_ : the fitted classifiers
     classes_ : (n_classes,) labels
 
+    Raises
+    ------
+    TailwiseError
+        At ``fit``, if labels, weights or settings are out of range, or the estimator does not suit.
+
     Source: Chen, Liaw and Breiman, Using Random Forest to Learn Imbalanced Data, 2004, section 2.1, for any classifier;
     Wallace et al., Class Imbalance, Redux, ICDM 2011.
     Deviates: both draw with replacement; here a class is only drawn so if it has too few examples, so that every bag
@@ -129,6 +134,11 @@ class EasyEnsembleClassifier(BalancedBaggingClassifier):
     n_estimators : number of bags
     per_class, n_jobs, random_state : see :class:`BalancedBaggingClassifier`
     n_boosts : rounds of AdaBoost in each bag
+
+    Raises
+    ------
+    TailwiseError
+        At ``fit``, if labels, weights or settings are out of range, or the estimator does not suit.
 
     Source: Liu, Wu and Zhou, Exploratory Undersampling for Class-Imbalance Learning, IEEE Transactions on Systems, Man,
     and Cybernetics B 2009, algorithm 1. Deviates: averages the probabilities of the AdaBoost classifiers instead of
@@ -208,6 +218,11 @@ class SelfPacedEnsembleClassifier(AveragedClassifier):
     ----------
     estimators_ : the fitted classifiers
     classes_ : (n_classes,) labels
+
+    Raises
+    ------
+    TailwiseError
+        At ``fit``, if labels, weights or settings are out of range, or the estimator does not suit.
 
     Source: Liu et al., Self-paced Ensemble for Highly Imbalanced Massive Data Classification, ICDE 2020, algorithm 1.
     Deviates: handles any number of classes, each sampled like the paper's majority class; the first classifier, trained

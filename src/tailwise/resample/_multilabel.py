@@ -83,6 +83,11 @@ class MLSMOTE(MultiLabelResampler):
     k_neighbors : neighbours of each row
     random_state : seed or generator
 
+    Raises
+    ------
+    TailwiseError
+        At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
+
     Source: Charte, Rivera, del Jesus and Herrera, MLSMOTE: Approaching Imbalanced Multilabel Learning through Synthetic
     Instance Generation, Knowledge-Based Systems 2015.
     Verified: neighbours, lines and label sets against a plain-Python implementation of the method.
@@ -128,6 +133,11 @@ class MLRandomOverSampler(MultiLabelResampler):
     ratio : maximum number of rows to add, as a share of all rows; the paper's P / 100
     random_state : seed or generator
 
+    Raises
+    ------
+    TailwiseError
+        At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
+
     Source: Charte, Rivera, del Jesus and Herrera, Addressing Imbalance in Multilabel Classification: Measures and
     Random Resampling Algorithms, Neurocomputing 2015 (ML-ROS).
     Verified: the same rows as a plain-Python walk with the same draws.
@@ -167,6 +177,11 @@ class MLRandomUnderSampler(MultiLabelResampler):
     ----------
     ratio : maximum number of rows to remove, as a share of all rows; the paper's P / 100
     random_state : seed or generator
+
+    Raises
+    ------
+    TailwiseError
+        At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
 
     Source: as for :class:`MLRandomOverSampler` (ML-RUS).
     Verified: the same rows as a plain-Python loop with the same draws.

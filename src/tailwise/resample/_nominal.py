@@ -35,6 +35,11 @@ class SMOTENC(SMOTE):
         frame that are not numeric
     sampling_strategy, k_neighbors, random_state : see :class:`SMOTE`
 
+    Raises
+    ------
+    TailwiseError
+        At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
+
     Verified: two-sample tests against imbalanced-learn's distribution of new examples.
     Source: Chawla et al., SMOTE: Synthetic Minority Over-sampling Technique, Journal of Artificial Intelligence
     Research 2002, section 6.1.
@@ -97,6 +102,11 @@ class SMOTEN(SMOTE):
     Parameters
     ----------
     sampling_strategy, k_neighbors, random_state : see :class:`SMOTE`
+
+    Raises
+    ------
+    TailwiseError
+        At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
 
     Source: Chawla et al. 2002 (see :class:`SMOTE`), section 6.2, with the value difference metric of Stanfill and
     Waltz, Toward Memory-Based Reasoning, Communications of the ACM 1986. Deviates: squared differences of shares are

@@ -24,6 +24,11 @@ class RandomOverSampler(Resampler):
     sampling_strategy : see :class:`SMOTE`
     random_state : seed or generator
 
+    Raises
+    ------
+    TailwiseError
+        At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
+
     Source: Batista, Prati and Monard, A Study of the Behavior of Several Methods for Balancing Machine Learning
     Training Data, SIGKDD Explorations 2004. Deviates: draws without replacement, round after round, which has less
     variance.
@@ -52,6 +57,11 @@ class RandomUnderSampler(Resampler):
     ----------
     sampling_strategy : see :class:`NearMiss`
     random_state : seed or generator
+
+    Raises
+    ------
+    TailwiseError
+        At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
 
     Source: as for :class:`RandomOverSampler`.
     """

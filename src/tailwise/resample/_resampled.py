@@ -26,6 +26,11 @@ class ResampledClassifier(WrappedClassifier):
     ----------
     estimator_ : the fitted classifier
     classes_ : (n_classes,) labels
+
+    Raises
+    ------
+    TailwiseError
+        At ``fit``, if labels, weights or settings are out of range, or the estimator does not suit.
     """
 
     def __init__(self, estimator: BaseEstimator, resampler: Resampler) -> None:

@@ -31,6 +31,11 @@ class SMOTE(Resampler):
     k_neighbors : neighbours of each example
     random_state : seed or generator
 
+    Raises
+    ------
+    TailwiseError
+        At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
+
     Verified: two-sample tests against imbalanced-learn's distribution of new examples.
     Source: Chawla et al., SMOTE: Synthetic Minority Over-sampling Technique, Journal of Artificial Intelligence
     Research 2002, section 4.2.
@@ -115,6 +120,11 @@ class BorderlineSMOTE(SMOTE):
     kind : ``"borderline-1"`` interpolates towards neighbours of the same class, ``"borderline-2"`` towards neighbours
         of any class, at most half way to those of another
 
+    Raises
+    ------
+    TailwiseError
+        At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
+
     Source: Han, Wang and Mao, Borderline-SMOTE, ICIC 2005, section 3. Deviates: in borderline-2 a line ends at a random
     one of the k neighbours, as in imbalanced-learn, instead of at one of each kind; the step towards another class is
     uniform in (0, 0.5), as in the paper, while imbalanced-learn multiplies it by another uniform number.
@@ -170,6 +180,11 @@ class ADASYN(SMOTE):
     ----------
     sampling_strategy, k_neighbors, random_state : see :class:`SMOTE`
 
+    Raises
+    ------
+    TailwiseError
+        At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
+
     Source: He et al., ADASYN: Adaptive Synthetic Sampling Approach for Imbalanced Learning, IJCNN 2008, section III.
     Deviates: running sums of the examples' shares are rounded rather than each share, so that a class reaches its count
     (imbalanced-learn misses it, and gives up where every share is below one half).
@@ -207,6 +222,11 @@ class MixupOverSampler(SMOTE):
     ----------
     sampling_strategy, random_state : see :class:`SMOTE`
     alpha : small values keep new examples near existing ones, large values move them to the middle of the line
+
+    Raises
+    ------
+    TailwiseError
+        At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
 
     Source: Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018, equation 1; Chou et al., Remix:
     Rebalanced Mixup, ECCV Workshops 2020, whose label of a mixture is the rarer class's. Deviates: never past the

@@ -26,6 +26,11 @@ class SVMSMOTE(SMOTE):
     sampling_strategy, k_neighbors, random_state : see :class:`SMOTE`
     m_neighbors : neighbours among all classes that decide between interpolation and extrapolation
 
+    Raises
+    ------
+    TailwiseError
+        At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
+
     Verified: against imbalanced-learn's distribution of new examples in either direction, by two-sample tests.
     Source: Nguyen, Cooper and Kamei, Borderline Over-sampling for Imbalanced Data Classification, International Journal
     of Knowledge Engineering and Soft Data Paradigms 2011. The classifier is scikit-learn's ``SVC``, fitted once; its

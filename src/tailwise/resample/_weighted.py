@@ -31,6 +31,11 @@ class WeightedClassifier(WrappedClassifier):
     estimator_ : the fitted classifier
     classes_ : (n_classes,) labels
     class_weights_ : (n_classes,) weight of each class
+
+    Raises
+    ------
+    TailwiseError
+        At ``fit``, if labels, weights or settings are out of range, or the estimator does not suit.
     """
 
     def __init__(self, estimator: BaseEstimator, scheme: Weighting = "inverse", beta: float = 0.9999) -> None:

@@ -28,6 +28,11 @@ class ClassSampler(EpochSampler):
     -----
     In addition to the labels it keeps one index per example, in the smallest type that fits (four bytes for up to four
     billion examples, two if a label takes one), or nothing if only class counts are given.
+
+    Raises
+    ------
+    TailwiseError
+        If labels, counts or settings are out of range.
     """
 
     def __init__(self, labels: ArrayLike | None = None, *, size: int | None = None, **options: Any) -> None:
@@ -105,6 +110,11 @@ class ClassBalancedSampler(PowerSampler):
     labels : (n,) class codes, none negative
     **options : ``class_counts``, ``size``, ``num_replicas``, ``rank``, ``seed``; see :class:`ClassSampler`
 
+    Raises
+    ------
+    TailwiseError
+        If labels, counts or settings are out of range.
+
     Source: Shen et al., Relay Backpropagation for Effective Learning of Deep Convolutional Neural Networks, ECCV 2016.
     """
 
@@ -118,6 +128,11 @@ class SquareRootSampler(PowerSampler):
     Parameters
     ----------
     labels, **options : see :class:`ClassSampler`
+
+    Raises
+    ------
+    TailwiseError
+        If labels, counts or settings are out of range.
 
     Source: Mahajan et al., Exploring the Limits of Weakly Supervised Pretraining, ECCV 2018.
     """

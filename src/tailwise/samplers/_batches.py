@@ -28,6 +28,11 @@ class ClassBatchSampler(EpochSampler):
     labels, class_counts, num_replicas, rank, seed : see :class:`EpochSampler`. Lengths, places and the ``shown`` of
         :meth:`state_dict` count batches
 
+    Raises
+    ------
+    TailwiseError
+        If labels, counts or settings are out of range.
+
     Source: Hermans et al., In Defense of the Triplet Loss for Person Re-Identification, arXiv:1703.07737, 2017,
     section 2 (batches of P classes with K examples).
     """

@@ -85,6 +85,11 @@ class RepeatFactorSampler(_FactorSampler):
     factors : one per class; with an indicator, one per group of examples with the same rarest class, and the last for
         examples without a class
 
+    Raises
+    ------
+    TailwiseError
+        If labels, counts or settings are out of range.
+
     Source: Gupta et al., LVIS: A Dataset for Large Vocabulary Instance Segmentation, CVPR 2019, appendix B.2 (the
     threshold of 0.001 is theirs); rounded at random each epoch as in Detectron2.
     Verified: factors, and how often each example is shown, against a plain-Python reading of the formula.
@@ -120,6 +125,11 @@ class FrequencySubsampler(_FactorSampler):
     Attributes
     ----------
     factors : as in :class:`RepeatFactorSampler`
+
+    Raises
+    ------
+    TailwiseError
+        If labels, counts or settings are out of range.
 
     Source: Mikolov et al., Distributed Representations of Words and Phrases and their Compositionality, NeurIPS 2013,
     equation 5: words are left out with probability ``1 - sqrt(t / f)``. The program that goes with the paper keeps

@@ -35,6 +35,11 @@ class MixtureSampler(EpochSampler):
     >>> labels = [0] * 90 + [1] * 10
     >>> MixtureSampler([ShuffleSampler(labels), ClassBalancedSampler(labels)], [1, 1]).class_distribution()
     array([0.7, 0.3])
+
+    Raises
+    ------
+    TailwiseError
+        If labels, counts or settings are out of range.
     """
 
     def __init__(

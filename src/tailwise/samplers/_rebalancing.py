@@ -92,6 +92,11 @@ class EntityRebalancingSampler(EpochSampler):
     ----------
     kept : (n_kept,) indices of the examples that are shown
 
+    Raises
+    ------
+    TailwiseError
+        If labels, counts or settings are out of range.
+
     Source: as :func:`entity_rebalancing`.
     """
 

@@ -18,6 +18,11 @@ class ProgressivelyBalancedSampler(ClassSampler):
     ----------
     epochs : number of epochs of the training
 
+    Raises
+    ------
+    TailwiseError
+        If labels, counts or settings are out of range.
+
     Source: Kang et al., Decoupling Representation and Classifier, ICLR 2020, equation 2; the last epoch is balanced, as
     in the authors' code.
     """
@@ -42,6 +47,11 @@ class CooldownSampler(ClassSampler):
     epochs : number of epochs of the training
     temperature : of the first part: shares are ``n ** (1 / temperature)`` over their sum
     share : share of the epochs in the first part; unless it is 1, the last epoch is not among them
+
+    Raises
+    ------
+    TailwiseError
+        If labels, counts or settings are out of range.
 
     Source: Li et al., Upsample or Upweight? Balanced Training on Heavily Imbalanced Datasets, NAACL 2025, section 4:
     temperature 5 for the first half of the iterations, 1 for the second. In its section 4.3,
@@ -81,6 +91,11 @@ class LateUpsamplingSampler(ClassSampler):
     epochs : number of epochs of the training
     last : share of the epochs in the last part; unless it is 0, the last epoch is among them
     early : (n_domains,) shares before it; by default the natural ones
+
+    Raises
+    ------
+    TailwiseError
+        If labels, counts or settings are out of range.
 
     Source: Blakeney et al., Does Your Data Spark Joy? Performance Gains from Domain Upsampling at the End of Training,
     COLM 2024, section 3: the last 10 to 20 % serve best.

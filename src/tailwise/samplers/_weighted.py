@@ -32,6 +32,11 @@ class WeightedSampler(EpochSampler):
     -----
     In addition to the weights it keeps their running sum, eight bytes per example. The weights are not part of
     :meth:`state_dict`: before resuming, build the sampler with the weights of that moment.
+
+    Raises
+    ------
+    TailwiseError
+        If labels, counts or settings are out of range.
     """
 
     _chunk = 2**16  # the more, the closer together is what is searched for
@@ -90,6 +95,11 @@ class HardAwareSampler(ClassSampler):
     labels, class_counts, size, num_replicas, rank, seed : see :class:`ClassSampler`
 
     Before :meth:`set_difficulty` all classes are equally difficult.
+
+    Raises
+    ------
+    TailwiseError
+        If labels, counts or settings are out of range.
 
     Source: Ma et al., Happy: A Debiased Learning Framework for Continual Generalized Category Discovery, NeurIPS 2024
     (hardness-aware prototype sampling; the authors' code uses temperature 0.1 and, as the difficulty of a class, the
