@@ -104,7 +104,7 @@ def test_evaluate_reads_what_training_read(files: Path, capsys: pytest.CaptureFi
     assert run("evaluate", files / "m", files / "new.csv") == 0
     assert "average precision" in capsys.readouterr().out.replace("\n", " ")
     fruit(80, seed=1).write_parquet(files / "lists.parquet")
-    refused(capsys, "holds lists, not texts", "evaluate", files / "m", files / "lists.parquet")
+    refused(capsys, "holds lists, not texts", "diagnose", files / "lists.parquet", "-t", "tags", "--separator", "|")
 
 
 def test_lists_need_no_separator(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
