@@ -132,7 +132,7 @@ def test_heads_say_what_is_wrong():
     features, codes = batch()
     with pytest.raises(TailwiseError, match=r"features must be \(batch, 5\)"):
         head()(features[:, :2], codes)
-    with pytest.raises(TailwiseError, match="class codes must be 8 of type torch.int64"):
+    with pytest.raises(TailwiseError, match="class codes must be 8 of type"):
         head()(features, codes[:3])
     with pytest.raises(TailwiseError, match="class code 37 is out of range"):
         head()(features, codes.fill_(K))
