@@ -5,7 +5,7 @@ says, (batch,) class codes or, as :data:`LABELS` says, (batch, n_classes) labels
 """
 
 import torch
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 WIDTH = 64  # of the features that influence-balancing needs
 

@@ -70,7 +70,7 @@ def cifar_features() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return features and labels of CIFAR-10-LT's training images and of the test images."""
     import torch
     from sklearn.cluster import MiniBatchKMeans
-    from torch.nn import functional as F  # noqa: N812
+    from torch.nn import functional as F
 
     train, test = cifar10_lt()
     pixels = train.inputs

@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 import polars as pl
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset

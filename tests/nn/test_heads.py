@@ -117,8 +117,12 @@ def test_a_head_of_an_own_type_is_not_taken_for_its_base() -> None:
         build_head({"type": "Liner", "in_features": 3, "out_features": 2, "bias": True})
 
 
-def test_nearest_mean_takes_shares_of_classes() -> None:
-    features, codes = torch.from_numpy(X), torch.arange(20) % 3
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_nearest_mean_takes_shares_of_classes(offset: float) -> None:
+    features, codes = torch.from_numpy(X) + offset, torch.arange(20) % 3
+    means = torch.stack([features[codes == c].mean(0) for c in range(3)])
+    variance = (features - means[codes]).square().mean()
+    torch.testing.assert_close(nearest_mean(features, codes, 4).weight[:3], means / variance, rtol=1e-6, atol=0)
     ours, theirs = nearest_mean(features, codes, 4), nearest_mean(features, torch.nn.functional.one_hot(codes, 4), 4)
     torch.testing.assert_close(ours.weight, theirs.weight)
     torch.testing.assert_close(ours.bias, theirs.bias)

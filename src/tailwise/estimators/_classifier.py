@@ -100,9 +100,9 @@ class TailClassifier(TailEstimator):
     honest probabilities under the training prior, corrected for whatever re-balancing the recipe did and calibrated on
     held-out scores. With a balanced objective, the predicted class need not be the likeliest one.
 
-    The intervals of ``comparison_`` hold even where classes have one to three held-out examples, as do those of
-    :func:`tailwise.metrics.evaluate`; only for scikit-learn scorers of probabilities, such as ``"roc_auc_ovr"``, are
-    they too narrow there.
+    The intervals of ``comparison_`` and of :func:`tailwise.metrics.evaluate` allow for classes with one to three
+    held-out examples: that of balanced accuracy held 86 to 100 % of the time in simulations. For scikit-learn scorers
+    of probabilities, such as ``"roc_auc_ovr"``, those of ``comparison_`` are too narrow there.
 
     Raises
     ------

@@ -109,7 +109,7 @@ class Objective:
         Decisions are drawn as in :func:`tailwise.metrics.evaluate`, where a class with a few examples leans on all
         classes. In simulated long tails with 1 to 3 held-out examples per tail class, the interval contained the true
         balanced accuracy 96 to 98 % of the time with ten classes and 86 to 100 % with two, the worst class and the
-        geometric mean 85 to 100 %, with one exception (70 %: two classes of nearly the same recall). Probabilities
+        geometric mean 85 to 100 %, but the worst of two classes of nearly the same recall 61 to 70 %. Probabilities
         cannot be drawn: for a scorer that looks at them, examples are resampled within their classes, and the interval
         is too narrow if tail classes weigh much.
         """

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from tailwise.counts import Weighting, class_weights
 from tailwise.losses._fused import at_least_float32

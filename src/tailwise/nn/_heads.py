@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tailwise.errors import TailwiseError
@@ -134,10 +134,14 @@ def nearest_mean(features: Tensor, labels: Tensor, n_classes: int) -> nn.Linear:
     n_classes : number of classes
     """
     x, labels = features.cpu().double(), labels.cpu()  # not every device has float64
-    rows = (nn.functional.one_hot(labels, n_classes) if labels.ndim == 1 else labels).double()
-    counts = rows.sum(0)
-    means = rows.T @ x / counts.clamp(min=1e-12)[:, None]
-    squares = rows.sum(1) @ x.square().sum(1) - counts @ means.square().sum(1)  # of the distances to class means
+    if labels.ndim == 1:
+        counts, shares = torch.bincount(labels, minlength=n_classes), x.new_ones(len(x))
+        sums = x.new_zeros(n_classes, x.shape[1]).index_add_(0, labels, x)
+    else:
+        counts, shares, sums = labels.double().sum(0), labels.double().sum(1), labels.double().T @ x
+    means, centre = sums / counts.clamp(min=1e-12)[:, None], x.mean(0)
+    # the sum of squared distances to class means, from the centre, where it loses no digits
+    squares = shares @ (x - centre).square().sum(1) - counts.double() @ (means - centre).square().sum(1)
     variance = (squares / (counts.sum() * x.shape[1])).clamp(min=1e-12)
     bias = -means.square().sum(1) / (2 * variance)
     bias[counts == 0] = torch.finfo(features.dtype).min / 4  # finite, so that softmax and safetensors stay finite
