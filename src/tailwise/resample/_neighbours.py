@@ -196,56 +196,46 @@ def _by_tree(
     points: NDArray[Any], k: int, of: NDArray[np.intp], among: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Find neighbours by a k-d tree in float64; where equal distances are many, by one of the points without copies."""
-    rows, squared = np.empty((len(of), k), np.intp), np.empty((len(of), k))
-    left = _asked(points, k, of, among, among[:, None], np.arange(len(of)), k + 1 + _SPARE, rows, squared)
-    if len(left):
-        kinds, kind = np.unique(points[among], axis=0, return_index=True, return_inverse=True)[1:]
-        first = np.full((len(kinds), k + 1), -1)  # of the copies of a point, the first come into question only
+    rows, squared, sure = _asked(points, k, of, among, among[:, None], k + 1 + _SPARE)
+    if not sure.all():
+        first, kind = np.unique(points[among], axis=0, return_index=True, return_inverse=True)[1:]
         order = np.argsort(kind.ravel(), kind="stable")
         sizes = np.bincount(kind.ravel())
         place = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        few = place <= k
-        first[kind.ravel()[order[few]], place[few]] = among[order[few]]
-        asked = 2 * (k + 1)
-        while len(left) and asked <= _CROWD:
-            left = _asked(points, k, of, among[kinds], first, left, asked, rows, squared)
-            asked *= 4
-    if len(left):
+        few = place <= k  # of the copies of a point, the first come into question only
+        copies = np.full((len(first), k + 1), -1)
+        copies[kind.ravel()[order[few]], place[few]] = among[order[few]]
+        most = 2 * (k + 1)
+        while not sure.all() and most <= _CROWD:
+            left = np.flatnonzero(~sure)
+            rows[left], squared[left], sure[left] = _asked(points, k, of[left], among[first], copies, most)
+            most *= 4
+    if not sure.all():
         with one_thread():
-            rows[left], squared[left] = _one_by_one(points, k, of[left], among)
+            rows[~sure], squared[~sure] = _one_by_one(points, k, of[~sure], among)
     return rows, squared
 
 
 def _asked(
-    points: NDArray[Any],
-    k: int,
-    of: NDArray[np.intp],
-    kinds: NDArray[np.intp],
-    copies: NDArray[np.intp],
-    lines: NDArray[np.intp],
-    most: int,
-    rows: NDArray[np.intp],
-    squared: NDArray[np.float64],
-) -> NDArray[np.intp]:
-    """Fill some lines of ``rows`` and ``squared``, and return those of them for which more must be asked for.
+    points: NDArray[Any], k: int, of: NDArray[np.intp], first: NDArray[np.intp], copies: NDArray[np.intp], most: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the k nearest rows, their squared distances, and whether more than ``most`` points need not be asked for.
 
     Parameters
     ----------
-    kinds, copies : (n,) rows of the points in the tree, and (n, n_copies) rows that each stands for, -1 for none
-    lines : of ``of``, to be filled
+    of : rows to find neighbours for
+    first, copies : (n,) row of each point in the tree, and (n, n_copies) rows that it stands for, -1 for none
     most : points of the tree to ask for
     """
-    tree, most = KDTree(points[kinds].astype(np.float64)), min(most, len(kinds))
-    unsure = np.ones(len(lines), bool)
-    for at in spans(len(lines), most * copies.shape[1] * points.shape[1]):
-        asking = of[lines[at]]
-        apart, found = tree.query(points[asking].astype(np.float64), k=range(1, most + 1), workers=-1)
-        known = np.where((found < len(kinds))[:, :, None], copies[np.minimum(found, len(kinds) - 1)], -1)
-        rows[lines[at]], squared[lines[at]] = _measured(points, asking, known.reshape(len(asking), -1), k)
-        last = np.sqrt(squared[lines[at], -1])
-        enough = np.isfinite(last) & ((apart[:, -1] > last * (1 + _EQUAL)) | (most == len(kinds)))
-        unsure[at] = ~enough
-    return lines[unsure]
+    tree, most = KDTree(points[first].astype(np.float64)), min(most, len(first))
+    rows, squared, sure = np.empty((len(of), k), np.intp), np.empty((len(of), k)), np.empty(len(of), bool)
+    for at in spans(len(of), most * copies.shape[1] * points.shape[1]):
+        apart, found = tree.query(points[of[at]].astype(np.float64), k=range(1, most + 1), workers=-1)
+        known = np.where((found < len(first))[:, :, None], copies[np.minimum(found, len(first) - 1)], -1)
+        rows[at], squared[at] = _measured(points, of[at], known.reshape(len(known), -1), k)
+        last = np.sqrt(squared[at, -1])
+        sure[at] = np.isfinite(last) & ((apart[:, -1] > last * (1 + _EQUAL)) | (most == len(first)))
+    return rows, squared, sure
 
 
 def _measured(
