@@ -145,6 +145,9 @@ def test_what_cannot_be_measured_is_one_line():
     found = evaluate_labels(rows, given_, proba, class_counts=COUNTS)
     with pytest.raises(AbsentError, match="Did you mean 'macro_f1'"):
         found["macro_f"]
+    few = evaluate_labels(0 * rows | (COUNTS > 20), given_, proba, class_counts=COUNTS)
+    with pytest.raises(AbsentError, match="no example of the few-shot classes was measured"):
+        few["few_shot_average_precision"]
     assert "micro_f1" in found
     assert found.thresholds == (100, 20)
 

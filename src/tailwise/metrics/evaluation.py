@@ -10,125 +10,50 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tailwise.counts import check_counts, shot_groups, shot_thresholds
-from tailwise.errors import AbsentError, TailwiseError, nearest
+from tailwise.errors import TailwiseError
 from tailwise.metrics import bins, confusion, influence
 from tailwise.metrics.accumulate import Accumulator
 from tailwise.metrics.estimates import Estimate, Measuring
+from tailwise.metrics.measured import Measured
 from tailwise.tensors import to_array
 
 _EXACT = 10_000_000  # up to so many probabilities, rankings are computed from the scores themselves
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evaluation(Measured):
     """The quality of a classifier: overall, by group of classes, and by class.
 
     Attributes
     ----------
-    classes : (n_classes,) names
-    class_counts : (n_classes,) counts of *training* examples, which define the groups
-    groups : ``"many"``, ``"medium"``, ``"few"`` -> class codes; groups without classes are absent
     confusion : (n_classes, n_classes) counts of test examples, true × predicted
-    overall : measure -> estimate
-    by_group : group -> measure -> estimate; groups without test examples are absent
     recall : (n_classes, 3) recall of each class with its interval; NaN for classes without test examples
     reliability : group (and ``"all"``) -> (3, n_bins) number of predictions in each confidence bin, number of correct
         ones, and sum of their confidences; empty without probabilities
     """
 
-    classes: tuple[str, ...]
-    class_counts: NDArray[np.float64]
-    groups: dict[str, NDArray[np.intp]]
     confusion: NDArray[np.int64]
-    overall: dict[str, Estimate]
-    by_group: dict[str, dict[str, Estimate]]
     recall: NDArray[np.float64]
     reliability: dict[str, NDArray[np.float64]]
 
-    def __getitem__(self, measure: str) -> float:
-        """Return the value of an overall measure.
-
-        Raises
-        ------
-        AbsentError
-            If there is no such measure, or its group of classes is absent. Also a KeyError.
-        """
-        if measure not in self.overall:
-            raise AbsentError(f"there is no {measure} here: {self._why_absent(measure)}")
-        return self.overall[measure].value
-
-    def __contains__(self, measure: object) -> bool:
-        """Return whether there is such an overall measure."""
-        return measure in self.overall
-
-    def _why_absent(self, measure: str) -> str:
-        group = str(measure).removesuffix("_shot_accuracy")
-        if group in self.groups:
-            return f"no example of the {group}-shot classes was measured."
-        many, few = (f"{threshold:,.10g}" for threshold in self.thresholds)
-        without = {
-            "many": f"no class has more than {many} training examples.",
-            "medium": f"every class has more than {many} or fewer than {few} training examples.",
-            "few": f"no class has fewer than {few} training examples.",
-        }
-        if group in without:
-            return without[group]
-        return f"the measures are {', '.join(self.overall)}.{nearest(measure, self.overall)}"
-
-    @property
-    def thresholds(self) -> tuple[float, float]:
-        """Training counts above the first are many-shot, below the second few-shot."""
-        return shot_thresholds(self.class_counts)
-
-    @property
-    def n_examples(self) -> int:
-        """Number of labelled test examples."""
-        return int(self.confusion.sum())
+    _of_group = "accuracy"
 
     @property
     def worst(self) -> str:
         """The class with the lowest recall."""
         return self.classes[int(np.nanargmin(self.recall[:, 0]))]
 
-    def per_class(self) -> list[dict[str, Any]]:
-        """Return one row per class, in code order; undefined values are None."""
-        m = confusion.margins(self.confusion)
-        group_of = {int(c): name for name, members in self.groups.items() for c in members}
-        columns = {
-            "recall": self.recall[:, 0],
-            "recall_low": self.recall[:, 1],
-            "recall_high": self.recall[:, 2],
-            "precision": confusion.precisions(m),
-            "f1": confusion.f1s(m),
-        }
-        return [
-            {
-                "class": name,
-                "group": group_of[code],
-                "train": int(self.class_counts[code]),
-                "support": int(m.support[code]),
-                "predicted": int(m.predicted[code]),
-                **{measure: _or_none(values[code]) for measure, values in columns.items()},
-            }
-            for code, name in enumerate(self.classes)
-        ]
+    def _measures_of_classes(self) -> dict[str, NDArray[np.float64]]:
+        recall, low, high = self.recall.T
+        precision, f1 = confusion.precisions(self.margins), confusion.f1s(self.margins)
+        return {"recall": recall, "recall_low": low, "recall_high": high, "precision": precision, "f1": f1}
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data for JSON, the confusion matrix as its non-zero (true, predicted, count)."""
         true, predicted = np.nonzero(self.confusion)
         return {
-            "n_examples": self.n_examples,
-            "classes": list(self.classes),
-            "class_counts": [int(c) for c in self.class_counts],
-            "thresholds": dict(zip(("many", "few"), self.thresholds, strict=True)),
-            "groups": {name: members.tolist() for name, members in self.groups.items()},
-            "overall": {name: estimate._asdict() for name, estimate in self.overall.items()},
-            "by_group": {
-                group: {name: estimate._asdict() for name, estimate in measures.items()}
-                for group, measures in self.by_group.items()
-            },
+            **super().to_dict(),
             "worst_class": self.worst,
-            "per_class": self.per_class(),
             "reliability": {
                 group: dict(zip(("count", "right", "confidence"), cells.tolist(), strict=True))
                 for group, cells in self.reliability.items()
@@ -226,7 +151,16 @@ def evaluate(
         overall[f"{group}_shot_accuracy"] = measures["accuracy"]
     overall |= measure.sets(np.arange(counts.size))
     return Evaluation(
-        names, counts, measure.groups, seen.confusion.copy(), overall, by_group, measure.recall(), measure.reliability()
+        classes=names,
+        class_counts=counts,
+        groups=measure.groups,
+        margins=measure.margins,
+        n_examples=int(seen.confusion.sum()),
+        overall=overall,
+        by_group=by_group,
+        confusion=seen.confusion.copy(),
+        recall=measure.recall(),
+        reliability=measure.reliability(),
     )
 
 
@@ -280,7 +214,3 @@ def relative_accuracy(accuracy: float, vanilla_balanced: float, method_balanced:
     if reference == 0:
         raise TailwiseError("relative accuracy needs a reference accuracy above zero.")
     return accuracy / reference, reference
-
-
-def _or_none(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -10,101 +10,37 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tailwise.counts import check_counts, shot_groups, shot_thresholds
-from tailwise.errors import AbsentError, TailwiseError, nearest
+from tailwise.errors import TailwiseError
 from tailwise.metrics import confusion
 from tailwise.metrics.estimates import Estimate
 from tailwise.metrics.influence import average_precision, by_class, f1, normal_interval
+from tailwise.metrics.measured import Measured
 from tailwise.tensors import to_array
 
 
-@dataclass(frozen=True, eq=False)
-class LabelEvaluation:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LabelEvaluation(Measured):
     """The quality of predicted label sets: overall, by group of labels, and by label.
 
     Attributes
     ----------
-    classes : (n_labels,) names
-    class_counts : (n_labels,) number of *training* examples with each label, which define the groups
-    n_examples : number of test examples
-    groups : ``"many"``, ``"medium"``, ``"few"`` -> label codes; groups without labels are absent
-    margins : for each label, the number of test examples that have it and were given it, that have it, and that were
-        given it
-    overall : measure -> estimate
-    by_group : group -> measure -> estimate; groups whose labels do not occur in the test set are absent
     average_precision : (n_labels, 3) average precision of each label with its interval; NaN for labels that do not
         occur in the test set
     """
 
-    classes: tuple[str, ...]
-    class_counts: NDArray[np.float64]
-    n_examples: int
-    groups: dict[str, NDArray[np.intp]]
-    margins: confusion.Margins
-    overall: dict[str, Estimate]
-    by_group: dict[str, dict[str, Estimate]]
     average_precision: NDArray[np.float64]
 
-    def __getitem__(self, measure: str) -> float:
-        """Return the value of an overall measure.
+    _of_group = "average_precision"
 
-        Raises
-        ------
-        AbsentError
-            If there is no such measure, or its group of labels is absent. Also a KeyError.
-        """
-        if measure not in self.overall:
-            raise AbsentError(
-                f"there is no {measure} here: the measures are {', '.join(self.overall)}."
-                f"{nearest(measure, self.overall)}"
-            )
-        return self.overall[measure].value
-
-    def __contains__(self, measure: object) -> bool:
-        """Return whether there is such an overall measure."""
-        return measure in self.overall
-
-    @property
-    def thresholds(self) -> tuple[float, float]:
-        """Training counts above the first are many-shot, below the second few-shot."""
-        return shot_thresholds(self.class_counts)
-
-    def per_class(self) -> list[dict[str, Any]]:
-        """Return one row per label, in code order; undefined values are None."""
-        group_of = {int(c): name for name, members in self.groups.items() for c in members}
-        columns = {
-            "average_precision": self.average_precision[:, 0],
-            "average_precision_low": self.average_precision[:, 1],
-            "average_precision_high": self.average_precision[:, 2],
+    def _measures_of_classes(self) -> dict[str, NDArray[np.float64]]:
+        average, low, high = self.average_precision.T
+        return {
+            "average_precision": average,
+            "average_precision_low": low,
+            "average_precision_high": high,
             "f1": confusion.f1s(self.margins),
             "recall": confusion.recalls(self.margins),
             "precision": confusion.precisions(self.margins),
-        }
-        return [
-            {
-                "class": name,
-                "group": group_of[code],
-                "train": int(self.class_counts[code]),
-                "support": int(self.margins.support[code]),
-                "predicted": int(self.margins.predicted[code]),
-                **{m: None if np.isnan(values[code]) else float(values[code]) for m, values in columns.items()},
-            }
-            for code, name in enumerate(self.classes)
-        ]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain data for JSON."""
-        return {
-            "n_examples": self.n_examples,
-            "classes": list(self.classes),
-            "class_counts": [int(c) for c in self.class_counts],
-            "thresholds": dict(zip(("many", "few"), self.thresholds, strict=True)),
-            "groups": {name: members.tolist() for name, members in self.groups.items()},
-            "overall": {name: estimate._asdict() for name, estimate in self.overall.items()},
-            "by_group": {
-                group: {name: estimate._asdict() for name, estimate in measures.items()}
-                for group, measures in self.by_group.items()
-            },
-            "per_class": self.per_class(),
         }
 
 
@@ -184,9 +120,16 @@ def evaluate_labels(
         if found.codes.size
     }
     overall |= {f"{name}_shot_average_precision": found["average_precision"] for name, found in by_group.items()}
-    margins = confusion.Margins((has & got).sum(axis=0), has.sum(axis=0), got.sum(axis=0))
-    table = ranking_of_all.table(counts.size)
-    return LabelEvaluation(names, counts, len(has), groups, margins, overall, by_group, table)
+    return LabelEvaluation(
+        classes=names,
+        class_counts=counts,
+        groups=groups,
+        margins=confusion.Margins((has & got).sum(axis=0), has.sum(axis=0), got.sum(axis=0)),
+        n_examples=len(has),
+        overall=overall,
+        by_group=by_group,
+        average_precision=ranking_of_all.table(counts.size),
+    )
 
 
 def macro_average_precision(rows: Any, predicted: Any, proba: Any, class_counts: Any) -> Estimate:
