@@ -17,7 +17,6 @@ from tailwise.losses._fused import SigmoidNLL, at_least_float32
 from tailwise.losses._mechanism import (
     BatchLoss,
     ClassificationLoss,
-    adjusted_cross_entropy,
     as_rows,
     check_batch,
     divisor,
@@ -130,22 +129,12 @@ class SeesawLoss(ClassificationLoss):
         self.register_buffer("log_counts", per_class(np.log(floored_counts(class_counts))))
         self.p, self.q, self.eps = number("p", p, 0), number("q", q, 0), divisor("eps", eps)
 
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
-        check_batch(logits, targets, self.log_counts)
-        return adjusted_cross_entropy(
-            logits,
-            targets,
-            bias=self._log_factors(logits.detach(), targets.detach()),  # which a forward derivative needs, too
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-            label_smoothing=self.label_smoothing,
-        )
-
     @torch.no_grad()
-    def _log_factors(self, logits: Tensor, targets: Tensor) -> Tensor:
-        logits = at_least_float32(logits)
+    def bias_of(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the logarithms of both factors."""
+        check_batch(logits, targets, self.log_counts)
+        targets = targets.detach()  # which a forward derivative needs, too
+        logits = at_least_float32(logits.detach())
         log_p_floor = logits.logsumexp(1, keepdim=True) + np.log(self.eps)
         if targets.ndim == 1:
             index = targets.clamp(0, logits.shape[1] - 1)

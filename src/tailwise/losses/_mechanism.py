@@ -250,12 +250,16 @@ class ClassificationLoss(BatchLoss):
             targets,
             scale=self.scale,
             margin=self.margin,
-            bias=self.bias,
+            bias=self.bias_of(logits, targets),
             weight=self.weight,
             ignore_index=self.ignore_index,
             reduction=self.reduction,
             label_smoothing=self.label_smoothing,
         )
+
+    def bias_of(self, logits: Tensor, targets: Tensor) -> Tensor | None:
+        """Return what is added to the logits of a batch."""
+        return self.bias
 
 
 def as_rows(targets: Tensor, logits: Tensor, ignore_index: int) -> Tensor:

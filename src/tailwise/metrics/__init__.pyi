@@ -1,6 +1,4 @@
 from .accumulate import Accumulator as Accumulator
-from .bins import binned_average_precision as binned_average_precision
-from .bins import binned_roc_auc as binned_roc_auc
 from .bins import score_bins as score_bins
 from .confusion import MEASURES as MEASURES
 from .confusion import Margins as Margins

@@ -1,4 +1,4 @@
-"""Ranking and calibration measures from binned counts, in memory independent of the number of predictions."""
+"""Bins of probabilities, so that rankings and calibration need no memory for each prediction."""
 
 from __future__ import annotations
 
@@ -37,47 +37,6 @@ def score_bins(proba: NDArray[Any]) -> NDArray[np.int32]:
     distance = np.where(upper, 1 - proba, proba).astype(np.float32)
     step = (distance.view(np.int32) >> (23 - _STEPS)) - np.int32(_HALF << _STEPS)  # 0 at one half, falling outwards
     return np.where(upper, _LOW - np.maximum(step, -_HIGH), _LOW + np.maximum(step, -_LOW)).astype(np.int32)
-
-
-def binned_roc_auc(positive: NDArray[Any], negative: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return areas under the ROC curves of binned scores, and bounds on their errors due to binning.
-
-    Parameters
-    ----------
-    positive, negative : (..., n_bins) counts of positives and negatives in each bin, in ascending order of score
-
-    Returns
-    -------
-    areas, errors : (...,) each; NaN if there are no positives or no negatives. A pair in the same bin counts one half,
-        so the error is at most half the share of such pairs
-    """
-    n_pairs = positive.sum(axis=-1, dtype=np.float64) * negative.sum(axis=-1)
-    below = np.cumsum(negative, axis=-1, dtype=np.float64) - negative
-    tied = (positive * negative.astype(np.float64)).sum(axis=-1) / 2
-    won = (positive * below).sum(axis=-1) + tied
-    defined = n_pairs > 0
-    undefined = np.full(n_pairs.shape, np.nan)
-    area = np.divide(won, n_pairs, out=undefined.copy(), where=defined)
-    return area, np.divide(tied, n_pairs, out=undefined, where=defined)
-
-
-def binned_average_precision(positive: NDArray[Any], negative: NDArray[Any]) -> NDArray[np.float64]:
-    """Return average precisions (AUPRC) of binned scores: scikit-learn's for scores rounded to their bins.
-
-    Parameters
-    ----------
-    positive, negative : as for :func:`binned_roc_auc`
-
-    Returns
-    -------
-    (...,); NaN if there are no positives
-    """
-    found = np.cumsum(positive[..., ::-1], axis=-1, dtype=np.float64)
-    retrieved = found + np.cumsum(negative[..., ::-1], axis=-1, dtype=np.float64)
-    precision = np.divide(found, retrieved, out=np.zeros_like(found), where=retrieved > 0)
-    total = found[..., -1]
-    gain = (precision * positive[..., ::-1]).sum(axis=-1)
-    return np.divide(gain, total, out=np.full(total.shape, np.nan), where=total > 0)
 
 
 def calibration_error(hits: NDArray[Any], counts: NDArray[Any], confidence: NDArray[Any]) -> NDArray[np.float64]:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from tailwise.metrics import bins, confusion, resampling
 from tailwise.metrics.accumulate import Accumulator
 
+_NORMAL = 1.96  # standard errors on either side of a 95 % interval
+
 
 class Estimate(NamedTuple):
     """A measure with its 95 % bootstrap interval; the bounds are None without resampling."""
@@ -77,10 +79,11 @@ class Measuring:
         """Return the mean over rows of each row's mean, where column j counts the occurrences of value j."""
         values, n = np.arange(table.shape[1]), table.sum(axis=1)
         total = table @ values
-        resampled = None
-        if self.n_bootstrap:
-            resampled = resampling.resampled_means(n, total, table @ values**2, self.n_bootstrap, self.rng).mean(axis=1)
-        return estimate(np.mean(total / n), resampled, at_most=table.shape[1] - 1, at_least=at_least)
+        value = float(np.mean(total / n))
+        if not self.n_bootstrap:
+            return Estimate(value)
+        variance = resampling.variance_of_means(n, total, table @ values**2).sum() / n.size**2
+        return normal_interval(value, variance, table.shape[1] - 1, at_least)
 
     def reliability(self) -> dict[str, NDArray[np.float64]]:
         """Return the confidence bins of all predictions and of each group's."""
@@ -122,11 +125,10 @@ class Measuring:
 
     def _mean_loss(self, n: NDArray[Any], total: NDArray[Any], squares: NDArray[Any]) -> Estimate:
         """Return a mean over examples from the moments of each class."""
-        resampled = None
-        if self.n_bootstrap:
-            means = resampling.resampled_means(n, total, squares, self.n_bootstrap, self.rng)
-            resampled = means @ n / n.sum()
-        return estimate(total.sum() / n.sum(), resampled, at_most=np.inf)
+        value = float(total.sum() / n.sum())
+        if not self.n_bootstrap:
+            return Estimate(value)
+        return normal_interval(value, np.square(n / n.sum()) @ resampling.variance_of_means(n, total, squares), np.inf)
 
     def _classwise_ece(self, every: NDArray[np.float64]) -> Estimate:
         """Return the mean calibration error of the classes that have test examples."""
@@ -142,13 +144,7 @@ class Measuring:
         return estimate(value, np.array(resampled) if resampled else None)
 
 
-def estimate(
-    value: Any,
-    resampled: NDArray[np.float64] | None,
-    centre: Any = None,
-    at_most: float = 1.0,
-    at_least: float = 0.0,
-) -> Estimate:
+def estimate(value: Any, resampled: NDArray[np.float64] | None, centre: Any = None) -> Estimate:
     """Return a value with the percentiles of its resamples, shifted so that their mean is ``centre``.
 
     Resampling adds noise, which lowers a minimum and raises an absolute error; shifting removes this bias. The centre
@@ -158,5 +154,13 @@ def estimate(
     if resampled is None or not resampled.size:
         return Estimate(float(value))
     shift = (value if centre is None else centre) - resampled.mean()
-    low, high = np.clip(np.add(resampling.interval(resampled), shift), at_least, at_most)
+    low, high = np.clip(np.add(resampling.interval(resampled), shift), 0, 1)
     return Estimate(float(value), min(float(low), float(value)), max(float(high), float(value)))
+
+
+def normal_interval(
+    value: float, variance: float, at_most: float = 1.0, at_least: float = 0.0, error: float = 0.0
+) -> Estimate:
+    """Return a value with the interval that its variance gives, within bounds, wider by an error on either side."""
+    half = _NORMAL * float(np.sqrt(variance)) + error
+    return Estimate(value, max(value - half, at_least), min(value + half, at_most))

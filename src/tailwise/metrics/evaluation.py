@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tailwise.counts import check_counts, shot_groups, shot_thresholds
 from tailwise.errors import TailwiseError
-from tailwise.metrics import bins, confusion, influence
+from tailwise.metrics import confusion, influence
 from tailwise.metrics.accumulate import Accumulator
 from tailwise.metrics.estimates import Estimate, Measuring
 from tailwise.metrics.measured import Measured
@@ -96,7 +96,7 @@ def evaluate(
     few examples often shows too little variation or none, so its variation is shrunk towards that of all classes.
     Calibration is resampled in its bins as it is, without shrinking; class-wise calibration class by class as if
     classes were independent, which makes intervals up to a quarter too narrow if there are few classes. Log loss and
-    Brier score use the normal approximation of their resampled means, AUROC and AUPRC that of the influence of each
+    Brier score, coverage and set size use the normal approximation of their resampled means, AUROC and AUPRC that of the influence of each
     example (from an accumulator as if classes were independent), all with variances shrunk likewise. In a simulation
     with ten classes, six of them with one test example, the intervals of AUROC and AUPRC covered their means 94 % and
     80 % of the time, with two test examples 96 % and 92 %.
@@ -179,7 +179,9 @@ def _binned_ranking(negative: NDArray[Any], positive: NDArray[Any]) -> dict[str,
     if not codes.size:
         return {}
     ours, others = positive[codes], negative[codes]
-    error = float(bins.binned_roc_auc(ours, others)[1].mean())
+    pairs = positive.sum(axis=1)[codes] * negative.sum(axis=1, dtype=np.float64)[codes]
+    tied = (ours * others.astype(np.float64)).sum(axis=1)  # pairs in one bin, each of which counts one half
+    error = float((tied / 2 / pairs).mean())
     return {
         "auroc": influence.by_class_at(influence.roc_auc_at, ours, others).estimate(error),
         "auroc_error": Estimate(error),

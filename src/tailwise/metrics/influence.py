@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailwise.errors import TailwiseError
-from tailwise.metrics.estimates import Estimate
+from tailwise.metrics.estimates import Estimate, normal_interval
 
 Measure = Callable[[NDArray[np.bool_], NDArray[Any]], tuple[float, NDArray[np.float64]]]
 
 _BORROWED = 2  # pseudo-examples with the mean variance of all classes, added to each class
-_NORMAL = 1.96  # standard errors on either side of a 95 % interval
 
 
 def average_precision_at(positive: NDArray[Any], negative: NDArray[Any]) -> tuple[float, NDArray[Any], NDArray[Any]]:
@@ -171,9 +170,3 @@ def by_class_at(
         row[:] = value, squares, n, p @ np.square(own - p @ own / n)
     values, squares, n, deviations = found.T
     return ByClass(np.arange(len(positive)), values, np.sqrt(squares), squares, n, deviations)
-
-
-def normal_interval(value: float, variance: float, at_most: float = 1.0, error: float = 0.0) -> Estimate:
-    """Return a value of 0 or more with the interval that its variance gives, wider by an error on either side."""
-    half = _NORMAL * float(np.sqrt(variance)) + error
-    return Estimate(value, max(value - half, 0.0), min(value + half, at_most))

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from tailwise.counts import check_counts, shot_groups, shot_thresholds
 from tailwise.errors import TailwiseError
 from tailwise.metrics import confusion
-from tailwise.metrics.estimates import Estimate
-from tailwise.metrics.influence import average_precision, by_class, f1, normal_interval
+from tailwise.metrics.estimates import Estimate, normal_interval
+from tailwise.metrics.influence import average_precision, by_class, f1
 from tailwise.metrics.measured import Measured
 from tailwise.tensors import to_array
 

@@ -82,10 +82,8 @@ def resampled_rows(labels: NDArray[np.int64], n_bootstrap: int, rng: np.random.G
         yield by_class[start + (rng.random(len(labels)) * size).astype(np.intp)]
 
 
-def resampled_means(
-    n: NDArray[Any], total: NDArray[Any], squares: NDArray[Any], n_bootstrap: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Return (n_bootstrap, n_strata) resampled means of strata from their moments, by the normal approximation.
+def variance_of_means(n: NDArray[Any], total: NDArray[Any], squares: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the (n_strata,) variances of the resampled means of strata, from their moments.
 
     The variance of a stratum with few examples is shrunk towards the mean variance, with the weight of ``_BORROWED``
     examples.
@@ -93,8 +91,6 @@ def resampled_means(
     Parameters
     ----------
     n, total, squares : (n_strata,) count, sum and sum of squares of each stratum
-    n_bootstrap : number of resamples
-    rng : source of the draws
     """
     some = np.maximum(n, 1)
     deviations = np.maximum(squares - total**2 / some, 0)
@@ -103,7 +99,7 @@ def resampled_means(
     if not usual:  # at most one example each: only the variance between strata is known
         usual = np.var((total / some)[n > 0])
     variance = (deviations + _BORROWED * usual) / np.maximum(n - 1 + _BORROWED, 1)
-    return total / some + rng.standard_normal((n_bootstrap, n.size)) * np.sqrt(variance / some)
+    return variance / some
 
 
 def resampled_tables(table: NDArray[np.int64], n_bootstrap: int, rng: np.random.Generator) -> Iterator[NDArray[Any]]:

@@ -107,6 +107,16 @@ class Recipe:
         return frozenset(learner for learner, is_written in written.items() if is_written)
 
 
+class CosineRecipe(Recipe):
+    """A recipe whose networks have a cosine classifier."""
+
+    def network(self, task: Task) -> nn.Module:
+        """Build the backbone under a cosine classifier."""
+        from tailwise.nn import Network
+
+        return Network.cosine(task.build_backbone(), task.n_classes)
+
+
 def begin_at_mean_share(network: nn.Module, task: Task) -> nn.Module:
     """Set the bias of a network's linear head so that each sigmoid starts at the mean probability of a class.
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tailwise import losses
 from tailwise.counts import class_weights
 from tailwise.engine.stage import Stage, Task
-from tailwise.recipes._base import Recipe, register
-
-if TYPE_CHECKING:
-    from torch import nn
+from tailwise.recipes._base import CosineRecipe, register
 
 
 @register("ldam", paper="Cao et al., NeurIPS 2019, arXiv:1906.07413")
 @dataclass(frozen=True)
-class LDAM(Recipe):
+class LDAM(CosineRecipe):
     """Give rarer classes a larger margin, on cosine logits.
 
     Verified: the loss equals a float64 reading of the equation, with the margins and the scale of the paper.
@@ -28,12 +24,6 @@ class LDAM(Recipe):
 
     max_margin: float = 0.5
     scale: float = 30.0
-
-    def network(self, task: Task) -> nn.Module:
-        """Build the backbone under a cosine classifier."""
-        from tailwise.nn import Network
-
-        return Network.cosine(task.build_backbone(), task.n_classes)
 
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything with the margin loss."""

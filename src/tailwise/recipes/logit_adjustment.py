@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +12,7 @@ from tailwise import losses, posthoc
 from tailwise.counts import class_prior
 from tailwise.engine.stage import Stage, Task
 from tailwise.recipes._base import Recipe, register
-from tailwise.recipes.cross_entropy import CrossEntropy
-
-if TYPE_CHECKING:
-    from sklearn.base import BaseEstimator
+from tailwise.recipes.cross_entropy import AfterTraining
 
 
 @register("logit-adjusted-loss", paper="Menon et al., ICLR 2021, arXiv:2007.07314")
@@ -42,7 +38,7 @@ class LogitAdjustedLoss(Recipe):
 
 @register("logit-adjustment", paper="Menon et al., ICLR 2021, arXiv:2007.07314")
 @dataclass(frozen=True)
-class LogitAdjustment(Recipe):
+class LogitAdjustment(AfterTraining):
     """Train plainly, and subtract tau times the log prior from the scores before the decision.
 
     Verified: the adjusted scores of a plainly trained network follow the equation; with tau 0 they stay as they are.
@@ -51,19 +47,6 @@ class LogitAdjustment(Recipe):
     """
 
     tau: float = 1.0
-
-    @property
-    def training(self) -> Recipe:
-        """Cross-entropy: this recipe starts after training."""
-        return CrossEntropy()
-
-    def stages(self, task: Task) -> Iterable[Stage]:
-        """Train as cross-entropy does."""
-        return self.training.stages(task)
-
-    def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
-        """Take the estimator as it is."""
-        return base
 
     def posthoc(self, task: Task, scores: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[posthoc.Step, ...]:
         """Adjust the scores by the class counts, without fitting."""

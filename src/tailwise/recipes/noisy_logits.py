@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tailwise import losses
 from tailwise.engine.stage import Stage, Task
-from tailwise.recipes._base import Recipe, register
+from tailwise.recipes._base import CosineRecipe, Recipe, register
 from tailwise.recipes.decoupled import balanced_classifier
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 @register("gcl", paper="Li et al., CVPR 2022, arXiv:2305.11733")
 @dataclass(frozen=True)
-class GaussianClouds(Recipe):
+class GaussianClouds(CosineRecipe):
     """Lower the cosines of rarer classes by more noise during training, then balance the classifier.
 
     Verified: the loss equals a reading of the equation, and the last tenth trains the classifier alone, on balanced
@@ -30,12 +26,6 @@ class GaussianClouds(Recipe):
 
     scale: float = 30.0
     retrain: float = 0.1
-
-    def network(self, task: Task) -> nn.Module:
-        """Build the backbone under a cosine classifier."""
-        from tailwise.nn import Network
-
-        return Network.cosine(task.build_backbone(), task.n_classes)
 
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train with noisy cosines, then the classifier with plain ones on class-balanced batches."""

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tailwise import losses
 from tailwise.engine.stage import Stage, Task
-from tailwise.recipes._base import Recipe, register
-
-if TYPE_CHECKING:
-    from torch import nn
+from tailwise.recipes._base import CosineRecipe, Recipe, register
 
 
 @dataclass(frozen=True)
-class _Cosine(Recipe):
+class _Cosine(CosineRecipe):
     temperature: float = 0.05
-
-    def network(self, task: Task) -> nn.Module:
-        """Build the backbone under a cosine classifier."""
-        from tailwise.nn import Network
-
-        return Network.cosine(task.build_backbone(), task.n_classes)
 
 
 @register("normalised-softmax", paper="Wang et al., ACM Multimedia 2017, arXiv:1704.06369")

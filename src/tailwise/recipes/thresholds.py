@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tailwise import posthoc
-from tailwise.engine.stage import Stage, Task
+from tailwise.engine.stage import Task
 from tailwise.metrics import OBJECTIVES
-from tailwise.recipes._base import Recipe, register
-from tailwise.recipes.cross_entropy import CrossEntropy
-
-if TYPE_CHECKING:
-    from sklearn.base import BaseEstimator
+from tailwise.recipes._base import register
+from tailwise.recipes.cross_entropy import AfterTraining
 
 
 @register("tuned-thresholds", paper="Collell et al., Neurocomputing 2018, arXiv:1606.08698")
 @dataclass(frozen=True)
-class TunedThresholds(Recipe):
+class TunedThresholds(AfterTraining):
     """Train plainly, and set each class's threshold where the objective is best on held-out predictions.
 
     Verified: where they are tuned, thresholds are never worse than none, for any objective. Deviates: the paper bags
@@ -30,19 +25,6 @@ class TunedThresholds(Recipe):
     """
 
     targets = ("class", "labels")
-
-    @property
-    def training(self) -> Recipe:
-        """Cross-entropy: this recipe starts after training."""
-        return CrossEntropy()
-
-    def stages(self, task: Task) -> Iterable[Stage]:
-        """Train as cross-entropy does."""
-        return self.training.stages(task)
-
-    def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
-        """Take the estimator as it is."""
-        return base
 
     def posthoc(self, task: Task, scores: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[posthoc.Step, ...]:
         """Tune one bias per class for the task's objective, by default balanced accuracy."""

@@ -14,7 +14,7 @@ from tailwise.resample._base import Change, Resampler
 from tailwise.resample._blocks import spans
 from tailwise.resample._containers import RandomState, at_least_one, rows_by_class, seeds
 from tailwise.resample._goals import Kind, Strategy
-from tailwise.resample._smote import SMOTE
+from tailwise.resample._smote import SMOTE, Lines, Rows, Table
 from tailwise.resample._tables import complete, numbers
 
 _MEASURED = 1 << 13  # examples used to estimate a mean distance
@@ -60,39 +60,31 @@ class KMeansSMOTE(SMOTE):
         self.n_clusters = n_clusters
         self.threshold = threshold
 
-    def _around(
-        self, points: Any, codes: NDArray[np.intp], asked: NDArray[np.intp], rng: np.random.Generator
-    ) -> NDArray[np.int32]:
+    def _around(self, table: Table, asked: Rows) -> NDArray[np.int32]:
         """Return the (n, 1) cluster of each example."""
         if self.threshold != "auto" and (isinstance(self.threshold, str) or not 0 <= self.threshold <= 1):
             raise TailwiseError(f"threshold must be a share from 0 to 1, or 'auto'; got {self.threshold!r}.")
         at_least_one(n_clusters=self.n_clusters)
-        complete(points, type(self).__name__)
-        return _k_means(points, min(self.n_clusters, len(codes)), int(rng.integers(2**31 - 1))).labels_[:, None]
+        complete(table.points, type(self).__name__)
+        n_clusters, seed = min(self.n_clusters, len(table.codes)), int(table.rng.integers(2**31 - 1))
+        return _k_means(table.points, n_clusters, seed).labels_[:, None]
 
-    def _lines(
-        self,
-        points: Any,
-        codes: NDArray[np.intp],
-        rows: NDArray[np.intp],
-        around: NDArray[np.int32],
-        count: int,
-        rng: np.random.Generator,
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-        sizes = np.bincount(around[:, 0])
-        inside = [rows[own] for own in rows_by_class(around[rows, 0], len(sizes))]
-        share = len(rows) / len(codes) if isinstance(self.threshold, str) else self.threshold
+    def _lines(self, table: Table, rows: Rows, count: int) -> Lines:
+        sizes = np.bincount(table.around[:, 0])
+        inside = [rows[own] for own in rows_by_class(table.around[rows, 0], len(sizes))]
+        share = len(rows) / len(table.codes) if isinstance(self.threshold, str) else self.threshold
         least = sizes * share * (1 - 1e-12)  # a cluster that has just the share is dense, however it is rounded
         dense = [own for own, enough in zip(inside, least, strict=True) if len(own) >= max(2, enough)]
         if not dense:
-            return super()._lines(points, codes, rows, around, count, rng)
+            return super()._lines(table, rows, count)
         # in logarithms: with many features the power overflows
-        sparsity = [points.shape[1] * np.log(_mean_distance(points[own])) - np.log(len(own)) for own in dense]
+        width, distance = table.points.shape[1], [_mean_distance(table.points[own]) for own in dense]
+        sparsity = [width * np.log(d) - np.log(len(own)) for own, d in zip(dense, distance, strict=True)]
         parts = np.exp(sparsity - np.max(sparsity))
         ends_at = np.rint(np.cumsum(parts) / parts.sum() * count).astype(np.intp)
-        start = [rng.choice(own, n) for own, n in zip(dense, np.diff(ends_at, prepend=0), strict=True)]
-        end = [self._own_neighbour(points, own, some, rng) for own, some in zip(dense, start, strict=True)]
-        return np.concatenate(start), np.concatenate(end), rng.random(count)
+        start = [table.rng.choice(own, n) for own, n in zip(dense, np.diff(ends_at, prepend=0), strict=True)]
+        end = [self._own_neighbour(table, own, some) for own, some in zip(dense, start, strict=True)]
+        return np.concatenate(start), np.concatenate(end), table.rng.random(count)
 
 
 class ClusterCentroids(Resampler):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,18 @@ from tailwise.resample._containers import RandomState, at_least_one, generator, 
 from tailwise.resample._goals import Kind, Strategy
 from tailwise.resample._neighbours import nearest
 from tailwise.resample._tables import Values, numbers
+
+Rows = NDArray[np.intp]
+Lines = tuple[Rows, Rows, NDArray[np.float64]]
+
+
+class Table(NamedTuple):
+    """All examples, their classes, what ``_around`` says of their surroundings, and the source of the draws."""
+
+    points: Any
+    codes: Rows
+    rng: np.random.Generator
+    around: NDArray[np.int32] = np.empty((0, 0), np.int32)
 
 
 class SMOTE(Resampler):
@@ -59,53 +71,32 @@ class SMOTE(Resampler):
         if not any(counts):
             return Change(np.arange(len(codes)))
         asked = np.sort(np.concatenate([rows for rows, count in zip(by_class, counts, strict=True) if count]))
-        around = self._around(points, codes, asked, rng)
-        lines = [
-            self._lines(points, codes, rows, around, count, rng)
-            for rows, count in zip(by_class, counts, strict=True)
-            if count
-        ]
+        table = Table(points, codes, rng)
+        table = table._replace(around=self._around(table, asked))
+        lines = [self._lines(table, rows, count) for rows, count in zip(by_class, counts, strict=True) if count]
         starts, ends, steps = map(np.concatenate, zip(*lines, strict=True))
         return Change(np.arange(len(codes)), starts, between(points, starts, ends, steps))
 
-    def _around(
-        self, points: Any, codes: NDArray[np.intp], asked: NDArray[np.intp], rng: np.random.Generator
-    ) -> NDArray[np.int32]:
+    def _around(self, table: Table, asked: Rows) -> NDArray[np.int32]:
         """Return (n, width) what ``_lines`` needs to know about the surroundings of the rows ``asked``."""
-        return np.empty((len(codes), 0), np.int32)
+        return table.around
 
-    def _lines(
-        self,
-        points: Any,
-        codes: NDArray[np.intp],
-        rows: NDArray[np.intp],
-        around: NDArray[np.int32],
-        count: int,
-        rng: np.random.Generator,
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-        """Return the rows where lines start and end, and the share of the line at which each new example lies.
+    def _lines(self, table: Table, rows: Rows, count: int) -> Lines:
+        """Return the rows where ``count`` lines start and end, for a class with these ``rows``, and steps along them.
 
-        Parameters
-        ----------
-        points, codes : all examples and their classes
-        rows : rows of the class
-        around : (n, width) from ``_around``
-        count : number of new examples
-        rng : source of the draws
+        A step is the share of its line at which the new example lies.
         """
-        start = rng.choice(rows, count)
-        return start, self._own_neighbour(points, rows, start, rng), rng.random(count)
+        start = table.rng.choice(rows, count)
+        return start, self._own_neighbour(table, rows, start), table.rng.random(count)
 
-    def _own_neighbour(
-        self, points: Any, rows: NDArray[np.intp], start: NDArray[np.intp], rng: np.random.Generator
-    ) -> NDArray[np.intp]:
+    def _own_neighbour(self, table: Table, rows: Rows, start: Rows) -> Rows:
         """Return, for each start, one of its nearest neighbours in its class, which has these ``rows``."""
         k = min(self.k_neighbors, len(rows) - 1)
         if k == 0:
             return start
         used, line = np.unique(start, return_inverse=True)
-        found = nearest(points[rows], k, of=np.searchsorted(rows, used)).rows
-        return rows[found[line, rng.integers(k, size=len(start))]]
+        found = nearest(table.points[rows], k, of=np.searchsorted(rows, used)).rows
+        return rows[found[line, table.rng.integers(k, size=len(start))]]
 
 
 class BorderlineSMOTE(SMOTE):
@@ -142,33 +133,23 @@ class BorderlineSMOTE(SMOTE):
         self.m_neighbors = m_neighbors
         self.kind = kind
 
-    def _around(
-        self, points: Any, codes: NDArray[np.intp], asked: NDArray[np.intp], rng: np.random.Generator
-    ) -> NDArray[np.int32]:
-        return near_all(points, max(self.m_neighbors, self.k_neighbors), asked)
+    def _around(self, table: Table, asked: Rows) -> NDArray[np.int32]:
+        return near_all(table.points, max(self.m_neighbors, self.k_neighbors), asked)
 
-    def _lines(
-        self,
-        points: Any,
-        codes: NDArray[np.intp],
-        rows: NDArray[np.intp],
-        around: NDArray[np.int32],
-        count: int,
-        rng: np.random.Generator,
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    def _lines(self, table: Table, rows: Rows, count: int) -> Lines:
         at_least_one(m_neighbors=self.m_neighbors)
         if self.kind not in ("borderline-1", "borderline-2"):
             raise TailwiseError(f"kind must be 'borderline-1' or 'borderline-2'; got {self.kind!r}.")
-        foreign = (codes[around[rows, : self.m_neighbors]] != codes[rows[0]]).sum(axis=1)
+        foreign = (table.codes[table.around[rows, : self.m_neighbors]] != table.codes[rows[0]]).sum(axis=1)
         danger = np.flatnonzero((foreign >= self.m_neighbors / 2) & (foreign < self.m_neighbors))
         if not len(danger):
-            return super()._lines(points, codes, rows, around, count, rng)
-        chosen = rng.choice(danger, count)
-        start, step = rows[chosen], rng.random(count)
+            return super()._lines(table, rows, count)
+        chosen = table.rng.choice(danger, count)
+        start, step = rows[chosen], table.rng.random(count)
         if self.kind == "borderline-1":
-            return start, self._own_neighbour(points, rows, start, rng), step
-        end = around[start, rng.integers(self.k_neighbors, size=count)]
-        return start, end, np.where(codes[end] == codes[start], step, step / 2)
+            return start, self._own_neighbour(table, rows, start), step
+        end = table.around[start, table.rng.integers(self.k_neighbors, size=count)]
+        return start, end, np.where(table.codes[end] == table.codes[start], step, step / 2)
 
 
 class ADASYN(SMOTE):
@@ -190,26 +171,16 @@ class ADASYN(SMOTE):
     (imbalanced-learn misses it, and gives up where every share is below one half).
     """
 
-    def _around(
-        self, points: Any, codes: NDArray[np.intp], asked: NDArray[np.intp], rng: np.random.Generator
-    ) -> NDArray[np.int32]:
-        return near_all(points, self.k_neighbors, asked)
+    def _around(self, table: Table, asked: Rows) -> NDArray[np.int32]:
+        return near_all(table.points, self.k_neighbors, asked)
 
-    def _lines(
-        self,
-        points: Any,
-        codes: NDArray[np.intp],
-        rows: NDArray[np.intp],
-        around: NDArray[np.int32],
-        count: int,
-        rng: np.random.Generator,
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-        foreign = (codes[around[rows]] != codes[rows[0]]).sum(axis=1)
+    def _lines(self, table: Table, rows: Rows, count: int) -> Lines:
+        foreign = (table.codes[table.around[rows]] != table.codes[rows[0]]).sum(axis=1)
         if not foreign.any():
-            return super()._lines(points, codes, rows, around, count, rng)
+            return super()._lines(table, rows, count)
         ends_at = np.rint(np.cumsum(foreign) / foreign.sum() * count).astype(np.intp)
         start = np.repeat(rows, np.diff(ends_at, prepend=0))
-        return start, self._own_neighbour(points, rows, start, rng), rng.random(count)
+        return start, self._own_neighbour(table, rows, start), table.rng.random(count)
 
 
 class MixupOverSampler(SMOTE):
@@ -242,19 +213,12 @@ class MixupOverSampler(SMOTE):
         self.alpha = alpha
         self.random_state = random_state
 
-    def _lines(
-        self,
-        points: Any,
-        codes: NDArray[np.intp],
-        rows: NDArray[np.intp],
-        around: NDArray[np.int32],
-        count: int,
-        rng: np.random.Generator,
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    def _lines(self, table: Table, rows: Rows, count: int) -> Lines:
         if not self.alpha > 0:
             raise TailwiseError(f"alpha must be positive; got {self.alpha}.")
-        share = rng.beta(self.alpha, self.alpha, count)
-        return rng.choice(rows, count), rng.integers(len(codes), size=count), np.minimum(share, 1 - share)
+        share = table.rng.beta(self.alpha, self.alpha, count)
+        start, end = table.rng.choice(rows, count), table.rng.integers(len(table.codes), size=count)
+        return start, end, np.minimum(share, 1 - share)
 
 
 def near_all(points: Any, k: int, asked: NDArray[np.intp]) -> NDArray[np.int32]:

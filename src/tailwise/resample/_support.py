@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from tailwise.resample._containers import RandomState, at_least_one
 from tailwise.resample._goals import Strategy
-from tailwise.resample._smote import SMOTE, near_all
+from tailwise.resample._smote import SMOTE, Lines, Rows, Table, near_all
 from tailwise.resample._tables import complete
 
 
@@ -49,30 +47,20 @@ class SVMSMOTE(SMOTE):
         super().__init__(sampling_strategy, k_neighbors, random_state)
         self.m_neighbors = m_neighbors
 
-    def _around(
-        self, points: Any, codes: NDArray[np.intp], asked: NDArray[np.intp], rng: np.random.Generator
-    ) -> NDArray[np.int32]:
+    def _around(self, table: Table, asked: Rows) -> NDArray[np.int32]:
         from sklearn.svm import SVC
 
         at_least_one(m_neighbors=self.m_neighbors)
-        support = SVC().fit(complete(points, type(self).__name__), codes).support_
-        return near_all(points, self.m_neighbors, np.intersect1d(support, asked))
+        support = SVC().fit(complete(table.points, type(self).__name__), table.codes).support_
+        return near_all(table.points, self.m_neighbors, np.intersect1d(support, asked))
 
-    def _lines(
-        self,
-        points: Any,
-        codes: NDArray[np.intp],
-        rows: NDArray[np.intp],
-        around: NDArray[np.int32],
-        count: int,
-        rng: np.random.Generator,
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-        support = rows[around[rows, 0] >= 0]
-        foreign = (codes[around[support]] != codes[rows[0]]).sum(axis=1)
+    def _lines(self, table: Table, rows: Rows, count: int) -> Lines:
+        support = rows[table.around[rows, 0] >= 0]
+        foreign = (table.codes[table.around[support]] != table.codes[rows[0]]).sum(axis=1)
         useful = np.flatnonzero(foreign < self.m_neighbors)
         if not len(useful):
-            return super()._lines(points, codes, rows, around, count, rng)
-        chosen = rng.choice(useful, count)
-        start, step = support[chosen], rng.random(count)
+            return super()._lines(table, rows, count)
+        chosen = table.rng.choice(useful, count)
+        start, step = support[chosen], table.rng.random(count)
         inwards = foreign[chosen] >= self.m_neighbors / 2
-        return start, self._own_neighbour(points, rows, start, rng), np.where(inwards, step, -step / 2)
+        return start, self._own_neighbour(table, rows, start), np.where(inwards, step, -step / 2)
