@@ -150,11 +150,11 @@ def anchored(n, anchor=0.1):
     return loss
 
 
-def dice(n, alpha=0.6, smooth=1.0):
+def dice(n, alpha=0.01, smooth=1.0):
     def loss(z, y):
         p, q = torch.softmax(z, 1), one_hot(z, y)
         d = (1 - p) ** alpha * p
-        return (1 - (2 * d * q + smooth) / (d + q + smooth)).sum(1).mean()
+        return (1 - (2 * d * q + smooth) / (d**2 + q**2 + smooth)).sum(1).mean()
 
     return loss
 

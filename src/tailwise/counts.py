@@ -138,7 +138,7 @@ def smoothed_counts(class_counts: ArrayLike, sigma: float = 2.0) -> NDArray[np.f
     Source: Yang et al., Delving into Deep Imbalanced Regression, ICML 2021 (LDS).
     Deviates: the authors' code (imbalanced-regression, agedb-dir/datasets.py) truncates the kernel at two classes on
     either side, pads with zeros at the ends, which makes end classes look rarer, and clips counts to [5, 1000] first.
-    Here the kernel is not truncated, and counts are reflected at the ends, so that they keep their sum.
+    Here the kernel ends at four sigma, and counts are reflected at the ends, so that they keep their sum.
 
     Raises
     ------

@@ -172,6 +172,7 @@ def test_a_column_of_text_is_split(tmp_path):
     assert data.classes == ("blue", "green", "red")
     assert data.labels.tolist() == [[1, 0, 1], [1, 0, 0], [0, 0, 0], [-1, -1, -1], [-1, -1, -1], [0, 1, 1]]
     assert data.is_labelled.tolist() == [True, True, True, False, False, True]
+    assert data.take([]).is_labelled.shape == (0,)
     assert data.class_counts.tolist() == [2, 1, 2]
     assert data.notes[0].startswith("2 of 6 rows have no known labels ('NA' counts as none); they are kept apart")
     (part,) = stream(file, "tags", separator="|", kind="table", id="id", classes=["blue", "green", "red"])

@@ -166,6 +166,28 @@ def test_classes_that_are_sets_of_others_are_told():
         assert not sentences(diagnose(pl.DataFrame({"x": x, "y": names * 20}), "y"), "--separator")
 
 
+@pytest.mark.parametrize("as_lists", [False, True])
+def test_sets_of_labels_in_a_frame_are_those_of_its_file(as_lists, tmp_path):
+    sets = ["a", "b", "a|b", None, "|", "a"] * 5
+    frame = pl.DataFrame({"key": range(30), "x": [i % 7 for i in range(30)], "y": sets})
+    if as_lists:
+        lists = [None if one is None else [name for name in one.split("|") if name] for one in sets]
+        frame = frame.with_columns(y=pl.Series(lists, dtype=pl.List(pl.String)))
+    frame.write_parquet(tmp_path / "table.parquet")
+    separator = None if as_lists else "|"
+    found, wanted = (diagnose(data, "y", separator=separator, id="key") for data in (frame, tmp_path / "table.parquet"))
+    assert found.classes == wanted.classes == ("a", "b")
+    assert found.class_counts.tolist() == wanted.class_counts.tolist() == [15, 10]
+    assert found.set_sizes.tolist() == [5, 15, 5]
+    assert [finding.sentence for finding in found.findings] == [finding.sentence for finding in wanted.findings]
+
+
+def test_columns_of_a_data_set_are_not_named_again():
+    data = as_dataset(np.arange(6.0)[:, None], [0, 1] * 3)
+    with pytest.raises(TailwiseError, match="a data set knows its labels and columns"):
+        diagnose(data, "y")
+
+
 def test_one_class_is_a_problem():
     found = diagnose(pl.DataFrame({"x": [1, 2], "y": ["a", "a"]}), "y")
     assert found.findings[0].severity == "problem"

@@ -260,6 +260,20 @@ def test_a_setting_out_of_range_is_refused_before_anything_is_trained() -> None:
         quick(["cross-entropy", recipe("effective-number", beta=2.0)], verbose=never).fit(X, Y)
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("hard-aware-sampling", {"temperature": 0.0}),
+        ("cooldown", {"temperature": 0.0}),
+        ("late-upsampling", {"last": 2.0}),
+    ],
+)
+def test_a_setting_of_a_sampler_is_refused_before_anything_is_trained(name: str, settings: dict[str, Any]) -> None:
+    compared = ["cross-entropy", recipe(name, **settings)]
+    with pytest.raises(TailwiseError, match=next(iter(settings))):
+        TailClassifier(compared, backbone="mlp", epochs=2, verbose=never).fit(X, Y)
+
+
 def test_auto_bags_few_classes_only() -> None:
     def compared(n_classes: int) -> set[str]:
         y = np.repeat(np.arange(n_classes), 3)

@@ -109,7 +109,7 @@ def sigmoid_sum(absent):
     return oracle
 
 
-def equalization(j, n, threshold=0.2):
+def equalization(j, n, threshold=0.6):
     return 0.0 if n[j] < threshold * sum(n) / len(n) else 1.0
 
 
@@ -173,13 +173,13 @@ def distribution_balanced(
     return np.array(losses)
 
 
-def dice(logits, rows, counts, alpha=0.6, smooth=1.0):
+def dice(logits, rows, counts, alpha=0.01, smooth=1.0, power=2):
     losses = []
     for z, q in zip(logits, rows, strict=True):
         total = 0.0
         for j, log_p in enumerate(log_softmax(list(z))):
             d = (1 - exp(log_p)) ** alpha * exp(log_p)
-            total += 1 - (2 * d * q[j] + smooth) / (d + q[j] + smooth)
+            total += 1 - (2 * d * q[j] + smooth) / (d**power + q[j] ** power + smooth)
         losses.append(total)
     return np.array(losses)
 

@@ -381,12 +381,18 @@ def test_a_setting_that_is_no_number_is_one_clear_line(cls, name):
         (losses.SeesawLoss, "eps", 0, "eps must be above 0; got 0"),
         (losses.SoftmaxEqualizationLoss, "gamma", 1.5, "gamma must be at least 0 and at most 1; got 1.5"),
         (losses.DiceLoss, "alpha", -1, "alpha must be at least 0; got -1"),
+        (losses.LDAMLoss, "scale", 0, "scale must be above 0; got 0"),
         (losses.BalancedSoftmaxLoss, "label_smoothing", 2, "label_smoothing must be at least 0 and at most 1; got 2"),
     ],
 )
 def test_a_setting_out_of_range_is_one_clear_line(cls, name, value, message):
     with pytest.raises(TailwiseError, match=message):
         made(cls, **{name: value})
+
+
+def test_a_loss_of_no_classes_is_one_clear_line():
+    with pytest.raises(TailwiseError, match="n_classes must be at least 1; got 0"):
+        losses.EqualizationLossV2(0)
 
 
 @where(takes_weight)

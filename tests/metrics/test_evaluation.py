@@ -305,6 +305,7 @@ def test_relative_accuracy():
         ([500, 120, 110, 104, 12, 3], (), "medium_shot_accuracy", "more than 100 or fewer than 20 training examples."),
         (COUNTS, (4, 5), "few_shot_accuracy", "no example of the few-shot classes was measured."),
         (COUNTS, (), "acuracy", "Did you mean 'accuracy'?"),
+        (COUNTS, (), "few_shot_recall", "Did you mean 'few_shot_accuracy'?"),
     ],
 )
 def test_an_absent_measure_says_why(counts, absent, measure, reason):

@@ -43,7 +43,7 @@ LOSSES: dict[tuple[str, int], Callable[..., Any]] = {
     ("z-loss", 0): partial(oracles.z_loss, a=1.0, b=3.0),
     ("loss-reweighting", 1): partial(oracles.instance_weighted, strategy="linear", r=1.0),
     ("dft", 1): oracles.dft,
-    ("dice", 1): partial(oracles.dice, alpha=0.6),
+    ("dice", 1): partial(oracles.dice, alpha=0.01),
     ("tversky", 1): partial(oracles.tversky, alpha=0.5, beta=0.5),
 }
 

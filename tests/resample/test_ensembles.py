@@ -132,6 +132,8 @@ def test_one_line_for_what_cannot_be():
         SelfPacedEnsembleClassifier(TREE, n_estimators=0).fit(X, y)
     with pytest.raises(TailwiseError, match="HistGradientBoostingClassifier learns nothing from a bag"):
         EasyEnsembleClassifier(HistGradientBoostingClassifier(), random_state=0).fit(X, y)
+    with pytest.raises(TailwiseError, match="n_bins must be a whole number; got '5'"):
+        SelfPacedEnsembleClassifier(TREE, n_bins="5").fit(X, y)
     with pytest.raises(TailwiseError, match="n_bins must be at least 1; got 0"):
         SelfPacedEnsembleClassifier(TREE, n_bins=0).fit(X, y)
     with pytest.raises(TailwiseError, match="n_boosts must be at least 1; got 0"):

@@ -86,7 +86,7 @@ def test_a_classifier_without_weights_is_named(wrapper):
 def test_weights_that_cannot_be_used():
     with pytest.raises(TailwiseError, match="not all zero"):
         WeightedClassifier(Recorder()).fit(X, LABELS, np.zeros(len(LABELS)))
-    with pytest.raises(TailwiseError, match="unknown weighting"):
+    with pytest.raises(TailwiseError, match="scheme must be 'inverse' or"):
         WeightedClassifier(Recorder(), "square").fit(X, LABELS)
 
 
@@ -210,6 +210,10 @@ def test_boosting_with_weights_is_given_no_more_values_than_it_has_bins(dtype):
 def test_case_control_says_what_is_wrong_with_its_settings():
     with pytest.raises(TailwiseError, match="max_rows must be a number or 'auto'; got 'all'"):
         CaseControlClassifier(Recorder(), max_rows="all").fit(X, LABELS)
+    with pytest.raises(TailwiseError, match=r"max_rows must be a whole number or text; got \[1\]"):
+        CaseControlClassifier(Recorder(), max_rows=[1]).fit(X, LABELS)
+    with pytest.raises(TailwiseError, match="beta must be a number; got 'x'"):
+        WeightedClassifier(Recorder(), "effective", beta="x").fit(X, LABELS)
     with pytest.raises(TailwiseError, match=r"sample_weight must be one per row; got shape \(3,\)"):
         CaseControlClassifier(Recorder(), max_rows=50).fit(X, LABELS, [1, 2, 3])
 

@@ -134,21 +134,11 @@ class Parts:
 
         for start in range(0, len(values), _ROWS):
             rows = values.slice(start, _ROWS).rename("")
-            distinct = rows.unique()
-            place = (
-                rows.rename("value")
-                .to_frame()
-                .join(
-                    pl.DataFrame({"value": distinct, "place": np.arange(len(distinct))}),
-                    on="value",
-                    how="left",
-                    nulls_equal=True,
-                    maintain_order="left",
-                )
-            )
+            distinct = rows.unique().sort()  # null first, if there is one
+            ranks = rows.rank("dense").cast(pl.Int64).fill_null(0) - (rows.null_count() == 0)
             encoded = self.encoded(distinct) - np.array(self.offsets)
             encoded = np.where(distinct.is_null().to_numpy()[:, None], np.float32(np.nan), encoded)
-            out[start : start + _ROWS] = encoded[place["place"].to_numpy()]
+            out[start : start + _ROWS] = encoded[ranks.to_numpy()]
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,8 @@ class Dataset:
         """(n,) whether the label or set of labels of each row is known."""
         if self.labels is None:
             return np.zeros(len(self), dtype=bool)
-        return np.atleast_1d((self.labels >= 0).reshape(len(self), -1).all(axis=1))
+        known = self.labels >= 0
+        return np.atleast_1d(known.all(axis=1)) if self.has_sets else known
 
     @cached_property
     def class_counts(self) -> NDArray[np.int64]:

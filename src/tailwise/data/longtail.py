@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tailwise.counts import check_counts, class_counts
 from tailwise.data.splits import RandomState, place_in_class
-from tailwise.errors import TailwiseError, nearest
+from tailwise.errors import TailwiseError
 
 _MOST = 2**53  # examples of a class: as many as float64 counts exactly
 
@@ -107,32 +107,6 @@ def step(n_max: int, imbalance_factor: float, n_classes: int, minority: float = 
         raise TailwiseError(f"minority must be more than 0 and less than 1; got {minority}.")
     small = min(max(round(minority * n_classes), 1), n_classes - 1)
     return _round_down(np.repeat([n_max, n_max / imbalance_factor], [n_classes - small, small]))
-
-
-PROFILES = {"exponential": exponential, "pareto": pareto, "step": step}
-
-
-def profile(name: str, n_max: int, imbalance_factor: float, n_classes: int, **shape: float) -> NDArray[np.int64]:
-    """Return the counts of a profile by name.
-
-    Parameters
-    ----------
-    name : ``"exponential"``, ``"pareto"`` or ``"step"``
-    n_max, imbalance_factor, n_classes : as for :func:`exponential`
-    shape : ``alpha`` for Pareto, ``minority`` for step
-
-    Returns
-    -------
-    (n_classes,) int64
-
-    Raises
-    ------
-    TailwiseError
-        If there is no such profile, or as for the profile.
-    """
-    if name not in PROFILES:
-        raise TailwiseError(f"unknown profile {name!r}: use {', '.join(PROFILES)}.{nearest(name, PROFILES)}")
-    return PROFILES[name](n_max, imbalance_factor, n_classes, **shape)
 
 
 def shifted(counts: ArrayLike, train_counts: ArrayLike, direction: Direction) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from tailwise.counts import class_counts
+from tailwise.counts import capped_counts, class_counts
 from tailwise.errors import TailwiseError
 
 RandomState = int | np.random.Generator | None
@@ -40,6 +40,21 @@ def place_in_class(labels: ArrayLike, random_state: RandomState | bool = False) 
     place = np.empty(n, dtype=np.int64)
     place[order] = np.arange(n) - np.repeat(first, np.diff(np.r_[first, n]))
     return place
+
+
+def keep_tail(labels: NDArray[np.int64], n_classes: int, most: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return the (n_kept,) examples that remain, about ``most``, after random ones of the larger classes are left out.
+
+    Parameters
+    ----------
+    labels : (n,) class codes
+    n_classes : every class keeps an example, however few are to remain
+    most : how many examples to keep
+    rng : source of the choice
+    """
+    counts = class_counts(labels, n_classes)
+    kept = capped_counts(counts, max(most, int(np.count_nonzero(counts))))
+    return np.flatnonzero(place_in_class(labels, rng) < kept[labels])
 
 
 def single_example_classes(labels: ArrayLike) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ import polars.selectors as cs
 from tailwise.data import Dataset, load
 from tailwise.data.broken import reading
 from tailwise.data.frames import to_frame
+from tailwise.data.label_sets import encode_label_sets, sets_in
 from tailwise.data.labels import class_name, padding, trimmed
 from tailwise.data.paths import existing, listed, named, require_columns, table_format
 from tailwise.data.tables import missing_words, scan
@@ -55,9 +56,8 @@ def diagnose(
     ----------
     data : a table (CSV, TSV, JSON lines, Parquet, Arrow), a folder with one sub-folder of images or texts per class, a
         polars or pandas frame, or a data set from :func:`tailwise.data.load`
-    target : column with the labels or, in a file, with lists of labels; not for class folders and data sets
-    separator : separator between the labels of a set in the target column of a file, as for
-        :func:`tailwise.data.load`
+    target : column with the labels, or with lists of labels; not for class folders and data sets
+    separator : separator between the labels of a set in the target column, as for :func:`tailwise.data.load`
     text, image, id : column with texts, with images, or with identifiers of the rows, if there is one
     sample : maximum number of rows for the sampled checks
 
@@ -83,10 +83,18 @@ def diagnose(
                 return _diagnose(_dataset(sets), sets.name, sets.kind, sample, labels=sets)
             found = _diagnose(_columns(frame, target, text, image, id, str(path)), path.name, "table", sample, path)
     elif isinstance(data, Dataset):
+        if (target, separator, text, image, id) != (None,) * 5:
+            raise TailwiseError(
+                "a data set knows its labels and columns: give no target, separator, text, image or id."
+            )
         found = _diagnose(_dataset(data), data.name, data.kind, sample, labels=data if data.has_sets else None)
     else:
         frame = data if isinstance(data, pl.LazyFrame) else to_frame(data).lazy()
-        found = _diagnose(_columns(frame, target, text, image, id, "the frame"), "frame", "table", sample)
+        table = _columns(frame, target, text, image, id, "the frame")
+        if separator is not None or isinstance(frame.collect_schema()[table.target], pl.List | pl.Array):
+            sets = _with_sets(table, separator, id)
+            return _diagnose(_dataset(sets), sets.name, sets.kind, sample, labels=sets)
+        found = _diagnose(table, "frame", "table", sample)
     return found
 
 
@@ -151,6 +159,14 @@ def _columns(
 
 def _is_scalar(dtype: pl.DataType) -> bool:
     return not (dtype.is_nested() or dtype in (pl.Binary, pl.Object))
+
+
+def _with_sets(table: Table, separator: str | None, id: str | None) -> Dataset:
+    """Return a frame with sets of labels as a data set."""
+    frame, where = table.frame.collect(), f"column {table.target!r}"
+    sets = encode_label_sets(sets_in(frame[table.target], separator, where), where=where)
+    features = frame.drop(named([name for name in (table.target, id) if name is not None]))
+    return Dataset("table", features, sets.rows, sets.labels, np.arange(frame.height), "frame")
 
 
 def _dataset(data: Dataset) -> Table:

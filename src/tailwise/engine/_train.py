@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from tailwise.engine import _checkpoint
@@ -140,17 +140,19 @@ def train(
         for number, (stage, length) in enumerate(zip(stages, epochs, strict=True)):
             if stage.prepare is not None:  # on resuming, for the structure it gives; the weights are then read
                 with seeded(number, 0):
-                    network = _prepare(stage, network, data, targets, task.batch_size).to(device)
-            at = -1 if start is None else start.stage
-            if number < at:
+                    features = partial(training_features, network, data, targets, task.batch_size)
+                    changed = stage.prepare(network, features)
+                    network = (network if changed is None else changed).to(device)
+            if start is not None and number < start.stage:
                 continue
             if isinstance(stage.loss, nn.Module):
                 stage.loss.to(device)
-            if start is not None and number == at:
-                network.load_state_dict(start.weights)
+            here = start if start is not None and number == start.stage else None
+            if here is not None:
+                network.load_state_dict(here.weights)
                 if isinstance(stage.loss, nn.Module):
-                    stage.loss.load_state_dict(start.loss)
-            done = start.epoch if start is not None and number == at else 0
+                    stage.loss.load_state_dict(here.loss)
+            done = 0 if here is None else here.epoch
             bar.epoch(stage.name, sum(epochs[:number]) + done)
 
             save = partial(_save, fabric, folder, identity, number, network, stage.loss)
@@ -160,7 +162,7 @@ def train(
                 train_stage(
                     fabric, stage, task, network, data, targets,
                     epochs=range(done, length),
-                    optimizer_state=start.optimizer if start is not None and number == at else {},
+                    optimizer_state={} if here is None else here.optimizer,
                     seeded=partial(seeded, number),
                     compile=compile,
                     save=save,
@@ -188,8 +190,3 @@ def _save(
     if fabric.is_global_zero:
         _checkpoint.write(folder, identity, stage, epoch, network, loss, optimizer)
     fabric.barrier()
-
-
-def _prepare(stage: Stage, network: nn.Module, data: Tensor, targets: Tensor, batch_size: int) -> nn.Module:
-    features = partial(training_features, network, data, targets, batch_size)
-    return (stage.prepare and stage.prepare(network, features)) or network

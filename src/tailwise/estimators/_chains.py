@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailwise import posthoc
-from tailwise.counts import capped_counts, class_counts
-from tailwise.data.splits import place_in_class
+from tailwise.counts import class_counts
+from tailwise.data.splits import keep_tail
 from tailwise.engine.stage import Task
 from tailwise.estimators._objective import Objective
 from tailwise.recipes import Recipe
@@ -91,9 +91,8 @@ def _few(
     labels: NDArray[np.int64], weights: NDArray[np.float64] | None, n_classes: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Return rows, with the whole tail, few enough to fit all classes in seconds, and their weights."""
-    counts = class_counts(labels, n_classes)
-    kept = capped_counts(counts, max(_CELLS // n_classes, int(np.count_nonzero(counts))))
-    few = np.flatnonzero(place_in_class(labels, np.random.default_rng(0)) < kept[labels])
+    few = keep_tail(labels, n_classes, _CELLS // n_classes, np.random.default_rng(0))
+    counts, kept = class_counts(labels, n_classes), class_counts(labels[few], n_classes)
     stands_for = (counts / np.maximum(kept, 1))[labels[few]]
     return few, stands_for if weights is None else stands_for * weights[few]
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tailwise.counts import capped_counts, class_counts
-from tailwise.data.splits import place_in_class
+from tailwise.counts import class_counts
+from tailwise.data.splits import keep_tail
 from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
 from tailwise.estimators._chains import cross_fit, halves
@@ -288,14 +288,11 @@ def held_out_sample(
     the folds, and (n_classes,) how many held-out examples of a class one that remains stands for
     """
     rng = np.random.default_rng(seed)
-    held_out = [rows for _, rows in folds]
-    counts = [class_counts(labels[rows], n_classes) for rows in held_out]
-    kept = [capped_counts(n, max(most // len(folds), int(np.count_nonzero(n)))) for n in counts]
-    sampled = [
-        rows[place_in_class(labels[rows], rng) < n[labels[rows]]] for rows, n in zip(held_out, kept, strict=True)
-    ]
-    weight = np.sum(counts, axis=0) / np.maximum(np.sum(kept, axis=0), 1)
-    return [(train, rows) for (train, _), rows in zip(folds, sampled, strict=True)], weight
+    sampled = [(train, rows[keep_tail(labels[rows], n_classes, most // len(folds), rng)]) for train, rows in folds]
+    held_out, kept = (
+        class_counts(labels[np.concatenate([rows for _, rows in of])], n_classes) for of in (folds, sampled)
+    )
+    return sampled, held_out / np.maximum(kept, 1)
 
 
 def _running(entrant: Entrant) -> bool:

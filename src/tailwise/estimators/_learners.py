@@ -335,7 +335,11 @@ class NetworkLearner:
 
         with _blaming(recipe), torch.random.fork_rng(devices=[]):  # some losses have weights of their own
             recipe.learned_prior(task)
-            plan_stages(recipe, task)
+            stages, _ = plan_stages(recipe, task)
+            labels = np.repeat(np.arange(task.n_classes), np.asarray(task.class_counts, dtype=np.int64))
+            builders = [build for stage in stages for build in (stage.sampler, stage.companion) if build is not None]
+            for build in () if task.has_sets else builders:
+                build(labels, num_replicas=1, rank=0, seed=0)
 
     def fit(
         self, recipe: Recipe, task: Task, inputs: Any, labels: NDArray[Any], seed: int, folder: Path | None = None

@@ -181,6 +181,8 @@ class TailMultilabelClassifier(TailEstimator):
                 f"y must be for {predicted.shape[0]} rows and {predicted.shape[1]} labels; got {rows.shape}."
             )
         known = (rows >= 0).all(axis=1)
+        if not known.any():
+            raise TailwiseError("y has no row with known labels: there is nothing to score.")
         weights = None if sample_weight is None else np.asarray(sample_weight)[known]
         return float(np.average((rows == predicted).all(axis=1)[known], weights=weights))
 

@@ -169,12 +169,12 @@ class EqualizationLoss(BatchLoss):
     Verified: value and gradient equal the authors' code (eql.detectron2, projects/EQL/eql/fast_rcnn.py) to 1e-15, given
     the tail.
     Deviates: the threshold is relative, so that it suits any number of classes, and equal counts give sigmoid
-    cross-entropy; the paper protects the classes of LVIS in fewer than 100 images, a fifth of the mean.
+    cross-entropy; the paper protects the classes of LVIS in 100 images or fewer, three fifths of the mean.
     """
 
     spared: Tensor
 
-    def __init__(self, class_counts: ArrayLike, threshold: float = 0.2, **options: Any) -> None:
+    def __init__(self, class_counts: ArrayLike, threshold: float = 0.6, **options: Any) -> None:
         super().__init__(**options)
         self.register_buffer("spared", per_class(_in_tail(class_counts, threshold)))
 
@@ -221,7 +221,7 @@ class EqualizationLossV2(BatchLoss):
         self, n_classes: int, gamma: float = 12.0, mu: float = 0.8, alpha: float = 4.0, **options: Any
     ) -> None:
         super().__init__(**options)
-        number("n_classes", n_classes)
+        number("n_classes", n_classes, 1)
         self.register_buffer("positive", torch.zeros(n_classes))
         self.register_buffer("negative", torch.zeros(n_classes))
         self.gamma, self.mu, self.alpha = number("gamma", gamma), number("mu", mu), number("alpha", alpha, 0)

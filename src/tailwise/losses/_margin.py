@@ -43,7 +43,7 @@ class LDAMLoss(ClassificationLoss):
         counts = check_counts(class_counts)
         rarest = counts[counts > 0].min()
         margin = number("max_margin", max_margin, 0) * (np.maximum(counts, rarest) / rarest) ** -0.25
-        super().__init__(margin=margin, scale=number("scale", scale), **options)
+        super().__init__(margin=margin, scale=divisor("scale", scale), **options)
 
 
 def _rarity(class_counts: ArrayLike, reference: float | None = None) -> NDArray[np.float64]:
@@ -135,8 +135,7 @@ class BLVLoss(_NoisyLoss):
 
     Source: Wang et al., Balancing Logit Variation for Long-tailed Semantic Segmentation, CVPR 2023;
     the clamp and the absolute value as in the authors' code.
-    Verified: value and gradient equal a reading of that code (BlvLoss, from public copies) to 1e-15, given the same
-    noise.
+    Verified: value and gradient equal that code (BLV, blv_loss.py) to 1e-14, given the same noise.
     Deviates: a class without examples counts as if it had one.
     """
 

@@ -42,7 +42,8 @@ class SmoothedDensityLoss(ClassificationLoss):
     Source: Yang et al., Delving into Deep Imbalanced Regression, ICML 2021 (LDS).
     Verified: the weights of the training examples equal those of a plain-Python kernel, scaled as in the authors' code
     (agedb-dir/datasets.py).
-    Deviates: see :func:`tailwise.counts.smoothed_counts`.
+    Deviates: see :func:`tailwise.counts.smoothed_counts`. With ``scheme`` ``"sqrt"`` the root is that of the smoothed
+    counts; the authors smooth the roots.
     """
 
     def __init__(

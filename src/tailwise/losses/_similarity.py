@@ -99,7 +99,8 @@ class ZLoss(BatchLoss):
     Source: de Brébisson and Vincent, The Z-loss: a shift and scale invariant classification loss belonging to the
     Spherical Family, arXiv 1604.08859, 2016. The paper tunes ``a`` and ``b`` to the rank that matters; with
     k classes no standardised logit exceeds the root of k - 1, so ``b`` should stay below that.
-    Verified: value against the equation in float64, as no code of the authors was found; the scale of the logits
+    Verified: value against the equation in float64, and value and gradient equal the authors' example
+    (factored_output_layer, example/timing_example.py, which has ``a`` 1 and ``b`` 0) to 1e-13; the scale of the logits
     changes nothing, and with a large ``a`` it is a hinge.
     Deviates: about 1e-6 is added to the deviation. For a row, the losses of the classes are averaged by their shares.
     """

@@ -71,8 +71,8 @@ class ClassBalancedLoss(ClassificationLoss):
 
     Source: Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, equation 4.
     Verified: with ``beta`` 0 it is cross-entropy, and for ``beta`` near 1 the weights are the inverse counts.
-    Deviates: the paper scales the weights to sum to the number of classes; the mean reduction cancels any scale.
-    A class without examples has weight 0.
+    Deviates: the mean divides by the weights in the batch, as in torch, which cancels any scale; the authors divide by
+    the number of examples, so that a batch with many rare examples counts more. A class without examples has weight 0.
     """
 
     def __init__(

@@ -144,7 +144,13 @@ class Measuring:
         return estimate(value, np.array(resampled) if resampled else None)
 
 
-def estimate(value: Any, resampled: NDArray[np.float64] | None, centre: Any = None) -> Estimate:
+def estimate(
+    value: Any,
+    resampled: NDArray[np.float64] | None,
+    centre: Any = None,
+    at_most: float = 1.0,
+    at_least: float = 0.0,
+) -> Estimate:
     """Return a value with the percentiles of its resamples, shifted so that their mean is ``centre``.
 
     Resampling adds noise, which lowers a minimum and raises an absolute error; shifting removes this bias. The centre
@@ -154,7 +160,7 @@ def estimate(value: Any, resampled: NDArray[np.float64] | None, centre: Any = No
     if resampled is None or not resampled.size:
         return Estimate(float(value))
     shift = (value if centre is None else centre) - resampled.mean()
-    low, high = np.clip(np.add(resampling.interval(resampled), shift), 0, 1)
+    low, high = np.clip(np.add(resampling.interval(resampled), shift), at_least, at_most)
     return Estimate(float(value), min(float(low), float(value)), max(float(high), float(value)))
 
 

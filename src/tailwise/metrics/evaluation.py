@@ -95,11 +95,11 @@ def evaluate(
     multinomial draw per row of the confusion matrix has exactly the distribution of resampled examples. A class with a
     few examples often shows too little variation or none, so its variation is shrunk towards that of all classes.
     Calibration is resampled in its bins as it is, without shrinking; class-wise calibration class by class as if
-    classes were independent, which makes intervals up to a quarter too narrow if there are few classes. Log loss and
-    Brier score, coverage and set size use the normal approximation of their resampled means, AUROC and AUPRC that of the influence of each
-    example (from an accumulator as if classes were independent), all with variances shrunk likewise. In a simulation
-    with ten classes, six of them with one test example, the intervals of AUROC and AUPRC covered their means 94 % and
-    80 % of the time, with two test examples 96 % and 92 %.
+    classes were independent, which makes intervals up to a quarter too narrow if there are few classes. Log loss, Brier
+    score, coverage and set size use the normal approximation of their resampled means, AUROC and AUPRC that of the
+    influence of each example (from an accumulator as if classes were independent), all with variances shrunk likewise.
+    In a simulation with ten classes, six of them with one test example, the intervals of AUROC and AUPRC covered their
+    means 94 % and 80 % of the time, with two test examples 96 % and 92 %.
     Percentiles are shifted by how far the mean of the resamples is from what they would give without their noise,
     which lowers a minimum (worst class) and raises an absolute error (calibration).
     An interval describes the measure on test sets of this size. Calibration errors and AUPRC are larger on small test

@@ -58,18 +58,16 @@ class Measured:
         return measure in self.overall
 
     def _why_absent(self, measure: str) -> str:
-        group = str(measure).removesuffix(f"_shot_{self._of_group}")
-        if group in self.groups:
-            return f"no example of the {group}-shot classes was measured."
+        group, _, what = str(measure).partition("_shot_")
         many, few = (f"{threshold:,.10g}" for threshold in self.thresholds)
         without = {
             "many": f"no class has more than {many} training examples.",
             "medium": f"every class has more than {many} or fewer than {few} training examples.",
             "few": f"no class has fewer than {few} training examples.",
         }
-        if group in without:
-            return without[group]
-        return f"the measures are {', '.join(self.overall)}.{nearest(measure, self.overall)}"
+        if what != self._of_group or group not in without:
+            return f"the measures are {', '.join(self.overall)}.{nearest(measure, self.overall)}"
+        return f"no example of the {group}-shot classes was measured." if group in self.groups else without[group]
 
     @property
     def thresholds(self) -> tuple[float, float]:

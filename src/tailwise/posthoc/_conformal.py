@@ -35,9 +35,10 @@ class ConformalSets:
     pooled : codes of the classes that share a threshold because they have too few held-out examples
 
     Source: Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005, for label-conditional conformal
-    prediction; Sadinle, Lei and Wasserman, JASA 2019, for this score and its smallest sets; the pooling of rare classes
-    is the null cluster of Ding et al., Class-Conditional Conformal Prediction with Many Classes, NeurIPS 2023, section
-    2.3, here without further clusters.
+    prediction; Sadinle, Lei and Wasserman, JASA 2019, for this score and its smallest sets.
+    Deviates: classes too rare for a threshold share the one of their own examples. Ding et al., Class-Conditional
+    Conformal Prediction with Many Classes, NeurIPS 2023, pool them too (the null cluster), but their code gives them
+    the threshold of all classes together, under which rare classes are covered less.
     """
 
     coverage: float

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tailwise.counts import log_prior
+from tailwise.data.splits import place_in_class
 from tailwise.errors import TailwiseError
 from tailwise.metrics.resampling import resampled_rows
 from tailwise.posthoc._steps import Step, held_out
@@ -75,9 +76,7 @@ class _Tuner:
 
         They must help in 95 % of resamples of the examples, stratified by class.
         """
-        by_class, counts = np.argsort(y, kind="stable"), np.bincount(y)
-        half = np.empty(len(y), dtype=bool)
-        half[by_class] = (np.arange(len(y)) - np.repeat(np.cumsum(counts) - counts, counts)) % 2 == 0
+        half = place_in_class(y) % 2 == 0
         plain, moved = np.empty(len(y), dtype=np.int64), np.empty(len(y), dtype=np.int64)
         for tune, check in ((half, ~half), (~half, half)):
             if not tune.any():

@@ -16,7 +16,7 @@ class LADE(Recipe):
     """Balanced softmax, with a term that removes the training prior from the logits.
 
     Verified: the loss equals a float64 reading of the equations; alpha and lambda are those of the authors'
-    configurations.
+    configurations for CIFAR-100, ImageNet and Places.
     Measured: +0.008 on digits, +0.105 on CIFAR-10-LT.
     """
 

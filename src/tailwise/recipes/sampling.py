@@ -186,7 +186,7 @@ class RepeatFactorSampling(Recipe):
     """Repeat the examples of classes below a threshold, by the square root of how far below it they are.
 
     Verified: examples are shown as often as a reading of the formula says. Deviates: the threshold is relative to the
-    mean share of a class, so that it suits any number of classes; LVIS has 1,203 and takes 0.001, 1.2 times that share.
+    mean share of a class, so that it suits any number of classes; LVIS takes 0.001, a third of that share.
     Measured: +0.007 on digits, +0.019 on CIFAR-10-LT; +0.024 macro average precision on tags of packages.
     """
 

@@ -12,6 +12,7 @@ from tailwise.counts import capped_counts
 from tailwise.errors import TailwiseError
 from tailwise.resample._containers import RandomState, generator, labelled, rows_by_class, take
 from tailwise.resample._wrapper import WrappedClassifier, fit_classifier, require_sample_weight
+from tailwise.settings import check_settings
 from tailwise.tensors import to_array
 
 #: Bytes per row and class that gradient boosting needs during training: a raw prediction in float64, and a gradient and
@@ -73,6 +74,7 @@ class CaseControlClassifier(WrappedClassifier):
             If the estimator takes no sample weights, ``sample_weight`` is not one per row, or ``max_rows`` is not a
             number or less than one row per class.
         """
+        check_settings(self)
         X, labels, classes, codes = labelled(X, y)
         weights = None if sample_weight is None else np.asarray(to_array(sample_weight))
         if weights is not None and weights.shape != labels.shape:

@@ -84,6 +84,7 @@ class EditedNearestNeighbours(Resampler):
 
     Verified: removes the same examples as imbalanced-learn if no two distances are equal. With ties, the first row
     counts as the nearer one, while imbalanced-learn's choice depends on the order of the rows.
+    Deviates: Wilson's rule is ``"mode"``; the default removes more, as imbalanced-learn's does.
     Source: Wilson, Asymptotic Properties of Nearest Neighbor Rules Using Edited Data, IEEE Transactions on Systems,
     Man, and Cybernetics 1972.
     """
@@ -202,8 +203,8 @@ class InstanceHardnessThreshold(Resampler):
     TailwiseError
         At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
 
-    Verified: keeps the same examples as imbalanced-learn if no two probabilities are equal. With ties, it still keeps
-    exactly the target count.
+    Verified: given the same probabilities, keeps the same examples as imbalanced-learn if no two of them are equal;
+    folds and forest are drawn otherwise. With ties, it still keeps exactly the target count.
     Source: Smith, Martinez and Giraud-Carrier, An Instance Level Analysis of Data Complexity, Machine Learning 2014.
     """
 

@@ -103,7 +103,8 @@ class ClusterCentroids(Resampler):
     TailwiseError
         At ``fit_resample``: as :meth:`Resampler.fit_resample`, or if a setting is out of range.
 
-    Verified: the same centres as imbalanced-learn, with the same k-means and seed.
+    Verified: the same centres as imbalanced-learn, with the same k-means and seed. Deviates: k-means in small batches,
+    which is faster; imbalanced-learn's default takes all examples in each step.
     Source: Yen and Lee, Cluster-based Under-sampling Approaches for Imbalanced Data Distributions, Expert Systems with
     Applications 2009, as implemented in imbalanced-learn.
     """

@@ -64,7 +64,7 @@ class SMOTEENN(SMOTETomek):
     ----------
     sampling_strategy, k_neighbors, random_state : see :class:`SMOTE`
     recall : see :class:`TomekLinks`
-    n_neighbors : see :class:`EditedNearestNeighbours`
+    n_neighbors : see :class:`EditedNearestNeighbours`, whose ``kind`` is ``"all"``
 
     Raises
     ------

@@ -94,8 +94,9 @@ class SMOGN(TargetResampler):
     Verified: bins, neighbours, lines and the choice between the two kinds against a plain-Python implementation; the
     noise by its standard deviation.
     Deviates: the target of a row on a line is interpolated by its position on the line; the authors' code measures this
-    position by the last feature alone, and takes the middle if that feature is equal. Columns must be numeric. Strategy
-    "extreme" is not implemented.
+    position by the last feature alone, and takes the middle if that feature is equal. Columns must be numeric, and
+    distances are Euclidean; the authors' experiments scale features to their range. Strategy "extreme" is not
+    implemented.
     """
 
     def __init__(

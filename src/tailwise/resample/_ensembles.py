@@ -199,9 +199,9 @@ class SelfPacedEnsembleClassifier(AveragedClassifier):
 
     The hardness of an example is one minus the ensemble's probability of its true class. A class with more than
     ``per_class`` examples is divided into hardness bins of equal width. Each bin's share of the next bag is
-    proportional to ``1 / (mean hardness + α)`` with ``α = tan(π/2 · i/n)`` in round i. In early rounds all bins
-    contribute the same total hardness, in late rounds the same number of examples, so neither the many easy examples
-    nor outliers dominate.
+    proportional to ``1 / (mean hardness + α)`` with ``α = tan(π/2 · i/(n - 1))`` in round i, from 0. In early rounds
+    all bins contribute the same total hardness, in the last the same number of examples, so neither the many easy
+    examples nor outliers dominate.
 
     Probabilities assume equally frequent classes.
 
@@ -253,8 +253,8 @@ class SelfPacedEnsembleClassifier(AveragedClassifier):
         X : (n, n_features), as the estimator takes it
         y : (n,) labels
         """
-        at_least_one(n_bins=self.n_bins)
         X, labels, by_class = self._start(X, y)
+        at_least_one(n_bins=self.n_bins)
         rng = generator(self.random_state)
         size = bag_size(self.per_class, by_class)
         member_seeds = seeds(rng, self.n_estimators)
@@ -266,7 +266,7 @@ class SelfPacedEnsembleClassifier(AveragedClassifier):
                 probabilities = _probabilities(self.estimators_[-1], X, self.classes_)
                 for c, own in enumerate(by_class):
                     total[own] += probabilities[own, c]
-                alpha = np.tan(np.pi / 2 * round_ / self.n_estimators)
+                alpha = np.tan(np.pi / 2 * round_ / (self.n_estimators - 1))
                 hardness = 1 - total / round_
                 rows = np.concatenate(
                     [

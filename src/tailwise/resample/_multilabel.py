@@ -93,7 +93,8 @@ class MLSMOTE(MultiLabelResampler):
     Verified: neighbours, lines and label sets against a plain-Python implementation of the method.
     Deviates: neighbours and counts come from the input table, so that the order of labels does not matter; Mulan's loop
     also uses the rows made for earlier labels. A new row lies on the line between two rows, as in :class:`SMOTE`, while
-    Mulan draws a step for each feature.
+    Mulan draws a step for each feature. As in Mulan, half of the group is enough for a label; the R package
+    mldr.resampling asks for more. Distances are Euclidean, without Mulan's scaling of features to their range.
     """
 
     def __init__(self, k_neighbors: int = 5, random_state: RandomState = None) -> None:

@@ -12,6 +12,7 @@ from tailwise.counts import Weighting, class_weights
 from tailwise.errors import TailwiseError
 from tailwise.resample._containers import labelled
 from tailwise.resample._wrapper import WrappedClassifier, fit_classifier, require_sample_weight
+from tailwise.settings import check_settings
 from tailwise.tensors import to_array
 
 
@@ -58,6 +59,7 @@ class WeightedClassifier(WrappedClassifier):
             If the estimator takes no sample weights, if these are negative, all zero or not one per row, or if the
             scheme is unknown.
         """
+        check_settings(self)
         require_sample_weight(self.estimator)
         X, labels, _, codes = labelled(X, y)
         own = np.ones(len(labels)) if sample_weight is None else np.asarray(to_array(sample_weight), dtype=np.float64)

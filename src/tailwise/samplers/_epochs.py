@@ -56,6 +56,7 @@ class EpochSampler(DistributedSampler[Any]):
     batched = False
 
     _chunk = 2**14  # places computed at once
+    _has: Any = None  # (n, n_classes) indicator, where examples may have several classes
 
     def __init__(
         self,
@@ -82,7 +83,8 @@ class EpochSampler(DistributedSampler[Any]):
         self._start = 0
         # what of this process's share was shown and not yet counted: epoch, first place, and the place after the last
         self._spans = [[0, 0, 0]]
-        self._seen = np.zeros(self.class_counts.size, dtype=np.int64)  # what was counted
+        n_classes = self.class_counts.size if self._has is None else self._has.shape[1]
+        self._seen = np.zeros(n_classes, dtype=np.int64)  # what was counted
 
     @property
     def n_examples(self) -> int:
@@ -175,6 +177,9 @@ class EpochSampler(DistributedSampler[Any]):
 
     def count(self, indices: NDArray[Any], into: NDArray[np.int64]) -> None:
         """Add how often each class occurs among the examples to ``into``, (n_classes,)."""
+        if self._has is not None:
+            into += np.asarray(self._has[indices].sum(axis=0), dtype=np.int64).ravel()
+            return
         if self.labels is not None:
             codes = self.labels[indices]
         else:

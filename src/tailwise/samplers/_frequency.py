@@ -26,7 +26,7 @@ class _FactorSampler(ClassSampler):
     factors: NDArray[np.float64]
 
     def __init__(self, labels: Any, **options: Any) -> None:
-        self._has: Any = _indicator(labels)
+        self._has = indicator(labels)
         if self._has is None:
             super().__init__(labels, **options)
             self.factors = self._factors(np.maximum(self.class_counts, 1) / self.n_examples)
@@ -35,7 +35,6 @@ class _FactorSampler(ClassSampler):
         factors = np.append(self._factors(np.maximum(occurring, 1) / self._has.shape[0]), 1.0)
         super().__init__(_rarest(self._has, factors), **options)
         self.factors = factors[: self.class_counts.size]
-        self._seen = np.zeros(self._has.shape[1], dtype=np.int64)
 
     def _factors(self, frequency: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (n_classes,) factors, larger for rarer classes, from the share of examples that have each class."""
@@ -57,13 +56,6 @@ class _FactorSampler(ClassSampler):
             return super().class_distribution()
         shown = self.factors[self.labels] @ self._has
         return shown / shown.sum()
-
-    def count(self, indices: NDArray[Any], into: NDArray[np.int64]) -> None:
-        """Add how often each class occurs among the examples to ``into``, (n_classes,)."""
-        if self._has is None:
-            super().count(indices, into)
-        else:
-            into += np.asarray(self._has[indices].sum(axis=0), dtype=np.int64).ravel()
 
 
 class RepeatFactorSampler(_FactorSampler):
@@ -151,7 +143,7 @@ class FrequencySubsampler(_FactorSampler):
         return np.minimum(1.0, self.threshold / frequency) ** self.power
 
 
-def _indicator(labels: Any) -> Any:
+def indicator(labels: Any) -> Any:
     """Return a boolean matrix of the classes that examples have, or None for a row of codes."""
     if not sparse.issparse(labels):
         labels = np.asarray(to_array(labels))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tailwise.errors import TailwiseError
 from tailwise.samplers._epochs import EpochSampler
-from tailwise.samplers._frequency import _indicator
+from tailwise.samplers._frequency import indicator
 from tailwise.samplers._permute import permute
 
 _TAIL = 0.1  # of all occurrences, which entities of the tail have by default
@@ -56,7 +56,7 @@ def entity_rebalancing(
     """
     if not perspectives:
         raise TailwiseError("give at least one perspective: an indicator of the entities that each example has.")
-    indicators = [_indicator(perspective) for perspective in perspectives]
+    indicators = [indicator(perspective) for perspective in perspectives]
     if any(has is None for has in indicators):
         raise TailwiseError("a perspective is an (n, n_entities) indicator; encode lists with MultiLabelBinarizer.")
     n = indicators[0].shape[0]
@@ -104,9 +104,8 @@ class EntityRebalancingSampler(EpochSampler):
         self.kept = entity_rebalancing(labels, thresholds=None if threshold is None else [threshold], random_state=seed)
         if not self.kept.size:
             raise TailwiseError("no example is kept: there are too few for rebalancing by entities.")
-        self._has: Any = _indicator(labels)
+        self._has = indicator(labels)
         super().__init__(class_counts=[self._has.shape[0]], seed=seed, **processes)
-        self._seen = np.zeros(self._has.shape[1], dtype=np.int64)
 
     def size(self) -> int:
         """Return the number of places in an epoch, over all processes."""
@@ -120,10 +119,6 @@ class EntityRebalancingSampler(EpochSampler):
         """Return the share of each class in the labels of an epoch, (n_classes,)."""
         shown = np.asarray(self._has[self.kept].sum(axis=0), dtype=np.float64).ravel()
         return shown / shown.sum()
-
-    def count(self, indices: NDArray[Any], into: NDArray[np.int64]) -> None:
-        """Add how often each class occurs among the examples to ``into``, (n_classes,)."""
-        into += np.asarray(self._has[indices].sum(axis=0), dtype=np.int64).ravel()
 
 
 def _tail_threshold(on: NDArray[np.int64]) -> float:
