@@ -18,6 +18,14 @@ TRUSTED = frozenset(
         trees.PREDICTOR,
         trees.TREE,
         "numpy.dtype",
+        "scipy.sparse._csr.csr_array",
+        "scipy.sparse._csr.csr_matrix",
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
+        "sklearn.feature_selection._univariate_selection.f_classif",
+        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+        "sklearn.utils._bunch.Bunch",
         "skrub._datetime_encoder.DatetimeEncoder",
         "skrub._string_encoder.StringEncoder",
         "skrub._to_str.ToStr",
@@ -49,6 +57,7 @@ TRUSTED = frozenset(
         "tailwise.resample._multilabel.MLRandomOverSampler",
         "tailwise.resample._multilabel.MLRandomUnderSampler",
         "tailwise.resample._multilabel.MLSMOTE",
+        "tailwise.resample._nominal.SMOTEN",
         "tailwise.resample._nominal.SMOTENC",
         "tailwise.resample._random.GaussianOverSampler",
         "tailwise.resample._random.RandomOverSampler",
@@ -93,7 +102,8 @@ def dump(estimator: Any, file: Path) -> None:
             inside.ZipFile = theirs
     if foreign := _foreign_types(file):
         raise TailwiseError(
-            f"a model that holds {foreign[0]} cannot be saved: it is not among the types that are safe to load."
+            f"a model that holds {foreign[0]} cannot be saved: it is not among the types that are safe to load. Choose "
+            "another estimator, or pickle the classifier where only you load it."
         )
 
 

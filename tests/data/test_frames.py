@@ -82,11 +82,20 @@ def test_torch_images_may_be_channels_first():
     assert as_dataset(torch.zeros(4, 2)).kind == "array"
 
 
+def test_masked_values_are_missing():
+    for X in (
+        np.ma.array([[1, 2], [3, 4]], mask=[[0, 1], [0, 0]]),
+        np.ma.array([[1.0, 2], [3, 4]], mask=[[0, 1], [0, 0]]),
+    ):
+        np.testing.assert_array_equal(as_dataset(X).inputs, [[1, np.nan], [3, 4]])
+
+
 @pytest.mark.parametrize(
     ("X", "message"),
     [
         ([[1.0, np.inf]], "infinity in row 0, column 1"),
-        (sparse.csr_matrix([[np.inf]]), "X holds infinity"),
+        (sparse.csr_matrix([[np.inf]]), "X is sparse and holds NaN or infinity"),
+        (sparse.csr_matrix([[np.nan]]), "X is sparse and holds NaN or infinity"),
         (np.zeros((2, 8, 8, 3)), "images must be uint8"),
         (np.zeros((2, 8, 8, 5), np.uint8), "images must be uint8"),
         (np.zeros(3), "Expected 2D array"),

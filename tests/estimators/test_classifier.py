@@ -10,15 +10,17 @@ import pandas as pd
 import polars as pl
 import pytest
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import clone
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import f1_score, get_scorer, make_scorer
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_validate
+from sklearn.naive_bayes import MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -46,6 +48,7 @@ def checks(*estimators: TailClassifier) -> Any:
 
 
 BOOSTING = HistGradientBoostingClassifier(max_iter=5)
+X, Y = table()
 
 
 @checks(
@@ -270,8 +273,104 @@ def test_a_setting_out_of_range_is_refused_before_anything_is_trained() -> None:
 )
 def test_a_setting_of_a_sampler_is_refused_before_anything_is_trained(name: str, settings: dict[str, Any]) -> None:
     compared = ["cross-entropy", recipe(name, **settings)]
-    with pytest.raises(TailwiseError, match=next(iter(settings))):
+    with pytest.raises(TailwiseError, match=f"'{name}': .*; got {next(iter(settings.values()))}"):
         TailClassifier(compared, backbone="mlp", epochs=2, verbose=never).fit(X, Y)
+
+
+@pytest.mark.parametrize("learner", [KNeighborsClassifier(), make_pipeline(StandardScaler(), LogisticRegression())])
+def test_auto_takes_any_learner_and_says_what_it_left_out(learner: Any) -> None:
+    fitted = quick("auto", estimator=learner, cv=2).fit(X, Y)
+    weighted = {"class-weighted", "class-weighted-sqrt", "effective-number"} & {r.recipe for r in fitted.comparison_}
+    left_out = fitted.model_.card["learner"]["left_out"]
+    if isinstance(learner, KNeighborsClassifier):
+        assert not weighted
+        assert sum("KNeighborsClassifier takes no sample_weight" in line for line in left_out) == 3
+        with pytest.raises(TailwiseError, match="'class-weighted': KNeighborsClassifier takes no sample_weight"):
+            quick(["cross-entropy", "class-weighted"], estimator=learner, verbose=never).fit(X, Y)
+    else:
+        assert len(weighted) == 3
+        assert not left_out
+
+
+@pytest.mark.parametrize("names", [[1, 2, 3], ["a", "b", "c"]])
+def test_settings_of_the_learner_name_labels_not_codes(names: Any) -> None:
+    y = np.array(names)[Y]
+    heavy = LogisticRegression(class_weight={names[1]: 50.0})
+    found = quick("cross-entropy", estimator=heavy).fit(X, y)
+    assert (found.predict(X) == names[1]).sum() > 1.5 * COUNTS[1]
+    with pytest.raises(TailwiseError, match=r"class_weight names 'z', which is no class: "):
+        quick("cross-entropy", estimator=LogisticRegression(class_weight={"z": 2.0})).fit(X, y)
+
+
+@pytest.mark.parametrize("form", ["pandas", "polars"])
+@pytest.mark.parametrize("settings", [{}, {"recipe": "cross-entropy"}], ids=["boosting", "scaled"])
+def test_scikit_learns_global_output_changes_nothing(form: str, settings: dict[str, Any]) -> None:
+    make = (lambda: quick("cross-entropy")) if settings else (lambda: TailClassifier("cross-entropy", random_state=0))
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    wanted = make().fit(frame, Y).predict_proba(frame)
+    with config_context(transform_output=form):
+        np.testing.assert_array_equal(make().fit(frame, Y).predict_proba(frame), wanted)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        Y.astype(object),
+        np.array(["2020-01-01", "2020-01-02", "2020-01-03"], dtype="datetime64[D]")[Y],
+        pd.Series(np.where(Y == 0, None, Y), dtype="Int64"),
+        np.where(Y == 1, np.nan, Y),
+        np.array([True, False, True], dtype=object)[Y],
+    ],
+    ids=["objects", "dates", "nullable", "missing", "booleans"],
+)
+def test_what_can_be_fitted_can_be_scored(y: Any) -> None:
+    fitted = quick("cross-entropy").fit(X, y)
+    known = ~pd.isna(pd.Series(y)).to_numpy()
+    right = np.asarray(fitted.predict(X)).astype(str) == pd.Series(y).astype(str).to_numpy()
+    assert fitted.score(X, y) == pytest.approx(right[known].mean())
+    assert fitted.score(X[known], np.full(known.sum(), 77)) == 0  # a label that training did not have
+    with pytest.raises(TailwiseError, match="y: all labels are missing"):
+        fitted.score(X, [None] * len(X))
+
+
+def test_rows_without_a_label_are_told() -> None:
+    fitted = quick("cross-entropy").fit(X, np.array(["EU", "NA", "AS"])[Y])
+    assert fitted.classes_.tolist() == ["AS", "EU"]
+    assert fitted.notes_ == (f"{COUNTS[1]} rows have no label and are left out of the training.",)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (LinearRegression(), "estimator must be a scikit-learn classifier"),
+        (VotingClassifier([("a", LogisticRegression())]), "VotingClassifier does neither unless its voting is soft"),
+    ],
+)
+def test_a_learner_that_scores_no_classes_is_one_line(estimator: Any, message: str) -> None:
+    with pytest.raises(TailwiseError, match=message):
+        quick("cross-entropy", estimator=estimator, verbose=never).fit(X, Y)
+
+
+def test_counts_need_no_scaling_for_learners_of_counts() -> None:
+    counts = np.abs(X * 10).astype(int)
+    fitted = quick("cross-entropy", estimator=MultinomialNB()).fit(counts, Y)
+    assert fitted.score(counts, Y) > 0.5
+
+
+def test_margins_are_calibrated_before_they_are_adjusted() -> None:
+    x, y = table((600, 120, 30), spread=1.5)
+    new, truth = table((100, 100, 100), seed=1, spread=1.5)
+    plain, adjusted = (
+        quick(name, estimator=LinearSVC()).fit(x, y).score(new, truth) for name in ("cross-entropy", "logit-adjustment")
+    )
+    assert adjusted > plain + 0.02
+
+
+def test_an_earlier_fit_leaves_nothing_behind() -> None:
+    fitted = quick("cross-entropy", baseline=True).fit(pd.DataFrame(X, columns=["a", "b", "c"]), Y)
+    fitted.set_params(baseline=False, estimator=None).fit(["a text of words", "another text of words"] * 66, Y)
+    assert not hasattr(fitted, "baseline_")
+    assert not hasattr(fitted, "feature_names_in_")
 
 
 def test_auto_bags_few_classes_only() -> None:
@@ -290,9 +389,6 @@ def test_the_baseline_is_fitted_once_and_is_the_plain_learner() -> None:
     assert model.recipe_.name == "class-weighted"
     plain = quick("cross-entropy").fit(x, y)
     np.testing.assert_allclose(model.baseline_.predict_proba(x), plain.predict_proba(x))
-
-
-X, Y = table()
 
 
 def never(status: str) -> None:

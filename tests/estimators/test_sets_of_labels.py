@@ -51,6 +51,27 @@ def quick(recipe: Any = "tuned-thresholds", **settings: Any) -> TailMultilabelCl
     return TailMultilabelClassifier(recipe, **{"random_state": 0, "cv": 2, **settings})
 
 
+def test_any_form_of_labels_is_scored_alike() -> None:
+    x, rows = sets()
+    fitted = quick().fit(x, rows)
+    wanted = fitted.score(x, rows)
+    assert wanted > 0.4
+    assert fitted.score(x, rows.tolist()) == fitted.score(x, [tuple(row) for row in rows]) == wanted
+    frame = pd.DataFrame(rows, columns=NAMES)
+    named = quick().fit(x, frame)
+    assert named.score(x, frame[NAMES[::-1]]) == named.score(x, pl.from_pandas(frame[NAMES[::-1]])) == wanted
+    with pytest.raises(TailwiseError, match="label 'zz' is not among the 5 classes"):
+        named.score(x, frame.rename(columns={"a": "zz"}))
+    with pytest.raises(TailwiseError, match="y has no column 'b', which training had"):
+        named.score(x, frame[["a", "c", "d", "e"]])
+    with pytest.raises(TailwiseError, match="y has 2 columns named 'a'"):
+        quick().fit(x, frame.set_axis(["a", "a", "c", "d", "e"], axis=1))
+    with pytest.raises(TailwiseError, match="nothing to score"):
+        fitted.score(x[:2], [None, None])
+    with pytest.raises(TailwiseError, match="sample_weight must be one per row"):
+        fitted.score(x, rows, sample_weight=[1.0])
+
+
 @pytest.mark.parametrize(
     "check",
     [

@@ -20,10 +20,12 @@ from scipy.stats import ks_2samp
 from sklearn.base import clone
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.datasets import make_classification
+from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils import get_tags
 
 from tailwise import resample
 from tailwise.errors import TailwiseError
@@ -618,12 +620,69 @@ def test_smoten_takes_the_vote_of_an_example_and_its_neighbours():
     np.testing.assert_array_equal(swapped, resample.SMOTEN(random_state=0).fit_resample(numbers, y)[0])
 
 
+def test_of_categories_alone_smotenc_is_smoten():
+    frame, y = mixed()
+    names = frame[["city", "level"]]
+    found, wanted = (method(random_state=0).fit_resample(names, y)[0] for method in (resample.SMOTENC, resample.SMOTEN))
+    pd.testing.assert_frame_equal(found, wanted)
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_scikit_learns_tags_say_what_a_table_may_hold(method):
+    X, y = table()
+    missing = np.where(np.arange(X.size).reshape(X.shape) == 5, np.nan, X)
+    names = np.array(["a", "b", "c"])[(X > 0.5).astype(int) + (X > 1)]
+    tags = get_tags(made(method)).input_tags
+
+    def takes(rows):
+        try:
+            made(
+                method,
+                **(
+                    {"categorical_features": [0, 1, 2, 3]}
+                    if rows is names and "categorical_features" in inspect.signature(method).parameters
+                    else {}
+                ),
+            ).fit_resample(rows, y)
+        except ValueError:
+            return False
+        return True
+
+    assert (tags.sparse, tags.allow_nan, tags.string) == (takes(sparse.csr_array(X)), takes(missing), takes(names))
+    assert get_tags(made(method)).target_tags.required
+
+
+def test_masked_values_are_not_taken_for_what_they_hide():
+    X, y = table()
+    with pytest.raises(TailwiseError, match="the table has masked values"):
+        resample.SMOTE().fit_resample(np.ma.array(X, mask=X > 2), y)
+    with pytest.raises(TailwiseError, match="labels are missing"):
+        resample.RandomOverSampler().fit_resample(X, np.ma.array(y, mask=y == 1))
+
+
+def test_labels_may_be_a_frame_of_one_column():
+    X, y = table()
+    with pytest.warns(DataConversionWarning):
+        found = resample.RandomOverSampler(random_state=0).fit_resample(X, pd.DataFrame({"t": y}))[1]
+    np.testing.assert_array_equal(np.ravel(found), resample.RandomOverSampler(random_state=0).fit_resample(X, y)[1])
+
+
+@pytest.mark.parametrize("method", [resample.GaussianOverSampler, resample.KMeansSMOTE, resample.ClusterCentroids])
+def test_numbers_too_large_for_distances_are_one_line(method):
+    X, y = table()
+    with pytest.raises(TailwiseError, match="one too large for distances: scale it"):
+        made(method).fit_resample(X * 1e200, y)
+
+
 def test_nominal_methods_say_what_they_need():
     frame, y = mixed()
     with pytest.raises(TailwiseError, match="the table has only numbers: use SMOTE"):
         resample.SMOTENC().fit_resample(frame[["size", "weight"]], y)
-    with pytest.raises(TailwiseError, match="the table has only categories: use SMOTEN"):
-        resample.SMOTENC().fit_resample(frame[["city", "level"]], y)
+    with pytest.raises(TailwiseError, match="categorical_features must be a list of columns or 'auto', not 5"):
+        resample.SMOTENC(5).fit_resample(frame, y)
+    nested = frame.assign(city=pd.Series([["a"]] * len(frame), index=frame.index))
+    with pytest.raises(TailwiseError, match="column 'city' holds values that are no categories, such as lists"):
+        resample.SMOTENC().fit_resample(nested, y)
     with pytest.raises(TailwiseError, match="does not say which columns are categories"):
         resample.SMOTENC().fit_resample(frame.to_numpy(), y)
     with pytest.raises(TailwiseError, match=r"column 'level' is .* or list it in categorical_features too"):

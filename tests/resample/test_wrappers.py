@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -73,7 +75,7 @@ def test_own_weights_multiply_and_count():
 def test_sample_weights_are_not_negative(odd):
     own = np.ones(len(LABELS))
     own[3] = odd
-    with pytest.raises(TailwiseError, match=f"not negative and not all zero; got shape .* and {odd:g} as the least"):
+    with pytest.raises(TailwiseError, match="sample_weight must be finite and not negative"):
         WeightedClassifier(Recorder()).fit(X, LABELS, own)
 
 
@@ -84,10 +86,23 @@ def test_a_classifier_without_weights_is_named(wrapper):
 
 
 def test_weights_that_cannot_be_used():
-    with pytest.raises(TailwiseError, match="not all zero"):
+    with pytest.raises(TailwiseError, match="must not be all zero"):
         WeightedClassifier(Recorder()).fit(X, LABELS, np.zeros(len(LABELS)))
     with pytest.raises(TailwiseError, match="scheme must be 'inverse' or"):
         WeightedClassifier(Recorder(), "square").fit(X, LABELS)
+
+
+def test_a_pipeline_is_weighted_in_its_last_step():
+    piped = WeightedClassifier(make_pipeline(StandardScaler(), LogisticRegression())).fit(X, LABELS)
+    weights = piped.class_weights_[np.unique(LABELS, return_inverse=True)[1]]
+    plain = LogisticRegression().fit(StandardScaler().fit_transform(X), LABELS, weights)
+    np.testing.assert_allclose(piped.estimator_[-1].coef_, plain.coef_)
+
+
+def test_what_is_no_classifier_is_one_line():
+    for wrapper in (WeightedClassifier, CaseControlClassifier, BalancedBaggingClassifier):
+        with pytest.raises(TailwiseError, match="a classifier is needed; LinearRegression is none"):
+            wrapper(LinearRegression()).fit(X, LABELS)
 
 
 @given(counts=st.lists(st.integers(0, 1000), min_size=1, max_size=30).filter(any), spare=st.integers(0, 3000))
@@ -214,7 +229,10 @@ def test_case_control_says_what_is_wrong_with_its_settings():
         CaseControlClassifier(Recorder(), max_rows=[1]).fit(X, LABELS)
     with pytest.raises(TailwiseError, match="beta must be a number; got 'x'"):
         WeightedClassifier(Recorder(), "effective", beta="x").fit(X, LABELS)
-    with pytest.raises(TailwiseError, match=r"sample_weight must be one per row; got shape \(3,\)"):
+    for bad, message in (([-1.0], "finite and not negative"), (["a"], "must be numbers, one per row")):
+        with pytest.raises(TailwiseError, match=message):
+            CaseControlClassifier(Recorder(), max_rows=50).fit(X, LABELS, bad * len(X))
+    with pytest.raises(TailwiseError, match=r"one number for each of \d+ rows; got shape \(3,\)"):
         CaseControlClassifier(Recorder(), max_rows=50).fit(X, LABELS, [1, 2, 3])
 
 

@@ -154,6 +154,8 @@ def _text(value: Any, where: str) -> str:
 
 
 def _array(X: Any) -> NDArray[Any]:
+    if np.ma.is_masked(X):
+        X = X.astype(np.float64).filled(np.nan) if X.dtype.kind in "iubf" else X.astype(object).filled(None)
     try:
         array = np.asarray(X)
     except ValueError as error:  # rows of different lengths
@@ -174,7 +176,7 @@ def _inputs(X: Any, kind: Kind | None) -> tuple[Kind, Any]:
     if isinstance(X, pl.DataFrame | pl.LazyFrame | dict) or pandas_like or _is_arrow(X) or _is_records(X):
         frame = to_frame(X)
         if frame.height == 0:
-            raise TailwiseError("the table has no rows.")
+            raise TailwiseError("the table has no columns." if len(X) and not frame.width else "the table has no rows.")
         if kind == "text" and frame.width > 1:
             raise TailwiseError(
                 f"texts are one column, but the frame has {frame.width}: {', '.join(frame.columns[:5])}"
@@ -245,8 +247,12 @@ def _numbers(array: Any) -> Any:
         array = check_array(array, accept_sparse="csr", ensure_all_finite=False)
     except (TypeError, ValueError) as error:
         raise TailwiseError(" ".join(str(error).split())) from None
-    values = array.data if sparse.issparse(array) else array
-    if values.dtype.kind == "f" and np.isinf(values).any():
-        at = "" if sparse.issparse(array) else " in row {}, column {}".format(*np.argwhere(np.isinf(values))[0])
-        raise TailwiseError(f"X holds infinity{at}; replace it by a number, or by NaN for a missing value.")
+    if sparse.issparse(array):
+        if not np.isfinite(array.data).all():
+            raise TailwiseError("X is sparse and holds NaN or infinity: fill such values in, or make X dense.")
+    elif array.dtype.kind == "f" and np.isinf(array).any():
+        row, column = np.argwhere(np.isinf(array))[0]
+        raise TailwiseError(
+            f"X holds infinity in row {row}, column {column}; replace it by a number, or by NaN for a missing value."
+        )
     return array

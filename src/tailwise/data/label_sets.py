@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from tailwise.data.labels import MISSING_LABELS, encode_labels
+from tailwise.data.labels import MISSING_LABELS, class_name, encode_labels, known_codes
 from tailwise.errors import TailwiseError
 from tailwise.tensors import to_array
 
@@ -93,7 +93,9 @@ def _trimmed(lists: pl.Series) -> pl.Series:
     return parts.list.eval(pl.element().filter(pl.element() != ""))
 
 
-def encode_label_sets(Y: Any, known: Sequence[Any] | NDArray[Any] | None = None, where: str = "y") -> LabelSets:
+def encode_label_sets(
+    Y: Any, known: Sequence[Any] | NDArray[Any] | None = None, where: str = "y", form: str = "sets"
+) -> LabelSets:
     """Encode sets of labels as an indicator.
 
     Parameters
@@ -102,8 +104,9 @@ def encode_label_sets(Y: Any, known: Sequence[Any] | NDArray[Any] | None = None,
         named after the labels. Or n sets, lists or tuples of labels, or a polars or pandas column of them; a set may be
         empty, and None means that the labels are unknown
     known : labels in code order, if they are fixed (for evaluation, say); labels of sets are matched as by
-        :func:`encode_labels`
+        :func:`encode_labels`, and so are the columns of a frame
     where : name of the labels, for messages
+    form : the form from which the known labels were encoded. Unless it was sets, lists of 0 and 1 are an indicator
 
     Raises
     ------
@@ -114,8 +117,18 @@ def encode_label_sets(Y: Any, known: Sequence[Any] | NDArray[Any] | None = None,
         return LabelSets(_indicator(Y.toarray(), where), np.arange(Y.shape[1]), "sparse")
     if hasattr(Y, "columns") and hasattr(Y, "to_numpy"):
         names = [str(name) if not isinstance(name, str | int) else name for name in Y.columns]
-        form = "pandas" if hasattr(Y, "iloc") else "polars"
-        return LabelSets(_indicator(Y.to_numpy(), where), np.array(names), form)
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise TailwiseError(
+                f"{where} has {names.count(twice)} columns named {twice!r}; give each label its own name."
+            )
+        has, own = _indicator(Y.to_numpy(), where), "pandas" if hasattr(Y, "iloc") else "polars"
+        if known is None:
+            return LabelSets(has, np.array(names), own)
+        codes = known_codes(np.array(names, dtype=object), np.asarray(known), where)
+        if lacking := set(range(len(known))).difference(codes):
+            raise TailwiseError(f"{where} has no column {class_name(known[min(lacking)])!r}, which training had.")
+        return LabelSets(has[:, np.argsort(codes)], np.asarray(known), own)
     Y = to_array(Y)
     is_column = hasattr(Y, "to_list")
     if is_column:
@@ -123,7 +136,7 @@ def encode_label_sets(Y: Any, known: Sequence[Any] | NDArray[Any] | None = None,
     if isinstance(Y, np.ndarray) and Y.ndim == 2:
         return LabelSets(_indicator(Y, where), np.arange(Y.shape[1]), "array")
     rows = [_as_set(row, number, where) for number, row in enumerate(Y)]
-    if not is_column and known is None and _is_table(rows):
+    if not is_column and (known is None or form != "sets") and _is_table(rows):
         return LabelSets(_indicator(np.array(rows), where), np.arange(len(rows[0] or ())), "array")
     return LabelSets(*_of_sets(rows, known, where), "sets")
 

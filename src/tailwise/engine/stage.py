@@ -34,6 +34,7 @@ class Task:
     objective : what decisions are tuned for: a function of a confusion matrix (true × predicted) and the class counts
     nominal : columns of the inputs whose numbers are codes of categories
     n_sets : number of training examples, where each has a set of the classes; None where each has one class
+    margins : whether the learner's scores are margins rather than log-probabilities
     """
 
     class_counts: NDArray[np.int64]
@@ -45,6 +46,7 @@ class Task:
     objective: Callable[[NDArray[Any], NDArray[np.int64]], float] | None = None
     nominal: tuple[int, ...] = ()
     n_sets: int | None = None
+    margins: bool = False
 
     @property
     def has_sets(self) -> bool:

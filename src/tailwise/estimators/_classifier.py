@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
@@ -10,18 +10,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import column_or_1d
 
 from tailwise.counts import class_counts
 from tailwise.data import Dataset, as_dataset, stratified_folds, stratified_split
+from tailwise.data.labels import codes_among, encode_labels
 from tailwise.errors import TailwiseError
 from tailwise.estimators._compare import Fold, held_out_sample
 from tailwise.estimators._learners import EstimatorLearner, NetworkLearner
 from tailwise.estimators._model import Prior
 from tailwise.estimators._objective import Objective, as_objective
 from tailwise.estimators._plan import epochs_in_time, in_time
-from tailwise.estimators._tail import TailEstimator
+from tailwise.estimators._tail import TailEstimator, known_only, mean_of
 from tailwise.estimators._training import Training
 from tailwise.recipes import Recipe
 from tailwise.resample import affordable_rows
@@ -192,6 +193,18 @@ class TailClassifier(TailEstimator):
         """Return (n, n_classes): which classes are in each example's prediction set."""
         return self._fitted().predict_sets(X)
 
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the accuracy of :meth:`predict`; y has any form that ``fit`` takes.
+
+        Rows without a label are left out; a label that training did not have is never predicted.
+        """
+        codes, labels = encode_labels(y, where="y")
+        predicted = self._fitted().answer(X).predicted
+        if codes.shape != predicted.shape:
+            raise TailwiseError(f"y must have a label for each of {len(predicted):,} rows; got {len(codes):,}.")
+        right = np.array(codes_among(labels, self.classes_))[codes] == predicted
+        return mean_of(right, codes >= 0, sample_weight)
+
     def _labelled(self, X: Any, y: ArrayLike | None) -> Dataset:
         """Return the labelled rows."""
         data = self._known(as_dataset(X, y))
@@ -206,8 +219,7 @@ class TailClassifier(TailEstimator):
             raise TailwiseError(
                 "Unknown label type: the labels are fractions, not classes; cut them into classes first."
             )
-        if (data.labels < 0).any():
-            data = data.take(np.flatnonzero(data.labels >= 0))
+        data = known_only(data, told=y is not None)
         if np.count_nonzero(data.class_counts) < 2:
             only = data.classes[int(data.class_counts.argmax())]
             raise TailwiseError(f"the labels hold only one class, {only!r}: there is nothing to tell apart.")
@@ -233,6 +245,17 @@ class TailClassifier(TailEstimator):
         else:
             learner, left_out = epochs_in_time(training.learner, plan)
         return replace(training, learner=learner, left_out=left_out)
+
+    def _in_codes(self, base: BaseEstimator, data: Dataset) -> BaseEstimator:
+        settings = {}
+        for name, value in base.get_params().items():
+            if name.endswith(("class_weight", "sampling_strategy")) and isinstance(value, Mapping):
+                codes = codes_among(value, data.class_labels)
+                if -1 in codes:
+                    label = list(value)[codes.index(-1)]
+                    raise TailwiseError(f"{name} names {label!r}, which is no class: {', '.join(data.classes[:10])}.")
+                settings[name] = dict(zip(codes, value.values(), strict=True))
+        return clone(base).set_params(**settings) if settings else base
 
     def _testable(self, data: Dataset) -> int:
         return _shared(data.class_counts)

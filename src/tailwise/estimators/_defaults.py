@@ -88,7 +88,8 @@ def fit_encoder(data: Dataset, kind: str, base: BaseEstimator) -> tuple[Any, Any
     from tailwise.data import PixelEncoder, TableEncoder, TextEncoder
     from tailwise.data.encode import dense
 
-    scale = kind == "network" or not get_tags(base).input_tags.allow_nan
+    takes = get_tags(base).input_tags
+    scale = kind == "network" or not (takes.allow_nan or takes.positive_only)
     encoder: Any = FunctionTransformer()
     if data.kind == "array" and not issparse(data.inputs):
         encoder = TableEncoder(scale=True) if scale else FunctionTransformer(dense)
@@ -98,12 +99,17 @@ def fit_encoder(data: Dataset, kind: str, base: BaseEstimator) -> tuple[Any, Any
         encoder = TableEncoder(scale=scale)
     elif data.kind == "image" and kind == "estimator":
         encoder = PixelEncoder()
-    inputs = encoder.fit_transform(data.inputs)
+    inputs = _plain(encoder).fit_transform(data.inputs)
     if kind == "network" and issparse(inputs):
-        reduction = TruncatedSVD(min(256, inputs.shape[1]), random_state=0)
+        reduction = _plain(TruncatedSVD(min(256, inputs.shape[1]), random_state=0))
         inputs = reduction.fit_transform(inputs)
         encoder = make_pipeline(encoder, reduction)
     return encoder, inputs
+
+
+def _plain(transformer: Any) -> Any:
+    """Return a transformer whose output is an array, whatever scikit-learn's global ``transform_output`` is."""
+    return transformer.set_output(transform="default") if hasattr(transformer, "set_output") else transformer
 
 
 def network_learner(

@@ -22,7 +22,7 @@ from tailwise.errors import MissingExtraError, TailwiseError
 from tailwise.processes import together
 from tailwise.recipes import Recipe
 from tailwise.resample import fit_classifier
-from tailwise.wording import plural
+from tailwise.wording import first_line, plural
 
 T = TypeVar("T")
 
@@ -96,7 +96,9 @@ class FittedEstimator:
 
 def for_label_sets(estimator: BaseEstimator) -> BaseEstimator:
     """Return a classifier for sets of labels: the estimator itself if it is one, else one copy of it per label."""
-    return estimator if get_tags(estimator).classifier_tags.multi_label else OneVsRestClassifier(estimator)
+    tags = get_tags(estimator)
+    takes_sets = tags.classifier_tags.multi_label or tags.target_tags.multi_output
+    return estimator if takes_sets else OneVsRestClassifier(estimator)
 
 
 def fit_label_sets(estimator: BaseEstimator, inputs: Any, rows: NDArray[Any]) -> BaseEstimator:
@@ -248,7 +250,8 @@ class EstimatorLearner:
 
     def task(self, class_counts: NDArray[np.int64], objective: Any, n_sets: int | None = None) -> Task:
         """Return what a recipe may know."""
-        return Task(class_counts, objective=objective, nominal=self.nominal, n_sets=n_sets)
+        margins = not hasattr(self.base, "predict_proba")
+        return Task(class_counts, objective=objective, nominal=self.nominal, n_sets=n_sets, margins=margins)
 
     def check(self, recipe: Recipe, task: Task) -> None:
         """Let a recipe refuse its settings or the task before anything is trained."""
@@ -272,9 +275,18 @@ class EstimatorLearner:
         estimator = recipe.estimator(base, task)
         _seed(estimator, seed)
         with threads_for(inputs.size):
-            if task.has_sets:
-                return FittedLabelSets(fit_label_sets(estimator, inputs, labels), task.class_counts, task.n_examples)
-            return FittedEstimator(fit_classifier(estimator, inputs, labels), task.class_counts)
+            try:
+                if task.has_sets:
+                    fitted = fit_label_sets(estimator, inputs, labels)
+                    return FittedLabelSets(fitted, task.class_counts, task.n_examples)
+                return FittedEstimator(fit_classifier(estimator, inputs, labels), task.class_counts)
+            except TailwiseError:
+                raise
+            except (TypeError, ValueError) as error:
+                into = f"the data, encoded as an array of {inputs.shape[1]} columns of numbers"
+                raise TailwiseError(
+                    f"{type(self.base).__name__} cannot be fitted to {into}: {first_line(error)}"
+                ) from error
 
     def agreed(self, value: T) -> T:
         """Return the value: if there are several processes, each fits estimators by itself."""

@@ -22,7 +22,7 @@ from tailwise.estimators._label_chains import LabelChains, LabelEntrant, LabelOb
 from tailwise.estimators._label_model import LabelModel
 from tailwise.estimators._learners import EstimatorLearner, Fitted, NetworkLearner, for_label_sets
 from tailwise.estimators._plan import epochs_in_time, in_time
-from tailwise.estimators._tail import TailEstimator
+from tailwise.estimators._tail import TailEstimator, known_only, mean_of
 from tailwise.estimators._training import Training
 from tailwise.recipes import Recipe
 
@@ -175,16 +175,12 @@ class TailMultilabelClassifier(TailEstimator):
         Rows whose labels are unknown are left out.
         """
         predicted = self._fitted().answer(X).predicted
-        rows = encode_label_sets(y, self.classes_).rows
+        rows = encode_label_sets(y, self.classes_, form=self.form_).rows
         if rows.shape != predicted.shape:
             raise TailwiseError(
                 f"y must be for {predicted.shape[0]} rows and {predicted.shape[1]} labels; got {rows.shape}."
             )
-        known = (rows >= 0).all(axis=1)
-        if not known.any():
-            raise TailwiseError("y has no row with known labels: there is nothing to score.")
-        weights = None if sample_weight is None else np.asarray(sample_weight)[known]
-        return float(np.average((rows == predicted).all(axis=1)[known], weights=weights))
+        return mean_of(np.all(rows == predicted, axis=1), np.all(rows >= 0, axis=1), sample_weight)
 
     def objective_for(self, data: Dataset) -> LabelObjective:
         """Return the objective."""
@@ -203,7 +199,7 @@ class TailMultilabelClassifier(TailEstimator):
             raise TailwiseError("each row has one label, not a set of them: use TailClassifier.")
         if data.n_classes < 2:
             raise TailwiseError("there is only one label: use TailClassifier to tell rows with it from those without.")
-        data = data.take(data.is_labelled)
+        data = known_only(data, told=y is not None)
         counts = data.class_counts
         if not ((counts > 0) & (counts < len(data))).any():
             raise TailwiseError("every label is in all rows or in none: there is nothing to tell apart.")

@@ -7,12 +7,14 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, is_classifier
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -30,6 +32,8 @@ from tailwise.processes import working_in
 from tailwise.recipes import Recipe
 from tailwise.recipes import recipe as find_recipe
 from tailwise.settings import check_settings
+from tailwise.tensors import to_array
+from tailwise.wording import plural
 
 #: Options that change no fold's result, so a fit may be resumed with different ones.
 _NO_MATTER = {"verbose", "work_dir", "baseline", "recipe"}
@@ -46,6 +50,25 @@ def _many_classes_are_expected() -> Iterator[None]:
 def _drawn(random_state: Any) -> int:
     """Return the next number of a random state."""
     return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def known_only(data: Dataset, told: bool) -> Dataset:
+    """Return the rows whose labels are known, with a note on the others if that is to be told."""
+    known = data.is_labelled
+    if told and not known.all():
+        rows = plural(int(np.count_nonzero(~known)), "row has no label and is", "rows have no label and are")
+        data = replace(data, notes=(*data.notes, f"{rows} left out of the training."))
+    return data if known.all() else data.take(np.flatnonzero(known))
+
+
+def mean_of(right: NDArray[Any], known: NDArray[Any], sample_weight: ArrayLike | None) -> float:
+    """Return the share of the known rows that are right, weighted if there are weights."""
+    if not known.any():
+        raise TailwiseError("y has no row whose label is known: there is nothing to score.")
+    weights = None if sample_weight is None else np.asarray(to_array(sample_weight), dtype=np.float64)
+    if weights is not None and weights.shape != right.shape:
+        raise TailwiseError(f"sample_weight must be one per row; got shape {weights.shape} for {len(right):,} rows.")
+    return float(np.average(right[known], weights=None if weights is None else weights[known]))
 
 
 class TailEstimator(ClassifierMixin, BaseEstimator):
@@ -109,12 +132,12 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
     def _fit(self, X: Any, y: Any) -> None:
         """Compare the recipes, train the winner on everything, and set the fitted attributes."""
         start = time.monotonic()
+        self._forget()
         data = self._labelled(X, y)
         candidates = self.check_options(data)
         with nullcontext() if self.work_dir is None else working_in(self.work_dir):
             training = self._training(data, candidates)
-            for candidate in candidates:
-                training.learner.check(candidate.training, training.task)
+            candidates = self._usable(training, candidates)
             plain = find_recipe("cross-entropy")
             comparison = compare(
                 candidates,
@@ -141,6 +164,20 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
                 plainly = fitted if chosen.training == plain else training.on_everything(plain)
                 self.baseline_ = training.model(plain, plainly, comparison)
 
+    def _usable(self, training: Training, candidates: list[Recipe]) -> list[Recipe]:
+        """Return the recipes that suit the learner; of those that "auto" compares, others are left out with a note."""
+        usable: list[Recipe] = []
+        for candidate in candidates:
+            try:
+                training.learner.check(candidate.training, training.task)
+            except TailwiseError as error:
+                if self.recipe != "auto" or not usable:
+                    raise
+                training.left_out.append(f"Not compared: {error}")
+            else:
+                usable.append(candidate)
+        return usable
+
     def check_options(self, data: Dataset) -> list[Recipe]:
         """Return the recipes to compare if all options can be used on such data; :meth:`fit` begins with it, too.
 
@@ -160,7 +197,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
         if not isinstance(self.cv, Integral | None) and not 0 < self.cv < 1:
             raise TailwiseError(f"the share to hold out must lie between 0 and 1; got {self.cv}.")
         most = self._testable(data)
-        if isinstance(self.cv, Integral) and not 2 <= self.cv <= most:
+        if isinstance(self.cv, Integral) and most >= 2 and not 2 <= self.cv <= most:
             raise TailwiseError(
                 f"the number of folds must be from 2 to {most:,}, the rows that can be held out; got {self.cv}."
             )
@@ -182,20 +219,36 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             self._network_learner(data.inputs if data.kind == "image" else np.empty((1, 1)))
         return candidates
 
+    def _in_codes(self, base: BaseEstimator, data: Dataset) -> BaseEstimator:
+        """Return an estimator whose settings name codes rather than labels, as it is fitted on codes."""
+        return base
+
     def _fitted(self) -> Any:
         check_is_fitted(self)
         return self.model_
 
     def _known(self, data: Dataset) -> Dataset:
         """Return the data, after setting the attributes that scikit-learn's contract asks for."""
-        if self.estimator is not None and (isinstance(self.estimator, type) or not hasattr(self.estimator, "fit")):
-            raise TailwiseError(f"estimator must be a scikit-learn classifier, such as SVC(); got {self.estimator!r}.")
+        base = self.estimator
+        if base is not None and (not isinstance(base, BaseEstimator) or not is_classifier(base)):
+            raise TailwiseError(f"estimator must be a scikit-learn classifier, such as SVC(); got {base!r}.")
+        if base is not None and not (hasattr(base, "predict_proba") or hasattr(base, "decision_function")):
+            raise TailwiseError(
+                f"estimator must score the classes, by predict_proba or decision_function; {type(base).__name__} does "
+                f"neither{' unless its voting is soft' * hasattr(base, 'voting')}."
+            )
         if data.kind == "array":
             validate_data(self, data.inputs, accept_sparse="csr", ensure_all_finite="allow-nan")
         elif data.kind == "table":
             self.feature_names_in_ = np.array(data.inputs.columns, dtype=object)
             self.n_features_in_ = data.inputs.width
         return data
+
+    def _forget(self) -> None:
+        """Remove what an earlier fit left and this one may not set."""
+        for name in ("feature_names_in_", "n_features_in_", "baseline_"):
+            if hasattr(self, name):
+                delattr(self, name)
 
     def _network_learner(self, inputs: Any, progress: bool | Callable[[str], None] = False) -> NetworkLearner:
         return network_learner(
@@ -236,7 +289,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
         learner = (
             self._network_learner(inputs, progress)
             if kind == "network"
-            else self._estimator_learner(base, getattr(encoder, "nominal_", ()))
+            else self._estimator_learner(self._in_codes(base, data), getattr(encoder, "nominal_", ()))
         )
         identity = {} if self.work_dir is None else {**self._identity(), "data": digest(labels, inputs)}
         cache = Cache(self.work_dir, identity)
@@ -291,7 +344,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             names = self._recipes(kind, data)
         elif isinstance(names, str) or not isinstance(names, Iterable):
             names = [names]
-        found = [find_recipe(name) for name in names]
+        found = [find_recipe(name, **vars(name)) if isinstance(name, Recipe) else find_recipe(name) for name in names]
         if not found:
             raise TailwiseError("the list of recipes is empty: name at least one, or use auto.")
         for candidate in found:

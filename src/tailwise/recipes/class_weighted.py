@@ -30,6 +30,7 @@ class _Weighted(Recipe):
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
         """Fit with a sample weight that depends on the class."""
+        resample.weight_parameter(base)
         return resample.WeightedClassifier(base, scheme=self.scheme, beta=self.beta)
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:

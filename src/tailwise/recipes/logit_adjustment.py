@@ -49,5 +49,6 @@ class LogitAdjustment(AfterTraining):
     tau: float = 1.0
 
     def posthoc(self, task: Task, scores: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[posthoc.Step, ...]:
-        """Adjust the scores by the class counts, without fitting."""
-        return (posthoc.logit_adjustment(task.class_counts, self.tau),)
+        """Adjust the scores by the class counts; margins are first scaled to log-probabilities, by a temperature."""
+        adjustment = posthoc.logit_adjustment(task.class_counts, self.tau)
+        return (posthoc.fit_temperature(scores, labels), adjustment) if task.margins else (adjustment,)

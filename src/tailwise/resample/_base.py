@@ -14,7 +14,7 @@ from sklearn.utils import indexable
 from sklearn.utils.validation import validate_data
 
 from tailwise.errors import TailwiseError
-from tailwise.resample._containers import collected, labelled, take
+from tailwise.resample._containers import collected, labelled, take, weights_of_rows
 from tailwise.resample._goals import Kind, Strategy, goals
 from tailwise.resample._tables import Values, with_rows, with_targets
 from tailwise.settings import check_settings
@@ -46,6 +46,17 @@ class TargetResampler(BaseEstimator):
 
     #: Computes the change from what ``_checked`` returns: the table and, after it, the target.
     _resample: Callable[..., Change]
+
+    #: What a table may hold or be, as scikit-learn's tags have it.
+    _takes: ClassVar[frozenset[str]] = frozenset({"sparse", "allow_nan"})
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn what a table may hold, and that a target is needed."""
+        tags = super().__sklearn_tags__()
+        for what in ("sparse", "allow_nan", "string", "categorical"):
+            setattr(tags.input_tags, what, what in self._takes)
+        tags.target_tags.required = True
+        return tags
 
     def fit(self, X: Any, y: Any) -> TargetResampler:
         """Check the input only; :meth:`fit_resample` does the work."""
@@ -80,9 +91,8 @@ class TargetResampler(BaseEstimator):
             resampled, *rest = self.fit_resample(pl.DataFrame(X), y, sample_weight)
             return resampled.to_arrow().cast(X.schema), *rest
         rows, *target = self._checked(X, y)
-        weights, n = None if sample_weight is None else np.asarray(to_array(sample_weight)), target[0].shape[0]
-        if weights is not None and weights.shape != (n,):
-            raise TailwiseError(f"sample_weight must have one number for each of {n} rows; got shape {weights.shape}.")
+        given = None if sample_weight is None else np.asarray(to_array(sample_weight))
+        weights_of_rows(given, target[0].shape[0])
         change = self._resample(rows, *target)
         self.sample_indices_ = np.concatenate([change.kept, change.parents])
         self.synthetic_ = np.arange(len(self.sample_indices_)) >= len(change.kept)
@@ -92,7 +102,7 @@ class TargetResampler(BaseEstimator):
             resampled = with_rows(rows, change.kept, len(change.parents), change.values, change.sources)
         resampled = resampled.asformat(X.format) if sparse.issparse(X) else resampled
         targets = with_targets(y, change.kept, change.parents, change.targets)
-        return (resampled, targets) if weights is None else (resampled, targets, weights[self.sample_indices_])
+        return (resampled, targets) if given is None else (resampled, targets, given[self.sample_indices_])
 
     def _checked(self, X: Any, y: Any) -> tuple[Any, ...]:
         """Return the table and the (n, ...) target, or raise."""

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from tailwise.resample._containers import RandomState, generator, seeds, take
 from tailwise.resample._ensembles import AveragedClassifier, bag_size, even_rows, fitted
-from tailwise.resample._wrapper import require_sample_weight
+from tailwise.resample._wrapper import weight_parameter
 
 
 class RUSBoostClassifier(AveragedClassifier):
@@ -73,7 +73,7 @@ class RUSBoostClassifier(AveragedClassifier):
         TailwiseError
             If the estimator takes no sample weights.
         """
-        require_sample_weight(self.estimator)
+        weight_parameter(self.estimator)
         X, labels, by_class = self._start(X, y)
         rng, size = generator(self.random_state), bag_size(self.per_class, by_class)
         chance = 1 - 1 / max(2, len(by_class))

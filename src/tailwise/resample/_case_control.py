@@ -10,10 +10,9 @@ from sklearn.base import BaseEstimator, clone
 
 from tailwise.counts import capped_counts
 from tailwise.errors import TailwiseError
-from tailwise.resample._containers import RandomState, generator, labelled, rows_by_class, take
-from tailwise.resample._wrapper import WrappedClassifier, fit_classifier, require_sample_weight
+from tailwise.resample._containers import RandomState, generator, labelled, rows_by_class, take, weights_of_rows
+from tailwise.resample._wrapper import WrappedClassifier, fit_classifier, weight_parameter
 from tailwise.settings import check_settings
-from tailwise.tensors import to_array
 
 #: Bytes per row and class that gradient boosting needs during training: a raw prediction in float64, and a gradient and
 #: a hessian in float32.
@@ -76,9 +75,7 @@ class CaseControlClassifier(WrappedClassifier):
         """
         check_settings(self)
         X, labels, classes, codes = labelled(X, y)
-        weights = None if sample_weight is None else np.asarray(to_array(sample_weight))
-        if weights is not None and weights.shape != labels.shape:
-            raise TailwiseError(f"sample_weight must be one per row; got shape {weights.shape}.")
+        weights = weights_of_rows(sample_weight, len(labels))
         counts = np.bincount(codes)
         kept = capped_counts(counts, self.limit(X, len(classes)))
         self.n_rows_used_ = int(kept.sum())
@@ -86,7 +83,7 @@ class CaseControlClassifier(WrappedClassifier):
         if self.n_rows_used_ == len(labels):
             self._keep(fit_classifier(fresh, X, labels, weights))
             return self
-        require_sample_weight(self.estimator)
+        weight_parameter(self.estimator)
         rng = generator(self.random_state)
         by_class = zip(rows_by_class(codes, len(classes)), kept, strict=True)
         rows = np.sort(np.concatenate([rng.permutation(own)[:n] for own, n in by_class]))

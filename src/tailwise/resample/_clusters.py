@@ -48,6 +48,8 @@ class KMeansSMOTE(SMOTE):
     threshold of 0.5 here.
     """
 
+    _takes = frozenset({"sparse"})
+
     def __init__(
         self,
         sampling_strategy: Strategy = "auto",
@@ -108,6 +110,8 @@ class ClusterCentroids(Resampler):
     Source: Yen and Lee, Cluster-based Under-sampling Approaches for Imbalanced Data Distributions, Expert Systems with
     Applications 2009, as implemented in imbalanced-learn.
     """
+
+    _takes = frozenset({"sparse"})
 
     _kind: ClassVar[Kind] = "under"
 

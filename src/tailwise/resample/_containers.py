@@ -43,15 +43,30 @@ def _known(y: Any) -> Any:
         missing = np.asarray(y.is_null())
     else:
         labels = np.asarray(y)
-        missing = labels != labels  # NaN
+        missing = (labels != labels) | np.ma.getmaskarray(y)  # NaN
         if labels.dtype == object and labels.ndim:
             missing |= np.frompyfunc(lambda label: label is None, 1, 1)(labels).astype(bool)
     if missing.any():
         are = plural(int(missing.sum()), "label is", "labels are")
         raise TailwiseError(f"{are} missing, the first in row {int(missing.argmax())}: leave such rows out.")
     kind = getattr(getattr(y, "dtype", None), "kind", "")
-    nullable = hasattr(y, "isna") and not isinstance(y.dtype, np.dtype)
+    nullable = hasattr(y, "isna") and hasattr(y, "dtype") and not isinstance(y.dtype, np.dtype)
     return y.to_numpy(dtype=f"{kind}8") if nullable and kind in tuple("iu") else y
+
+
+def weights_of_rows(sample_weight: ArrayLike | None, n: int) -> NDArray[np.float64] | None:
+    """Return (n,) sample weights, or None; raise TailwiseError unless they are one finite number of 0 or more a row."""
+    if sample_weight is None:
+        return None
+    try:
+        weights = np.asarray(to_array(sample_weight)).astype(np.float64)
+    except (TypeError, ValueError):
+        raise TailwiseError("sample_weight must be numbers, one per row.") from None
+    if weights.shape != (n,):
+        raise TailwiseError(f"sample_weight must be one number for each of {n:,} rows; got shape {weights.shape}.")
+    if not (np.isfinite(weights) & (weights >= 0)).all():
+        raise TailwiseError("sample_weight must be finite and not negative.")
+    return weights
 
 
 def at_least_one(**settings: int) -> None:
@@ -62,7 +77,9 @@ def at_least_one(**settings: int) -> None:
 
 
 def collected(X: Any) -> Any:
-    """Return a lazy frame's rows, and anything else as it is."""
+    """Return a lazy frame's rows, and anything else as it is; raise TailwiseError if values are masked."""
+    if np.ma.is_masked(X):
+        raise TailwiseError("the table has masked values: mark them as missing, by X.astype(float).filled(np.nan).")
     return X.collect() if hasattr(X, "collect") else X
 
 

@@ -99,6 +99,8 @@ class SMOGN(TargetResampler):
     implemented.
     """
 
+    _takes = frozenset({"allow_nan"})
+
     def __init__(
         self,
         threshold: float = 0.8,

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clo
 from sklearn.ensemble import AdaBoostClassifier
 from sklearn.utils import get_tags
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from tailwise.errors import TailwiseError
 from tailwise.resample._containers import RandomState, at_least_one, generator, labelled, rows_by_class, seeds, take
@@ -185,6 +185,9 @@ class EasyEnsembleClassifier(BalancedBaggingClassifier):
         return self
 
     def _member(self) -> BaseEstimator:
+        if not has_fit_parameter(self.estimator, "sample_weight"):  # AdaBoost passes it on under this name
+            name = type(self.estimator).__name__
+            raise TailwiseError(f"{name} takes no sample_weight, so it cannot be boosted: choose another estimator.")
         return AdaBoostClassifier(self.estimator, n_estimators=self.n_boosts)
 
     def __sklearn_tags__(self) -> Any:

@@ -144,6 +144,8 @@ class MLRandomOverSampler(MultiLabelResampler):
     Verified: the same rows as a plain-Python walk with the same draws.
     """
 
+    _takes = frozenset({"sparse", "allow_nan", "string", "categorical"})
+
     def __init__(self, ratio: float = 0.25, random_state: RandomState = None) -> None:
         self.ratio = ratio
         self.random_state = random_state
@@ -189,6 +191,8 @@ class MLRandomUnderSampler(MultiLabelResampler):
     Deviates: implementations differ in whether a row with both a majority and a minority label may be removed (Mulan)
     or not (mldr.resampling); here it is kept. Only this implementation keeps the last row of each label.
     """
+
+    _takes = frozenset({"sparse", "allow_nan", "string", "categorical"})
 
     def __init__(self, ratio: float = 0.25, random_state: RandomState = None) -> None:
         self.ratio = ratio

@@ -45,6 +45,8 @@ class SMOTENC(SMOTE):
     Research 2002, section 6.1.
     """
 
+    _takes = frozenset({"allow_nan", "string", "categorical"})
+
     def __init__(
         self,
         categorical_features: str | Sequence[str | int] = "auto",
@@ -61,9 +63,10 @@ class SMOTENC(SMOTE):
         d = n_columns(X, type(self).__name__)
         nominal = _positions(X, self.categorical_features)
         numeric = np.setdiff1d(np.arange(d), nominal)
-        if not len(nominal) or not len(numeric):
-            there, other = ("only numbers", "SMOTE") if len(numeric) else ("only categories", "SMOTEN")
-            raise TailwiseError(f"SMOTENC needs numbers and categories, but the table has {there}: use {other}.")
+        if not len(nominal):
+            raise TailwiseError("SMOTENC needs categories, but the table has only numbers: use SMOTE.")
+        if not len(numeric):
+            return SMOTEN(self.sampling_strategy, self.k_neighbors, self.random_state)._resample(X, codes, wanted)
         points, kinds = numbers(X, type(self).__name__, numeric), _factors(X, nominal)
         rng = generator(self.random_state)
         starts, ends, steps, voters = [], [], [], []
@@ -112,6 +115,8 @@ class SMOTEN(SMOTE):
     Waltz, Toward Memory-Based Reasoning, Communications of the ACM 1986. Deviates: squared differences of shares are
     summed (imbalanced-learn squares the sum of absolute differences), and ties are broken at random.
     """
+
+    _takes = frozenset({"allow_nan", "string", "categorical"})
 
     def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
         at_least_one(k_neighbors=self.k_neighbors)
@@ -174,6 +179,8 @@ def _positions(X: Any, features: str | Sequence[str | int]) -> NDArray[np.intp]:
                 "an array does not say which columns are categories: list them in categorical_features."
             )
         return np.array([j for j, name in enumerate(names) if not is_number(X[name].dtype)], np.intp)
+    if not np.iterable(features):
+        raise TailwiseError(f"categorical_features must be a list of columns or 'auto', not {features!r}.")
     width = len(names) or np.shape(X)[1]
     if len(features) == width and all(isinstance(feature, bool | np.bool_) for feature in features):  # a mask
         return np.flatnonzero(features)
@@ -196,7 +203,11 @@ def _factors(X: Any, columns: NDArray[np.intp]) -> NDArray[np.intp]:
         if not hasattr(values, "iloc"):
             values = np.asarray(values)
             values = values.astype(values.dtype.newbyteorder("="), copy=False)  # pandas needs native byte order
-        made.append(pd.factorize(values, use_na_sentinel=False)[0])
+        try:
+            made.append(pd.factorize(values, use_na_sentinel=False)[0])
+        except TypeError:
+            name = repr(X.columns[column]) if hasattr(X, "columns") else column
+            raise TailwiseError(f"column {name} holds values that are no categories, such as lists.") from None
     if not made:
         raise TailwiseError("SMOTEN needs categories, but the table has no column.")
     return np.stack(made, axis=1).astype(np.intp)

@@ -34,6 +34,8 @@ class RandomOverSampler(Resampler):
     variance.
     """
 
+    _takes = frozenset({"sparse", "allow_nan", "string", "categorical"})
+
     _kind: ClassVar[Kind] = "over"
 
     def __init__(self, sampling_strategy: Strategy = "auto", random_state: RandomState = None) -> None:
@@ -65,6 +67,8 @@ class RandomUnderSampler(Resampler):
 
     Source: as for :class:`RandomOverSampler`.
     """
+
+    _takes = frozenset({"sparse", "allow_nan", "string", "categorical"})
 
     _kind: ClassVar[Kind] = "under"
 
@@ -102,6 +106,8 @@ class GaussianOverSampler(Resampler):
     Knowledge Discovery 2014 (ROSE). Deviates from imbalanced-learn, whose ``shrinkage`` takes the number of all
     examples for n, which makes the noise narrower.
     """
+
+    _takes = frozenset({"allow_nan"})
 
     _kind: ClassVar[Kind] = "over"
 

@@ -37,6 +37,8 @@ class SVMSMOTE(SMOTE):
     imbalanced-learn draws at random how many new examples are interpolated.
     """
 
+    _takes = frozenset({"sparse"})
+
     def __init__(
         self,
         sampling_strategy: Strategy = "auto",

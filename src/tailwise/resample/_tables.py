@@ -16,6 +16,8 @@ from tailwise.tensors import to_array
 
 Values = Callable[[slice], Any]
 
+_LARGEST = 1e150  # the square of a larger number overflows
+
 
 def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any:
     """Return a table as a float array, or as CSR if it is sparse; float32 stays float32, missing values become NaN.
@@ -67,8 +69,11 @@ def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any
     if columns is None and points.shape[1] == 0:
         raise TailwiseError(f"{method} needs numbers, but the table has no column.")
     width = 1 if values.ndim == 1 else values.shape[1]
-    if any(np.isinf(values[at]).any() for at in spans(len(values), width)):
-        raise TailwiseError(f"{method} needs finite numbers, but the table has an infinite one.")
+    largest = min(_LARGEST, float(np.finfo(values.dtype).max))
+    for at in spans(len(values), width):
+        if (np.abs(values[at]) > largest).any():
+            what = "an infinite one" if np.isinf(values[at]).any() else "one too large for distances: scale it"
+            raise TailwiseError(f"{method} needs finite numbers, but the table has {what}.")
     return points
 
 

@@ -10,10 +10,9 @@ from sklearn.base import BaseEstimator, clone
 
 from tailwise.counts import Weighting, class_weights
 from tailwise.errors import TailwiseError
-from tailwise.resample._containers import labelled
-from tailwise.resample._wrapper import WrappedClassifier, fit_classifier, require_sample_weight
+from tailwise.resample._containers import labelled, weights_of_rows
+from tailwise.resample._wrapper import WrappedClassifier, fit_classifier, weight_parameter
 from tailwise.settings import check_settings
-from tailwise.tensors import to_array
 
 
 class WeightedClassifier(WrappedClassifier):
@@ -60,14 +59,12 @@ class WeightedClassifier(WrappedClassifier):
             scheme is unknown.
         """
         check_settings(self)
-        require_sample_weight(self.estimator)
+        weight_parameter(self.estimator)
         X, labels, _, codes = labelled(X, y)
-        own = np.ones(len(labels)) if sample_weight is None else np.asarray(to_array(sample_weight), dtype=np.float64)
-        if own.shape != labels.shape or not (own >= 0).all() or not own.any():
-            raise TailwiseError(
-                f"sample weights must be one per row, not negative and not all zero; got shape {own.shape} and "
-                f"{np.min(own, initial=np.inf):g} as the least."
-            )
+        weights = weights_of_rows(sample_weight, len(labels))
+        own = np.ones(len(labels)) if weights is None else weights
+        if not own.any():
+            raise TailwiseError("sample_weight must not be all zero.")
         self.class_weights_ = class_weights(np.bincount(codes, own), self.scheme, self.beta)
         self._keep(fit_classifier(clone(self.estimator), X, labels, own * self.class_weights_[codes]))
         return self

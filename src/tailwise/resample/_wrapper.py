@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
+from sklearn import get_config
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, is_classifier
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
@@ -51,6 +53,8 @@ class WrappedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(fitted, name):
                 setattr(self, name, getattr(fitted, name))
+            elif hasattr(self, name):  # of an earlier fit
+                delattr(self, name)
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn that inputs are whatever the wrapped estimator accepts."""
@@ -72,7 +76,10 @@ def fit_classifier(estimator: BaseEstimator, X: Any, y: Any, sample_weight: Arra
         X = _filled(X)
         if sample_weight is not None and len(X) <= _WEIGHED:
             X = np.stack([_rounded(column, estimator.max_bins) for column in X.T], axis=1)
-    return estimator.fit(X, y) if sample_weight is None else estimator.fit(X, y, sample_weight=sample_weight)
+    if not is_classifier(estimator) and not hasattr(estimator, "predict_proba"):
+        raise TailwiseError(f"a classifier is needed; {type(estimator).__name__} is none.")
+    named = {} if sample_weight is None else {weight_parameter(estimator): sample_weight}
+    return estimator.fit(X, y, **named)
 
 
 def _filled(X: NDArray[Any]) -> NDArray[Any]:
@@ -97,10 +104,21 @@ def _rounded(column: NDArray[Any], most: int) -> NDArray[Any]:
     return np.where(np.isnan(column), column, nearest)
 
 
-def require_sample_weight(estimator: BaseEstimator) -> None:
-    """Raise TailwiseError if the estimator's ``fit`` takes no ``sample_weight``."""
-    if not has_fit_parameter(estimator, "sample_weight"):
-        name = type(estimator).__name__
+def weight_parameter(estimator: BaseEstimator) -> str:
+    """Return the name under which an estimator's ``fit`` takes sample weights; a pipeline's last step gets them.
+
+    Raises
+    ------
+    TailwiseError
+        If it takes none.
+    """
+    last, parameter = estimator, "sample_weight"
+    if isinstance(estimator, Pipeline) and not get_config()["enable_metadata_routing"]:
+        step, last = estimator.steps[-1]
+        parameter = f"{step}__sample_weight"
+    if not has_fit_parameter(last, "sample_weight"):
+        name = type(last).__name__
         raise TailwiseError(
             f"{name} takes no sample_weight, so it cannot be weighted: choose another estimator or recipe."
         )
+    return parameter
