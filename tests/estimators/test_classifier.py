@@ -27,7 +27,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from estimators.cases import COUNTS, quick, table
 from tailwise.data import Dataset, as_dataset
 from tailwise.errors import TailwiseError
-from tailwise.estimators import TailClassifier
+from tailwise.estimators import TailClassifier, _defaults
 from tailwise.estimators._defaults import _augmentation
 from tailwise.estimators._learners import AUGMENTATIONS, PRECISIONS
 from tailwise.estimators._objective import as_objective
@@ -63,7 +63,10 @@ def test_scikit_learns_contract(estimator: TailClassifier, check: Any) -> None:
 
 @pytest.mark.slow
 @checks(TailClassifier())
-def test_scikit_learns_contract_with_every_default(estimator: TailClassifier, check: Any) -> None:
+def test_scikit_learns_contract_with_every_default(
+    estimator: TailClassifier, check: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_defaults, "_TREES", 30)  # 10 to 15 iterations of boosting, not 100
     check(estimator)
 
 
@@ -138,7 +141,9 @@ def test_frames_of_mixed_columns() -> None:
         model.predict(frame.drop(columns="word"))
 
 
-@pytest.mark.parametrize("settings", [{}, {"estimator": None}, pytest.param({"backbone": "mlp"}, marks=needs_torch)])
+@pytest.mark.parametrize(
+    "settings", [{}, {"estimator": None}, pytest.param({"backbone": "mlp", "epochs": 20}, marks=needs_torch)]
+)
 @pytest.mark.parametrize("form", [sparse.csr_array, sparse.csc_array, sparse.dok_array])
 def test_sparse_arrays(settings: dict[str, Any], form: Any) -> None:
     x, y = table()
@@ -147,7 +152,9 @@ def test_sparse_arrays(settings: dict[str, Any], form: Any) -> None:
     assert (model.predict(form(x)) == y).mean() > 0.7
 
 
-@pytest.mark.parametrize("settings", [{"estimator": None}, pytest.param({"backbone": "mlp"}, marks=needs_torch)])
+@pytest.mark.parametrize(
+    "settings", [{"estimator": None}, pytest.param({"backbone": "mlp", "epochs": 20}, marks=needs_torch)]
+)
 def test_texts(settings: dict[str, Any]) -> None:
     y = table()[1]
     texts = [f"{word} number {i % 7}" for i, word in enumerate(np.array(["red apple", "green pear", "plum"])[y])]

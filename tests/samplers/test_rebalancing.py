@@ -17,12 +17,12 @@ WORDS[0] = OBJECTS[0] = 0  # an example without entities
 
 def plainly(perspectives: list[np.ndarray], thresholds: list[float], passes: int, share: float, rng) -> list[int]:
     """Draw for one entity after the other, until one lets the example pass."""
-    kept = []
+    kept, totals = [], [has.sum(axis=0) for has in perspectives]
     for row in range(len(perspectives[0])):
         passed = 0
-        for has, threshold in zip(perspectives, thresholds, strict=True):
+        for has, total, threshold in zip(perspectives, totals, thresholds, strict=True):
             for entity in np.flatnonzero(has[row]):
-                if rng.random() < threshold / has[:, entity].sum():
+                if rng.random() < threshold / total[entity]:
                     passed += 1
                     break
         if passed >= passes and rng.random() < share:
@@ -32,7 +32,7 @@ def plainly(perspectives: list[np.ndarray], thresholds: list[float], passes: int
 
 @pytest.mark.parametrize(("passes", "share"), [(1, 1.0), (2, 1.0), (1, 0.6)])
 def test_keeps_each_example_as_often_as_the_rule_says(passes: int, share: float) -> None:
-    runs, thresholds = 4000, [4.0, 3.0]
+    runs, thresholds = 2000, [4.0, 3.0]
     ours, theirs = np.zeros(40), np.zeros(40)
     rng = np.random.default_rng(1)
     for seed in range(runs):
