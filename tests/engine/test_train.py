@@ -2,6 +2,8 @@
 
 import errno
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -151,7 +153,11 @@ def test_every_example_once_per_epoch_and_no_tiny_batch() -> None:
 
 
 def test_resumes_in_every_stage_and_refuses_another_training(tmp_path: Path) -> None:
-    whole = fit(epochs=4)
+    def plainly(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return LOSS(logits, targets)
+
+    same = Stage("learn", loss=plainly)
+    whole = fit(same, epochs=4)
 
     class StopError(Exception):
         pass
@@ -169,23 +175,45 @@ def test_resumes_in_every_stage_and_refuses_another_training(tmp_path: Path) -> 
     with pytest.raises(StopError):
         fit(Stage("learn", loss=stop_at(12)), epochs=4, checkpoint_dir=tmp_path)
     with pytest.raises(TailwiseError, match="already has a checkpoint"):
-        fit(epochs=4, checkpoint_dir=tmp_path)
+        fit(same, epochs=4, checkpoint_dir=tmp_path)
     for change in ({"random_state": 1}, {"epochs": 5}, {"x": X + 1}, {"batch_size": 8}):
         with pytest.raises(TailwiseError, match="belongs to another training: it differs in"):
-            fit(**{"epochs": 4, "checkpoint_dir": tmp_path, "resume": True, **change})
+            fit(same, **{"epochs": 4, "checkpoint_dir": tmp_path, "resume": True, **change})
     for exactly in ("32-true", "64-true"):
         folder = tmp_path / exactly
         with pytest.raises(StopError):
             fit(Stage("learn", loss=stop_at(12)), epochs=4, checkpoint_dir=folder, precision=exactly)
-        resumed = fit(epochs=4, checkpoint_dir=folder, resume=True, precision=exactly)
-        for name, value in fit(epochs=4, precision=exactly).state_dict().items():
+        resumed = fit(same, epochs=4, checkpoint_dir=folder, resume=True, precision=exactly)
+        for name, value in fit(same, epochs=4, precision=exactly).state_dict().items():
             assert torch.equal(value, resumed.state_dict()[name])
-    resumed = fit(epochs=4, checkpoint_dir=tmp_path, resume=True)
+    resumed = fit(same, epochs=4, checkpoint_dir=tmp_path, resume=True)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name])
     (tmp_path / "checkpoint.safetensors").write_bytes(b"not one")
     with pytest.raises(TailwiseError, match="not a readable checkpoint"):
-        fit(epochs=4, checkpoint_dir=tmp_path, resume=True)
+        fit(same, epochs=4, checkpoint_dir=tmp_path, resume=True)
+
+
+def test_a_network_or_loss_with_other_settings_is_another_training(tmp_path: Path) -> None:
+    weighted = [nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2, heavy])) for heavy in (3.0, 9.0)]
+    fit(Stage("learn", loss=weighted[0]), checkpoint_dir=tmp_path)
+    with pytest.raises(TailwiseError, match="belongs to another training: it differs in losses"):
+        fit(Stage("learn", loss=weighted[1]), checkpoint_dir=tmp_path, resume=True)
+    with pytest.raises(TailwiseError, match="belongs to another training: it differs in losses"):
+        fit(Stage("learn", loss=nn.MultiMarginLoss()), checkpoint_dir=tmp_path, resume=True)
+    dropping = replace(task(), backbone=lambda: MLP(4, (8,), dropout=0.9))
+    with pytest.raises(TailwiseError, match=r"it differs in .*modules"):
+        train(Recipe(Stage("learn", loss=weighted[0])), dropping, X, Y, checkpoint_dir=tmp_path, resume=True)
+
+
+def test_one_training_at_a_time_writes_to_a_folder(tmp_path: Path) -> None:
+    def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        with ThreadPoolExecutor(1) as other, pytest.raises(TailwiseError, match="is already writing to"):
+            other.submit(fit, checkpoint_dir=tmp_path, resume=True).result()
+        return LOSS(logits, targets)
+
+    fit(Stage("learn", loss=loss), epochs=1, checkpoint_dir=tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.safetensors"]
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

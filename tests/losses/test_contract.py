@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from losses.cases import CASES, COUNTS, HEADS
 from tailwise import losses
 from tailwise.errors import TailwiseError
+from tailwise.losses._mechanism import as_rows
 
 K = len(COUNTS)
 WEIGHT = np.arange(1.0, K + 1)
@@ -300,6 +301,68 @@ def test_compiles_whole(name):
     compiled(z, codes).backward()
     loss(twin, codes).backward()
     torch.testing.assert_close(z.grad, twin.grad)
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+@pytest.mark.parametrize("rows", [False, True])
+def test_can_be_exported_for_batches_of_any_size(name, rows):
+    if name == "InfluenceBalancedLoss":
+        pytest.skip("takes features besides")
+    logits, codes, soft = batch()
+    batches = torch.export.Dim("batch")
+    loss = build(name).eval()
+    targets = soft if rows else codes
+    program = torch.export.export(loss, (logits, targets), dynamic_shapes=({0: batches}, {0: batches}))
+    torch.testing.assert_close(program.module()(logits[:3], targets[:3]), loss(logits[:3], targets[:3]))
+
+
+@pytest.mark.parametrize("name", ["AsymmetricLoss", "DistributionBalancedLoss", "EqualizationLoss", "LADELoss"])
+def test_classes_that_are_masked_leave_values_and_gradients_finite(name):
+    logits, codes, _ = batch()
+    masked = logits.clone()
+    masked[:, 0] = -torch.inf
+    codes = codes.clamp_min(1)
+    for targets in (codes, as_rows(codes, logits, -100)):
+        z = masked.clone().requires_grad_()
+        value = build(name)(z, targets)
+        value.backward()
+        assert value.isfinite()
+        assert z.grad.isfinite().all()
+
+
+def test_losses_with_weights_are_built_without_a_device():
+    with torch.device("meta"):
+        assert losses.CrossEntropyLoss(weight=[1.0, 2, 3]).weight.is_meta
+    with pytest.raises(TailwiseError, match=r"class weights must be a number for each class; got shape \(\)"):
+        losses.FocalLoss(weight=0.25)
+
+
+def test_settings_and_batches_of_another_type_are_one_line():
+    with pytest.raises(TailwiseError, match="tau must be a number; got '1'"):
+        losses.LogitAdjustedLoss([3, 1], tau="1")
+    with pytest.raises(TailwiseError, match="logits and targets must be tensors; got ndarray and list"):
+        losses.CrossEntropyLoss()(np.zeros((2, 3)), [0, 1])
+
+
+def test_a_loss_that_gathers_learns_nothing_while_it_is_validated():
+    logits, codes, _ = batch()
+    loss = losses.EqualizationLossV2(K)
+    with torch.inference_mode():
+        loss(logits, codes)
+    assert not loss.positive.any()
+    loss.load_state_dict(losses.EqualizationLossV2(K).state_dict())
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_noise_may_differ_from_example_to_example():
+    logits, codes, _ = batch()
+    for loss in (losses.BLVLoss(COUNTS), losses.SoftmaxEqualizationLoss(COUNTS)):
+
+        def alone(z, y, loss=loss):
+            return loss(z[None], y[None])
+
+        each = torch.vmap(torch.func.grad(alone), randomness="different")(logits, codes)
+        assert each.shape == logits.shape
 
 
 def test_what_a_loss_gathers_while_it_is_compiled_does_not_reach_this_batch():

@@ -27,6 +27,18 @@ def half_flipped():
     return x, y, flipped
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_the_weighting_network_learns_in_half_precision(dtype):
+    network, x, y, clean_x, clean_y = problem()
+    loss, network = losses.MetaWeightedLoss(learning_rate=0.1).to(dtype), network.to(dtype)
+    before = [p.clone() for p in loss.weigh.parameters()]
+    for _ in range(3):
+        assert loss(network, x.to(dtype), y, clean_x.to(dtype), clean_y).isfinite()
+    assert loss.moments.dtype == loss.steps.dtype == torch.float32
+    assert all(p.isfinite().all() for p in loss.weigh.parameters())
+    assert any((p != q).any() for p, q in zip(before, loss.weigh.parameters(), strict=True))
+
+
 def test_meta_weights_are_the_gradient_of_the_clean_loss():
     network, x, y, clean_x, clean_y = problem()
     loss = losses.FocalLoss(reduction="none")

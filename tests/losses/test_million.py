@@ -128,9 +128,29 @@ def test_a_sampled_head_takes_features_of_another_precision_as_the_chunked_one_d
     torch.testing.assert_close(sampled, exact, rtol=0.01, atol=0)
 
 
+def test_the_chunked_head_has_second_derivatives_and_takes_function_transforms():
+    features, codes = batch()
+    chunked = head().double()
+    features = features.double().requires_grad_()
+
+    def plain(x, weight):
+        return F.cross_entropy(x @ weight.T + chunked.bias, codes)
+
+    def penalised(value, x, weight):
+        (gradient,) = torch.autograd.grad(value, x, create_graph=True)
+        return torch.autograd.grad(value + 10 * gradient.square().sum(), (x, weight))
+
+    ours = penalised(chunked(features, codes), features, chunked.weight)
+    torch.testing.assert_close(ours, penalised(plain(features, chunked.weight), features, chunked.weight))
+    by_function = torch.func.grad(lambda x: chunked(x, codes))(features.detach())
+    torch.testing.assert_close(by_function, torch.func.grad(lambda x: plain(x, chunked.weight))(features.detach()))
+
+
 def test_heads_say_what_is_wrong():
     features, codes = batch()
-    with pytest.raises(TailwiseError, match=r"features must be \(batch, 5\)"):
+    with pytest.raises(TailwiseError, match=r"features must be floating point .* torch.int64"):
+        head()(features.long(), codes)
+    with pytest.raises(TailwiseError, match=r"features must be floating point of shape \(batch, 5\)"):
         head()(features[:, :2], codes)
     with pytest.raises(TailwiseError, match="class codes must be 8 of type"):
         head()(features, codes[:3])

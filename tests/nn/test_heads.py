@@ -1,5 +1,7 @@
 """Heads, against their equations in float64."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from tailwise.errors import TailwiseError
 from tailwise.nn import (
     NormedLinear,
     ScaledLinear,
+    Watched,
     build_head,
     describe_head,
     nearest_mean,
@@ -99,6 +102,23 @@ def test_nearest_mean_predicts_the_nearest_and_never_an_empty_class() -> None:
 
 def test_cosines_of_zero_features_are_zero_in_half_precision():
     assert NormedLinear(4, 3).half()(torch.zeros(2, 4, dtype=torch.float16)).eq(0).all()
+
+
+def test_a_class_of_zeros_stays_finite_in_half_precision():
+    half = nn.Linear(2, 2).half()
+    nn.init.zeros_(half.weight)
+    assert tau_normalise(half).weight.isfinite().all()
+
+
+def test_a_watched_head_can_be_copied_while_it_trains():
+    watched = Watched(nn.Linear(3, 2))
+    watched(torch.randn(4, 3, requires_grad=True) * 2)
+    assert not hasattr(copy.deepcopy(watched), "features")
+    assert watched.features.shape == (4, 3)
+
+
+def test_cosines_have_a_shape_without_a_device():
+    assert NormedLinear(4, 3).to("meta")(torch.zeros(2, 4, device="meta")).shape == (2, 3)
 
 
 def test_tau_must_be_a_number():

@@ -352,7 +352,7 @@ def test_steps_and_sets_survive_json():
         (lambda: posthoc.ConformalSets.fit(np.zeros((0, 2)), [], 0.9), "n labels"),
         (lambda: posthoc.ConformalSets.fit([[0.5, 0.5]], [0])([[0.2, 0.3, 0.5]]), "are for 2 classes; .* \\(1, 3\\)"),
         (lambda: posthoc.ConformalSets.fit([[0.5, 0.5]], [0])([0.2, 0.8]), "are for 2 classes; .* \\(2,\\)"),
-        (lambda: posthoc.ConformalSets.fit([[0.5, 0.5]], [0])([[0.2, np.nan]]), "some are NaN"),
+        (lambda: posthoc.ConformalSets.fit([[0.5, 0.5]], [0])([[0.2, np.nan]]), "from 0 to 1: apply softmax"),
         (lambda: posthoc.shift_p_value([[0.5, 0.5]], [1, 1], [1, 1, 1]), "same number of classes; got 2 and 3"),
         (lambda: posthoc.tune_bias(np.zeros((2, 3)), [0, 1], OBJECTIVES["accuracy"], [1, 1]), "as many class counts"),
         (
@@ -360,6 +360,7 @@ def test_steps_and_sets_survive_json():
             "class codes from 0 to 1",
         ),
         (lambda: posthoc.ConformalSets.fit([[0.5, np.nan]], [0]), "scores must be finite"),
+        (lambda: posthoc.ConformalSets.fit([[2.5, -1.0]], [0]), "from 0 to 1: apply softmax"),
         (lambda: posthoc.ConformalSets.fit([[0.5, 0.5]], [0.0]), "whole class codes"),
         (lambda: posthoc.fit_temperature([[0.0, 1.0]], ["a"]), "whole class codes"),
         (lambda: posthoc.fit_temperature([[0.0, 1.0]], [0], [0]), "sample_weight must be 1 numbers"),

@@ -358,7 +358,15 @@ def test_a_position_may_be_given_when_workers_ran_ahead():
             lambda: samplers.MixtureSampler([samplers.ClassBatchSampler([0], classes=1, examples=1)], [1]),
             "yields batches",
         ),
-        (lambda: samplers.ShuffleSampler([0]).load_state_dict({"epoch": 1}), "it lacks num_replicas, seed, seen"),
+        (lambda: samplers.ShuffleSampler([0], num_replicas=2), "give the rank, too"),
+        (
+            lambda: samplers.ShuffleSampler([0, 0]).load_state_dict(samplers.ShuffleSampler([0]).state_dict()),
+            "the saved sampler had size 1; build this one with it, not 2",
+        ),
+        (
+            lambda: samplers.ShuffleSampler([0]).load_state_dict({"epoch": 1}),
+            "it lacks n_examples, num_replicas, seed, seen",
+        ),
         (
             lambda: samplers.ShuffleSampler([0], seed=1).load_state_dict(samplers.ShuffleSampler([0]).state_dict()),
             "had seed 0",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +25,7 @@ from tailwise.engine.stage import Stage, Task
 from tailwise.errors import TailwiseError
 from tailwise.identity import describe, digest
 from tailwise.nn import Standardise
+from tailwise.processes import working_in
 
 
 class RecipeLike(Protocol):
@@ -115,7 +117,6 @@ def train(
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     folder = None if checkpoint_dir is None else Path(checkpoint_dir)
-    start = None
     identity: dict[str, Any] = {}
     if folder is not None:
         if not resume and _checkpoint.exists(folder):
@@ -123,6 +124,8 @@ def train(
         identity = {
             "recipe": [describe(recipe), *(stage.name for stage in stages)],
             "network": {name: list(value.shape) for name, value in network.state_dict().items()},
+            "modules": describe(network),
+            "losses": [_described(stage.loss) for stage in stages if isinstance(stage.loss, nn.Module)],
             "inputs": digest(np.asarray(inputs)),
             "labels": digest(known),
             "epochs": epochs,
@@ -133,10 +136,11 @@ def train(
             "precision": str(precision),
             "processes": fabric.world_size,
         }
-        start = _checkpoint.read(folder, identity)
     data, targets = data.to(device), torch.from_numpy(known).to(device)
 
-    with EpochProgress(sum(epochs), fabric.is_global_zero and progress) as bar:
+    lock = nullcontext() if folder is None or not fabric.is_global_zero else working_in(folder)
+    with lock, EpochProgress(sum(epochs), fabric.is_global_zero and progress) as bar:
+        start = None if folder is None else _checkpoint.read(folder, identity)
         for number, (stage, length) in enumerate(zip(stages, epochs, strict=True)):
             if stage.prepare is not None:  # on resuming, for the structure it gives; the weights are then read
                 with seeded(number, 0):
@@ -172,6 +176,11 @@ def train(
     for parameter in network.parameters():
         parameter.requires_grad_(True)
     return network.eval()
+
+
+def _described(loss: nn.Module) -> str:
+    """Return a text that tells losses, and their numbers per class, apart."""
+    return f"{describe(loss)} {digest(*(value.cpu().numpy() for value in loss.state_dict().values()))}"
 
 
 def _save(

@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from tailwise.counts import class_prior, floored_counts, log_prior
-from tailwise.losses._fused import at_least_float32
+from tailwise.losses._fused import finite
 from tailwise.losses._mechanism import (
     ClassificationLoss,
     as_rows,
+    check_batch,
     is_hard,
     number,
     per_class,
@@ -162,8 +163,9 @@ class LADELoss(BalancedSoftmaxLoss):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
+        check_batch(logits, targets)
+        logits = finite(logits)
         loss = super().forward(logits, targets)
-        logits = at_least_float32(logits)
         rows = as_rows(targets, logits, self.ignore_index)
         seen = rows.sum(0)
         mean_of_own = (rows * logits).sum(0) / seen.clamp_min(torch.finfo(logits.dtype).tiny)
@@ -173,7 +175,9 @@ class LADELoss(BalancedSoftmaxLoss):
             logits = logits.masked_fill((ignored & ~ignored.all())[:, None], -torch.inf)
         n_kept = rows.sum().clamp_min(1)
         log_ratio = logits.logsumexp(0) - n_kept.log() - self.bias - math.log(logits.shape[1])
+        masked = log_ratio < torch.finfo(logits.dtype).min / 2**25  # a class that is masked in the whole batch
+        log_ratio = log_ratio.masked_fill(masked, 0.0)
         drift = self.alpha * (self.prior * (log_ratio + self.lam * log_ratio**2 - mean_of_own)).sum()
         if self.reduction == "mean":
             return loss + drift
-        return loss + reduce(drift.expand(len(weights)), self.reduction, weights)
+        return loss + reduce(drift.expand(weights.shape), self.reduction, weights)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from tailwise.counts import check_counts, floored_counts
 from tailwise.errors import TailwiseError
-from tailwise.losses._fused import SigmoidNLL, at_least_float32
+from tailwise.losses._fused import SigmoidNLL, at_least_float32, finite
 from tailwise.losses._mechanism import (
     BatchLoss,
     ClassificationLoss,
@@ -21,6 +21,7 @@ from tailwise.losses._mechanism import (
     check_batch,
     divisor,
     is_hard,
+    keep_precise,
     kept_examples,
     number,
     per_class,
@@ -87,7 +88,7 @@ class SoftmaxEqualizationLoss(ClassificationLoss):
         if not self.training:
             return super().forward(logits, targets)
         # not torch.rand, which a compiler cannot call for batches of any size
-        draws = torch.empty(logits.shape, device=logits.device).uniform_(generator=self.generator)
+        draws = torch.empty_like(logits, dtype=torch.float32, requires_grad=False).uniform_(generator=self.generator)
         left_out = (draws < self.gamma) & self.tail
         left_out &= as_rows(targets, draws, self.ignore_index) == 0
         # the lowest finite number, as -inf would meet the zeros of rows and become nan
@@ -234,17 +235,14 @@ class EqualizationLossV2(BatchLoss):
         turned_down = torch.where(self.negative + self.positive > 0, turned_down, 1.0)
         turned_up = 1 + self.alpha * (1 - turned_down)
         losses = sigmoid_nll(logits, targets, turned_up, turned_down, self.ignore_index)
-        if self.training:
+        if self.training and torch.is_grad_enabled():  # not while a loop validates under no_grad
             self._collect(logits, targets, turned_up, turned_down)
         return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
 
     def _apply(self, fn: Any, recurse: bool = True) -> EqualizationLossV2:
-        kept = {"positive": self.positive, "negative": self.negative}
+        sums = {"positive": self.positive, "negative": self.negative}
         super()._apply(fn, recurse)
-        for name, sums in kept.items():
-            moved = getattr(self, name)
-            if at_least_float32(moved) is not moved:
-                setattr(self, name, sums.to(moved.device))
+        keep_precise(self, sums)
         return self
 
     @torch.no_grad()
@@ -278,5 +276,6 @@ def sigmoid_nll(logits: Tensor, targets: Tensor, positive: Tensor, negative: Ten
     if is_hard(targets) and not torch.compiler.is_compiling():
         with suppress(IndexError, RuntimeError):  # a forward derivative or a code out of range: the plain path serves
             return SigmoidNLL.apply(logits, targets.masked_fill(targets == ignore_index, 0), positive, negative)
+    logits = finite(logits)
     rows = as_rows(targets, logits, ignore_index)
     return (positive * rows * F.softplus(-logits) + negative * (1 - rows) * F.softplus(logits)).sum(1)

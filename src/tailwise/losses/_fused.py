@@ -42,6 +42,15 @@ def at_least_float32(logits: Tensor) -> Tensor:
     return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
 
 
+def finite(logits: Tensor) -> Tensor:
+    """Return logits in at least float32, with a large finite number for the minus infinity of a masked class.
+
+    A sum over classes multiplies their losses by zeros, which would make infinity NaN.
+    """
+    logits = at_least_float32(logits)
+    return logits.clamp_min(torch.finfo(logits.dtype).min / 2**24)
+
+
 class AdjustedNLL(torch.autograd.Function):
     """``-log softmax(adjusted)[target]`` per example, where only the logits get a gradient.
 

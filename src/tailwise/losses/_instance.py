@@ -68,7 +68,7 @@ class InfluenceBalancedLoss(BatchLoss):
     def forward(self, logits: Tensor, targets: Tensor, features: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits on (batch, width) features."""
         check_batch(logits, targets, self.lambdas)
-        if features.ndim != 2 or len(features) != len(logits):
+        if features.ndim != 2 or features.shape[0] != logits.shape[0]:
             raise TailwiseError(f"features must be (batch, width) beside the logits; got {tuple(features.shape)}.")
         losses = adjusted_cross_entropy(logits, targets, ignore_index=self.ignore_index, reduction="none")
         logits = at_least_float32(logits)
@@ -118,7 +118,7 @@ class InstanceWeightedLoss(BatchLoss):
         return reduce(losses * self._weights(losses.detach(), kept), self.reduction, kept)
 
     def _weights(self, losses: Tensor, kept: Tensor) -> Tensor:
-        if not len(losses):
+        if losses.shape[0] == 0:
             return losses
         ignored = (kept == 0) & kept.any()
         low = losses.masked_fill(ignored, torch.inf).amin()

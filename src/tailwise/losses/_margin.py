@@ -68,7 +68,7 @@ class _NoisyLoss(ClassificationLoss):
         check_batch(logits, targets, self.amplitude)
         if not self.training:
             return super().forward(logits, targets)
-        noise = torch.empty(logits.shape, dtype=self.amplitude.dtype, device=logits.device)
+        noise = torch.empty_like(logits, dtype=self.amplitude.dtype, requires_grad=False)
         noise.normal_(std=self.sigma, generator=self.generator).clamp_(-1, 1).abs_().mul_(self.amplitude)
         return super().forward(at_least_float32(logits) + noise, targets)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tailwise.errors import TailwiseError
-from tailwise.losses._fused import AdjustedNLL, adjust
+from tailwise.losses._fused import AdjustedNLL, adjust, at_least_float32
 
 Reduction = Literal["none", "mean", "sum"]
 _REDUCTIONS = ("none", "mean", "sum")
@@ -59,7 +59,7 @@ def adjusted_cross_entropy(
     """
     check_batch(logits, targets, weight, bias, margin, scale)
     check_reduction(reduction)
-    if logits.numel() >= _LARGE and label_smoothing == 0 and is_hard(targets) and _fusible(scale, margin, bias):
+    if _fusible(scale, margin, bias) and logits.numel() >= _LARGE and label_smoothing == 0 and is_hard(targets):
         with suppress(RuntimeError):  # vmap, a forward derivative or a code out of range, which the plain path serves
             nll, _ = AdjustedNLL.apply(logits, targets, scale, margin, bias, ignore_index)
             return reduce(nll, reduction, example_weight(nll, weight, targets, ignore_index))
@@ -121,6 +121,9 @@ def reduce(losses: Tensor, reduction: Reduction, weights: Tensor | None = None) 
 
 def check_batch(logits: Tensor, targets: Tensor, *per_class: Tensor | float | None) -> None:
     """Raise TailwiseError if logits, targets and per-class tensors do not fit together."""
+    if not isinstance(logits, Tensor) or not isinstance(targets, Tensor):
+        given = f"{type(logits).__name__} and {type(targets).__name__}"
+        raise TailwiseError(f"logits and targets must be tensors; got {given}.")
     if logits.ndim != 2 or not logits.is_floating_point():
         raise TailwiseError(
             f"logits must be floating point of shape (batch, n_classes); got {tuple(logits.shape)} {logits.dtype}."
@@ -177,7 +180,11 @@ def number(name: str, value: Any, least: float = -_HUGE, most: float = _HUGE) ->
     """
     if np.ndim(value):
         raise TailwiseError(f"{name} must be one number; got {np.shape(value)}. Does this loss take class counts?")
-    if not least <= value <= most:
+    try:
+        inside = least <= value <= most
+    except TypeError:
+        raise TailwiseError(f"{name} must be a number; got {value!r}.") from None
+    if not inside:
         bounds = [f"at least {least:g}"] * (least > -_HUGE) + [f"at most {most:g}"] * (most < _HUGE)
         raise TailwiseError(f"{name} must be {' and '.join(bounds) or 'finite'}; got {value}.")
     return float(value)
@@ -188,6 +195,14 @@ def divisor(name: str, value: Any, most: float = _HUGE) -> float:
     if not number(name, value, -_HUGE, most) > 0:
         raise TailwiseError(f"{name} must be above 0; got {value}.")
     return float(value)
+
+
+def keep_precise(module: nn.Module, sums: dict[str, Tensor]) -> None:
+    """Restore a module's sums that were changed to half precision, in which they would soon stop growing."""
+    for name, kept in sums.items():
+        moved = getattr(module, name)
+        if at_least_float32(moved) is not moved:
+            setattr(module, name, kept.to(moved.device))
 
 
 class BatchLoss(nn.Module):
@@ -205,8 +220,11 @@ class BatchLoss(nn.Module):
             setattr(self, name, None)
             return
         numbers = per_class(values)
-        if name == "weight" and not ((numbers >= 0) & numbers.isfinite()).all():
-            raise TailwiseError("class weights must be finite and not negative.")
+        if name == "weight":
+            if numbers.ndim != 1:
+                raise TailwiseError(f"class weights must be a number for each class; got shape {tuple(numbers.shape)}.")
+            if not numbers.is_meta and not ((numbers >= 0) & numbers.isfinite()).all():
+                raise TailwiseError("class weights must be finite and not negative.")
         self.register_buffer(name, numbers)
 
     def extra_repr(self) -> str:

@@ -11,7 +11,7 @@ from torch.func import functional_call
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from tailwise.errors import TailwiseError
-from tailwise.losses._mechanism import number
+from tailwise.losses._mechanism import keep_precise, number
 
 
 def meta_loss(
@@ -163,20 +163,26 @@ class MetaWeightedLoss(nn.Module):
         self.register_buffer("moments", torch.zeros(2, sum(p.numel() for p in self.weigh.parameters())))
         self.register_buffer("steps", torch.zeros(()))
 
+    def _apply(self, fn: Any, recurse: bool = True) -> MetaWeightedLoss:
+        sums = {"moments": self.moments, "steps": self.steps}
+        super()._apply(fn, recurse)
+        keep_precise(self, sums)
+        return self
+
     def forward(
         self, network: Any, inputs: Tensor, targets: Tensor, clean_inputs: Tensor, clean_targets: Tensor
     ) -> Tensor:
-        """Return the weighted loss of a batch, given one that is balanced; ``network.module`` is the bare network."""
+        """Return the weighted loss of a batch, given one that is balanced; the network may be wrapped, as by Fabric."""
         each = nn.CrossEntropyLoss(reduction="none")
         if self.training:
-            batches = inputs, targets, clean_inputs, clean_targets
-            self._step(meta_loss(network.module, each, self.weigh, *batches, self.virtual_learning_rate))
+            bare, batches = getattr(network, "module", network), (inputs, targets, clean_inputs, clean_targets)
+            self._step(meta_loss(bare, each, self.weigh, *batches, self.virtual_learning_rate))
         losses = each(network(inputs), targets)
         return (losses * self.weigh(losses).detach()).sum()
 
     def _step(self, clean: Tensor) -> None:
         parameters = list(self.weigh.parameters())
-        gradient = parameters_to_vector(torch.autograd.grad(clean, parameters))
+        gradient = parameters_to_vector(torch.autograd.grad(clean, parameters)).to(self.moments.dtype)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(gradient)
             gradient /= torch.distributed.get_world_size()
@@ -186,4 +192,5 @@ class MetaWeightedLoss(nn.Module):
         square.lerp_(gradient**2, 0.001)
         move = mean / (1 - 0.9**self.steps) / ((square / (1 - 0.999**self.steps)).sqrt() + 1e-8)
         with torch.no_grad():
-            vector_to_parameters(parameters_to_vector(parameters) - self.learning_rate * move, parameters)
+            moved = parameters_to_vector(parameters) - self.learning_rate * move
+            vector_to_parameters(moved.to(parameters[0].dtype), parameters)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -83,11 +85,13 @@ class ChunkedSoftmaxLoss(BatchLoss):
     def forward(self, features: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, in_features) features for (batch,) class codes."""
         n_classes, width = self.weight.shape
-        if features.ndim != 2 or features.shape[1] != width:
-            raise TailwiseError(f"features must be (batch, {width}); got {tuple(features.shape)}.")
+        if features.ndim != 2 or features.shape[1] != width or not features.is_floating_point():
+            given = f"{tuple(features.shape)} {features.dtype}"
+            raise TailwiseError(f"features must be floating point of shape (batch, {width}); got {given}.")
         if targets.shape != features.shape[:1] or targets.dtype != torch.int64:
             raise TailwiseError(
-                f"class codes must be {len(features)} of type torch.int64; got {tuple(targets.shape)} {targets.dtype}."
+                f"class codes must be {features.shape[0]} of type torch.int64; got {tuple(targets.shape)} "
+                f"{targets.dtype}."
             )
         check_range(targets, n_classes, self.ignore_index)
         index = targets.masked_fill(targets == self.ignore_index, 0)
@@ -95,7 +99,7 @@ class ChunkedSoftmaxLoss(BatchLoss):
         return reduce(losses, self.reduction, example_weight(losses, None, targets, self.ignore_index))
 
     def _losses(self, features: Tensor, targets: Tensor) -> Tensor:
-        return ChunkedNLL.apply(features, self.weight, self.bias, targets, self.chunk_size)
+        return ChunkedNLL.apply(features, self.weight, self.bias, targets, self.chunk_size)[0]
 
 
 class SampledSoftmaxLoss(ChunkedSoftmaxLoss):
@@ -154,10 +158,10 @@ class SampledSoftmaxLoss(ChunkedSoftmaxLoss):
         if not self.training:
             return super()._losses(features, targets)
         draws = torch.randint(_FINE, (self.n_samples,), device=features.device, generator=self.generator)
-        sample = torch.searchsorted(self.cumulative, draws, right=True).clamp_max(len(self.weight) - 1)
+        sample = torch.searchsorted(self.cumulative, draws, right=True).clamp_max(self.weight.shape[0] - 1)
         # one look-up, so that backward makes one gradient of the size of the weight
         looked_up = F.embedding(torch.cat([targets, sample]), self.weight).to(features.dtype)
-        own_vectors, vectors = looked_up.split([len(targets), len(sample)])
+        own_vectors, vectors = looked_up.split([targets.shape[0], sample.shape[0]])
         own = at_least_float32((features * own_vectors).sum(1, keepdim=True))
         others = at_least_float32(features @ vectors.T) - self.log_expected[sample]
         if self.bias is not None:
@@ -174,36 +178,47 @@ class ChunkedNLL(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, chunk_size: int
-    ) -> Tensor:
-        """Return the (batch,) losses."""
-        kind = features.device.type
-        ctx.chunk_size = chunk_size
-        ctx.dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else features.dtype
+        features: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, chunk_size: int
+    ) -> tuple[Tensor, Tensor]:
+        """Return the (batch,) losses, and the logarithm of the sum over the classes."""
         dtype = torch.float64 if weight.dtype == torch.float64 else torch.float32
-        total = torch.full((len(features),), -torch.inf, dtype=dtype, device=features.device)
+        total = torch.full((features.shape[0],), -torch.inf, dtype=dtype, device=features.device)
         own = torch.zeros_like(total)
-        for start in range(0, len(weight), chunk_size):
-            logits = _chunk(features, weight, bias, start, ctx)
+        for start, logits in _chunks(features, weight, bias, chunk_size, _product_dtype(features)):
             inside, column = _place(targets, start, logits)
             own += torch.where(inside, logits.gather(1, column[:, None]).squeeze(1), 0.0)
             total = torch.logaddexp(total, logits.logsumexp(1))
-        ctx.save_for_backward(features, weight, bias, targets, total)
-        return total - own
+        return total - own, total
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        """Keep what the logits follow from."""
+        features, weight, bias, targets, chunk_size = inputs
+        ctx.mark_non_differentiable(output[1])
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(features, weight, bias, targets, output[1])
+        ctx.chunk_size, ctx.dtype = chunk_size, _product_dtype(features)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         """Return the gradients of features and weight, as far as they are needed."""
         features, weight, bias, targets, total = ctx.saved_tensors
-        of_features, of_weight, *_ = ctx.needs_input_grad
+        grad, (of_features, of_weight, *_) = grads[0], ctx.needs_input_grad
+        if grad is None:
+            return (None,) * 5
+        chunks = partial(_chunks, features, weight, bias, ctx.chunk_size, ctx.dtype)
+        if torch.is_grad_enabled():  # a second derivative is wanted
+            total = torch.stack([logits.logsumexp(1) for _, logits in chunks()]).logsumexp(0)
         grad_features = torch.zeros_like(features, dtype=grad.dtype) if of_features else None
         grad_weight = torch.empty_like(weight) if of_weight else None
-        for start in range(0, len(weight), ctx.chunk_size):
-            error = _chunk(features, weight, bias, start, ctx).sub_(total[:, None]).exp_()
-            inside, column = _place(targets, start, error)
-            error.scatter_add_(1, column[:, None], -inside.to(error.dtype)[:, None])
-            error = error.mul_(grad[:, None]).to(ctx.dtype)
+        for start, logits in chunks():
+            inside, column = _place(targets, start, logits)
+            error, hit = logits.sub_(total[:, None]).exp_(), -inside.to(logits.dtype)[:, None]
+            if torch.is_grad_enabled():
+                error = error.scatter_add(1, column[:, None], hit) * grad[:, None]
+            else:
+                error = error.scatter_add_(1, column[:, None], hit).mul_(grad[:, None])
+            error = error.to(ctx.dtype)
             here = slice(start, start + error.shape[1])
             if grad_features is not None:  # summed over the chunks, so kept in float32
                 grad_features += error @ weight[here].to(ctx.dtype)
@@ -212,12 +227,22 @@ class ChunkedNLL(torch.autograd.Function):
         return None if grad_features is None else grad_features.to(features.dtype), grad_weight, None, None, None
 
 
-def _chunk(features: Tensor, weight: Tensor, bias: Tensor | None, start: int, ctx: Any) -> Tensor:
-    """Return the logits of the classes from ``start`` on, in at least float32."""
-    here = slice(start, start + ctx.chunk_size)
-    logits = features.to(ctx.dtype) @ weight[here].to(ctx.dtype).T
-    logits = logits if logits.dtype == torch.float64 else logits.float()
-    return logits if bias is None else logits.add_(bias[here])
+def _product_dtype(features: Tensor) -> torch.dtype:
+    """Return the type in which a linear classifier would multiply."""
+    kind = features.device.type
+    autocast = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return torch.get_autocast_dtype(kind) if autocast and features.dtype != torch.float64 else features.dtype
+
+
+def _chunks(
+    features: Tensor, weight: Tensor, bias: Tensor | None, size: int, dtype: torch.dtype
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield the first class of each chunk, and the logits of its classes, in at least float32."""
+    for start in range(0, weight.shape[0], size):
+        here = slice(start, start + size)
+        logits = features.to(dtype) @ weight[here].to(dtype).T
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        yield start, logits if bias is None else logits.add_(bias[here])
 
 
 def _place(targets: Tensor, start: int, logits: Tensor) -> tuple[Tensor, Tensor]:

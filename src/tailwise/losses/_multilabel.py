@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from tailwise.counts import floored_counts
 from tailwise.errors import TailwiseError
-from tailwise.losses._fused import at_least_float32
+from tailwise.losses._fused import finite
 from tailwise.losses._mechanism import (
     BatchLoss,
     as_rows,
@@ -62,7 +62,7 @@ class AsymmetricLoss(BatchLoss):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
         check_batch(logits, targets)
-        logits = at_least_float32(logits)
+        logits = finite(logits)
         rows = as_rows(targets, logits, self.ignore_index)
         with_class = -F.logsigmoid(logits) * _power(torch.sigmoid(-logits), self.gamma_positive)
         shifted = (torch.sigmoid(logits) - self.clip).clamp_min(0)
@@ -141,7 +141,7 @@ class DistributionBalancedLoss(BatchLoss):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
         check_batch(logits, targets, self.inverse)
-        logits = at_least_float32(logits)
+        logits = finite(logits)
         rows = as_rows(targets, logits, self.ignore_index)
         inverse, shift = self.inverse.to(logits.dtype), self.shift.to(logits.dtype)
         repeats = (rows * inverse).sum(1, keepdim=True)

@@ -35,7 +35,8 @@ class NormedLinear(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return cosines."""
-        with torch.autocast(features.device.type, enabled=False):
+        kind = features.device.type if torch.amp.is_autocast_available(features.device.type) else "cpu"
+        with torch.autocast(kind, enabled=False):
             eps = max(1e-12, torch.finfo(self.weight.dtype).tiny)
             return F.linear(F.normalize(features.to(self.weight.dtype), eps=eps), F.normalize(self.weight, eps=eps))
 
@@ -112,7 +113,8 @@ def tau_normalise(linear: nn.Linear, tau: float = 1.0) -> nn.Linear:
     if not tau >= 0:
         raise TailwiseError(f"tau must be 0 or more; got {tau}.")
     keep = tau == 0 and linear.bias is not None
-    weight = linear.weight / linear.weight.norm(dim=1, keepdim=True).clamp(min=1e-12) ** tau
+    least = max(1e-12, torch.finfo(linear.weight.dtype).tiny)  # half precision rounds the first to 0
+    weight = linear.weight / linear.weight.norm(dim=1, keepdim=True).clamp(min=least) ** tau
     return _linear(weight, linear.bias if keep else None)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 
@@ -21,6 +23,10 @@ class Watched(nn.Module):
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
         self.head = head
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the features, which belong to a graph and cannot be copied."""
+        return {name: value for name, value in super().__getstate__().items() if name != "features"}  # type: ignore[union-attr]
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the head's logits."""

@@ -68,6 +68,7 @@ class ConformalSets:
         if not 0 < coverage < 1:
             raise TailwiseError(f"coverage must lie between 0 and 1; got {coverage}.")
         p, y, weights = held_out(proba, labels, sample_weight)
+        _check_range(p)
         scores = 1 - p[np.arange(len(y)), y]
         counts = np.bincount(y, minlength=p.shape[1])
         rank = _rank(counts, coverage)
@@ -100,8 +101,7 @@ class ConformalSets:
             raise TailwiseError(
                 f"the sets are for {len(self.thresholds)} classes; got probabilities of shape {p.shape}."
             )
-        if np.isnan(p.max(initial=0)):
-            raise TailwiseError("prediction sets need probabilities, but some are NaN.")
+        _check_range(p)
         inside = np.empty(p.shape, dtype=bool)
         step = max(1, _CELLS // p.shape[1])
         for start in range(0, len(p), step):  # in float64 like the thresholds, or ties would be decided differently
@@ -123,6 +123,12 @@ class ConformalSets:
     def from_dict(cls, data: dict[str, Any]) -> ConformalSets:
         """Return the sets that :meth:`to_dict` described."""
         return cls(data["coverage"], data["marginal"], tuple(data["thresholds"]), tuple(data["pooled"]))
+
+
+def _check_range(proba: NDArray[Any]) -> None:
+    """Raise TailwiseError unless all numbers lie between 0 and 1; NaN does not."""
+    if proba.size and not (proba.min() >= 0 and proba.max() <= 1 + 1e-6):
+        raise TailwiseError("prediction sets need probabilities, from 0 to 1: apply softmax to scores first.")
 
 
 def _rank(n: Any, coverage: float) -> Any:

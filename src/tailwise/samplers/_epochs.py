@@ -74,11 +74,13 @@ class EpochSampler(DistributedSampler[Any]):
         together = dist.is_available() and dist.is_initialized()
         self.num_replicas = num_replicas if num_replicas is not None else dist.get_world_size() if together else 1
         self.rank = rank if rank is not None else dist.get_rank() if together else 0
+        if self.num_replicas > 1 and rank is None and not together:
+            raise TailwiseError("give the rank, too: torch.distributed, which would know it, has not been initialised.")
         if not 0 <= self.rank < self.num_replicas:
             raise TailwiseError(f"rank {self.rank} is not below the number of processes, {self.num_replicas}.")
         if seed < 0:
             raise TailwiseError(f"the seed must not be negative; got {seed}.")
-        self.seed = seed
+        self.seed = int(seed)
         self.epoch = 0
         self._start = 0
         # what of this process's share was shown and not yet counted: epoch, first place, and the place after the last
@@ -123,8 +125,8 @@ class EpochSampler(DistributedSampler[Any]):
         if epoch < 0:
             raise TailwiseError(f"epochs are counted from 0; got {epoch}.")
         if epoch != self.epoch:
-            self.epoch, self._start = epoch, 0
-            self._spans.append([epoch, 0, 0])
+            self.epoch, self._start = int(epoch), 0
+            self._spans.append([self.epoch, 0, 0])
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position of the sampler and what it has shown, as numbers and lists: the same on every process."""
@@ -135,6 +137,8 @@ class EpochSampler(DistributedSampler[Any]):
             "seen": self._seen.tolist(),
             "num_replicas": self.num_replicas,
             "seed": self.seed,
+            "size": self.size(),
+            "n_examples": self.n_examples,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -148,8 +152,9 @@ class EpochSampler(DistributedSampler[Any]):
         missing = sorted(set(self.state_dict()) - set(state))
         if missing:
             raise TailwiseError(f"this is not the state of a {type(self).__name__}: it lacks {', '.join(missing)}.")
-        for name, own in [("seed", self.seed), ("num_replicas", self.num_replicas)]:
-            if state[name] != own:
+        own_state = self.state_dict()
+        for name in ("seed", "num_replicas", "size", "n_examples"):
+            if state[name] != (own := own_state[name]):
                 raise TailwiseError(f"the saved sampler had {name} {state[name]}; build this one with it, not {own}.")
         if len(state["seen"]) != self._seen.size:
             raise TailwiseError(f"the saved sampler had {len(state['seen'])} classes; this one has {self._seen.size}.")
