@@ -309,7 +309,7 @@ def test_what_is_no_number_is_missing_in_whatever_order_the_rows_are(run, tmp_pa
     prices = pl.Series("x", ["k.A." if i % 20 == 0 else v for i, v in enumerate(x)])
     data = pl.read_csv(table(tmp_path / "t.csv", x=prices))
     TailClassifier("logit-adjustment", cv=2, random_state=0).fit(load(tmp_path / "t.csv", "y")).save(tmp_path / "m")
-    monkeypatch.setattr("tailwise.cli._predict.stream", lambda *args, **options: stream(*args, **options, rows=2))
+    monkeypatch.setattr("tailwise.cli._beside.stream", lambda *args, **options: stream(*args, **options, rows=2))
     for name, new in {"sorted": data.sort("x", descending=True), "one": data.head(1)}.items():
         new.write_csv(tmp_path / f"{name}.csv", separator=";")
         code, _, err = run("predict", tmp_path / "m", tmp_path / f"{name}.csv", "-o", tmp_path / f"{name}.parquet")

@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 
 from tailwise.cli import _show
-from tailwise.cli._predict import batches, noted, prior_for, prior_line, with_id
+from tailwise.cli._beside import batches, noted, prior_for, prior_line, trained_on, with_id
 from tailwise.cli._show import Measured, escape
 from tailwise.cli._source import Source
 from tailwise.data.labels import class_name
@@ -25,7 +25,7 @@ from tailwise.wording import plural
 def run(model: Path, new: Source, *, prior: str, json: bool) -> None:
     """Print how good a model is on labelled data."""
     fitted = load_model(model)
-    trained = fitted.documents.get("source", {})
+    trained = trained_on(fitted)
     new = with_id(fitted, replace(new, target=new.target or trained.get("target")))
     if isinstance(fitted, LabelModel):
         separator = trained.get("separator") if new.separator is None else new.separator

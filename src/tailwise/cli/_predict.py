@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -16,19 +15,14 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from tailwise import storage
+from tailwise.cli._beside import batches, noted, prior_for, prior_line, trained_on, with_id
 from tailwise.cli._show import escape
-from tailwise.cli._source import Source, number_or_file
-from tailwise.data import Dataset, stream
-from tailwise.data.broken import reading
+from tailwise.cli._source import Source
+from tailwise.data import Dataset
 from tailwise.data.labels import class_name
-from tailwise.data.paths import existing, named, table_format
-from tailwise.data.separated import csv_header
-from tailwise.data.tables import scan
 from tailwise.errors import TailwiseError
 from tailwise.estimators import LabelModel, Model, load_model
 from tailwise.wording import plural
-
-_SHOWN = 6  # classes whose shares are told, those that moved most
 
 if TYPE_CHECKING:
     import polars as pl
@@ -47,7 +41,7 @@ def run(model: Path, new: Source, *, output: Path, prior: str, force: bool) -> N
     joint = joiner(fitted) if in_text else ""
     console = Console(stderr=True, highlight=False)
     new = with_id(fitted, new)
-    known = fitted.documents.get("source", {}).get("id")
+    known = trained_on(fitted).get("id")
     if new.id is None and known is not None:
         console.print(f"[dim]· there is no column {escape(repr(known))} here, so rows are numbered[/]")
     shares = prior_for(fitted, prior, batches(fitted, new))
@@ -69,69 +63,13 @@ def run(model: Path, new: Source, *, output: Path, prior: str, force: bool) -> N
 
 def joiner(model: Model | LabelModel) -> str:
     """Return the separator between labels in a text file: that of the training data, or a bar."""
-    between = model.documents.get("source", {}).get("separator") or "|"
+    between = trained_on(model).get("separator") or "|"
     odd = next((name for name in map(class_name, model.classes) if between in name), None)
     if isinstance(model, LabelModel) and odd is not None:
         raise TailwiseError(
             f"label {odd!r} contains {between!r}, the separator between labels in .csv: write .parquet."
         )
     return between
-
-
-def with_id(model: Model | LabelModel, new: Source) -> Source:
-    """Return the source with the id column of the training data, if none is named and the new data has it."""
-    known, path = model.documents.get("source", {}).get("id"), existing(new.path)
-    if new.id is not None or known is None or table_format(path) is None:
-        return new
-    with reading(path):
-        names = csv_header(path)[1] if table_format(path) == "csv" else scan(path).collect_schema().names()
-    return replace(new, id=known) if known in names else new
-
-
-def batches(model: Model | LabelModel, new: Source, classes: NDArray[Any] | None = None) -> Iterator[Dataset]:
-    """Yield new data in the form of the data that the model was trained on, with labels if there are classes."""
-    for kind, column in (("text", new.text), ("image", new.image)):
-        if column is not None and kind != model.kind:
-            raise TailwiseError(f"--{kind} {column}: the model was not trained on {kind}s but on {model.kind} data.")
-    trained = model.documents.get("source", {})
-    return stream(
-        new.path,
-        new.target,
-        separator=new.separator,
-        kind=model.kind,  # type: ignore[arg-type]
-        column=new.text or new.image or trained.get("column"),
-        id=new.id,
-        image_size=trained.get("image_size"),
-        channels=trained.get("channels"),
-        broken="skip" if new.skip_broken else "error",
-        classes=classes,
-        features=getattr(model.encoder, "needed", ()),
-        strings=getattr(model.encoder, "strings_", ()),
-    )
-
-
-def noted(model: Model | LabelModel, parts: Iterator[Dataset], console: Console) -> Iterator[Dataset]:
-    """Yield the batches, and print what reading left out of each and, after the last, what the model ignored of all.
-
-    A batch of which everything was left out is not yielded.
-    """
-    said: set[str] = set()
-    lost = model.encoder.lost_values() if hasattr(model.encoder, "lost_values") else None
-    target = model.documents.get("source", {}).get("target")
-
-    def say(notes: Iterable[str]) -> None:
-        for note in notes:
-            if note not in said:
-                console.print(f"[dim]· {escape(note)}[/]")
-        said.update(notes)
-
-    for part in parts:
-        if len(part):
-            yield part
-        say(part.notes)
-        if lost is not None:
-            lost.add(part.inputs.select(named([name for name in part.inputs.columns if name != target])))
-    say(lost.notes() if lost is not None else ())
 
 
 def _spelt(parts: Iterator[Dataset]) -> Iterator[Dataset]:
@@ -143,31 +81,6 @@ def _spelt(parts: Iterator[Dataset]) -> Iterator[Dataset]:
         if dtype.is_nested() or dtype in (pl.Binary, pl.Duration):
             raise TailwiseError(f"the ids are of type {dtype}, which .csv cannot hold: write .parquet.")
         yield part
-
-
-def prior_line(model: Model | LabelModel, prior: str, shares: Any) -> str:
-    """Return a line with the estimated class shares that moved most, beside those in training."""
-    if prior != "estimate":
-        return ""
-    trained = model.class_counts / model.class_counts.sum()
-    if np.array_equal(shares, trained):
-        return "Class shares are taken to be those in training: chance explains the difference of this data"
-    most = np.argsort(-np.abs(shares - trained), kind="stable")[:_SHOWN]
-    names = (f"{escape(class_name(model.classes[c]))} {shares[c]:.3g} [dim]({trained[c]:.3g})[/]" for c in most)
-    more = f", … of {model.n_classes:,} classes" if model.n_classes > _SHOWN else ""
-    return f"Estimated class shares [dim](those in training)[/]: {', '.join(names)}{more}"
-
-
-def prior_for(model: Model | LabelModel, prior: str, parts: Iterator[Dataset]) -> Any:
-    """Return the class prior that ``--prior`` asks for, estimated from the data where it says so."""
-    if isinstance(model, LabelModel):
-        if prior != "train":
-            raise TailwiseError("--prior is for one label per row; this model predicts sets of labels.")
-        return prior
-    shares = number_or_file(prior, "class shares")
-    if isinstance(shares, str) and shares == "estimate":
-        return model.estimate_prior(part.inputs for part in parts if len(part))
-    return shares
 
 
 def _frame(model: Model | LabelModel, part: Dataset, prior: Any, labels: Sequence[Any] | NDArray[Any]) -> pl.DataFrame:

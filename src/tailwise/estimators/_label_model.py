@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tailwise.data.label_sets import as_form
 from tailwise.estimators._label_chains import LabelChains
-from tailwise.estimators._learners import Fitted
-from tailwise.estimators._model import Model, read, scores_of, write
+from tailwise.estimators._model import Model
+from tailwise.estimators._trained import Trained, read
 
 
-@dataclass(frozen=True, eq=False)
-class LabelModel:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LabelModel(Trained):
     """What :class:`tailwise.TailMultilabelClassifier` learned, independent of how it was found.
 
     Attributes
@@ -28,24 +29,12 @@ class LabelModel:
     chains : from scores to sets and to probabilities
     """
 
-    classes: NDArray[Any]
-    class_counts: NDArray[np.int64]
     n_examples: int
-    kind: str
-    encoder: Any
-    learner: Fitted
     chains: LabelChains
-    card: dict[str, Any]
-    documents: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def n_classes(self) -> int:
-        """Number of labels."""
-        return len(self.classes)
 
     def predict(self, inputs: Any) -> list[list[Any]]:
         """Return the labels of each input, as n lists."""
-        return [self.classes[np.flatnonzero(row)].tolist() for row in self.answer(inputs).predicted]
+        return as_form(self.answer(inputs).predicted, self.classes, "sets")
 
     def predict_proba(self, inputs: Any) -> NDArray[np.float64]:
         """Return (n, n_labels) calibrated probabilities, one per label; a row's need not sum to 1."""
@@ -59,12 +48,11 @@ class LabelModel:
         TailwiseError
             If the inputs do not fit the training data.
         """
-        scores = scores_of(self, inputs)
+        scores = self.scores(inputs)
         return LabelAnswer(self.chains.predict(scores), self.chains.predict_proba(scores))
 
-    def save(self, path: str | Path, *, force: bool = False, **documents: Mapping[str, Any]) -> None:
-        """Write the model folder, as :meth:`tailwise.Model.save` does; :func:`load_model` reads it."""
-        write(self, {"n_examples": self.n_examples}, path, documents, force=force)
+    def _own(self) -> dict[str, Any]:
+        return {"chains": self.chains.to_dict(), "n_examples": self.n_examples}
 
 
 @dataclass(frozen=True, eq=False)

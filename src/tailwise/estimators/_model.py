@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tailwise import posthoc, storage
+from tailwise import posthoc
 from tailwise.counts import class_prior
-from tailwise.data import Dataset, as_dataset
 from tailwise.data.labels import by_name, class_name, codes_among
 from tailwise.errors import TailwiseError
 from tailwise.estimators._chains import Chains
-from tailwise.estimators._learners import Fitted, FittedEstimator, FittedLabelSets, FittedNetwork
+from tailwise.estimators._trained import Trained, read
 
-M = TypeVar("M")
-
-_BLOCK = 1 << 21  # scores that are worked on at once
 _PRIOR_STRENGTH = 100  # examples of the training prior that are added to those it is estimated from
 _SURE = 1e-3  # how seldom what is taken for a shift of the class shares may be chance
 
 Prior = Literal["train", "uniform", "estimate"] | ArrayLike | Mapping[Any, float]
 
 
-@dataclass(frozen=True, eq=False)
-class Model:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Model(Trained):
     """What :class:`tailwise.TailClassifier` learned, independent of how it was found.
 
     Attributes
@@ -44,24 +40,8 @@ class Model:
     documents : further JSON documents by name, which :meth:`save` writes beside the model
     """
 
-    classes: NDArray[Any]
-    class_counts: NDArray[np.int64]
-    kind: str
-    encoder: Any
-    learner: Fitted
     chains: Chains
     sets: posthoc.ConformalSets
-    card: dict[str, Any]
-    documents: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def n_classes(self) -> int:
-        """Number of classes."""
-        return len(self.classes)
-
-    def scores(self, inputs: Any) -> NDArray[np.float32]:
-        """Return the learner's (n, n_classes) scores."""
-        return scores_of(self, inputs)
 
     def predict_proba(self, inputs: Any, prior: Prior = "train") -> NDArray[np.float64]:
         """Return (n, n_classes) probabilities under a class prior; see :meth:`answer`."""
@@ -114,7 +94,7 @@ class Model:
 
     def _answer(self, scores: NDArray[np.float32], chains: Chains) -> Answer:
         answer = Answer(np.empty(len(scores), np.int64), np.empty(scores.shape), np.empty(scores.shape, bool))
-        step = block_of(self.n_classes)
+        step = self.block
         for start in range(0, len(scores), step):
             at = slice(start, start + step)
             answer.predicted[at] = chains.predict(scores[at])
@@ -185,22 +165,8 @@ class Model:
             raise TailwiseError("a prior's numbers must be finite and not negative, and at least one above 0.")
         return class_prior(given)
 
-    def save(self, path: str | Path, *, force: bool = False, **documents: Mapping[str, Any]) -> None:
-        """Write the model folder: JSON, safetensors and skops; no pickle. Under ``torchrun`` the first process writes.
-
-        Parameters
-        ----------
-        path : a folder that does not exist or is empty
-        force : overwrite a Tailwise folder that is already there
-        documents : further JSON documents by name (``evaluation=...``), beside the model's own
-
-        Raises
-        ------
-        TailwiseError
-            If the folder is not empty, another process is writing there, the disk is full, or the network cannot be
-            rebuilt from a description.
-        """
-        write(self, {"sets": self.sets.to_dict()}, path, documents, force=force)
+    def _own(self) -> dict[str, Any]:
+        return {"chains": self.chains.to_dict(), "sets": self.sets.to_dict()}
 
     @classmethod
     def load(cls, path: str | Path, backbone: Any = None) -> Model:
@@ -246,89 +212,3 @@ def _with_decisions(sets: NDArray[np.bool_], codes: NDArray[np.int64]) -> NDArra
     sets = sets.copy()
     sets[np.arange(len(sets)), codes] = True
     return sets
-
-
-def scores_of(model: Any, X: Any) -> NDArray[np.float32]:
-    """Return a model's (n, n_classes) scores; X is whatever the classifier takes."""
-    inputs, step = _in_form(model, X), block_of(model.n_classes)
-    starts = range(0, inputs.shape[0], step)
-    return np.concatenate([model.learner.scores(model.encoder.transform(inputs[at : at + step])) for at in starts])
-
-
-def _in_form(model: Any, X: Any) -> Any:
-    """Return inputs in the form that a model's encoder was fitted on."""
-    data = as_dataset(X.inputs if isinstance(X, Dataset) else X, kind=model.kind)
-    if model.kind == "array" and data.kind == "table":  # a frame of numbers
-        data = as_dataset(data.inputs.to_numpy(), kind="array")
-    if data.kind != model.kind:
-        raise TailwiseError(f"the model was trained on {model.kind} data, but X is {data.kind} data.")
-    if not len(data):
-        raise TailwiseError("X has no rows to predict on.")
-    given, wanted = data.inputs.shape[-1], getattr(model.encoder, "n_features_in_", None)
-    if model.kind == "array" and given != wanted:
-        name = type(model).__name__
-        raise TailwiseError(f"X has {given} features, but {name} is expecting {wanted} features as input.")
-    return data.inputs
-
-
-def block_of(n_classes: int) -> int:
-    """Return how many examples to answer at once."""
-    return max(1024, _BLOCK // n_classes)
-
-
-def write(
-    model: Any, own: Mapping[str, Any], path: str | Path, documents: Mapping[str, Mapping[str, Any]], *, force: bool
-) -> None:
-    """Write a model's folder: what every model has, and what is its own."""
-    written = {
-        "classes": model.classes.tolist(),
-        "classes_dtype": model.classes.dtype.str if model.classes.dtype != object else "object",
-        "class_counts": model.class_counts.tolist(),
-        "kind": model.kind,
-        "learner": model.learner.kind,
-        "chains": model.chains.to_dict(),
-        **own,
-        "card": model.card,
-    }
-    estimators, tensors = {"encoder": model.encoder}, {}
-    if isinstance(model.learner, FittedNetwork):
-        written["network"], tensors["network"] = model.learner.describe()
-    else:
-        estimators["estimator"] = model.learner.estimator
-    if taken := {"model", "manifest"} & documents.keys():
-        raise TailwiseError(f"a document cannot be called {min(taken)!r}: a model's folder has one of its own.")
-    everything = {"model": written, **model.documents, **documents}
-    storage.write_folder(path, everything, tensors, estimators, kind="model", force=force)
-
-
-def read(path: str | Path, build: Callable[[Mapping[str, Any], dict[str, Any]], M], backbone: Any) -> M:
-    """Return what ``build`` makes of the document of a model's folder and of the parts that every model has."""
-    folder = storage.read_folder(path, kind="model")
-    try:
-        model = folder.documents["model"]
-        class_counts = np.array(model["class_counts"], dtype=np.int64)
-        classes = np.array(model["classes"], dtype=np.dtype(model["classes_dtype"]))
-        if classes.shape != class_counts.shape:
-            raise ValueError(f"{len(class_counts)} class counts for {len(classes)} classes")
-        learner: Fitted
-        if model["learner"] == "network":
-            learner = FittedNetwork.rebuild(model["network"], folder.tensors("network"), backbone)
-        elif "n_examples" in model:
-            learner = FittedLabelSets(folder.estimator("estimator"), class_counts, int(model["n_examples"]))
-        else:
-            learner = FittedEstimator(folder.estimator("estimator"), class_counts)
-        parts = {
-            "classes": classes,
-            "class_counts": class_counts,
-            "kind": model["kind"],
-            "encoder": folder.estimator("encoder"),
-            "learner": learner,
-            "card": model["card"],
-            "documents": {name: document for name, document in folder.documents.items() if name != "model"},
-        }
-        return build(model, parts)
-    except (TailwiseError, OSError):
-        raise
-    except Exception as error:  # what a stranger wrote there may fail anywhere
-        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise TailwiseError(f"{folder.path / 'model.json'} is not what Tailwise writes ({said}).") from error

@@ -112,9 +112,16 @@ class Training:
         chains = fit_chains(recipe, self.task, scores, labels, self.objective)
         proba, weights = chains.predict_proba(scores), self.objective.weights(labels)
         sets = posthoc.ConformalSets.fit(proba, labels, self.coverage, weights)
-        card = self._card(recipe, fitted, comparison)
-        counts, kind = self.data.class_counts, self.data.kind
-        return Model(self.data.class_labels, counts, kind, self.encoder, fitted, chains, sets, card)
+        return Model(
+            classes=self.data.class_labels,
+            class_counts=self.data.class_counts,
+            kind=self.data.kind,
+            encoder=self.encoder,
+            learner=fitted,
+            chains=chains,
+            sets=sets,
+            card=self._card(recipe, fitted, comparison),
+        )
 
     def _card(self, recipe: Recipe, fitted: Fitted, comparison: Comparison) -> dict[str, Any]:
         facts = {"rows": len(self.labels), "hash": digest(self.labels, self.inputs)[:16], "seed": self.random_state}

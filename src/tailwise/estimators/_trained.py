@@ -1,0 +1,146 @@
+"""What a fitted model for one class per example and one for sets of labels have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tailwise import storage
+from tailwise.data import Dataset, as_dataset
+from tailwise.errors import TailwiseError
+from tailwise.estimators._learners import Fitted, FittedEstimator, FittedLabelSets, FittedNetwork
+
+M = TypeVar("M")
+
+_BLOCK = 1 << 21  # scores that are worked on at once
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Trained:
+    """An encoder and a learner, fitted, and how they came about; a subclass adds what its answers follow from.
+
+    Attributes
+    ----------
+    classes : (n_classes,) the labels as they are in the training data
+    class_counts : (n_classes,) training examples of each
+    kind : kind of data: ``"table"``, ``"image"``, ``"text"`` or ``"array"``
+    encoder : from the user's inputs to arrays
+    learner : from arrays to scores
+    card : recipe, parameter count, epochs, augmentation, subset hash, package versions, held-out scores
+    documents : further JSON documents by name, which :meth:`save` writes beside the model
+    """
+
+    classes: NDArray[Any]
+    class_counts: NDArray[np.int64]
+    kind: str
+    encoder: Any
+    learner: Fitted
+    card: dict[str, Any]
+    documents: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return len(self.classes)
+
+    @property
+    def block(self) -> int:
+        """How many examples to answer at once."""
+        return max(1024, _BLOCK // self.n_classes)
+
+    def scores(self, X: Any) -> NDArray[np.float32]:
+        """Return the learner's (n, n_classes) scores; X is whatever the classifier takes."""
+        inputs = self._in_form(X)
+        blocks = (inputs[start : start + self.block] for start in range(0, inputs.shape[0], self.block))
+        return np.concatenate([self.learner.scores(self.encoder.transform(block)) for block in blocks])
+
+    def _in_form(self, X: Any) -> Any:
+        """Return inputs in the form that the encoder was fitted on."""
+        data = as_dataset(X.inputs if isinstance(X, Dataset) else X, kind=self.kind)  # type: ignore[arg-type]
+        if self.kind == "array" and data.kind == "table":  # a frame of numbers
+            data = as_dataset(data.inputs.to_numpy(), kind="array")
+        if data.kind != self.kind:
+            raise TailwiseError(f"the model was trained on {self.kind} data, but X is {data.kind} data.")
+        if not len(data):
+            raise TailwiseError("X has no rows to predict on.")
+        given, wanted = data.inputs.shape[-1], getattr(self.encoder, "n_features_in_", None)
+        if self.kind == "array" and given != wanted:
+            name = type(self).__name__
+            raise TailwiseError(f"X has {given} features, but {name} is expecting {wanted} features as input.")
+        return data.inputs
+
+    def save(self, path: str | Path, *, force: bool = False, **documents: Mapping[str, Any]) -> None:
+        """Write the model folder: JSON, safetensors and skops; no pickle. Under ``torchrun`` the first process writes.
+
+        Parameters
+        ----------
+        path : a folder that does not exist or is empty
+        force : overwrite a Tailwise folder that is already there
+        documents : further JSON documents by name (``evaluation=...``), beside the model's own
+
+        Raises
+        ------
+        TailwiseError
+            If the folder is not empty, another process is writing there, the disk is full, or the network cannot be
+            rebuilt from a description.
+        """
+        written = {
+            "classes": self.classes.tolist(),
+            "classes_dtype": self.classes.dtype.str if self.classes.dtype != object else "object",
+            "class_counts": self.class_counts.tolist(),
+            "kind": self.kind,
+            "learner": self.learner.kind,
+            **self._own(),
+            "card": self.card,
+        }
+        estimators, tensors = {"encoder": self.encoder}, {}
+        if isinstance(self.learner, FittedNetwork):
+            written["network"], tensors["network"] = self.learner.describe()
+        else:
+            estimators["estimator"] = self.learner.estimator
+        if taken := {"model", "manifest"} & documents.keys():
+            raise TailwiseError(f"a document cannot be called {min(taken)!r}: a model's folder has one of its own.")
+        everything = {"model": written, **self.documents, **documents}
+        storage.write_folder(path, everything, tensors, estimators, kind="model", force=force)
+
+    def _own(self) -> dict[str, Any]:
+        """Return what only this kind of model has, as plain data."""
+        raise NotImplementedError
+
+
+def read(path: str | Path, build: Callable[[Mapping[str, Any], dict[str, Any]], M], backbone: Any) -> M:
+    """Return what ``build`` makes of the document of a model's folder and of the parts that every model has."""
+    folder = storage.read_folder(path, kind="model")
+    try:
+        model = folder.documents["model"]
+        class_counts = np.array(model["class_counts"], dtype=np.int64)
+        classes = np.array(model["classes"], dtype=np.dtype(model["classes_dtype"]))
+        if classes.shape != class_counts.shape:
+            raise ValueError(f"{len(class_counts)} class counts for {len(classes)} classes")
+        learner: Fitted
+        if model["learner"] == "network":
+            learner = FittedNetwork.rebuild(model["network"], folder.tensors("network"), backbone)
+        elif "n_examples" in model:
+            learner = FittedLabelSets(folder.estimator("estimator"), class_counts, int(model["n_examples"]))
+        else:
+            learner = FittedEstimator(folder.estimator("estimator"), class_counts)
+        parts = {
+            "classes": classes,
+            "class_counts": class_counts,
+            "kind": model["kind"],
+            "encoder": folder.estimator("encoder"),
+            "learner": learner,
+            "card": model["card"],
+            "documents": {name: document for name, document in folder.documents.items() if name != "model"},
+        }
+        return build(model, parts)
+    except (TailwiseError, OSError):
+        raise
+    except Exception as error:  # what a stranger wrote there may fail anywhere
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise TailwiseError(f"{folder.path / 'model.json'} is not what Tailwise writes ({said}).") from error
