@@ -38,7 +38,7 @@ class Equalization(_OneVsRest):
     Verified: the loss equals a float64 reading of the equations. Deviates: the threshold is relative to the mean count
     of a label, so that it suits any number of them; LVIS has 1,230 and protects those in 100 images or fewer, three
     fifths of the mean.
-    Measured: -0.018 macro average precision on tags of packages, each of which has some.
+    Measured: -0.055 macro average precision on tags of packages, each of which has some (-0.018 with threshold 0.2).
     """
 
     targets = ("labels",)
