@@ -22,10 +22,8 @@ from tailwise.losses._mechanism import (
     divisor,
     is_hard,
     keep_precise,
-    kept_examples,
     number,
     per_class,
-    reduce,
 )
 
 
@@ -184,7 +182,7 @@ class EqualizationLoss(BatchLoss):
         check_batch(logits, targets, self.spared)
         spared = self.spared if is_hard(targets) else self.spared * (targets > 0).any(1, keepdim=True)
         losses = sigmoid_nll(logits, targets, torch.ones_like(self.spared), 1 - spared, self.ignore_index)
-        return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
+        return self.reduced(losses, targets)
 
 
 class EqualizationLossV2(BatchLoss):
@@ -237,7 +235,7 @@ class EqualizationLossV2(BatchLoss):
         losses = sigmoid_nll(logits, targets, turned_up, turned_down, self.ignore_index)
         if self.training and torch.is_grad_enabled():  # not while a loop validates under no_grad
             self._collect(logits, targets, turned_up, turned_down)
-        return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
+        return self.reduced(losses, targets)
 
     def _apply(self, fn: Any, recurse: bool = True) -> EqualizationLossV2:
         sums = {"positive": self.positive, "negative": self.negative}

@@ -20,7 +20,6 @@ from tailwise.losses._mechanism import (
     divisor,
     example_weight,
     is_hard,
-    kept_examples,
     number,
     per_class,
     reduce,
@@ -76,7 +75,7 @@ class InfluenceBalancedLoss(BatchLoss):
         error = (torch.softmax(logits, 1) - rows).abs().sum(1)
         influence = error * at_least_float32(features).abs().sum(1)
         balanced = losses * (rows * self.lambdas.to(rows.dtype)).sum(1) / (influence + self.eps)
-        return reduce(balanced, self.reduction, kept_examples(targets, balanced, self.ignore_index))
+        return self.reduced(balanced, targets)
 
 
 class InstanceWeightedLoss(BatchLoss):

@@ -227,6 +227,10 @@ class BatchLoss(nn.Module):
                 raise TailwiseError("class weights must be finite and not negative.")
         self.register_buffer(name, numbers)
 
+    def reduced(self, losses: Tensor, targets: Tensor) -> Tensor:
+        """Reduce (batch,) losses; an ignored example counts for nothing."""
+        return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
+
     def extra_repr(self) -> str:
         """Show how the loss is reduced."""
         return f"reduction={self.reduction!r}"

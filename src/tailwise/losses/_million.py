@@ -19,10 +19,8 @@ from tailwise.losses._mechanism import (
     BatchLoss,
     Reduction,
     check_range,
-    example_weight,
     number,
     per_class,
-    reduce,
 )
 
 _FINE = 1 << 53  # parts of the proposal's whole, as many as float64 tells apart
@@ -96,7 +94,7 @@ class ChunkedSoftmaxLoss(BatchLoss):
         check_range(targets, n_classes, self.ignore_index)
         index = targets.masked_fill(targets == self.ignore_index, 0)
         losses = self._losses(features, index)
-        return reduce(losses, self.reduction, example_weight(losses, None, targets, self.ignore_index))
+        return self.reduced(losses, targets)
 
     def _losses(self, features: Tensor, targets: Tensor) -> Tensor:
         return ChunkedNLL.apply(features, self.weight, self.bias, targets, self.chunk_size)[0]

@@ -18,10 +18,8 @@ from tailwise.losses._mechanism import (
     as_rows,
     check_batch,
     divisor,
-    kept_examples,
     number,
     per_class,
-    reduce,
 )
 
 
@@ -70,7 +68,7 @@ class AsymmetricLoss(BatchLoss):
         nll = F.softplus(logits) if self.clip < torch.finfo(logits.dtype).eps else -torch.log1p(-shifted)
         without_class = nll * _power(shifted, self.gamma_negative)
         losses = torch.lerp(without_class, with_class, rows).sum(1)
-        return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
+        return self.reduced(losses, targets)
 
 
 def _power(base: Tensor, exponent: float) -> Tensor:
@@ -150,7 +148,7 @@ class DistributionBalancedLoss(BatchLoss):
         shifted = logits - shift
         absent = self._focal(-self.lam * shifted) / self.lam
         losses = (weights * torch.lerp(absent, self._focal(shifted), rows)).mean(1)
-        return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
+        return self.reduced(losses, targets)
 
     def _focal(self, x: Tensor) -> Tensor:
         return -F.logsigmoid(x) * _power(torch.sigmoid(-x), self.gamma)

@@ -18,8 +18,6 @@ from tailwise.losses._mechanism import (
     at_target,
     check_batch,
     is_hard,
-    kept_examples,
-    reduce,
 )
 from tailwise.nn import ordered_log_softmax
 
@@ -84,7 +82,7 @@ class CumulativeLoss(BatchLoss):
         else:
             log_p = ordered_log_softmax(logits)
             losses = -(as_rows(targets, log_p, self.ignore_index) * log_p).sum(1)
-        return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
+        return self.reduced(losses, targets)
 
     def _neighbours(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the two logits that an example's loss is made of, as the logits of three classes."""

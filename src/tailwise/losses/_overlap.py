@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tailwise.losses._fused import at_least_float32
-from tailwise.losses._mechanism import BatchLoss, as_rows, check_batch, kept_examples, number, reduce
+from tailwise.losses._mechanism import BatchLoss, as_rows, check_batch, number
 
 
 class TverskyLoss(BatchLoss):
@@ -51,7 +51,7 @@ class TverskyLoss(BatchLoss):
         hit = d * rows
         missed = self.alpha * (d - hit) + self.beta * (rows - hit)
         losses = _share(missed, hit + missed + self.smooth).sum(1)
-        return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
+        return self.reduced(losses, targets)
 
 
 class DiceLoss(BatchLoss):
@@ -89,7 +89,7 @@ class DiceLoss(BatchLoss):
         d = _focused(logits, self.alpha)
         rows = as_rows(targets, d, self.ignore_index)
         losses = _share((d - rows).square(), d.square() + rows.square() + self.smooth).sum(1)
-        return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
+        return self.reduced(losses, targets)
 
 
 def _focused(logits: Tensor, focus: float) -> Tensor:

@@ -16,9 +16,7 @@ from tailwise.losses._mechanism import (
     check_batch,
     divisor,
     is_hard,
-    kept_examples,
     number,
-    reduce,
 )
 
 
@@ -121,7 +119,7 @@ class ZLoss(BatchLoss):
             losses = self._each(at_target(centred, targets, self.ignore_index) * per_deviation.squeeze(1))
         else:
             losses = (self._each(centred * per_deviation) * as_rows(targets, logits, self.ignore_index)).sum(1)
-        return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
+        return self.reduced(losses, targets)
 
     def _each(self, standard: Tensor) -> Tensor:
         return F.softplus(self.a * (self.b - standard)) / self.a
