@@ -9,7 +9,7 @@ from torch.utils._pytree import tree_leaves
 
 from tailwise import losses
 from tailwise.errors import TailwiseError
-from tailwise.losses import _mechanism
+from tailwise.losses import _fused, _mechanism
 from tailwise.losses._fused import AdjustedNLL, SigmoidNLL, adjust
 
 K = 6
@@ -180,6 +180,52 @@ class Allocations(TorchDispatchMode):
             if isinstance(tensor, torch.Tensor) and tensor.numel() >= self.size:
                 self.tensors.setdefault(tensor.untyped_storage().data_ptr(), tensor)
         return out
+
+
+ROWWISE = {
+    "asymmetric": losses.AsymmetricLoss,
+    "distribution-balanced": lambda: losses.DistributionBalancedLoss(np.arange(1, K + 1), 100),
+    "dice": losses.DiceLoss,
+    "tversky": lambda: losses.TverskyLoss(0.3, 0.7, focus=0.5),
+    "z-loss": losses.ZLoss,
+    "cumulative": losses.CumulativeLoss,
+    "focal": losses.FocalLoss,
+    "equalization": lambda: losses.EqualizationLoss(np.arange(1, K + 1)),
+    "equalization v2": lambda: losses.EqualizationLossV2(K).eval(),
+}
+
+
+@pytest.mark.parametrize("name", ROWWISE)
+@pytest.mark.parametrize("form", ["codes", "rows"])
+def test_losses_of_rows_are_the_same_a_few_rows_at_a_time(name, form, monkeypatch):
+    logits, codes = batch()
+    logits = logits.detach().sort(dim=1, descending=True).values.requires_grad_()  # as cumulative ones are
+    rows = torch.softmax(torch.randn(5, K, dtype=torch.float64, generator=torch.Generator().manual_seed(3)), 1)
+    targets, loss = codes if form == "codes" else rows, ROWWISE[name]().double()
+
+    def derivatives():
+        value = loss(logits, targets)
+        (gradient,) = torch.autograd.grad(value, logits, create_graph=True)
+        return value, gradient, *torch.autograd.grad((gradient**2).sum(), logits)
+
+    plain = derivatives()
+    monkeypatch.setattr(_mechanism, "_LARGE", 1)
+    monkeypatch.setattr(_fused, "_BLOCK", 2 * K)
+    torch.testing.assert_close(derivatives(), plain)
+    with torch.no_grad():
+        torch.testing.assert_close(loss(logits, targets), plain[0])
+    half = logits.detach().bfloat16().requires_grad_()
+    loss(half, targets if form == "codes" else targets.bfloat16()).backward()
+    assert half.grad.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("build", [losses.AsymmetricLoss, losses.DiceLoss, losses.ZLoss])
+def test_losses_of_rows_hold_one_tensor_beside_the_gradient(build):
+    n, k = 64, 1 << 15
+    logits = torch.zeros(n, k, requires_grad=True)
+    with Allocations(n * k, logits) as allocations:
+        torch.autograd.grad(build()(logits, torch.arange(n)), logits)
+    assert len(allocations.tensors) - 1 <= 2
 
 
 @pytest.mark.parametrize(

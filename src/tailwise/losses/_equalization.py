@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from tailwise.losses._mechanism import (
     keep_precise,
     number,
     per_class,
+    row_losses,
 )
 
 
@@ -180,9 +182,15 @@ class EqualizationLoss(BatchLoss):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
         check_batch(logits, targets, self.spared)
-        spared = self.spared if is_hard(targets) else self.spared * (targets > 0).any(1, keepdim=True)
-        losses = sigmoid_nll(logits, targets, torch.ones_like(self.spared), 1 - spared, self.ignore_index)
+        if is_hard(targets):
+            losses = sigmoid_nll(logits, targets, torch.ones_like(self.spared), 1 - self.spared, self.ignore_index)
+        else:
+            losses = row_losses(self._of_rows, logits, targets)
         return self.reduced(losses, targets)
+
+    def _of_rows(self, logits: Tensor, targets: Tensor) -> Tensor:
+        spared = self.spared * (targets > 0).any(1, keepdim=True)
+        return sigmoid_rows(logits, targets, torch.ones_like(self.spared), 1 - spared)
 
 
 class EqualizationLossV2(BatchLoss):
@@ -265,15 +273,19 @@ class EqualizationLossV2(BatchLoss):
 
 
 def sigmoid_nll(logits: Tensor, targets: Tensor, positive: Tensor, negative: Tensor, ignore_index: int) -> Tensor:
-    """Return the (batch,) sums of ``-q_j y_j log p_j - r_j (1 - y_j) log(1 - p_j)``, ``q`` and ``r`` (n_classes,).
+    """Return the (batch,) sums of ``-q_j y_j log p_j - r_j (1 - y_j) log(1 - p_j)``, ``q`` and ``r`` (n_classes,)."""
+    if is_hard(targets):
+        logits = at_least_float32(logits)
+        if not torch.compiler.is_compiling():
+            weights = positive.to(logits.dtype), negative.to(logits.dtype)
+            with suppress(IndexError, RuntimeError):  # a forward derivative or a code out of range
+                return SigmoidNLL.apply(logits, targets.masked_fill(targets == ignore_index, 0), *weights)
+        return sigmoid_rows(logits, as_rows(targets, logits, ignore_index), positive, negative)
+    return row_losses(partial(sigmoid_rows, positive=positive, negative=negative), logits, targets)
 
-    With rows, ``r`` may differ from row to row, (batch, n_classes).
-    """
-    logits = at_least_float32(logits)
-    positive, negative = positive.to(logits.dtype), negative.to(logits.dtype)
-    if is_hard(targets) and not torch.compiler.is_compiling():
-        with suppress(IndexError, RuntimeError):  # a forward derivative or a code out of range: the plain path serves
-            return SigmoidNLL.apply(logits, targets.masked_fill(targets == ignore_index, 0), positive, negative)
+
+def sigmoid_rows(logits: Tensor, rows: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+    """Return the same for (batch, n_classes) rows; ``r`` may differ from row to row."""
     logits = finite(logits)
-    rows = as_rows(targets, logits, ignore_index)
+    rows, positive, negative = (values.to(logits.dtype) for values in (rows, positive, negative))
     return (positive * rows * F.softplus(-logits) + negative * (1 - rows) * F.softplus(logits)).sum(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tailwise.errors import TailwiseError
-from tailwise.losses._fused import AdjustedNLL, adjust, at_least_float32
+from tailwise.losses._fused import AdjustedNLL, RowLosses, adjust, at_least_float32
 
 Reduction = Literal["none", "mean", "sum"]
 _REDUCTIONS = ("none", "mean", "sum")
@@ -107,6 +108,14 @@ def example_weight(losses: Tensor, weight: Tensor | None, targets: Tensor, ignor
     ignored = targets == ignore_index
     kept = (~ignored).to(losses.dtype)
     return kept if weight is None else weight.to(losses.dtype)[targets.masked_fill(ignored, 0)] * kept
+
+
+def row_losses(of: Callable[[Tensor, Tensor], Tensor], logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the (batch,) losses ``of(logits, targets)``, each of which depends on its own row alone."""
+    if not torch.compiler.is_compiling() and logits.numel() >= _LARGE and not targets.requires_grad:
+        with suppress(RuntimeError):  # vmap or a forward derivative, which the plain path serves
+            return RowLosses.apply(logits, targets, of)
+    return of(logits, targets)
 
 
 def reduce(losses: Tensor, reduction: Reduction, weights: Tensor | None = None) -> Tensor:

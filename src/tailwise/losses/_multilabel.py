@@ -20,6 +20,7 @@ from tailwise.losses._mechanism import (
     divisor,
     number,
     per_class,
+    row_losses,
 )
 
 
@@ -60,6 +61,9 @@ class AsymmetricLoss(BatchLoss):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
         check_batch(logits, targets)
+        return self.reduced(row_losses(self._losses, logits, targets), targets)
+
+    def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         logits = finite(logits)
         rows = as_rows(targets, logits, self.ignore_index)
         with_class = -F.logsigmoid(logits) * _power(torch.sigmoid(-logits), self.gamma_positive)
@@ -67,8 +71,7 @@ class AsymmetricLoss(BatchLoss):
         # 1 - p rounds to 0 where log(1 - p) is still finite
         nll = F.softplus(logits) if self.clip < torch.finfo(logits.dtype).eps else -torch.log1p(-shifted)
         without_class = nll * _power(shifted, self.gamma_negative)
-        losses = torch.lerp(without_class, with_class, rows).sum(1)
-        return self.reduced(losses, targets)
+        return torch.lerp(without_class, with_class, rows).sum(1)
 
 
 def _power(base: Tensor, exponent: float) -> Tensor:
@@ -139,6 +142,9 @@ class DistributionBalancedLoss(BatchLoss):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
         check_batch(logits, targets, self.inverse)
+        return self.reduced(row_losses(self._losses, logits, targets), targets)
+
+    def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         logits = finite(logits)
         rows = as_rows(targets, logits, self.ignore_index)
         inverse, shift = self.inverse.to(logits.dtype), self.shift.to(logits.dtype)
@@ -147,8 +153,7 @@ class DistributionBalancedLoss(BatchLoss):
         weights = self.alpha + torch.sigmoid(self.beta * (ratio - self.mu))
         shifted = logits - shift
         absent = self._focal(-self.lam * shifted) / self.lam
-        losses = (weights * torch.lerp(absent, self._focal(shifted), rows)).mean(1)
-        return self.reduced(losses, targets)
+        return (weights * torch.lerp(absent, self._focal(shifted), rows)).mean(1)
 
     def _focal(self, x: Tensor) -> Tensor:
         return -F.logsigmoid(x) * _power(torch.sigmoid(-x), self.gamma)

@@ -14,10 +14,10 @@ from tailwise.losses._fused import at_least_float32
 from tailwise.losses._mechanism import (
     BatchLoss,
     ClassificationLoss,
-    as_rows,
     at_target,
     check_batch,
     is_hard,
+    row_losses,
 )
 from tailwise.nn import ordered_log_softmax
 
@@ -77,12 +77,15 @@ class CumulativeLoss(BatchLoss):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) cumulative logits for (batch,) codes or (batch, n_classes) rows."""
         check_batch(logits, targets)
-        if is_hard(targets):
-            losses = -ordered_log_softmax(self._neighbours(logits, targets))[:, 1]
-        else:
-            log_p = ordered_log_softmax(logits)
-            losses = -(as_rows(targets, log_p, self.ignore_index) * log_p).sum(1)
+        losses = self._of_codes(logits, targets) if is_hard(targets) else row_losses(self._of_rows, logits, targets)
         return self.reduced(losses, targets)
+
+    def _of_codes(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return -ordered_log_softmax(self._neighbours(logits, targets))[:, 1]
+
+    def _of_rows(self, logits: Tensor, targets: Tensor) -> Tensor:
+        log_p = ordered_log_softmax(logits)
+        return -(targets.to(log_p.dtype) * log_p).sum(1)
 
     def _neighbours(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the two logits that an example's loss is made of, as the logits of three classes."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tailwise.losses._fused import at_least_float32
-from tailwise.losses._mechanism import BatchLoss, as_rows, check_batch, number
+from tailwise.losses._mechanism import BatchLoss, as_rows, check_batch, number, row_losses
 
 
 class TverskyLoss(BatchLoss):
@@ -46,12 +46,14 @@ class TverskyLoss(BatchLoss):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
         check_batch(logits, targets)
+        return self.reduced(row_losses(self._losses, logits, targets), targets)
+
+    def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         d = _focused(logits, self.focus)
         rows = as_rows(targets, d, self.ignore_index)
         hit = d * rows
         missed = self.alpha * (d - hit) + self.beta * (rows - hit)
-        losses = _share(missed, hit + missed + self.smooth).sum(1)
-        return self.reduced(losses, targets)
+        return _share(missed, hit + missed + self.smooth).sum(1)
 
 
 class DiceLoss(BatchLoss):
@@ -86,10 +88,12 @@ class DiceLoss(BatchLoss):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
         check_batch(logits, targets)
+        return self.reduced(row_losses(self._losses, logits, targets), targets)
+
+    def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         d = _focused(logits, self.alpha)
         rows = as_rows(targets, d, self.ignore_index)
-        losses = _share((d - rows).square(), d.square() + rows.square() + self.smooth).sum(1)
-        return self.reduced(losses, targets)
+        return _share((d - rows).square(), d.square() + rows.square() + self.smooth).sum(1)
 
 
 def _focused(logits: Tensor, focus: float) -> Tensor:

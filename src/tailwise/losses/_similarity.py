@@ -11,12 +11,12 @@ from tailwise.losses._fused import at_least_float32
 from tailwise.losses._mechanism import (
     BatchLoss,
     ClassificationLoss,
-    as_rows,
     at_target,
     check_batch,
     divisor,
     is_hard,
     number,
+    row_losses,
 )
 
 
@@ -110,16 +110,17 @@ class ZLoss(BatchLoss):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
         check_batch(logits, targets)
+        return self.reduced(row_losses(self._losses, logits, targets), targets)
+
+    def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         logits = at_least_float32(logits)
         centred = logits - logits.mean(1, keepdim=True)
         largest = centred.abs().amax(1, keepdim=True).detach().clamp_min(1e-6)
         centred = centred / largest  # the square of a large logit would overflow
         per_deviation = (centred.square().mean(1, keepdim=True) + (1e-6 / largest) ** 2).rsqrt()
         if is_hard(targets):  # one logit is enough
-            losses = self._each(at_target(centred, targets, self.ignore_index) * per_deviation.squeeze(1))
-        else:
-            losses = (self._each(centred * per_deviation) * as_rows(targets, logits, self.ignore_index)).sum(1)
-        return self.reduced(losses, targets)
+            return self._each(at_target(centred, targets, self.ignore_index) * per_deviation.squeeze(1))
+        return (self._each(centred * per_deviation) * targets.to(logits.dtype)).sum(1)
 
     def _each(self, standard: Tensor) -> Tensor:
         return F.softplus(self.a * (self.b - standard)) / self.a

@@ -21,6 +21,7 @@ from tailwise.losses._mechanism import (
     is_hard,
     number,
     reduce,
+    row_losses,
 )
 
 
@@ -119,9 +120,12 @@ class FocalLoss(BatchLoss):
                 self.reduction,
                 example_weight(nll, self.weight, targets, self.ignore_index),
             )
+        return reduce(row_losses(self._of_rows, logits, targets), self.reduction)
+
+    def _of_rows(self, logits: Tensor, targets: Tensor) -> Tensor:
         rows = targets if self.weight is None else targets * self.weight
         nll = -F.log_softmax(at_least_float32(logits), dim=1)
-        return reduce((rows * focal(nll, self.gamma)).sum(1), self.reduction)
+        return (rows * focal(nll, self.gamma)).sum(1)
 
 
 def focal(nll: Tensor, gamma: float) -> Tensor:
