@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from scipy.stats import binomtest
 from sklearn import metrics as sk
 
 from tailwise.errors import TailwiseError
@@ -33,7 +34,7 @@ def test_values_are_those_of_scikit_learn(absent):
     expected = {
         "accuracy": sk.accuracy_score(y, p),
         "balanced_accuracy": recall.mean(),
-        "macro_f1": sk.f1_score(y, p, labels=present, average="macro"),
+        "macro_f1": sk.f1_score(y, p, average="macro"),
         "g_mean": recall.prod() ** (1 / len(present)),
         "harmonic_mean": len(present) / (1 / recall).sum(),
         "worst_class": recall.min(),
@@ -52,6 +53,33 @@ def test_values_are_those_of_scikit_learn(absent):
         assert (row["recall"] is None) == (code in absent)
         assert (row["recall"] or 0) == pytest.approx(theirs["recall"])
         assert (row["precision"] or 0) == pytest.approx(theirs["precision"])
+
+
+def test_intervals_of_single_recalls_are_wilsons():
+    y, p, _ = make(absent=(3,))
+    found = evaluate(y, p, class_counts=COUNTS)
+    for code, (value, low, high) in enumerate(found.recall):
+        n, hits = int((y == code).sum()), int(((y == code) & (p == code)).sum())
+        if not n:
+            assert np.isnan([value, low, high]).all()
+            continue
+        theirs = binomtest(hits, n).proportion_ci(method="wilson")
+        assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=1e-4)
+
+
+def test_intervals_hold_where_the_tail_is_long_and_hard():
+    """Three hundred classes, the rarest of which have a test example each and are hardly ever found."""
+    n, recall = np.round(np.geomspace(80, 1, 300)).astype(int), np.linspace(0.75, 0.05, 300)
+    y = np.repeat(np.arange(300), n)
+    truth = {"balanced_accuracy": recall.mean(), "few_shot_accuracy": recall[n < 5].mean()}
+    held = dict.fromkeys(truth, 0)
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        p = np.where(rng.random(len(y)) < recall[y], y, rng.integers(300, size=len(y)))
+        found = evaluate(y, p, class_counts=np.where(n < 5, 4 * n, 40 * n), n_bootstrap=200, random_state=seed).overall
+        for name, value in truth.items():
+            held[name] += found[name].low <= value <= found[name].high
+    assert min(held.values()) >= 34, held
 
 
 def test_calibration_errors_are_their_definition():

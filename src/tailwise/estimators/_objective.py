@@ -15,6 +15,7 @@ from sklearn.metrics import get_scorer, get_scorer_names
 from tailwise.data.labels import by_name, class_name, label_key
 from tailwise.errors import TailwiseError, nearest
 from tailwise.metrics import OBJECTIVES
+from tailwise.metrics.confusion import EXTREMES
 from tailwise.metrics.estimates import Estimate, estimate
 from tailwise.metrics.resampling import resampled_confusions, resampled_rows
 
@@ -106,12 +107,9 @@ class Objective:
     ) -> Estimate:
         """Return the score with its 95 % bootstrap interval.
 
-        Decisions are drawn as in :func:`tailwise.metrics.evaluate`, where a class with a few examples leans on all
-        classes. In simulated long tails with 1 to 3 held-out examples per tail class, the interval contained the true
-        balanced accuracy 96 to 98 % of the time with ten classes and 86 to 100 % with two, the worst class and the
-        geometric mean 85 to 100 %, but the worst of two classes of nearly the same recall 61 to 70 %. Probabilities
-        cannot be drawn: for a scorer that looks at them, examples are resampled within their classes, and the interval
-        is too narrow if tail classes weigh much.
+        Decisions are drawn as in :func:`tailwise.metrics.evaluate`, which says how often such intervals hold.
+        Probabilities cannot be drawn: for a scorer that looks at them, examples are resampled within their classes, and
+        the interval is too narrow if tail classes weigh much.
         """
         n = _RESAMPLES if self.scorer is None else int(np.clip(_SCORER_WORK // len(labels), 50, _RESAMPLES))
         value = self.score(labels, predicted, proba, class_counts)
@@ -130,7 +128,8 @@ class Objective:
         else:
             resampled = [self.score(*_decisions(confusion), None, class_counts) for confusion in drawn]
         perfect = self.score(labels, labels, None, class_counts)
-        return estimate(value, np.array(resampled), centre, at_most=perfect, at_least=self.least)
+        extreme = self.name in EXTREMES
+        return estimate(value, np.array(resampled), centre, perfect, self.least, extreme)
 
 
 def _confusion(labels: NDArray[np.int64], predicted: NDArray[np.int64], k: int) -> NDArray[np.int64]:

@@ -67,8 +67,8 @@ def precisions(m: Margins) -> NDArray[np.float64]:
 
 
 def f1s(m: Margins) -> NDArray[np.float64]:
-    """Return the F1 of each class, ``2 hits / (support + predicted)``; NaN for a class without examples."""
-    return np.where(m.support > 0, _ratio(2 * m.hits, m.support + m.predicted), np.nan)
+    """Return the F1 of each class, ``2 hits / (support + predicted)``; NaN if it neither occurs nor was predicted."""
+    return _ratio(2 * m.hits, m.support + m.predicted)
 
 
 def accuracy(m: Margins) -> NDArray[np.float64]:
@@ -93,7 +93,7 @@ def balanced_accuracy(m: Margins) -> NDArray[np.float64]:
 
 
 def macro_f1(m: Margins) -> NDArray[np.float64]:
-    """Return the mean over classes of F1 (not the F1 of mean precision and mean recall); ``m`` as above."""
+    """Return the mean of F1 over the classes that occur or were predicted, as scikit-learn's; ``m`` as above."""
     return _mean(f1s(m))
 
 
@@ -118,6 +118,9 @@ def worst_class(m: Margins) -> NDArray[np.float64]:
     lowest = np.where(np.isnan(found), np.inf, found).min(axis=-1)
     return np.where(np.isinf(lowest), np.nan, lowest)
 
+
+#: Measures that a single class may decide.
+EXTREMES = frozenset({"g_mean", "harmonic_mean", "worst_class"})
 
 #: Overall measures of a confusion matrix, by name.
 MEASURES = {

@@ -43,15 +43,18 @@ class Measuring:
         value = measure(self.margins.take(classes))
         if self.resampled is None:
             return estimate(value, None)
-        resampled = self.resampled.take(classes)
-        return estimate(value, measure(resampled), measure(resampled.mean()))
+        resampled, extreme = self.resampled.take(classes), measure.__name__ in confusion.EXTREMES
+        return estimate(value, measure(resampled), measure(resampled.mean()), extreme=extreme)
 
     def recall(self) -> NDArray[np.float64]:
-        """Return the (n_classes, 3) recall of each class with its interval."""
-        value = confusion.recalls(self.margins)
+        """Return the (n_classes, 3) recall of each class with its score interval (Wilson, JASA 1927)."""
+        value, n = confusion.recalls(self.margins), np.maximum(self.margins.support, 1)
         if self.resampled is None:
             return np.column_stack([value, np.full((value.size, 2), np.nan)])
-        return np.column_stack([value, *resampling.interval(confusion.recalls(self.resampled))])
+        middle = (value + _NORMAL**2 / (2 * n)) / (1 + _NORMAL**2 / n)
+        half = _NORMAL * np.sqrt(value * (1 - value) / n + (_NORMAL / (2 * n)) ** 2) / (1 + _NORMAL**2 / n)
+        low, high = np.minimum(middle - half, value), np.maximum(middle + half, value)  # not past it by rounding
+        return np.column_stack([value, low, high])
 
     def by_group(self) -> dict[str, dict[str, Estimate]]:
         """Return the measures of each group that has test examples."""
@@ -150,16 +153,19 @@ def estimate(
     centre: Any = None,
     at_most: float = 1.0,
     at_least: float = 0.0,
+    extreme: bool = False,
 ) -> Estimate:
     """Return a value with the percentiles of its resamples, shifted so that their mean is ``centre``.
 
     Resampling adds noise, which lowers a minimum and raises an absolute error; shifting removes this bias. The centre
     is what the resamples would give without their noise; by default that is the value itself. It is another where a
-    class with a few examples leans on the others.
+    class with a few examples leans on the others. Over many classes such leanings add up while noise averages out, so
+    the centre is at most half a standard deviation from the value, unless the measure is one of extremes.
     """
     if resampled is None or not resampled.size:
         return Estimate(float(value))
-    shift = (value if centre is None else centre) - resampled.mean()
+    leaning, most = 0.0 if centre is None else centre - value, np.inf if extreme else resampled.std() / 2
+    shift = value + np.clip(leaning, -most, most) - resampled.mean()
     low, high = np.clip(np.add(resampling.interval(resampled), shift), at_least, at_most)
     return Estimate(float(value), min(float(low), float(value)), max(float(high), float(value)))
 

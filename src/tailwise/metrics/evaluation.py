@@ -101,7 +101,12 @@ def evaluate(
     In a simulation with ten classes, six of them with one test example, the intervals of AUROC and AUPRC covered their
     means 94 % and 80 % of the time, with two test examples 96 % and 92 %.
     Percentiles are shifted by how far the mean of the resamples is from what they would give without their noise,
-    which lowers a minimum (worst class) and raises an absolute error (calibration).
+    which lowers a minimum (worst class) and raises an absolute error (calibration). That of a single class's recall is
+    Wilson's (JASA 1927).
+    In simulations of twelve long tails, with 2 to 300 classes of 400 to one test examples, the intervals of accuracy,
+    balanced and few-shot accuracy and macro F1 held the truth 84 to 100 % of the time. Those of the worst class and the
+    geometric mean held it 77 to 100 % in nine of them, but hardly ever with a hundred or more classes whose recalls are
+    alike and of which many have one test example: some are then missed by chance, and seem to be the worst.
     An interval describes the measure on test sets of this size. Calibration errors and AUPRC are larger on small test
     sets than on large ones, and so are their intervals: in a simulation with ten classes of 200 to 2 test examples, the
     interval of class-wise ECE covered its mean over such test sets 93 % of the time, and its limit for an infinite test

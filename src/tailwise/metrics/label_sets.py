@@ -38,7 +38,7 @@ class LabelEvaluation(Measured):
             "average_precision": average,
             "average_precision_low": low,
             "average_precision_high": high,
-            "f1": confusion.f1s(self.margins),
+            "f1": np.where(self.margins.support > 0, confusion.f1s(self.margins), np.nan),
             "recall": confusion.recalls(self.margins),
             "precision": confusion.precisions(self.margins),
         }
