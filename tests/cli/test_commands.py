@@ -116,10 +116,10 @@ def test_columns_may_be_reordered_and_added_but_not_missing(model, table, tmp_pa
 def test_predict_streams_in_batches(model, table, tmp_path, monkeypatch):
     import functools
 
-    from tailwise.cli import _predict
+    from tailwise.cli import _beside
 
     assert run("predict", model, table, "-o", tmp_path / "whole.csv") == 0
-    monkeypatch.setattr(_predict, "stream", functools.partial(_predict.stream, rows=7))
+    monkeypatch.setattr(_beside, "stream", functools.partial(_beside.stream, rows=7))
     assert run("predict", model, table, "-o", tmp_path / "parts.csv") == 0
     assert (tmp_path / "parts.csv").read_text() == (tmp_path / "whole.csv").read_text()
 
@@ -129,9 +129,9 @@ def test_predict_streams_in_batches(model, table, tmp_path, monkeypatch):
 def test_ids_are_carried_unchanged_through_batches(model, table, tmp_path, monkeypatch, given, suffix):
     import functools
 
-    from tailwise.cli import _predict
+    from tailwise.cli import _beside
 
-    monkeypatch.setattr(_predict, "stream", functools.partial(_predict.stream, rows=7))
+    monkeypatch.setattr(_beside, "stream", functools.partial(_beside.stream, rows=7))
     ids = [2**53 + 1 + i if i != 3 else None for i in range(92)]
     frame = pl.read_csv(table).with_columns(flower=pl.Series(ids, dtype=pl.Int64))
     if given == ".csv":  # where a name may stand among the numbers, batches later
@@ -224,6 +224,11 @@ def test_a_report_is_written_again(model, tmp_path, capsys):
     assert run("report", model, "-o", tmp_path / "again.html") == 0
     assert (tmp_path / "again.html").read_text() == (model / "report.html").read_text()
     refused(capsys, "already exists", "report", model, "-o", tmp_path / "again.html")
+    refused(capsys, "among the model's own files", "report", model, "-o", model / "model.json", "--force")
+    before = (model / "report.html").read_text()
+    (model / "report.html").write_text("lost")
+    assert run("report", model) == 0
+    assert (model / "report.html").read_text() == before
 
 
 def test_a_recipe_of_the_users_own(table, tmp_path):
@@ -562,9 +567,9 @@ def pets(tmp_path_factory):
 def test_a_batch_of_broken_images_is_left_out(pets, tmp_path, capsys, monkeypatch, suffix, prior):
     import functools
 
-    from tailwise.cli import _predict
+    from tailwise.cli import _beside
 
-    monkeypatch.setattr(_predict, "stream", functools.partial(_predict.stream, rows=1))
+    monkeypatch.setattr(_beside, "stream", functools.partial(_beside.stream, rows=1))
     out = tmp_path / f"p{suffix}"
     new = [pets / "model", pets / "some.parquet", "--image", "image", "--skip-broken"]
     capsys.readouterr()
@@ -831,7 +836,7 @@ def test_what_was_not_tested_is_said_and_what_was_trained_on_too(table, tmp_path
     assert run(*fit) == 0
     rows = pl.read_csv(table)["species"].drop_nulls().len()
     said = " ".join(capsys.readouterr().out.split())
-    assert f"for selection; the training data holds copies of {rows} of them" in said
+    assert f"but the training data holds copies of {rows} of them, which the model has seen" in said
     page = " ".join((tmp_path / "n" / "report.html").read_text().split())
     assert f"{rows} test examples, of {rows} of which the training data holds copies." in page
 

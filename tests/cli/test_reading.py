@@ -140,6 +140,13 @@ def test_a_proof_of_another_decimal_mark_is_refused_before_training(run, tmp_pat
     assert not list(tmp_path.glob("m*"))
 
 
+def test_a_table_without_values_is_one_line(run, tmp_path):
+    pl.DataFrame({"x": [None] * 60, "y": ["a", "b", "c"] * 20}).write_csv(tmp_path / "t.csv")
+    code, _, said = run("fit", tmp_path / "t.csv", "-t", "y", "-o", tmp_path / "m")
+    assert code == 2
+    assert "t.csv has no column with values besides the labels: there is nothing to learn from." in said
+
+
 def test_no_next_command_after_a_problem(run, tmp_path):
     code, out, _ = run("diagnose", table(tmp_path / "t.csv", y=pl.lit("a")), "-t", "y")
     assert code == 0

@@ -188,6 +188,13 @@ def test_columns_of_a_data_set_are_not_named_again():
         diagnose(data, "y")
 
 
+def test_columns_that_training_leaves_out_are_named():
+    nested = {"tags": [["a"], []] * 10, "who": [{"age": 3}, {"age": 4}] * 10}
+    frame = pl.DataFrame({"x": range(20), "y": ["a", "b"] * 10, **nested})
+    (said,) = sentences(diagnose(frame, "y"), "No feature can be made of lists")
+    assert "leaves out 'tags', 'who': put" in said
+
+
 def test_one_class_is_a_problem():
     found = diagnose(pl.DataFrame({"x": [1, 2], "y": ["a", "a"]}), "y")
     assert found.findings[0].severity == "problem"

@@ -196,6 +196,16 @@ def test_the_labels_type_does_not_matter(dtype):
         assert fit(small, small_predicted) == fit(labels, predicted)
 
 
+@pytest.mark.parametrize("fit", [posthoc.fit_temperature, posthoc.fit_class_wise])
+def test_answers_that_happen_to_be_all_right_are_not_made_certain(fit):
+    scores, labels = simulated(30, np.full(3, 1 / 3), 3)
+    labels = scores.argmax(axis=1)
+    step = fit(scores, labels)
+    assert step.scale < 10  # the likelihood alone rises without end
+    many, truth = simulated(5000, np.full(3, 1 / 3), 4)
+    assert fit(4 * many, truth).scale == pytest.approx(fit(many, truth).scale / 4, rel=2e-3)
+
+
 def test_prediction_sets_keep_their_promise_for_every_class():
     prior = np.array([0.8, 0.15, 0.05])
     scores, labels = simulated(8000, prior, 7, sharpness=1.0)

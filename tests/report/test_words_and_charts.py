@@ -71,7 +71,7 @@ def test_points_are_rounded_as_they_are_read(gap, said):
 
 
 @pytest.mark.parametrize(
-    ("high", "sure"), [(0.65, "its interval lies above all"), (0.66, "1 other recipe lies within")]
+    ("high", "sure"), [(0.65, "its interval lies above all"), (0.66, "it overlaps with that of one other")]
 )
 def test_a_choice_is_sure_where_its_interval_lies_above(high, sure):
     rows = [
@@ -126,6 +126,13 @@ def cells(right, confidence):
 def test_calibration_is_told_of_the_group_that_is_furthest_off(few, said):
     evaluation = {"reliability": {"all": cells(1, 9), "many": cells(9, 9.1), "few": few}}
     assert plain(words.calibration(evaluation)) == said
+
+
+def test_a_single_prediction_says_nothing_of_calibration():
+    one = {"count": [1], "right": [1], "confidence": [0.6]}
+    evaluation = {"reliability": {"all": cells(1, 9), "many": cells(9, 8), "few": one}}
+    assert plain(words.calibration(evaluation)).startswith("The model is 10 points too cautious")
+    assert "too few to say" in words.calibration({"reliability": {"all": one, "many": one, "few": one}})
 
 
 def test_confident_mistakes_are_drawn_below_the_line():

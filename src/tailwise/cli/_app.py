@@ -277,7 +277,9 @@ def recipes(
 @app.command(epilog="Example: [bold]tailwise report model --output report.html[/]")
 def report(
     model: Model,
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path("report.html"),
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; by default report.html in the model's folder.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Rewrite the report of a fitted model."""

@@ -161,8 +161,12 @@ def main_job(
 
     _show.comparison(console, model.card["comparison"], model.card["objective"])
     examples = plural(evaluation.n_examples, "example")
-    shared = f"; [yellow]the training data holds copies of {in_training:,} of them[/]" if in_training else ""
-    console.print(f"\n[bold]Test[/] on {examples} used neither for training nor for selection{shared}")
+    known = (
+        f", but [yellow]the training data holds copies of {in_training:,} of them, which the model has seen[/]"
+        if in_training
+        else " used neither for training nor for selection"
+    )
+    console.print(f"\n[bold]Test[/] on {examples}{known}")
     columns = {model.card["recipe"]: evaluation}
     columns |= {} if model.card["recipe"] == "cross-entropy" else {"plain": plain}
     _show.evaluations(console, columns, objective.name)
@@ -176,9 +180,13 @@ def main_job(
         )
 
 
-def rewrite_report(model: Path, output: Path, *, force: bool) -> None:
-    """Write a model's report again."""
-    if output.exists() and not force:
+def rewrite_report(model: Path, output: Path | None, *, force: bool) -> None:
+    """Write a model's report again, by default where it was."""
+    own = model / "report.html"
+    output = own if output is None else output
+    if output.resolve() != own.resolve() and output.resolve().parent == model.resolve():
+        raise TailwiseError(f"{output} would be among the model's own files: choose another folder, or report.html.")
+    if output.exists() and output.resolve() != own.resolve() and not force:
         raise TailwiseError(f"{output} already exists; choose another name, or overwrite it with --force.")
     documents = storage.read_folder(model).documents
     if "report" not in documents:
@@ -211,7 +219,12 @@ def _check_proof(proof: Dataset, train: Dataset) -> None:
 def _readings(train: Dataset) -> dict[str, Reading]:
     """Return how the columns of a table that have values are read."""
     readings = {column.name: read_as(column) for column in train.inputs}
-    return {name: reading for name, reading in readings.items() if reading.kind != "empty"}
+    some = {name: reading for name, reading in readings.items() if reading.kind != "empty"}
+    if not some:
+        raise TailwiseError(
+            f"{train.name} has no column with values besides the labels: there is nothing to learn from."
+        )
+    return some
 
 
 def _in_training(proof: Dataset, train: Dataset) -> NDArray[np.bool_]:

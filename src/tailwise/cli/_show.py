@@ -122,7 +122,7 @@ def classes(console: Console, found: Measured) -> None:
     rows, worst = sorted(found.per_class(), key=lambda row: row["train"]), measures[0]
     if len(rows) > _MOST_CLASSES:
         rows = sorted((row for row in rows if row[worst] is not None), key=lambda row: row[worst])[:_MOST_CLASSES]
-        console.print(f"[dim]the {_MOST_CLASSES} classes with the lowest {worst.replace('_', ' ')}[/]")
+        console.print(f"[dim]the {len(rows)} classes with the lowest {worst.replace('_', ' ')}[/]")
     table = _table("class", "group", "training", "test", *(measure.replace("_", " ") for measure in measures))
     for column in table.columns[2:]:
         column.justify = "right"

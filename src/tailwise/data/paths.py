@@ -74,9 +74,8 @@ def require_columns(present: Collection[str], wanted: Collection[str], where: st
     if not absent:
         return
     if len(absent) == 1:
-        raise TailwiseError(
-            f"{where} has no column {absent[0]!r}{why}.{nearest(absent[0], present) or listed(present)}"
-        )
+        guess = nearest(absent[0], known.difference(wanted)) or listed(present)
+        raise TailwiseError(f"{where} has no column {absent[0]!r}{why}.{guess}")
     raise TailwiseError(f"{where} has no columns {', '.join(map(repr, absent[:8]))}{why}.{listed(present)}")
 
 

@@ -21,7 +21,11 @@ IMBALANCED = 10
 
 
 def find(
-    diagnosis: Diagnosis, similar: Sequence[tuple[str, ...]] = (), padded: str | None = None, words: str = ""
+    diagnosis: Diagnosis,
+    similar: Sequence[tuple[str, ...]] = (),
+    padded: str | None = None,
+    words: str = "",
+    nested: Sequence[str] = (),
 ) -> tuple[Finding, ...]:
     """Return the findings, most severe first.
 
@@ -31,10 +35,20 @@ def find(
     similar : groups of class names that may mean the same class
     padded : sentence on labels with surrounding blanks, if there are any
     words : words that count as no label, in brackets
+    nested : columns of lists and structures
     """
     found = [*_classes(diagnosis, similar), *_rows(diagnosis, words), *_columns(diagnosis)]
     if padded is not None:
         found.append(Finding("note", padded))
+    if nested:
+        names, more = ", ".join(map(repr, nested[:5])), f" and {len(nested) - 5} more" if len(nested) > 5 else ""
+        found.append(
+            Finding(
+                "warning",
+                f"No feature can be made of lists, structures or bytes, so training leaves out {names}{more}: put what "
+                "matters of them into columns of its own.",
+            )
+        )
     return tuple(sorted(found, key=lambda finding: _ORDER[finding.severity]))
 
 

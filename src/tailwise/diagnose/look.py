@@ -131,7 +131,9 @@ def _diagnose(
         classes = labels.class_labels
         diagnosis = replace(diagnosis, classes=labels.classes, class_counts=labels.class_counts, set_sizes=sizes)
     words = missing_words(path, table.target) if path is not None and n_unlabelled else ""
-    return replace(diagnosis, findings=find(diagnosis, similar_names(classes), padded, words))
+    nested = [name for name in table.features if name not in (*table.examined, *table.never_ids)]
+    findings = find(diagnosis, similar_names(classes), padded, words, nested if kind == "table" else ())
+    return replace(diagnosis, findings=findings)
 
 
 def _trimmed(table: Table) -> tuple[Table, str | None]:

@@ -41,7 +41,7 @@ _NO_AND_YES = (["0", "1"], ["-1", "1"], ["false", "true"])
 
 _TRIED = 200  # classes that a scorer is tried on
 _RESAMPLES = 200  # for an interval
-_SCORER_WORK = 20_000_000  # resampled examples that a scorer is asked about for an interval
+_SCORER_WORK = 20_000_000  # resampled answers, or probabilities, that a scorer is asked about for an interval
 
 ConfusionScore = Callable[[NDArray[Any], NDArray[np.int64]], float]
 
@@ -111,7 +111,8 @@ class Objective:
         Probabilities cannot be drawn: for a scorer that looks at them, examples are resampled within their classes, and
         the interval is too narrow if tail classes weigh much.
         """
-        n = _RESAMPLES if self.scorer is None else int(np.clip(_SCORER_WORK // len(labels), 50, _RESAMPLES))
+        answers = len(labels) * (len(class_counts) if self.of_proba else 1)
+        n = _RESAMPLES if self.scorer is None else int(np.clip(_SCORER_WORK // answers, 20, _RESAMPLES))
         value = self.score(labels, predicted, proba, class_counts)
         if proba is not None and self.of_proba:
             rows = resampled_rows(labels, n, rng)

@@ -24,8 +24,9 @@ def fit_temperature(scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLi
     sample_weight : (n,) number of examples that each one represents, if the sample favours some classes
 
     Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 9.
-    Deviates: the temperature is limited to between 1/100 and 100, which matters only if the scores separate the classes
-    of the held-out examples perfectly.
+    Deviates: the logarithm of the temperature has a Gaussian prior of mean 0 and deviation 1, worth one example's
+    likelihood. Where a few held-out examples happen to be told apart perfectly, any sharper temperature would be
+    likelier, and every prediction certain. It is also limited to between 1/100 and 100.
 
     Raises
     ------
@@ -36,7 +37,8 @@ def fit_temperature(scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLi
     rows = np.arange(len(y))
 
     def loss(log_scale: float) -> float:
-        return -float(np.average(log_softmax(z * np.exp(log_scale))[rows, y], weights=weights))
+        likelihood = np.average(log_softmax(z * np.exp(log_scale))[rows, y], weights=weights)
+        return log_scale**2 / (2 * weights.sum()) - float(likelihood)
 
     best = minimize_scalar(loss, bounds=(-_LOG_RANGE, _LOG_RANGE), method="bounded", options={"xatol": 1e-6})
     scale = float(np.exp(best.x)) if loss(best.x) < loss(0.0) else 1.0  # no gain, as for equal scores: keep them
@@ -53,7 +55,8 @@ def fit_class_wise(
 ) -> Step:
     """Return the step with one temperature and a bias per class that maximises the likelihood of held-out labels.
 
-    A Gaussian prior pulls biases towards zero with the weight of ``strength`` examples. A class with a few held-out
+    The temperature has the prior of :func:`fit_temperature`; another pulls biases towards zero with the weight of
+    ``strength`` examples. A class with a few held-out
     examples therefore keeps the common calibration, and one with thousands gets its own. The weaker the prior, the
     closer the mean probability of a class is to its share of the held-out examples.
 
@@ -89,9 +92,9 @@ def fit_class_wise(
         p = w[:, None] * np.exp(log_p)
         by_class = p.sum(axis=0) - counts
         by_scale = scale * ((p * z).sum() - w @ z[rows, y])
-        value = -(w @ log_p[rows, y]) + strength / 2 * (bias**2).sum()
+        value = -(w @ log_p[rows, y]) + strength / 2 * (bias**2).sum() + parameters[0] ** 2 / 2
         return value / total, np.concatenate(
-            [[by_scale, by_class @ known], (by_class + strength * bias) * unit]
+            [[by_scale + parameters[0], by_class @ known], (by_class + strength * bias) * unit]
         ) / total
 
     start = np.zeros(k + 2)

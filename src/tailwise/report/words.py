@@ -33,6 +33,8 @@ class Drawn(NamedTuple):
 _RECALL = Drawn("recall", "accuracy", "recall", ("the model finds", " of the examples"))
 _PRECISION = Drawn("average_precision", "average_precision", "average precision", ("the average precision is", ""))
 
+_ENOUGH = 10  # predictions that say something of calibration
+
 
 def drawn(evaluation: Mapping[str, Any]) -> Drawn:
     """Return what is drawn of an evaluation: recall or, of sets of labels, average precision."""
@@ -201,7 +203,10 @@ def by_size(evaluation: Mapping[str, Any], baseline: Mapping[str, Any] | None = 
         sentence = f"From {GROUPS[first]} to {GROUPS[last]} classes {shown.name} {change}"
     if baseline and first in baseline["by_group"] and last in baseline["by_group"]:
         plain = drop(baseline)
-        sentence += f"; with plain training it {'falls' if plain > 0 else 'rises'} by {_points(abs(plain))}"
+        moves = (
+            f"{'falls' if plain > 0 else 'rises'} by {_points(abs(plain))}" if abs(plain) >= 0.005 else "stays the same"
+        )
+        sentence += f"; with plain training it {moves}"
     return sentence + "."
 
 
@@ -222,7 +227,7 @@ def comparison(rows: Sequence[Mapping[str, Any]], objective: str) -> str:
     sure = (
         "its interval lies above all others"
         if not rivals
-        else f"{plural(len(rivals), 'other recipe lies', 'other recipes lie')} within its interval"
+        else f"it overlaps with {'that of one other' if len(rivals) == 1 else f'those of {len(rivals)} others'}"
     )
     sentence = f"{chosen['recipe']} was chosen for its {objective} on held-out folds; {sure}."
     better = [row["recipe"] for row in scored if str(row.get("status", "")).startswith("better")]
@@ -256,8 +261,10 @@ def calibration(evaluation: Mapping[str, Any]) -> str:
     for group, cells in evaluation["reliability"].items():
         n = sum(cells["count"])
         gap = (sum(cells["confidence"]) - sum(cells["right"])) / n
-        if group != "all":
+        if group != "all" and (n >= _ENOUGH or len(evaluation["reliability"]) == 2):
             parts.append((group, gap))
+    if not parts:
+        return f"No group has {_ENOUGH} predictions, too few to say how well confidence matches accuracy."
     group, gap = max(parts, key=lambda part: abs(part[1]))
     if abs(gap) < 0.02:
         return "On average, confidence matches accuracy within 2 points in every group."
