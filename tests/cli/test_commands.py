@@ -218,6 +218,9 @@ def test_fit_speaks_json_and_keeps_to_a_time_budget(table, tmp_path, capsys):
     assert run("fit", table, *arguments) == 0
     found = json.loads(capsys.readouterr().out)
     assert {row["recipe"] for row in found["card"]["comparison"]} >= {"cross-entropy", "logit-adjustment"}
+    assert found["plain"]["overall"].keys() == found["evaluation"]["overall"].keys()
+    assert found["notes"]
+    assert {finding["severity"] for finding in found["findings"]} <= {"problem", "warning", "note"}
 
 
 def test_a_report_is_written_again(model, tmp_path, capsys):

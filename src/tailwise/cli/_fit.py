@@ -175,9 +175,15 @@ def main_job(
     page = output / "report.html"
     console.print(f"\nModel in [bold]{escape(str(output))}[/], report in [bold]{escape(str(page))}[/]")
     if json:
-        print(
-            json_module.dumps({"model": str(output), "card": model.card, "evaluation": evaluation.to_dict()}, indent=1)
-        )
+        everything = {
+            "model": str(output),
+            "card": model.card,
+            "evaluation": evaluation.to_dict(),
+            "plain": plain.to_dict(),
+            "findings": found.to_dict()["findings"],
+            "notes": report.notes,
+        }
+        print(json_module.dumps(everything, indent=1))
 
 
 def rewrite_report(model: Path, output: Path | None, *, force: bool) -> None:

@@ -55,7 +55,7 @@ def content(
 def _remarks(model: Model | LabelModel, evaluation: Evaluation | LabelEvaluation) -> list[str]:
     """Say what to mind, and what was done to probabilities, decisions and prediction sets."""
     if isinstance(model, Model) and isinstance(evaluation, Evaluation):
-        return [*_guessing(evaluation), *_without_tail(model, evaluation), *_notes(model)]
+        return [*_guessing(evaluation), *_without_tail(model, evaluation), *_notes(model, evaluation)]
     decided = (
         "as the learner does, above one half"
         if not model.chains.decision
@@ -88,17 +88,17 @@ def _without_tail(model: Model, evaluation: Evaluation) -> list[str]:
     ]
 
 
-def _notes(model: Model) -> list[str]:
+def _notes(model: Model, evaluation: Evaluation) -> list[str]:
     """Say what was done to the probabilities and the prediction sets."""
     if model.card["prior_corrected"]:
         prior = (
             f"{model.card['recipe']} trains as if the classes had other shares. Its probabilities were corrected back "
-            f"to the training shares, so they say how often a class really occurs; {_decisions(model)}."
+            f"to the training shares and calibrated, to say how often a class really occurs; {_decisions(model)}."
         )
     elif model.chains.decision:
         prior = (
-            f"{model.card['recipe']} shifts decisions towards the objective and leaves the probabilities as trained, "
-            "so they say how often a class really occurs."
+            f"{model.card['recipe']} shifts decisions towards the objective. The probabilities are as trained, and "
+            "calibrated to say how often a class really occurs."
         )
     else:
         prior = "Training did not re-balance the classes, so the probabilities needed no prior correction."
@@ -106,9 +106,9 @@ def _notes(model: Model) -> list[str]:
     pooled = len(model.sets.pooled) - lonely
     if len(model.sets.pooled) == model.n_classes:
         few = "no class has enough held-out examples for a threshold of its own"
-        sets = f"Prediction sets contain the true class for {share} of the examples of all classes together; {few}"
+        sets = f"Prediction sets are made to hold the true class for {share} of all examples together; {few}"
     else:
-        sets = f"Prediction sets contain the true class for {share} of the examples of each class"
+        sets = f"Prediction sets are made to hold the true class for {share} of the examples of each class"
         if pooled == 1:
             sets += "; one class has too few held-out examples to be certain of that"
         elif pooled:
@@ -117,7 +117,10 @@ def _notes(model: Model) -> list[str]:
             )
     if lonely:
         sets += f"; nothing is known of {plural(lonely, 'class', 'classes')} whose one example cannot be held out"
-    return [prior, f"{sets}."]
+    return [
+        prior,
+        f"{sets}. On the test data they held it for {100 * evaluation['coverage']:.3g} %, as a mean over classes.",
+    ]
 
 
 def _decisions(model: Model) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +31,7 @@ def held_out_lambda(values: pl.Series, labels: NDArray[np.int64], random_state: 
     Parameters
     ----------
     values : (n,) column; missing counts as a value of its own. Numeric columns with many distinct values are put into
-        bins of about 20 rows
+        bins of about 20 rows too, and what reveals more counts
     labels : (n,) class codes, none missing
     random_state : seed of the halves
 
@@ -44,8 +45,13 @@ def held_out_lambda(values: pl.Series, labels: NDArray[np.int64], random_state: 
     n = labels.size
     if n == 0 or n - np.bincount(labels).max() < _ENOUGH:
         return None
-    codes, n_classes = _value_codes(values), labels.max() + 1
     first = np.random.default_rng(random_state).permutation(n) < n // 2
+    return max(_lambda(codes, labels, first) for codes in _value_codes(values))
+
+
+def _lambda(codes: NDArray[np.int64], labels: NDArray[np.int64], first: NDArray[np.bool_]) -> float:
+    """Return the lambda of the label given codes, each half predicted from the other."""
+    n, n_classes = labels.size, labels.max() + 1
     right = usual = 0
     for learn in (first, ~first):
         most_frequent = np.bincount(labels[learn]).argmax()
@@ -58,12 +64,12 @@ def held_out_lambda(values: pl.Series, labels: NDArray[np.int64], random_state: 
     return max(0.0, (right - usual) / (n - usual))
 
 
-def _value_codes(values: pl.Series) -> NDArray[np.int64]:
-    """Return integer codes for the values of a column, 0 for missing."""
+def _value_codes(values: pl.Series) -> Iterator[NDArray[np.int64]]:
+    """Yield integer codes for the values of a column, 0 for missing; of many numbers also codes of bins of them."""
     values = values.fill_nan(None) if values.dtype.is_float() else values
     codes = values.rank("dense").fill_null(0).to_numpy().astype(np.int64)
+    yield codes
     per_value = np.bincount(codes)
     if (values.dtype.is_numeric() or values.dtype.is_temporal()) and codes.size < _BIN * per_value.size:
         per_value[0] = 0
-        codes = np.where(codes == 0, 0, 1 + np.cumsum(per_value)[codes] // _BIN)
-    return codes
+        yield np.where(codes == 0, 0, 1 + np.cumsum(per_value)[codes] // _BIN)

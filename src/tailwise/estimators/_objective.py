@@ -130,7 +130,8 @@ class Objective:
             resampled = [self.score(*_decisions(confusion), None, class_counts) for confusion in drawn]
         perfect = self.score(labels, labels, None, class_counts)
         extreme = self.name in EXTREMES
-        return estimate(value, np.array(resampled), centre, perfect, self.least, extreme)
+        most = max(perfect, *resampled)  # some mistakes may cost less than no answer at all
+        return estimate(value, np.array(resampled), centre, most, self.least, extreme)
 
 
 def _confusion(labels: NDArray[np.int64], predicted: NDArray[np.int64], k: int) -> NDArray[np.int64]:
