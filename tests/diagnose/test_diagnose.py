@@ -188,6 +188,14 @@ def test_columns_of_a_data_set_are_not_named_again():
         diagnose(data, "y")
 
 
+def test_of_a_table_of_texts_the_texts_are_examined():
+    texts = [f"text number {i}" if i % 4 else "" for i in range(40)]
+    frame = pl.DataFrame({"key": range(40), "amount": [None] * 40, "text": texts, "y": ["a", "b"] * 20})
+    found = diagnose(frame, "y", text="text")
+    assert [column.name for column in found.columns] == ["text"]
+    assert sentences(found, "Column 'text' has 10 missing values")
+
+
 def test_columns_that_training_leaves_out_are_named():
     nested = {"tags": [["a"], []] * 10, "who": [{"age": 3}, {"age": 4}] * 10}
     frame = pl.DataFrame({"x": range(20), "y": ["a", "b"] * 10, **nested})

@@ -176,7 +176,9 @@ def _inputs(X: Any, kind: Kind | None) -> tuple[Kind, Any]:
     if isinstance(X, pl.DataFrame | pl.LazyFrame | dict) or pandas_like or _is_arrow(X) or _is_records(X):
         frame = to_frame(X)
         if frame.height == 0:
-            raise TailwiseError("the table has no columns." if len(X) and not frame.width else "the table has no rows.")
+            raise TailwiseError(
+                f"the table has no {'rows' if frame.width or not getattr(X, 'shape', [0])[0] else 'columns'}."
+            )
         if kind == "text" and frame.width > 1:
             raise TailwiseError(
                 f"texts are one column, but the frame has {frame.width}: {', '.join(frame.columns[:5])}"

@@ -153,10 +153,10 @@ def _columns(
     if target is None:
         raise TailwiseError(f"{where}: name the label column (target).{listed(schema)}")
     require_columns(schema.names(), [name for name in (target, text, image, id) if name is not None], where)
-    features = tuple(name for name in schema if name not in (target, id))
-    content = tuple(name for name in (text, image) if name is not None)
-    examined = tuple(name for name in features if name not in content and _is_scalar(schema[name]))
-    return Table(frame, target, content or features, examined, content)
+    content = tuple(name for name in (text, image) if name is not None)  # which is then all that is learned from
+    features = content or tuple(name for name in schema if name not in (target, id))
+    examined = tuple(name for name in features if _is_scalar(schema[name]))
+    return Table(frame, target, features, examined, content)
 
 
 def _is_scalar(dtype: pl.DataType) -> bool:

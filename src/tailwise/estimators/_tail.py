@@ -52,6 +52,13 @@ def _drawn(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
+def _is_classifier(estimator: Any) -> bool:
+    try:
+        return not isinstance(estimator, type) and hasattr(estimator, "fit") and is_classifier(estimator)
+    except AttributeError:  # without scikit-learn's tags
+        return False
+
+
 def known_only(data: Dataset, told: bool) -> Dataset:
     """Return the rows whose labels are known, with a note on the others if that is to be told."""
     known = data.is_labelled
@@ -230,7 +237,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
     def _known(self, data: Dataset) -> Dataset:
         """Return the data, after setting the attributes that scikit-learn's contract asks for."""
         base = self.estimator
-        if base is not None and (not isinstance(base, BaseEstimator) or not is_classifier(base)):
+        if base is not None and not _is_classifier(base):
             raise TailwiseError(f"estimator must be a scikit-learn classifier, such as SVC(); got {base!r}.")
         if base is not None and not (hasattr(base, "predict_proba") or hasattr(base, "decision_function")):
             raise TailwiseError(
