@@ -1,4 +1,5 @@
 import gzip
+import io
 import subprocess
 import threading
 import time
@@ -163,6 +164,12 @@ def parquet_bytes():
     return buffer.getvalue()
 
 
+def parquet() -> bytes:
+    file = io.BytesIO()
+    pl.DataFrame({"a": [1]}).write_parquet(file)
+    return file.getvalue()
+
+
 BROKEN = {
     "nothing there": ("orders.csv", None, "there is no .*orders.csv.* Did you mean 'order.csv'"),
     "empty": ("e.csv", "", "is empty"),
@@ -173,6 +180,8 @@ BROKEN = {
     "Latin 1 at the end": ("e.csv", "a\ncafé".encode("latin-1"), "not UTF-8: byte 0xe9 in line 2.*iconv"),
     "UTF-16": ("e.csv", "a\nx\n".encode("utf-16"), "is UTF-16"),
     "no text at all": ("e.csv", bytes(100), "not a text file"),
+    "Parquet": ("e.csv", parquet(), "is not text but Parquet: give it the ending it should have"),
+    "Excel": ("e.csv", b"PK\x03\x04\x14\x00\x06\x00\x08\x00\x00\xff", "is not text but an archive, such as Excel's"),
     "a zero byte": ("e.csv", "a,b\n1,2\n3,\0\n", "line 3 has a zero byte.*tr -d '.0' < .*e.csv > .*clean-e.csv"),
     "a pattern for a name": ("e.csv", "a,^a.*$\n1,2\n", "'.a...', which polars takes for a pattern: rename it"),
     "names that differ in blanks": ("e.jsonl", '{"a": 1, " a": 2}\n', "2 columns named 'a'"),

@@ -105,6 +105,6 @@ def prior_line(model: Model | LabelModel, prior: str, shares: Any) -> str:
     if np.array_equal(shares, trained):
         return "Class shares are taken to be those in training: chance explains the difference of this data"
     most = np.argsort(-np.abs(shares - trained), kind="stable")[:_SHOWN]
-    names = (f"{escape(class_name(model.classes[c]))} {shares[c]:.3g} [dim]({trained[c]:.3g})[/]" for c in most)
+    names = (f"{escape(class_name(model.classes[c]))}: {shares[c]:.4g} [dim]({trained[c]:.4g})[/]" for c in most)
     more = f", … of {model.n_classes:,} classes" if model.n_classes > _SHOWN else ""
     return f"Estimated class shares [dim](those in training)[/]: {', '.join(names)}{more}"

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: Spellings of "missing" in CSV files. "None" and "-" are not among them, because they may be categories.
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL", "Null", "null")
 
+#: How other files begin.
+_MAGIC = {b"PAR1": "Parquet", b"ARROW1": "Arrow", b"PK\x03\x04": "an archive, such as Excel's"}
+
 _ROW = "\0row"
 _START = 1 << 16  # characters at the start of a CSV, which with the rest of their line hold its header
 
@@ -78,6 +81,10 @@ def csv_header(path: Path) -> tuple[str, list[str], int]:
     TailwiseError
         If a name occurs twice, the first line is one endless cell, or the file is blank or not text.
     """
+    with open_bytes(path) as file:
+        first = file.read(8)
+    if (what := next((name for magic, name in _MAGIC.items() if first.startswith(magic)), None)) is not None:
+        raise TailwiseError(f"{path} is not text but {what}: give it the ending it should have, or export it as CSV.")
     try:
         with open_text(path) as file:
             start = file.read(_START) + file.readline()
