@@ -194,7 +194,7 @@ def cumulative(n):
     return loss
 
 
-def equalization(n, threshold=0.2):
+def equalization(n, threshold=0.6):
     tail = (n < threshold * n.mean()).float()
 
     def loss(z, rows):
