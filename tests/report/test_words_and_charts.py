@@ -71,7 +71,7 @@ def test_points_are_rounded_as_they_are_read(gap, said):
 
 
 @pytest.mark.parametrize(
-    ("high", "sure"), [(0.65, "its interval lies above all"), (0.66, "it overlaps with that of one other")]
+    ("high", "sure"), [(0.65, "its interval lies above all"), (0.66, "its interval overlaps with that of one other")]
 )
 def test_a_choice_is_sure_where_its_interval_lies_above(high, sure):
     rows = [

@@ -227,7 +227,7 @@ def comparison(rows: Sequence[Mapping[str, Any]], objective: str) -> str:
     sure = (
         "its interval lies above all others"
         if not rivals
-        else f"it overlaps with {'that of one other' if len(rivals) == 1 else f'those of {len(rivals)} others'}"
+        else f"its interval overlaps with {'that of one other' if len(rivals) == 1 else f'those of {len(rivals)} others'}"
     )
     sentence = f"{chosen['recipe']} was chosen for its {objective} on held-out folds; {sure}."
     better = [row["recipe"] for row in scored if str(row.get("status", "")).startswith("better")]
