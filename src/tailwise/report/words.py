@@ -224,11 +224,8 @@ def comparison(rows: Sequence[Mapping[str, Any]], objective: str) -> str:
         and chosen.get("low") is not None
         and row["high"] >= chosen["low"]
     ]
-    sure = (
-        "its interval lies above all others"
-        if not rivals
-        else f"its interval overlaps with {'that of one other' if len(rivals) == 1 else f'those of {len(rivals)} others'}"
-    )
+    others = "that of one other" if len(rivals) == 1 else f"those of {len(rivals)} others"
+    sure = f"its interval overlaps with {others}" if rivals else "its interval lies above all others"
     sentence = f"{chosen['recipe']} was chosen for its {objective} on held-out folds; {sure}."
     better = [row["recipe"] for row in scored if str(row.get("status", "")).startswith("better")]
     if better:
