@@ -245,6 +245,19 @@ class BatchLoss(nn.Module):
         return f"reduction={self.reduction!r}"
 
 
+class RowLoss(BatchLoss):
+    """A loss of each row alone, which a subclass defines as ``_losses``; what it has per class are its buffers."""
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
+        check_batch(logits, targets, *self.buffers())
+        return self.reduced(row_losses(self._losses, logits, targets), targets)
+
+    def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the (batch,) losses."""
+        raise NotImplementedError
+
+
 class ClassificationLoss(BatchLoss):
     """A loss that is a setting of :func:`adjusted_cross_entropy`; its numbers per class are buffers."""
 

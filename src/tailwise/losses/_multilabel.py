@@ -14,17 +14,15 @@ from tailwise.counts import floored_counts
 from tailwise.errors import TailwiseError
 from tailwise.losses._fused import finite
 from tailwise.losses._mechanism import (
-    BatchLoss,
+    RowLoss,
     as_rows,
-    check_batch,
     divisor,
     number,
     per_class,
-    row_losses,
 )
 
 
-class AsymmetricLoss(BatchLoss):
+class AsymmetricLoss(RowLoss):
     """Sigmoid focal loss with one focus for the classes an example has and another for those it lacks.
 
     ``-sum_j y_j (1 - p_j)^g+ log p_j + (1 - y_j) m_j^g- log(1 - m_j)`` with the shifted probability
@@ -58,11 +56,6 @@ class AsymmetricLoss(BatchLoss):
         self.gamma_negative = number("gamma_negative", gamma_negative, 0)
         self.clip = number("clip", clip, 0, 1)
 
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
-        check_batch(logits, targets)
-        return self.reduced(row_losses(self._losses, logits, targets), targets)
-
     def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         logits = finite(logits)
         rows = as_rows(targets, logits, self.ignore_index)
@@ -79,7 +72,7 @@ def _power(base: Tensor, exponent: float) -> Tensor:
     return torch.ones_like(base) if exponent == 0 else base.clamp_min(torch.finfo(base.dtype).tiny) ** exponent
 
 
-class DistributionBalancedLoss(BatchLoss):
+class DistributionBalancedLoss(RowLoss):
     """Sigmoid focal loss, weighted for labels that occur together, that limits the loss of the many absent ones.
 
     ``mean_j r_j [y_j F(z_j - v_j) + (1 - y_j) F(-lam (z_j - v_j)) / lam]`` with
@@ -138,11 +131,6 @@ class DistributionBalancedLoss(BatchLoss):
         )
         self.alpha, self.beta, self.mu = number("alpha", alpha, 0), number("beta", beta), number("mu", mu)
         self.lam, self.gamma = divisor("lam", lam), number("gamma", gamma, 0)
-
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
-        check_batch(logits, targets, self.inverse)
-        return self.reduced(row_losses(self._losses, logits, targets), targets)
 
     def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         logits = finite(logits)

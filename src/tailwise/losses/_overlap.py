@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from tailwise.losses._fused import at_least_float32
-from tailwise.losses._mechanism import BatchLoss, as_rows, check_batch, number, row_losses
+from tailwise.losses._mechanism import RowLoss, as_rows, number
 
 
-class TverskyLoss(BatchLoss):
+class TverskyLoss(RowLoss):
     """Tversky loss: an overlap with separate costs for false positives and false negatives.
 
     ``sum_j 1 - (d_j y_j + smooth) / (d_j y_j + alpha d_j (1 - y_j) + beta (1 - d_j) y_j + smooth)`` with
@@ -43,11 +43,6 @@ class TverskyLoss(BatchLoss):
         self.alpha, self.beta = number("alpha", alpha, 0), number("beta", beta, 0)
         self.smooth, self.focus = number("smooth", smooth, 0), number("focus", focus, 0)
 
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
-        check_batch(logits, targets)
-        return self.reduced(row_losses(self._losses, logits, targets), targets)
-
     def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         d = _focused(logits, self.focus)
         rows = as_rows(targets, d, self.ignore_index)
@@ -56,7 +51,7 @@ class TverskyLoss(BatchLoss):
         return _share(missed, hit + missed + self.smooth).sum(1)
 
 
-class DiceLoss(BatchLoss):
+class DiceLoss(RowLoss):
     """Self-adjusting dice loss, with squares in the denominator.
 
     ``sum_j 1 - (2 d_j y_j + smooth) / (d_j^2 + y_j^2 + smooth)`` with ``d_j = (1 - p_j)^alpha p_j``
@@ -84,11 +79,6 @@ class DiceLoss(BatchLoss):
     def __init__(self, alpha: float = 0.01, smooth: float = 1.0, **options: Any) -> None:
         super().__init__(**options)
         self.alpha, self.smooth = number("alpha", alpha, 0), number("smooth", smooth, 0)
-
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
-        check_batch(logits, targets)
-        return self.reduced(row_losses(self._losses, logits, targets), targets)
 
     def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         d = _focused(logits, self.alpha)

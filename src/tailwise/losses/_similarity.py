@@ -9,14 +9,13 @@ from torch.nn import functional as F
 
 from tailwise.losses._fused import at_least_float32
 from tailwise.losses._mechanism import (
-    BatchLoss,
     ClassificationLoss,
+    RowLoss,
     at_target,
     check_batch,
     divisor,
     is_hard,
     number,
-    row_losses,
 )
 
 
@@ -79,7 +78,7 @@ class TSimilarityLoss(ClassificationLoss):
         return super().forward(1 / (1 + self.kappa * distance), targets)
 
 
-class ZLoss(BatchLoss):
+class ZLoss(RowLoss):
     """Softplus of the target's standardised logit, ``softplus(a (b - (z_y - mean z) / std z)) / a``.
 
     Neither a shift nor a positive scale of the logits changes it.
@@ -106,11 +105,6 @@ class ZLoss(BatchLoss):
     def __init__(self, a: float = 1.0, b: float = 3.0, **options: Any) -> None:
         super().__init__(**options)
         self.a, self.b = divisor("a", a), number("b", b)
-
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
-        check_batch(logits, targets)
-        return self.reduced(row_losses(self._losses, logits, targets), targets)
 
     def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         logits = at_least_float32(logits)
