@@ -57,8 +57,9 @@ NOTES = """
   alone takes a third of the authors' whole time, and twice is out of reach: a sigmoid and its logarithm instead would
   be 1.9 times as fast, but lose what a loss below 6e-8 a class adds up to. One logarithm of a product for 64 examples,
   instead of one each, was tried for the first version: 1.6 times there, but 2.7 instead of 3.5 in larger batches.
-- Overlap and multi-label losses are plain torch, several tensors each; ordinal and Z-losses of class codes need one or
-  two logits of each example.
+- Overlap and multi-label losses and the Z-loss take many steps, with a tensor each. From 2^20 entries on they are
+  computed with their gradients a few rows at a time, so that one tensor stays, and what is in work fits the cache.
+  Ordinal losses of class codes need two logits of each example.
 - Of labels rather than codes, both equalization losses take two softplus a logit, where torch's sigmoid cross-entropy
   takes one and loses what a loss below 6e-8 a class adds up to: they take up to twice as long as the formula.
 - All of this is on a CPU; nothing here was measured on a GPU.
