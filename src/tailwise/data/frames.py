@@ -154,7 +154,7 @@ def _text(value: Any, where: str) -> str:
 
 
 def _array(X: Any) -> NDArray[Any]:
-    if np.ma.is_masked(X):
+    if isinstance(X, np.ma.MaskedArray):
         X = X.astype(np.float64).filled(np.nan) if X.dtype.kind in "iubf" else X.astype(object).filled(None)
     try:
         array = np.asarray(X)

@@ -43,7 +43,9 @@ def _known(y: Any) -> Any:
         missing = np.asarray(y.is_null())
     else:
         labels = np.asarray(y)
-        missing = (labels != labels) | np.ma.getmaskarray(y)  # NaN
+        missing = labels != labels  # NaN
+        if isinstance(y, np.ma.MaskedArray):
+            missing |= np.ma.getmaskarray(y)
         if labels.dtype == object and labels.ndim:
             missing |= np.frompyfunc(lambda label: label is None, 1, 1)(labels).astype(bool)
     if missing.any():
@@ -78,7 +80,7 @@ def at_least_one(**settings: int) -> None:
 
 def collected(X: Any) -> Any:
     """Return a lazy frame's rows, and anything else as it is; raise TailwiseError if values are masked."""
-    if np.ma.is_masked(X):
+    if isinstance(X, np.ma.MaskedArray) and X.mask.any():
         raise TailwiseError("the table has masked values: mark them as missing, by X.astype(float).filled(np.nan).")
     return X.collect() if hasattr(X, "collect") else X
 
