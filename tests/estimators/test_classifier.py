@@ -270,6 +270,7 @@ def test_a_setting_out_of_range_is_refused_before_anything_is_trained() -> None:
         quick(["cross-entropy", recipe("effective-number", beta=2.0)], verbose=never).fit(X, Y)
 
 
+@needs_torch
 @pytest.mark.parametrize(
     ("name", "settings"),
     [

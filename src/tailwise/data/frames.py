@@ -154,8 +154,9 @@ def _text(value: Any, where: str) -> str:
 
 
 def _array(X: Any) -> NDArray[Any]:
-    if isinstance(X, np.ma.MaskedArray):
-        X = X.astype(np.float64).filled(np.nan) if X.dtype.kind in "iubf" else X.astype(object).filled(None)
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        is_number = X.dtype.kind in "iubf"
+        X = np.ma.filled(X.astype(np.float64 if is_number else object), np.nan if is_number else None)
     try:
         array = np.asarray(X)
     except ValueError as error:  # rows of different lengths
