@@ -88,6 +88,8 @@ def test_masked_values_are_missing():
         np.ma.array([[1.0, 2], [3, 4]], mask=[[0, 1], [0, 0]]),
     ):
         np.testing.assert_array_equal(as_dataset(X).inputs, [[1, np.nan], [3, 4]])
+    mixed = np.ma.array([["a", 1.5], ["b", 2.5]], dtype=object, mask=[[0, 1], [0, 0]])
+    assert as_dataset(mixed).inputs.to_series(1).to_list() in ([None, "2.5"], [None, 2.5])
 
 
 @pytest.mark.parametrize(

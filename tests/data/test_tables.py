@@ -245,6 +245,10 @@ def test_rows_without_values_are_rows_but_blank_lines_at_either_end_are_none(tmp
     assert part.to_dict(as_series=False) == expected
 
 
+def test_a_column_may_be_called_as_other_files_begin(tmp_path):
+    assert scan(write(tmp_path / "t.csv", "PAR1,b\n1,2\n")).collect().columns == ["PAR1", "b"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
 def test_batches_stream_in_constant_memory(tmp_path, suffix):

@@ -182,6 +182,15 @@ def test_sets_of_labels_in_a_frame_are_those_of_its_file(as_lists, tmp_path):
     assert [finding.sentence for finding in found.findings] == [finding.sentence for finding in wanted.findings]
 
 
+def test_sets_of_labels_beside_texts_are_those_of_the_file(tmp_path):
+    texts = [f"text number {i}" for i in range(30)]
+    frame = pl.DataFrame({"key": range(30), "text": texts, "y": ["a", "b", "a|b"] * 10})
+    frame.write_parquet(tmp_path / "table.parquet")
+    found, wanted = (diagnose(data, "y", separator="|", text="text") for data in (frame, tmp_path / "table.parquet"))
+    assert found.kind == wanted.kind == "text"
+    assert [finding.sentence for finding in found.findings] == [finding.sentence for finding in wanted.findings]
+
+
 def test_columns_of_a_data_set_are_not_named_again():
     data = as_dataset(np.arange(6.0)[:, None], [0, 1] * 3)
     with pytest.raises(TailwiseError, match="a data set knows its labels and columns"):

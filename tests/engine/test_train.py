@@ -201,6 +201,9 @@ def test_a_network_or_loss_with_other_settings_is_another_training(tmp_path: Pat
         fit(Stage("learn", loss=weighted[1]), checkpoint_dir=tmp_path, resume=True)
     with pytest.raises(TailwiseError, match="belongs to another training: it differs in losses"):
         fit(Stage("learn", loss=nn.MultiMarginLoss()), checkpoint_dir=tmp_path, resume=True)
+    smoothed = nn.CrossEntropyLoss(weight=weighted[0].weight, label_smoothing=0.5)
+    with pytest.raises(TailwiseError, match="belongs to another training: it differs in losses"):
+        fit(Stage("learn", loss=smoothed), checkpoint_dir=tmp_path, resume=True)
     dropping = replace(task(), backbone=lambda: MLP(4, (8,), dropout=0.9))
     with pytest.raises(TailwiseError, match=r"it differs in .*modules"):
         train(Recipe(Stage("learn", loss=weighted[0])), dropping, X, Y, checkpoint_dir=tmp_path, resume=True)

@@ -341,6 +341,22 @@ def test_what_can_be_fitted_can_be_scored(y: Any) -> None:
         fitted.score(X, [None] * len(X))
 
 
+@pytest.mark.parametrize("fitted_on", [bool, int])
+@pytest.mark.parametrize("scored_on", [bool, int])
+def test_yes_is_one(fitted_on: type, scored_on: type) -> None:
+    rare = Y > 0
+    fitted = quick("cross-entropy").fit(X, rare.astype(fitted_on))
+    assert fitted.score(X, rare.astype(scored_on)) > 0.8
+    weighted = LogisticRegression(class_weight={scored_on(0): 1.0, scored_on(1): 50.0})
+    assert quick("cross-entropy", estimator=weighted).fit(X, rare.astype(fitted_on)).predict(X).mean() > rare.mean()
+
+
+def test_a_recipe_may_carry_more_than_its_settings() -> None:
+    carrying = recipe("logit-adjustment")
+    object.__setattr__(carrying, "table", [1, 2])
+    assert quick(carrying).fit(X, Y).recipe_.name == "logit-adjustment"
+
+
 def test_rows_without_a_label_are_told() -> None:
     fitted = quick("cross-entropy").fit(X, np.array(["EU", "NA", "AS"])[Y])
     assert fitted.classes_.tolist() == ["AS", "EU"]

@@ -60,6 +60,7 @@ def test_any_form_of_labels_is_scored_alike() -> None:
     frame = pd.DataFrame(rows, columns=NAMES)
     named = quick().fit(x, frame)
     assert named.score(x, frame[NAMES[::-1]]) == named.score(x, pl.from_pandas(frame[NAMES[::-1]])) == wanted
+    assert fitted.score(x, frame) == fitted.score(x, pl.DataFrame(rows)) == wanted  # by place: an array has no names
     with pytest.raises(TailwiseError, match="label 'zz' is not among the 5 classes"):
         named.score(x, frame.rename(columns={"a": "zz"}))
     with pytest.raises(TailwiseError, match="y has no column 'b', which training had"):

@@ -212,6 +212,11 @@ def test_losses_of_rows_are_the_same_a_few_rows_at_a_time(name, form, monkeypatc
     monkeypatch.setattr(_mechanism, "_LARGE", 1)
     monkeypatch.setattr(_fused, "_BLOCK", 2 * K)
     torch.testing.assert_close(derivatives(), plain)
+    if form == "rows" or name not in ("cumulative", "focal", "equalization", "equalization v2"):  # else those of codes
+        loss.reduction = "none"
+        step = loss(logits, targets).grad_fn
+        assert "RowLossesBackward" in [type(s).__name__ for s in (step, *(before for before, _ in step.next_functions))]
+        loss.reduction = "mean"
     with torch.no_grad():
         torch.testing.assert_close(loss(logits, targets), plain[0])
     half = logits.detach().bfloat16().requires_grad_()
@@ -245,3 +250,38 @@ def test_one_tensor_of_batch_by_classes_beside_the_gradient(build, allowed):
     with Allocations(n * k, logits) as allocations:
         torch.autograd.grad(loss(logits, torch.arange(n)), logits)  # backward() would copy what the test holds
     assert len(allocations.tensors) - 1 <= allowed
+
+
+def test_what_is_learned_beside_the_logits_keeps_its_gradient_in_large_batches(monkeypatch):
+    monkeypatch.setattr(_mechanism, "_LARGE", 1)
+    loss = losses.FocalLoss(weight=np.ones(K)).double()
+    loss.weight.requires_grad_()
+    logits, _ = batch()
+    loss(logits, torch.full((5, K), 1 / K, dtype=torch.float64)).backward()
+    assert loss.weight.grad.abs().sum() > 0
+
+
+def test_hooks_on_the_logits_run_once(monkeypatch):
+    logits, codes = batch()
+
+    def gradient():
+        z = logits.detach().requires_grad_()
+        z.register_hook(lambda g: 2 * g)
+        return torch.autograd.grad(losses.AsymmetricLoss()(z, codes), z, create_graph=True)[0]
+
+    plain = gradient()
+    monkeypatch.setattr(_mechanism, "_LARGE", 1)
+    torch.testing.assert_close(gradient(), plain)
+
+
+def test_a_scaled_loss_keeps_the_small_gradients_of_half_precision(monkeypatch):
+    logits = torch.randn(8, K, generator=torch.Generator().manual_seed(0)).half()
+
+    def zeros():
+        z = logits.clone().requires_grad_()
+        (65536 * losses.DiceLoss()(100 * z, torch.arange(8) % K)).backward()
+        return int((z.grad == 0).sum())
+
+    plain = zeros()
+    monkeypatch.setattr(_mechanism, "_LARGE", 1)
+    assert zeros() <= plain

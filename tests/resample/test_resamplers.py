@@ -670,7 +670,7 @@ def test_labels_may_be_a_frame_of_one_column():
 @pytest.mark.parametrize("method", [resample.GaussianOverSampler, resample.KMeansSMOTE, resample.ClusterCentroids])
 def test_numbers_too_large_for_distances_are_one_line(method):
     X, y = table()
-    with pytest.raises(TailwiseError, match="one too large for distances: scale it"):
+    with pytest.raises(TailwiseError, match="measures distances, for which a number of the table is too large"):
         made(method).fit_resample(X * 1e200, y)
 
 

@@ -12,11 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tailwise.diagnose import Diagnosis
-from tailwise.metrics import Evaluation, LabelEvaluation
+from tailwise.metrics import LabelEvaluation, Measured
 from tailwise.report.words import borders
 from tailwise.wording import plural, printable, spoken
-
-Measured = Evaluation | LabelEvaluation
 
 _MARK = {"problem": "[bold red]✗[/]", "warning": "[yellow]![/]", "note": "[dim]·[/]"}
 _GROUP = {"many": "many-shot", "medium": "medium-shot", "few": "few-shot"}

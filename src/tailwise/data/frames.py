@@ -155,8 +155,9 @@ def _text(value: Any, where: str) -> str:
 
 def _array(X: Any) -> NDArray[Any]:
     if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
-        is_number = X.dtype.kind in "iubf"
-        X = np.ma.filled(X.astype(np.float64 if is_number else object), np.nan if is_number else None)
+        hidden, kind = np.ma.getmaskarray(X), X.dtype.kind
+        X = np.array(X.data, dtype=X.dtype if kind == "f" else np.float64 if kind in "iub" else object)
+        X[hidden] = None if X.dtype == object else np.nan
     try:
         array = np.asarray(X)
     except ValueError as error:  # rows of different lengths

@@ -117,14 +117,12 @@ def encode_label_sets(
         return LabelSets(_indicator(Y.toarray(), where), np.arange(Y.shape[1]), "sparse")
     if hasattr(Y, "columns") and hasattr(Y, "to_numpy"):
         names = [str(name) if not isinstance(name, str | int) else name for name in Y.columns]
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise TailwiseError(
-                f"{where} has {names.count(twice)} columns named {twice!r}; give each label its own name."
-            )
+        texts = [str(name) for name in names]
+        if twice := [name for name in texts if texts.count(name) > 1]:
+            raise TailwiseError(f"{where} has {len(twice)} columns named {twice[0]!r}; give each label its own name.")
         has, own = _indicator(Y.to_numpy(), where), "pandas" if hasattr(Y, "iloc") else "polars"
-        if known is None:
-            return LabelSets(has, np.array(names), own)
+        if known is None or form in ("array", "sparse"):  # of which the columns have no names
+            return LabelSets(has, np.array(names) if known is None else np.asarray(known), own)
         codes = known_codes(np.array(names, dtype=object), np.asarray(known), where)
         if lacking := set(range(len(known))).difference(codes):
             raise TailwiseError(f"{where} has no column {class_name(known[min(lacking)])!r}, which training had.")

@@ -48,10 +48,16 @@ def label_key(label: Any) -> str:
 
 
 def codes_among(labels: Iterable[Any], known: Iterable[Any]) -> list[int]:
-    """Return the code of the known class with each label's name or, failing that, its :func:`label_key`; else -1."""
+    """Return the code of the known class with each label's name, its :func:`label_key` or its number; else -1."""
     code_of = {label_key(label): code for code, label in enumerate(known)}
     code_of |= {class_name(label): code for code, label in enumerate(known)}
-    return [code_of.get(class_name(label), code_of.get(label_key(label), -1)) for label in labels]
+    numbered = {label: code for code, label in enumerate(known) if not isinstance(label, str)}  # True is 1
+
+    def code(label: Any) -> int:
+        found = code_of.get(class_name(label), code_of.get(label_key(label), -1))
+        return found if found >= 0 or isinstance(label, str) else numbered.get(label, -1)
+
+    return [code(label) for label in labels]
 
 
 def known_codes(labels: NDArray[Any], known: NDArray[Any], where: str) -> NDArray[np.int64]:

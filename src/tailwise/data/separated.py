@@ -81,18 +81,16 @@ def csv_header(path: Path) -> tuple[str, list[str], int]:
     TailwiseError
         If a name occurs twice, the first line is one endless cell, or the file is blank or not text.
     """
-    with open_bytes(path) as file:
-        first = file.read(8)
-    if (what := next((name for magic, name in _MAGIC.items() if first.startswith(magic)), None)) is not None:
-        raise TailwiseError(f"{path} is not text but {what}: give it the ending it should have, or export it as CSV.")
     try:
         with open_text(path) as file:
             start = file.read(_START) + file.readline()
     except UnicodeDecodeError:
+        _check_kind(path)
         raise TailwiseError(wrong_bytes(path) or f"{path} is not UTF-8 text.") from None
     if not start.strip():
         raise TailwiseError(f"{path} is empty: it has no header and no rows.")
     if "\0" in start:
+        _check_kind(path)
         line, clean = start.count("\n", 0, start.index("\0")) + 1, path.with_name(f"clean-{path.name}")
         raise TailwiseError(
             f"{path} is not a text file, whatever its name says: line {line} has a zero byte. If only that is wrong, "
@@ -111,6 +109,14 @@ def csv_header(path: Path) -> tuple[str, list[str], int]:
         raise TailwiseError(f"{path} has no header: its first line is not divided by commas, semicolons, tabs or |.")
     separator = max(readings, key=lambda mark: len(readings[mark]))
     return separator, bare(readings[separator], str(path)), int(declared is not None)
+
+
+def _check_kind(path: Path) -> None:
+    """Raise TailwiseError if a file that is no text begins as those of another kind."""
+    with open_bytes(path) as file:
+        first = file.read(8)
+    if (what := next((name for magic, name in _MAGIC.items() if first.startswith(magic)), None)) is not None:
+        raise TailwiseError(f"{path} is not text but {what}: give it the ending it should have, or export it as CSV.")
 
 
 def open_text(path: Path) -> IO[str]:

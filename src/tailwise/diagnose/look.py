@@ -13,7 +13,8 @@ import polars.selectors as cs
 
 from tailwise.data import Dataset, load
 from tailwise.data.broken import reading
-from tailwise.data.frames import to_frame
+from tailwise.data.dataset import Kind
+from tailwise.data.frames import texts, to_frame
 from tailwise.data.label_sets import encode_label_sets, sets_in
 from tailwise.data.labels import class_name, padding, trimmed
 from tailwise.data.paths import existing, listed, named, require_columns, table_format
@@ -92,7 +93,7 @@ def diagnose(
         frame = data if isinstance(data, pl.LazyFrame) else to_frame(data).lazy()
         table = _columns(frame, target, text, image, id, "the frame")
         if separator is not None or isinstance(frame.collect_schema()[table.target], pl.List | pl.Array):
-            sets = _with_sets(table, separator, id)
+            sets = _with_sets(table, separator, text)
             return _diagnose(_dataset(sets), sets.name, sets.kind, sample, labels=sets)
         found = _diagnose(table, "frame", "table", sample)
     return found
@@ -131,8 +132,9 @@ def _diagnose(
         classes = labels.class_labels
         diagnosis = replace(diagnosis, classes=labels.classes, class_counts=labels.class_counts, set_sizes=sizes)
     words = missing_words(path, table.target) if path is not None and n_unlabelled else ""
-    nested = [name for name in table.features if name not in (*table.examined, *table.never_ids)]
-    findings = find(diagnosis, similar_names(classes), padded, words, nested if kind == "table" else ())
+    examined = {*table.examined, *table.never_ids}
+    nested = [name for name in table.features if name not in examined] if kind == "table" else []
+    findings = find(diagnosis, similar_names(classes), padded, words, nested)
     return replace(diagnosis, findings=findings)
 
 
@@ -163,12 +165,13 @@ def _is_scalar(dtype: pl.DataType) -> bool:
     return not (dtype.is_nested() or dtype in (pl.Binary, pl.Object))
 
 
-def _with_sets(table: Table, separator: str | None, id: str | None) -> Dataset:
+def _with_sets(table: Table, separator: str | None, text: str | None) -> Dataset:
     """Return a frame with sets of labels as a data set."""
     frame, where = table.frame.collect(), f"column {table.target!r}"
     sets = encode_label_sets(sets_in(frame[table.target], separator, where), where=where)
-    features = frame.drop(named([name for name in (table.target, id) if name is not None]))
-    return Dataset("table", features, sets.rows, sets.labels, np.arange(frame.height), "frame")
+    inputs: Any = frame.select(named(table.features)) if text is None else texts(frame[text])
+    kind: Kind = "table" if text is None else "text"
+    return Dataset(kind, inputs, sets.rows, sets.labels, np.arange(frame.height), "frame")
 
 
 def _dataset(data: Dataset) -> Table:

@@ -17,7 +17,7 @@ from tailwise.errors import TailwiseError
 from tailwise.storage import atomic_write
 
 _NAME = "checkpoint.safetensors"
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True)

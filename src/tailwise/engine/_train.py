@@ -97,8 +97,8 @@ def train(
     Raises
     ------
     TailwiseError
-        If inputs or labels cannot be trained on, training diverges, or the folder's checkpoint belongs to another
-        training.
+        If inputs or labels cannot be trained on, training diverges, the folder's checkpoint belongs to another
+        training, or another process is writing there.
     """
     data = as_tensor(inputs)
     known = as_targets(labels, len(data), task.n_classes)
@@ -119,8 +119,6 @@ def train(
     folder = None if checkpoint_dir is None else Path(checkpoint_dir)
     identity: dict[str, Any] = {}
     if folder is not None:
-        if not resume and _checkpoint.exists(folder):
-            raise TailwiseError(f"{folder} already has a checkpoint: resume it, choose another folder, or remove it.")
         identity = {
             "recipe": [describe(recipe), *(stage.name for stage in stages)],
             "network": {name: list(value.shape) for name, value in network.state_dict().items()},
@@ -140,6 +138,8 @@ def train(
 
     lock = nullcontext() if folder is None or not fabric.is_global_zero else working_in(folder)
     with lock, EpochProgress(sum(epochs), fabric.is_global_zero and progress) as bar:
+        if folder is not None and not resume and _checkpoint.exists(folder):
+            raise TailwiseError(f"{folder} already has a checkpoint: resume it, choose another folder, or remove it.")
         start = None if folder is None else _checkpoint.read(folder, identity)
         for number, (stage, length) in enumerate(zip(stages, epochs, strict=True)):
             if stage.prepare is not None:  # on resuming, for the structure it gives; the weights are then read
@@ -179,8 +179,15 @@ def train(
 
 
 def _described(loss: nn.Module) -> str:
-    """Return a text that tells losses, and their numbers per class, apart."""
-    return f"{describe(loss)} {digest(*(value.cpu().numpy() for value in loss.state_dict().values()))}"
+    """Return a text that tells apart losses, their numbers, and their numbers per class."""
+    settings = {
+        f"{name}.{key}": value
+        for name, module in loss.named_modules()
+        for key, value in sorted(vars(module).items())
+        if isinstance(value, str | int | float) and key != "training" and not key.startswith("_")
+    }
+    tensors = (value.detach().cpu().reshape(-1).view(torch.uint8).numpy() for value in loss.state_dict().values())
+    return f"{describe(loss)} {settings} {digest(*tensors)}"
 
 
 def _save(

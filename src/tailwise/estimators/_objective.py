@@ -16,7 +16,7 @@ from tailwise.data.labels import by_name, class_name, label_key
 from tailwise.errors import TailwiseError, nearest
 from tailwise.metrics import OBJECTIVES
 from tailwise.metrics.confusion import EXTREMES
-from tailwise.metrics.estimates import Estimate, estimate
+from tailwise.metrics.estimates import Estimate, estimate, normal_interval
 from tailwise.metrics.resampling import resampled_confusions, resampled_rows
 
 #: Where scikit-learn keeps scores of numbers and of clusters, whose scorers would misread class codes.
@@ -117,7 +117,7 @@ class Objective:
         if proba is not None and self.of_proba:
             rows = resampled_rows(labels, n, rng)
             resampled = [self.score(labels[r], predicted[r], proba[r], class_counts) for r in rows]
-            return estimate(value, np.array(resampled), at_most=np.inf, at_least=self.least)
+            return normal_interval(value, float(np.var(resampled, ddof=1)), np.inf, self.least)  # there may be few
         drawn = resampled_confusions(_confusion(labels, predicted, len(class_counts)), n, rng)
         centre = None
         if self.scorer is None:

@@ -7,14 +7,14 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import fields, replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, is_classifier
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -31,6 +31,7 @@ from tailwise.identity import describe, digest
 from tailwise.processes import working_in
 from tailwise.recipes import Recipe
 from tailwise.recipes import recipe as find_recipe
+from tailwise.resample import classifies
 from tailwise.settings import check_settings
 from tailwise.tensors import to_array
 from tailwise.wording import plural
@@ -52,11 +53,9 @@ def _drawn(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
-def _is_classifier(estimator: Any) -> bool:
-    try:
-        return not isinstance(estimator, type) and hasattr(estimator, "fit") and is_classifier(estimator)
-    except AttributeError:  # without scikit-learn's tags
-        return False
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """Return a recipe's hyper-parameters, to be checked again: it may have been made without :func:`recipe`."""
+    return {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.init}  # type: ignore[arg-type]
 
 
 def known_only(data: Dataset, told: bool) -> Dataset:
@@ -75,6 +74,8 @@ def mean_of(right: NDArray[Any], known: NDArray[Any], sample_weight: ArrayLike |
     weights = None if sample_weight is None else np.asarray(to_array(sample_weight), dtype=np.float64)
     if weights is not None and weights.shape != right.shape:
         raise TailwiseError(f"sample_weight must be one per row; got shape {weights.shape} for {len(right):,} rows.")
+    if weights is not None and not ((weights >= 0).all() and 0 < weights[known].sum() < np.inf):
+        raise TailwiseError("sample_weight must be finite, not negative, and not all zero.")
     return float(np.average(right[known], weights=None if weights is None else weights[known]))
 
 
@@ -237,7 +238,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
     def _known(self, data: Dataset) -> Dataset:
         """Return the data, after setting the attributes that scikit-learn's contract asks for."""
         base = self.estimator
-        if base is not None and not _is_classifier(base):
+        if base is not None and (isinstance(base, type) or not hasattr(base, "fit") or not classifies(base)):
             raise TailwiseError(f"estimator must be a scikit-learn classifier, such as SVC(); got {base!r}.")
         if base is not None and not (hasattr(base, "predict_proba") or hasattr(base, "decision_function")):
             raise TailwiseError(
@@ -351,7 +352,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             names = self._recipes(kind, data)
         elif isinstance(names, str) or not isinstance(names, Iterable):
             names = [names]
-        found = [find_recipe(name, **vars(name)) if isinstance(name, Recipe) else find_recipe(name) for name in names]
+        found = [find_recipe(name, **(_settings(name) if isinstance(name, Recipe) else {})) for name in names]
         if not found:
             raise TailwiseError("the list of recipes is empty: name at least one, or use auto.")
         for candidate in found:

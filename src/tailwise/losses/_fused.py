@@ -154,11 +154,12 @@ class RowLosses(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, targets: Tensor, of: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """Return the (batch,) losses ``of(logits, targets)``."""
         wanted = ctx.needs_input_grad[0]
-        gradient = torch.empty_like(logits) if wanted else None
+        # in at least float32, as it is yet to be scaled
+        gradient = torch.empty_like(logits, dtype=at_least_float32(logits[:0]).dtype) if wanted else None
         losses, step = [], max(1, _BLOCK // logits.shape[1])
         for start in range(0, logits.shape[0], step):
             at = slice(start, start + step)
-            some = logits[at].detach().requires_grad_(wanted)
+            some = at_least_float32(logits[at]).detach().requires_grad_(wanted)
             with torch.set_grad_enabled(wanted):
                 each = of(some, targets[at])
                 if gradient is not None:
@@ -173,6 +174,6 @@ class RowLosses(torch.autograd.Function):
         """Return the gradient, weighted by the incoming one."""
         logits, targets, gradient = ctx.saved_tensors
         if torch.is_grad_enabled():  # a second derivative is wanted
-            losses = ctx.of(logits, targets)
-            return *torch.autograd.grad(losses, logits, grad, create_graph=True), None, None
+            view = logits.view_as(logits)  # so that hooks on the logits run once
+            return *torch.autograd.grad(ctx.of(view, targets), view, grad, create_graph=True), None, None
         return (gradient * grad[:, None]).to(logits.dtype), None, None

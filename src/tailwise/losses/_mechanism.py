@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -110,12 +110,22 @@ def example_weight(losses: Tensor, weight: Tensor | None, targets: Tensor, ignor
     return kept if weight is None else weight.to(losses.dtype)[targets.masked_fill(ignored, 0)] * kept
 
 
-def row_losses(of: Callable[[Tensor, Tensor], Tensor], logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the (batch,) losses ``of(logits, targets)``, each of which depends on its own row alone."""
-    if not torch.compiler.is_compiling() and logits.numel() >= _LARGE and not targets.requires_grad:
-        with suppress(RuntimeError):  # vmap or a forward derivative, which the plain path serves
-            return RowLosses.apply(logits, targets, of)
-    return of(logits, targets)
+def row_losses(
+    of: Callable[[Tensor, Tensor], Tensor], logits: Tensor, targets: Tensor, per_class: Iterable[Tensor | None] = ()
+) -> Tensor:
+    """Return the (batch,) losses ``of(logits, targets)``, each of which depends on its own row alone.
+
+    Large batches are computed in parts, unless the targets or what else the losses depend on is learned.
+    """
+    learned = targets.requires_grad or any(values is not None and values.requires_grad for values in per_class)
+    if torch.compiler.is_compiling() or logits.numel() < _LARGE or learned:
+        return of(logits, targets)
+    try:
+        return RowLosses.apply(logits if torch.is_grad_enabled() else logits.detach(), targets, of)
+    except torch.cuda.OutOfMemoryError:
+        raise
+    except RuntimeError:  # vmap or a forward derivative
+        return of(logits, targets)
 
 
 def reduce(losses: Tensor, reduction: Reduction, weights: Tensor | None = None) -> Tensor:
@@ -251,7 +261,7 @@ class RowLoss(BatchLoss):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
         check_batch(logits, targets, *self.buffers())
-        return self.reduced(row_losses(self._losses, logits, targets), targets)
+        return self.reduced(row_losses(self._losses, logits, targets, self.buffers()), targets)
 
     def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the (batch,) losses."""

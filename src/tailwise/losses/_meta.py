@@ -172,11 +172,11 @@ class MetaWeightedLoss(nn.Module):
     def forward(
         self, network: Any, inputs: Tensor, targets: Tensor, clean_inputs: Tensor, clean_targets: Tensor
     ) -> Tensor:
-        """Return the weighted loss of a batch, given one that is balanced; the network may be wrapped, as by Fabric."""
+        """Return the weighted loss of a batch, given one that is balanced; ``network.module`` is the bare network."""
         each = nn.CrossEntropyLoss(reduction="none")
         if self.training:
-            bare, batches = getattr(network, "module", network), (inputs, targets, clean_inputs, clean_targets)
-            self._step(meta_loss(bare, each, self.weigh, *batches, self.virtual_learning_rate))
+            batches = inputs, targets, clean_inputs, clean_targets
+            self._step(meta_loss(network.module, each, self.weigh, *batches, self.virtual_learning_rate))
         losses = each(network(inputs), targets)
         return (losses * self.weigh(losses).detach()).sum()
 

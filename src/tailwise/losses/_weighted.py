@@ -120,7 +120,7 @@ class FocalLoss(BatchLoss):
                 self.reduction,
                 example_weight(nll, self.weight, targets, self.ignore_index),
             )
-        return reduce(row_losses(self._of_rows, logits, targets), self.reduction)
+        return reduce(row_losses(self._of_rows, logits, targets, [self.weight]), self.reduction)
 
     def _of_rows(self, logits: Tensor, targets: Tensor) -> Tensor:
         rows = targets if self.weight is None else targets * self.weight

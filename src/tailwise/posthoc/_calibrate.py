@@ -24,9 +24,10 @@ def fit_temperature(scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLi
     sample_weight : (n,) number of examples that each one represents, if the sample favours some classes
 
     Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 9.
-    Deviates: the logarithm of the temperature has a Gaussian prior of mean 0 and deviation 1, worth one example's
-    likelihood. Where a few held-out examples happen to be told apart perfectly, any sharper temperature would be
-    likelier, and every prediction certain. It is also limited to between 1/100 and 100.
+    Deviates: the logarithm of the temperature has a Gaussian prior of mean 0 and deviation 1, so that a temperature of
+    1/e costs half a nat of the total log-likelihood, one of 1/e^3 four and a half. Where a few held-out examples happen
+    to be told apart perfectly, any sharper temperature would be likelier, and every prediction certain. It is also
+    limited to between 1/100 and 100. Margins of an arbitrary unit are best scaled to unit deviation before.
 
     Raises
     ------

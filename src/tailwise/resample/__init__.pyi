@@ -31,5 +31,6 @@ from ._smote import BorderlineSMOTE as BorderlineSMOTE
 from ._smote import MixupOverSampler as MixupOverSampler
 from ._support import SVMSMOTE as SVMSMOTE
 from ._weighted import WeightedClassifier as WeightedClassifier
+from ._wrapper import classifies as classifies
 from ._wrapper import fit_classifier as fit_classifier
 from ._wrapper import weight_parameter as weight_parameter

@@ -69,19 +69,24 @@ def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any
     if columns is None and points.shape[1] == 0:
         raise TailwiseError(f"{method} needs numbers, but the table has no column.")
     width = 1 if values.ndim == 1 else values.shape[1]
-    largest = min(_LARGEST, float(np.finfo(values.dtype).max))
-    for at in spans(len(values), width):
-        if (np.abs(values[at]) > largest).any():
-            what = "an infinite one" if np.isinf(values[at]).any() else "one too large for distances: scale it"
-            raise TailwiseError(f"{method} needs finite numbers, but the table has {what}.")
+    if any(np.isinf(values[at]).any() for at in spans(len(values), width)):
+        raise TailwiseError(f"{method} needs finite numbers, but the table has an infinite one.")
+    return points
+
+
+def measurable(points: Any, method: str) -> Any:
+    """Return the result of :func:`numbers` unchanged, or raise TailwiseError if squares of it would overflow."""
+    values = points.data if sparse.issparse(points) else points
+    if values.size and np.nanmax(np.abs(values), initial=0) > min(_LARGEST, float(np.finfo(values.dtype).max)):
+        raise TailwiseError(f"{method} measures distances, for which a number of the table is too large: scale it.")
     return points
 
 
 def complete(points: Any, method: str) -> Any:
-    """Return the result of :func:`numbers` unchanged, or raise TailwiseError if a value is missing."""
+    """Return the result of :func:`measurable`, or raise TailwiseError if a value is missing."""
     if np.isnan(points.data if sparse.issparse(points) else points).any():
         raise TailwiseError(f"{method} takes no missing values: fill them in or use another method.")
-    return points
+    return measurable(points, method)
 
 
 def n_columns(X: Any, method: str) -> int:

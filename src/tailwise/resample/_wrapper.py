@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, is_classifier
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
@@ -63,6 +63,16 @@ class WrappedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return tags
 
 
+def classifies(estimator: Any) -> bool:
+    """Say whether an estimator is a classifier, or scores classes without saying what it is."""
+    try:
+        kind = get_tags(estimator).estimator_type
+    except (AttributeError, TypeError):  # without scikit-learn's tags
+        kind = None
+    scores = hasattr(estimator, "predict_proba") or hasattr(estimator, "decision_function")
+    return kind == "classifier" or (kind is None and scores)
+
+
 def fit_classifier(estimator: BaseEstimator, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> BaseEstimator:
     """Fit an estimator, with sample weights if there are any.
 
@@ -76,7 +86,7 @@ def fit_classifier(estimator: BaseEstimator, X: Any, y: Any, sample_weight: Arra
         X = _filled(X)
         if sample_weight is not None and len(X) <= _WEIGHED:
             X = np.stack([_rounded(column, estimator.max_bins) for column in X.T], axis=1)
-    if not is_classifier(estimator) and not hasattr(estimator, "predict_proba"):
+    if not classifies(estimator):
         raise TailwiseError(f"a classifier is needed; {type(estimator).__name__} is none.")
     named = {} if sample_weight is None else {weight_parameter(estimator): sample_weight}
     return estimator.fit(X, y, **named)
