@@ -1,8 +1,13 @@
-"""Tensors as arrays."""
+"""What is given as a tensor or the like, as arrays."""
 
 from __future__ import annotations
 
 from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tailwise.errors import TailwiseError
 
 
 def to_array(values: Any) -> Any:
@@ -11,3 +16,18 @@ def to_array(values: Any) -> Any:
         return values
     tensor = values.detach().cpu()
     return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
+
+
+def weights_of_rows(sample_weight: ArrayLike | None, n: int) -> NDArray[np.float64] | None:
+    """Return (n,) sample weights, or None; raise TailwiseError unless they are one finite number of 0 or more a row."""
+    if sample_weight is None:
+        return None
+    try:
+        weights = np.asarray(to_array(sample_weight)).astype(np.float64, copy=False)
+    except (TypeError, ValueError):
+        raise TailwiseError("sample_weight must be numbers, one per row.") from None
+    if weights.shape != (n,):
+        raise TailwiseError(f"sample_weight must be one number for each of {n:,} rows; got shape {weights.shape}.")
+    if not (np.isfinite(weights) & (weights >= 0)).all():
+        raise TailwiseError("sample_weight must be finite and not negative.")
+    return weights

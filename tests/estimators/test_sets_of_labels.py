@@ -69,7 +69,7 @@ def test_any_form_of_labels_is_scored_alike() -> None:
         quick().fit(x, frame.set_axis(["a", "a", "c", "d", "e"], axis=1))
     with pytest.raises(TailwiseError, match="nothing to score"):
         fitted.score(x[:2], [None, None])
-    with pytest.raises(TailwiseError, match="sample_weight must be one per row"):
+    with pytest.raises(TailwiseError, match="sample_weight must be one number for each of"):
         fitted.score(x, rows, sample_weight=[1.0])
 
 

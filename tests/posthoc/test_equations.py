@@ -373,8 +373,11 @@ def test_steps_and_sets_survive_json():
         (lambda: posthoc.ConformalSets.fit([[2.5, -1.0]], [0]), "from 0 to 1: apply softmax"),
         (lambda: posthoc.ConformalSets.fit([[0.5, 0.5]], [0.0]), "whole class codes"),
         (lambda: posthoc.fit_temperature([[0.0, 1.0]], ["a"]), "whole class codes"),
-        (lambda: posthoc.fit_temperature([[0.0, 1.0]], [0], [0]), "sample_weight must be 1 numbers"),
-        (lambda: posthoc.fit_class_wise([[0.0, 1.0]], [0], [1, 2]), "sample_weight must be 1 numbers"),
+        (lambda: posthoc.fit_temperature([[0.0, 1.0]], [0], [0]), "sample_weight must not be all zero"),
+        (
+            lambda: posthoc.fit_class_wise([[0.0, 1.0]], [0], [1, 2]),
+            "sample_weight must be one number for each of 1 rows",
+        ),
         (lambda: posthoc.fit_class_wise([[0.0, 1.0]], [0], strength=-10), "strength must be .*0 or more"),
         (lambda: posthoc.estimate_prior_em([[3.0, -1.0]], [1, 1]), "must be probabilities"),
         (lambda: posthoc.prior_shift([3, 2], "uniform"), "must be numbers"),

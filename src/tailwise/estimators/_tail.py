@@ -33,7 +33,7 @@ from tailwise.recipes import Recipe
 from tailwise.recipes import recipe as find_recipe
 from tailwise.resample import classifies
 from tailwise.settings import check_settings
-from tailwise.tensors import to_array
+from tailwise.tensors import weights_of_rows
 from tailwise.wording import plural
 
 #: Options that change no fold's result, so a fit may be resumed with different ones.
@@ -71,11 +71,9 @@ def mean_of(right: NDArray[Any], known: NDArray[Any], sample_weight: ArrayLike |
     """Return the share of the known rows that are right, weighted if there are weights."""
     if not known.any():
         raise TailwiseError("y has no row whose label is known: there is nothing to score.")
-    weights = None if sample_weight is None else np.asarray(to_array(sample_weight), dtype=np.float64)
-    if weights is not None and weights.shape != right.shape:
-        raise TailwiseError(f"sample_weight must be one per row; got shape {weights.shape} for {len(right):,} rows.")
-    if weights is not None and not ((weights >= 0).all() and 0 < weights[known].sum() < np.inf):
-        raise TailwiseError("sample_weight must be finite, not negative, and not all zero.")
+    weights = weights_of_rows(sample_weight, len(right))
+    if weights is not None and not weights[known].any():
+        raise TailwiseError("sample_weight must not be all zero.")
     return float(np.average(right[known], weights=None if weights is None else weights[known]))
 
 

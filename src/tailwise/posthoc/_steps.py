@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tailwise.errors import TailwiseError
-from tailwise.tensors import to_array
+from tailwise.tensors import to_array, weights_of_rows
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,10 @@ def held_out(
         raise TailwiseError("scores must be finite; some are NaN or infinite.")
     if y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= z.shape[1]:
         raise TailwiseError(f"labels must be whole class codes from 0 to {z.shape[1] - 1}.")
-    w = np.ones(len(y)) if sample_weight is None else np.asarray(to_array(sample_weight), dtype=np.float64)
-    if w.shape != y.shape or not np.isfinite(w).all() or w.min() < 0 or not w.any():
-        raise TailwiseError(f"sample_weight must be {len(y)} numbers, none negative and not all zero.")
-    return z, y.astype(np.int64, copy=False), w
+    weights = weights_of_rows(sample_weight, len(y))
+    if weights is not None and not weights.any():
+        raise TailwiseError("sample_weight must not be all zero.")
+    return z, y.astype(np.int64, copy=False), np.ones(len(y)) if weights is None else weights
 
 
 def log_softmax(scores: ArrayLike) -> NDArray[np.float64]:

@@ -14,11 +14,11 @@ from sklearn.utils import indexable
 from sklearn.utils.validation import validate_data
 
 from tailwise.errors import TailwiseError
-from tailwise.resample._containers import collected, labelled, take, weights_of_rows
+from tailwise.resample._containers import collected, labelled, take
 from tailwise.resample._goals import Kind, Strategy, goals
 from tailwise.resample._tables import Values, with_rows, with_targets
 from tailwise.settings import check_settings
-from tailwise.tensors import to_array
+from tailwise.tensors import to_array, weights_of_rows
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from sklearn.base import BaseEstimator, clone
 
 from tailwise.counts import capped_counts
 from tailwise.errors import TailwiseError
-from tailwise.resample._containers import RandomState, generator, labelled, rows_by_class, take, weights_of_rows
+from tailwise.resample._containers import RandomState, generator, labelled, rows_by_class, take
 from tailwise.resample._wrapper import WrappedClassifier, fit_classifier, weight_parameter
 from tailwise.settings import check_settings
+from tailwise.tensors import weights_of_rows
 
 #: Bytes per row and class that gradient boosting needs during training: a raw prediction in float64, and a gradient and
 #: a hessian in float32.

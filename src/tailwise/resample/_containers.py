@@ -56,21 +56,6 @@ def _known(y: Any) -> Any:
     return y.to_numpy(dtype=f"{kind}8") if nullable and kind in tuple("iu") else y
 
 
-def weights_of_rows(sample_weight: ArrayLike | None, n: int) -> NDArray[np.float64] | None:
-    """Return (n,) sample weights, or None; raise TailwiseError unless they are one finite number of 0 or more a row."""
-    if sample_weight is None:
-        return None
-    try:
-        weights = np.asarray(to_array(sample_weight)).astype(np.float64)
-    except (TypeError, ValueError):
-        raise TailwiseError("sample_weight must be numbers, one per row.") from None
-    if weights.shape != (n,):
-        raise TailwiseError(f"sample_weight must be one number for each of {n:,} rows; got shape {weights.shape}.")
-    if not (np.isfinite(weights) & (weights >= 0)).all():
-        raise TailwiseError("sample_weight must be finite and not negative.")
-    return weights
-
-
 def at_least_one(**settings: int) -> None:
     """Raise TailwiseError if a setting is less than 1."""
     for name, value in settings.items():

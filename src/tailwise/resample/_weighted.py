@@ -10,9 +10,10 @@ from sklearn.base import BaseEstimator, clone
 
 from tailwise.counts import Weighting, class_weights
 from tailwise.errors import TailwiseError
-from tailwise.resample._containers import labelled, weights_of_rows
+from tailwise.resample._containers import labelled
 from tailwise.resample._wrapper import WrappedClassifier, fit_classifier, weight_parameter
 from tailwise.settings import check_settings
+from tailwise.tensors import weights_of_rows
 
 
 class WeightedClassifier(WrappedClassifier):
