@@ -81,22 +81,23 @@ def diagnose(
             frame = scan(path, as_text=() if target is None else (target,))
             if separator is not None or isinstance(frame.collect_schema().get(target or ""), pl.List | pl.Array):
                 sets = load(data, target, separator=separator, text=text, image=image, id=id)
-                return _diagnose(_dataset(sets), sets.name, sets.kind, sample, labels=sets)
-            found = _diagnose(_columns(frame, target, text, image, id, str(path)), path.name, "table", sample, path)
-    elif isinstance(data, Dataset):
+                return _of_dataset(sets, sample)
+            return _diagnose(_columns(frame, target, text, image, id, str(path)), path.name, "table", sample, path)
+    if isinstance(data, Dataset):
         if (target, separator, text, image, id) != (None,) * 5:
             raise TailwiseError(
                 "a data set knows its labels and columns: give no target, separator, text, image or id."
             )
-        found = _diagnose(_dataset(data), data.name, data.kind, sample, labels=data if data.has_sets else None)
-    else:
-        frame = data if isinstance(data, pl.LazyFrame) else to_frame(data).lazy()
-        table = _columns(frame, target, text, image, id, "the frame")
-        if separator is not None or isinstance(frame.collect_schema()[table.target], pl.List | pl.Array):
-            sets = _with_sets(table, separator, text)
-            return _diagnose(_dataset(sets), sets.name, sets.kind, sample, labels=sets)
-        found = _diagnose(table, "frame", "table", sample)
-    return found
+        return _of_dataset(data, sample)
+    frame = data if isinstance(data, pl.LazyFrame) else to_frame(data).lazy()
+    table = _columns(frame, target, text, image, id, "the frame")
+    if separator is not None or isinstance(frame.collect_schema()[table.target], pl.List | pl.Array):
+        return _of_dataset(_with_sets(table, separator, text), sample)
+    return _diagnose(table, "frame", "table", sample)
+
+
+def _of_dataset(data: Dataset, sample: int) -> Diagnosis:
+    return _diagnose(_dataset(data), data.name, data.kind, sample, labels=data if data.has_sets else None)
 
 
 def _is_class_folder(path: Path) -> bool:
