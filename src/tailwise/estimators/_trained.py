@@ -24,15 +24,7 @@ _BLOCK = 1 << 21  # scores that are worked on at once
 class Trained:
     """An encoder and a learner, fitted, and how they came about; a subclass adds what its answers follow from.
 
-    Attributes
-    ----------
-    classes : (n_classes,) the labels as they are in the training data
-    class_counts : (n_classes,) training examples of each
-    kind : kind of data: ``"table"``, ``"image"``, ``"text"`` or ``"array"``
-    encoder : from the user's inputs to arrays
-    learner : from arrays to scores
-    card : recipe, parameter count, epochs, augmentation, subset hash, package versions, held-out scores
-    documents : further JSON documents by name, which :meth:`save` writes beside the model
+    Its attributes are those of :class:`tailwise.Model`, which says what they are.
     """
 
     classes: NDArray[Any]

@@ -57,9 +57,9 @@ def fit_class_wise(
     """Return the step with one temperature and a bias per class that maximises the likelihood of held-out labels.
 
     The temperature has the prior of :func:`fit_temperature`; another pulls biases towards zero with the weight of
-    ``strength`` examples. A class with a few held-out
-    examples therefore keeps the common calibration, and one with thousands gets its own. The weaker the prior, the
-    closer the mean probability of a class is to its share of the held-out examples.
+    ``strength`` examples. A class with a few held-out examples therefore keeps the common calibration, and one with
+    thousands gets its own. The weaker the prior, the closer the mean probability of a class is to its share of the
+    held-out examples.
 
     Parameters
     ----------
