@@ -21,6 +21,7 @@ from tailwise.data import load
 from tailwise.errors import Interrupted, TailwiseError
 from tailwise.estimators import Model, TailClassifier, load_model
 from tailwise.recipes import _base, recipes
+from tailwise.wording import spoken
 
 FAST = ["--recipe", "logit-adjustment"]
 
@@ -907,6 +908,38 @@ def test_the_proof_has_what_was_asked_for(table, tmp_path, capsys):
     assert run(*fit, "--force", "--objective", "neg_log_loss") == 0
     assert "neg log loss" in capsys.readouterr().out.split("Test on")[1]
     assert "expected cost (negative)" in stored
+
+
+@pytest.mark.parametrize("objective", ["cost.json", "matthews_corrcoef", "neg_brier_score", "macro_f1"])
+def test_evaluate_measures_what_was_optimised(objective, table, tmp_path, capsys):
+    write(tmp_path / "cost.json", json.dumps([[0, 1, 1], [2, 0, 1], [9, 9, 0]]))
+    asked = tmp_path / objective if objective.endswith("json") else objective
+    proof = tmp_path / "p.csv"
+    pl.read_csv(table).drop_nulls("species").sample(60, seed=0).write_csv(proof)
+    fit = ["fit", table, "-t", "species", "-o", tmp_path / "m", "-r", "class-weighted", "--test", proof]
+    assert run(*fit, "--objective", asked) == 0
+    stored = json.loads((tmp_path / "m" / "evaluation.json").read_text())["overall"]
+    capsys.readouterr()
+    assert run("evaluate", tmp_path / "m", proof, "--json") == 0
+    found = json.loads(capsys.readouterr().out)["overall"]
+    name = load_model(tmp_path / "m").card["objective"]
+    assert found[name]["value"] == pytest.approx(stored[name]["value"])
+    assert found[name]["low"] <= found[name]["value"] <= found[name]["high"]
+    assert run("evaluate", tmp_path / "m", proof) == 0
+    assert spoken(name) in capsys.readouterr().out
+
+
+def test_the_score_of_one_of_two_classes_is_measured_of_that_one(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    y = np.repeat(["it's ok", "fraud"], [200, 40])
+    pl.DataFrame({"x": rng.normal(size=240) + (y == "fraud"), "y": y}).write_csv(tmp_path / "t.csv")
+    for objective, name in (("f1", "f1 of 'fraud'"), ("f1 of it's ok", """ f1 of "it's ok" """.strip())):
+        fit = ["fit", tmp_path / "t.csv", "-t", "y", "-o", tmp_path / "m", "-r", "cross-entropy", "--force"]
+        assert run(*fit, "--objective", objective) == 0
+        assert run("evaluate", tmp_path / "m", tmp_path / "t.csv") == 0
+        assert name in capsys.readouterr().out.split("labelled examples")[1]
+    assert run(*fit, "--objective", "f1 of nobody") == 2
+    assert "the classes are" in " ".join(capsys.readouterr().err.split())
 
 
 def test_estimated_class_shares_are_told(tmp_path, capsys):

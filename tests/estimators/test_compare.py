@@ -373,6 +373,24 @@ def test_one_fit_is_made_however_short_the_time() -> None:
     assert comparison.rows[1].score is None
 
 
+@pytest.mark.usefixtures("only_fits_take_time")
+def test_intervals_from_a_slow_scorer_end_in_time() -> None:
+    asked = []
+
+    def slow(classifier: Any, x: np.ndarray, y: np.ndarray) -> float:
+        asked.append(_compare.time.monotonic())
+        Fitter.sleep(None, 0.01 * len(y) / sum(COUNTS))
+        return float((classifier.predict(x) == y).mean())
+
+    field = [recipe("cross-entropy"), recipe("logit-adjustment"), Skilled(0.5), Skilled(0.5, 1), Skilled(0.5, 2)]
+    comparison, _ = race(*field, objective=slow, pause=1, budget=15)
+    begun = [row for row in comparison.rows if row.folds]
+    assert 1 < len(begun) < len(field)
+    assert len(asked) > 200 * len(begun), "each has a whole interval"
+    assert asked[-1] + 1.5 < 15, "with time left to train the winner on everything"
+    assert {row.status for row in comparison.rows if not row.folds} == {"not started: no time left"}
+
+
 def test_recipes_with_fewer_folds_are_not_preferred() -> None:
     comparison, _ = race(Skilled(0.5), Skilled(0.55, 1), pause=0.05, budget=0.25)
     done = [len(row.folds) for row in comparison.rows]

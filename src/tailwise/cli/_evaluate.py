@@ -1,4 +1,7 @@
-"""``tailwise evaluate``: a model measured on labelled data, in memory that does not grow with it."""
+"""``tailwise evaluate``: a model measured on labelled data, in memory that does not grow with it.
+
+Only a scorer of probabilities, if the recipe was chosen by one, needs those of all rows at once.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from tailwise.cli import _show
-from tailwise.cli._beside import batches, noted, prior_for, prior_line, trained_on, with_id
+from tailwise.cli._beside import batches, measure_objective, noted, prior_for, prior_line, trained_on, with_id
 from tailwise.cli._show import Measured, escape
 from tailwise.cli._source import Source
 from tailwise.data.labels import class_name
 from tailwise.errors import TailwiseError
 from tailwise.estimators import LabelModel, Model, load_model
 from tailwise.metrics import Accumulator, evaluate, evaluate_labels
-from tailwise.metrics.estimates import Estimate
 from tailwise.report.words import untested
 from tailwise.wording import plural
 
@@ -34,7 +37,8 @@ def run(model: Path, new: Source, *, prior: str, json: bool) -> None:
     if new.separator is not None:
         raise TailwiseError("--separator is for sets of labels; this model predicts one class per row.")
     shares = prior_for(fitted, prior, batches(fitted, new, fitted.classes))
-    seen = Accumulator(fitted.n_classes)
+    seen, objective = Accumulator(fitted.n_classes), fitted.objective
+    rows: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]] = []
     for part in noted(fitted, batches(fitted, new, fitted.classes), Console(stderr=True, highlight=False)):
         if part.labels is None:
             raise TailwiseError(f"{new.path} has no labels to measure against: name the label column with --target.")
@@ -44,11 +48,12 @@ def run(model: Path, new: Source, *, prior: str, json: bool) -> None:
             )
         answer = fitted.answer(part.inputs, shares)
         seen.update(part.labels, answer.predicted, answer.proba, answer.sets)
+        if objective is not None and objective.of_proba:
+            known = part.is_labelled
+            rows.append((part.labels[known], answer.predicted[known], answer.proba[known]))
     names = [class_name(label) for label in fitted.classes]
     found = evaluate(seen, class_counts=fitted.class_counts, class_names=names)
-    objective = fitted.card["objective"]
-    if fitted.chains.cost is not None:
-        found.overall[objective] = Estimate(-float((found.confusion * fitted.chains.cost).sum()) / found.n_examples)
+    measure_objective(found, fitted, *map(np.concatenate, zip(*rows, strict=True)))
     _print(found, fitted, new, prior_line(fitted, prior, shares), json)
 
 
@@ -86,6 +91,8 @@ def _print(found: Measured, fitted: Model | LabelModel, new: Source, shares_line
     console.print(f"[bold]{fitted.card['recipe']}[/] on {examples} of {escape(new.path)}\n")
     if shares_line:
         console.print(shares_line)
+    if isinstance(fitted, Model) and fitted.objective is None:
+        console.print(f"[dim]· {escape(objective)} is not measured: functions are not saved with a model[/]")
     _show.evaluations(console, {fitted.card["recipe"]: found}, objective)
     if missing := untested(found.to_dict()):
         console.print(f"[yellow]![/] {escape(missing)}")

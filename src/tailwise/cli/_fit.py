@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
@@ -17,6 +17,7 @@ from rich.console import Console
 
 from tailwise import storage
 from tailwise.cli import _report, _show
+from tailwise.cli._beside import measure_objective
 from tailwise.cli._show import escape
 from tailwise.cli._source import Source, number_or_file, settings
 from tailwise.data import Dataset, as_dataset, label_set_split, longtail, make_long_tailed, stratified_split
@@ -25,8 +26,8 @@ from tailwise.data.paths import require_columns
 from tailwise.diagnose import diagnose
 from tailwise.errors import Interrupted, TailwiseError
 from tailwise.estimators import TailClassifier, TailMultilabelClassifier
-from tailwise.metrics import OBJECTIVES, evaluate_labels
 from tailwise.metrics import evaluate as measure
+from tailwise.metrics import evaluate_labels
 from tailwise.processes import is_first, together, writing
 from tailwise.recipes import Recipe, load_recipes_from, recipe
 from tailwise.report import Report, write_report
@@ -142,12 +143,12 @@ def main_job(
                 return
             status.update("measuring")
             model, baseline = classifier.model_, classifier.baseline_
-            objective = classifier.objective_for(train)
-            plain = _evaluate(baseline, proof, baseline.answer(proof.inputs), objective)
+            objective = model.card["objective"]
+            plain = _evaluate(baseline, proof, baseline.answer(proof.inputs))
             answer = model.answer(proof.inputs)
-            evaluation = _evaluate(model, proof, answer, objective)
-            if objective.name not in evaluation:
-                notes.append(f"{objective.name} cannot be measured on these examples; a class may have none.")
+            evaluation = _evaluate(model, proof, answer)
+            if objective not in evaluation:
+                notes.append(f"{objective} cannot be measured on these examples; a class may have none.")
             notes += getattr(model.encoder, "notes_", ())
             report = _report.content(model, found, proof, answer, evaluation, plain, notes, in_training)
             model.save(
@@ -159,7 +160,7 @@ def main_job(
             )
             write_report(output / "report.html", report)
 
-    _show.comparison(console, model.card["comparison"], model.card["objective"])
+    _show.comparison(console, model.card["comparison"], objective)
     examples = plural(evaluation.n_examples, "example")
     known = (
         f", but [yellow]the training data holds copies of {in_training:,} of them, which the model has seen[/]"
@@ -169,7 +170,7 @@ def main_job(
     console.print(f"\n[bold]Test[/] on {examples}{known}")
     columns = {model.card["recipe"]: evaluation}
     columns |= {} if model.card["recipe"] == "cross-entropy" else {"plain": plain}
-    _show.evaluations(console, columns, objective.name)
+    _show.evaluations(console, columns, objective)
     for note in report.notes:
         console.print(f"[dim]· {escape(note)}[/]")
     page = output / "report.html"
@@ -260,7 +261,7 @@ def _label_keys(data: Dataset) -> NDArray[np.uint64]:
     return np.array([int.from_bytes(digest) for digest in digests], dtype=np.uint64)
 
 
-def _evaluate(model: Any, proof: Dataset, answer: Any, objective: Any) -> Any:
+def _evaluate(model: Any, proof: Dataset, answer: Any) -> Any:
     """Measure answers, by what the model was chosen for too."""
     labels = np.asarray(proof.labels)
     if proof.has_sets:
@@ -275,11 +276,8 @@ def _evaluate(model: Any, proof: Dataset, answer: Any, objective: Any) -> Any:
         sets=answer.sets,
         class_names=proof.classes,
     )
-    if objective.name not in found and objective.name not in OBJECTIVES:  # a group that is absent stays so
-        known = labels >= 0
-        with suppress(TailwiseError):  # some scorers need examples of all classes
-            answers = labels[known], answer.predicted[known], answer.proba[known]
-            found.overall[objective.name] = objective.estimate(*answers, model.class_counts, np.random.default_rng(0))
+    known = labels >= 0
+    measure_objective(found, model, labels[known], answer.predicted[known], answer.proba[known])
     return found
 
 

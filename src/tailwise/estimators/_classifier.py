@@ -60,8 +60,8 @@ class TailClassifier(TailEstimator):
         ``nn.Module`` with ``out_features``. The default for images is ``"resnet32"``
     objective : what the choice and the thresholds optimise: ``"balanced_accuracy"``, ``"macro_f1"``,
         ``"few_shot_accuracy"``, ``"worst_class"``, ``"g_mean"``, ``"accuracy"``, a scikit-learn scorer (which sees
-        answers and labels, but no features) or its name, or an (n_classes, n_classes) cost matrix (rows: true class),
-        or a nested mapping true -> predicted -> cost
+        answers and labels, but no features) or its name, for two classes also with one of them (``"f1 of 'fraud'"``),
+        or an (n_classes, n_classes) cost matrix (rows: true class), or a nested mapping true -> predicted -> cost
     cv : number of folds, or the share to hold out once. By default 3 folds, or a fifth held out for more than 5,000
         images
     coverage : share of examples whose prediction set should contain the true class

@@ -132,6 +132,7 @@ class Entrant:
     recipe, row : itself, and its row in the comparison
     seen : (m,) indices of the examples held out so far, fold after fold
     so_far : the objective on them
+    asked : seconds that it took to score them
     """
 
     def __init__(self, recipe: Recipe, task: Task, labels: NDArray[Any], objective: Any) -> None:
@@ -148,7 +149,14 @@ class Entrant:
         fold = np.repeat(np.arange(len(self._parts)), [len(part) for part in self._parts])
         self._predict(scores, fold)
         self.row.folds = [self.score(np.flatnonzero(fold == f)) for f in range(len(self._parts))]
+        start = time.monotonic()
         self.so_far = self.score()
+        self.asked = time.monotonic() - start
+
+    @property
+    def interval_seconds(self) -> float:
+        """How long the interval of what was seen so far may take: a scorer is asked many times."""
+        return self._objective.questions(len(self.seen), len(self._task.class_counts)) * self.asked
 
     def _predict(self, scores: NDArray[np.float32], fold: NDArray[np.int64]) -> None:
         """Predict each fold, or each half of one, by what is fitted on the others."""
@@ -194,8 +202,8 @@ def compare(
 
     After each fold, recipes that lose by more than chance explains are dropped, but never the first, the baseline.
     Recipes with the same ``training`` share one learner. A fit starts only if there is time for it and, afterwards, for
-    training on everything; a recipe that had no time for as many folds as others is chosen only if it beats them on its
-    own folds by more than chance explains.
+    intervals, where a scorer is asked for them, and for training on everything; a recipe that had no time for as many
+    folds as others is chosen only if it beats them on its own folds by more than chance explains.
 
     The best is chosen, unless a recipe with plain training is within one standard error of it: then the best
     of those. Whether another training ends up better on the few examples of the tail is partly luck, of which a
@@ -227,6 +235,11 @@ def compare(
     sure = entrants[: 1 + (field[0] not in recipes)]  # to be fitted once, however short the time
     scores: dict[Recipe, list[NDArray[np.float32]]] = {}  # of the folds so far
 
+    def intervals(entrant: Entrant) -> float:
+        """Return the seconds that its interval may take in the end, with those of the others seen so far."""
+        seen = [e.interval_seconds / len(e.row.folds) for e in entrants if e.row.folds and e is not entrant]
+        return (sum(seen) + max(seen, default=0.0)) * len(folds)
+
     def after(entrant: Entrant) -> float:
         """Return the seconds that training it on everything may take, and the reference too."""
         fits = {entrant.recipe.training} if reference is None else {entrant.recipe.training, reference.training}
@@ -245,12 +258,14 @@ def compare(
         for entrant in filter(_running, entrants):
             training = entrant.recipe.training
             known = scores.setdefault(training, [])
-            if len(known) == number:
+            fits, questions = len(known) == number, intervals(entrant)
+            if fits or questions:
                 leader = max(contenders(), key=lambda e: e.so_far, default=entrant)
-                needed = clock.expected(training) + max(after(entrant), after(leader))
+                needed = questions + max(after(entrant), after(leader)) + (clock.expected(training) if fits else 0.0)
                 if (number or entrant not in sure) and not clock.has_room(_SLACK * needed):
                     entrant.row.status = f"no time left after fold {number}" if number else "not started: no time left"
                     continue
+            if fits:
                 answer, seconds = fit_fold(training, number)
                 known.append(answer)
                 clock.took(training, seconds)

@@ -15,6 +15,7 @@ from tailwise.counts import class_prior
 from tailwise.data.labels import by_name, class_name, codes_among
 from tailwise.errors import TailwiseError
 from tailwise.estimators._chains import Chains
+from tailwise.estimators._objective import Objective, as_objective
 from tailwise.estimators._trained import Trained, read
 
 _PRIOR_STRENGTH = 100  # examples of the training prior that are added to those it is estimated from
@@ -42,6 +43,15 @@ class Model(Trained):
 
     chains: Chains
     sets: posthoc.ConformalSets
+
+    @property
+    def objective(self) -> Objective | None:
+        """What the recipe was chosen by; None if it was a scorer of the user's own, which is not saved."""
+        what = self.card["objective"] if self.chains.cost is None else self.chains.cost
+        try:
+            return as_objective(what, self.n_classes, [class_name(label) for label in self.classes], self.class_counts)
+        except TailwiseError:
+            return None
 
     def predict_proba(self, inputs: Any, prior: Prior = "train") -> NDArray[np.float64]:
         """Return (n, n_classes) probabilities under a class prior; see :meth:`answer`."""

@@ -39,6 +39,7 @@ _OF_THE_SECOND = ("average_precision", "neg_negative_likelihood_ratio", "positiv
 #: Keys of two classes, in sorted order, of which the second is the positive one.
 _NO_AND_YES = (["0", "1"], ["-1", "1"], ["false", "true"])
 
+_OF = " of "  # between a score and the class that it is of
 _TRIED = 200  # classes that a scorer is tried on
 _RESAMPLES = 200  # for an interval
 _SCORER_WORK = 20_000_000  # resampled answers, or probabilities, that a scorer is asked about for an interval
@@ -97,6 +98,11 @@ class Objective:
             return _ask(self.scorer, self.name, labels, _Predicted(predicted, proba, np.arange(len(class_counts))))
         return float(self.confusion(_confusion(labels, predicted, len(class_counts)), class_counts))
 
+    def questions(self, n: int, n_classes: int) -> int:
+        """Return how many times a scorer is asked for an interval over n examples; 0 if no scorer is."""
+        answers = n * (n_classes if self.of_proba else 1)
+        return 0 if self.scorer is None else int(np.clip(_SCORER_WORK // answers, 20, _RESAMPLES))
+
     def estimate(
         self,
         labels: NDArray[np.int64],
@@ -111,8 +117,7 @@ class Objective:
         Probabilities cannot be drawn: for a scorer that looks at them, examples are resampled within their classes, and
         the interval is too narrow if tail classes weigh much.
         """
-        answers = len(labels) * (len(class_counts) if self.of_proba else 1)
-        n = _RESAMPLES if self.scorer is None else int(np.clip(_SCORER_WORK // answers, 20, _RESAMPLES))
+        n = self.questions(len(labels), len(class_counts)) or _RESAMPLES
         value = self.score(labels, predicted, proba, class_counts)
         if proba is not None and self.of_proba:
             rows = resampled_rows(labels, n, rng)
@@ -127,7 +132,7 @@ class Objective:
                 total += confusion
             centre = float(self.confusion(total / n, class_counts))
         else:
-            resampled = [self.score(*_decisions(confusion), None, class_counts) for confusion in drawn]
+            resampled = [self.score(*decisions(confusion), None, class_counts) for confusion in drawn]
         perfect = self.score(labels, labels, None, class_counts)
         extreme = self.name in EXTREMES
         most = max(perfect, *resampled)  # some mistakes may cost less than no answer at all
@@ -138,7 +143,7 @@ def _confusion(labels: NDArray[np.int64], predicted: NDArray[np.int64], k: int) 
     return np.bincount(labels * k + predicted, minlength=k * k).reshape(k, k)
 
 
-def _decisions(confusion: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def decisions(confusion: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return labels and predictions that a confusion matrix counts."""
     cells = np.nonzero(confusion)
     labels, predicted = (np.repeat(codes, confusion[cells]) for codes in cells)
@@ -175,7 +180,7 @@ def as_objective(
     ----------
     objective : a cost matrix is (n_classes, n_classes) numbers, or true class -> predicted class -> cost, or a pandas
         frame with the classes as index and columns. A score of one of two classes, such as ``"f1"``, is that of the
-        rarer one, or of 1 beside 0 or -1 and of True
+        rarer one, or of 1 beside 0 or -1 and of True, unless it names the class, such as ``"f1 of 'fraud'"``
     names : (n_classes,) of the classes; by default their codes
     class_counts : (n_classes,) by which the rarer of two classes is found; by default it is the second
     labels : (n_classes,) what a scorer that is no name gets for the classes; by default their codes
@@ -185,17 +190,22 @@ def as_objective(
     TailwiseError
         If the name is unknown (the nearest is suggested), the scorer cannot score that many classes, or the cost matrix
         has the wrong shape or bad numbers.
+
+    Returns
+    -------
+    the objective, whose name stands for it again; that of a scorer that is no name ends in ``()``, and stands for none
     """
     if callable(objective):
         name = getattr(getattr(objective, "_score_func", objective), "__name__", "scorer")
-        return _of_scorer(objective, name, n_classes, labels)
+        return _of_scorer(objective, f"{name}()", n_classes, labels)
     if isinstance(objective, str):
         objective = _TWINS.get(objective, objective)
         if objective in OBJECTIVES:
             return Objective(objective, OBJECTIVES[objective], least=0.0)
         known = get_scorer_names()
-        if n_classes == 2 and objective in (*_OF_ONE_CLASS, *_OF_THE_SECOND):
-            return _of_one_of_two(objective, ["0", "1"] if names is None else list(names), class_counts)
+        of_one, _, label = objective.partition(_OF)
+        if n_classes == 2 and of_one in (*_OF_ONE_CLASS, *_OF_THE_SECOND):
+            return _of_one_of_two(of_one, ["0", "1"] if names is None else list(names), class_counts, label)
         if objective in known:
             return _of_scorer(get_scorer(objective), objective, n_classes)
         raise TailwiseError(
@@ -207,19 +217,24 @@ def as_objective(
         raise TailwiseError("the cost matrix contains NaN or infinity.")
 
     def mean_cost(confusion: NDArray[Any], class_counts: NDArray[np.int64]) -> float:
-        return -float((confusion * cost).sum() / confusion.sum())
+        return 0.0 - float((confusion * cost).sum() / confusion.sum())  # no -0
 
     return Objective("expected cost (negative)", mean_cost, cost=cost)
 
 
-def _of_one_of_two(name: str, names: list[str], class_counts: NDArray[np.int64] | None) -> Objective:
-    """Return the objective of a score of one of two classes."""
-    keys = [label_key(label) for label in names]
-    if sorted(keys) in _NO_AND_YES:
+def _of_one_of_two(name: str, names: list[str], class_counts: NDArray[np.int64] | None, label: str) -> Objective:
+    """Return the objective of a score of one of two classes, of the one with that label if there is one."""
+    keys = [label_key(each) for each in names]
+    if label:
+        written = [each for each in names if label in (each, repr(each))]
+        if not written:
+            raise TailwiseError(f"{name}{_OF}{label}: the classes are {names[0]!r} and {names[1]!r}.")
+        code = names.index(written[0])
+    elif sorted(keys) in _NO_AND_YES:
         code = keys.index(max(keys))
     else:
         code = int(class_counts is None or class_counts[1] <= class_counts[0])
-    shown = f"{name} of {names[code]!r}"
+    shown = f"{name}{_OF}{names[code]!r}"
     if name in _OF_THE_SECOND:
         scorer = get_scorer(name)
         return replace(_of_scorer(scorer if code else _of_the_first(scorer), name, 2), name=shown)
@@ -308,7 +323,7 @@ def _ask(scorer: Callable[..., float], name: str, labels: NDArray[np.int64], ans
         return score
     except Exception as error:  # whatever a user's scorer raises
         known = get_scorer_names()
-        kin = name.removesuffix("_score")
+        kin = name.removesuffix("()").removesuffix("_score")
         better = [repr(kin + way) for way in ("_macro", "_ovr") if kin + way in known]
         what = f"use {better[0]}" if better else " ".join(str(error).split()).rstrip(".")
         raise TailwiseError(f"the scorer {name!r} cannot score these classes: {what}.") from error
