@@ -18,6 +18,7 @@ from tailwise.engine._schedule import learning_rate, share_epochs
 from tailwise.engine.stage import Stage, Task
 from tailwise.errors import TailwiseError
 from tailwise.nn import MLP, CIFARResNet, Network, nearest_mean
+from tailwise.processes import working_in
 from tailwise.samplers import ClassBatchSampler, HardAwareSampler
 
 X = np.concatenate([np.random.default_rng(c).normal(c * 2, 1, (n, 4)) for c, n in enumerate((40, 20, 6))])
@@ -37,8 +38,13 @@ class Recipe:
 
 
 def task(**settings: object) -> Task:
-    given = {"epochs": 3, "batch_size": 16, "optimizer": partial(torch.optim.SGD, lr=0.05, momentum=0.9)}
-    return Task(class_counts(Y), backbone=lambda: MLP(4, (8,)), **(given | settings))
+    given = {
+        "backbone": lambda: MLP(4, (8,)),
+        "epochs": 3,
+        "batch_size": 16,
+        "optimizer": partial(torch.optim.SGD, lr=0.05, momentum=0.9),
+    }
+    return Task(class_counts(Y), **(given | settings))
 
 
 def fit(*stages: Stage, x: object = X, y: object = Y, **settings: object) -> nn.Module:
@@ -64,6 +70,19 @@ def test_the_seed_decides() -> None:
     first, again, other = (predict(fit(random_state=seed), X) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_the_seed_decides_in_every_thread() -> None:
+    """Dropout draws from torch's own generator, which threads share."""
+
+    def trained(seed: int) -> np.ndarray:
+        backbone = partial(MLP, 4, (8,), dropout=0.5)
+        return predict(fit(random_state=seed, backbone=backbone, epochs=6), X)
+
+    alone = [trained(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(trained, range(4)))
+    np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
 def test_batches_of_prediction_do_not_matter() -> None:
@@ -210,13 +229,18 @@ def test_a_network_or_loss_with_other_settings_is_another_training(tmp_path: Pat
 
 
 def test_one_training_at_a_time_writes_to_a_folder(tmp_path: Path) -> None:
-    def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def elsewhere(what: Callable[[], object]) -> None:
         with ThreadPoolExecutor(1) as other, pytest.raises(TailwiseError, match="is already writing to"):
-            other.submit(fit, checkpoint_dir=tmp_path, resume=True).result()
+            other.submit(what).result()
+
+    def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        elsewhere(lambda: working_in(tmp_path).__enter__())
         return LOSS(logits, targets)
 
     fit(Stage("learn", loss=loss), epochs=1, checkpoint_dir=tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+    with working_in(tmp_path):
+        elsewhere(lambda: fit(epochs=1, checkpoint_dir=tmp_path, resume=True))
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -16,6 +17,8 @@ from tailwise.errors import TailwiseError
 from tailwise.processes import together
 
 T = TypeVar("T")
+
+_GENERATORS = threading.RLock()  # those of torch, which threads share
 
 
 def launch(devices: int | str, precision: Any) -> Fabric:
@@ -67,9 +70,12 @@ def of_first(value: T) -> T:
 
 @contextmanager
 def seeded_by(device: torch.device, *key: int) -> Iterator[torch.Generator]:
-    """Seed torch's generators by ``key`` inside the context, and yield a CPU generator with the same seed."""
+    """Seed torch's generators by ``key`` inside the context, and yield a CPU generator with the same seed.
+
+    Torch's generators are the process's, so that other threads wait to enter.
+    """
     # The length is part of the key, since (1,) and (1, 0) are the same seed to NumPy.
     seed = int(np.random.SeedSequence((len(key), *key)).generate_state(1, np.uint64)[0] >> 1)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with _GENERATORS, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield torch.Generator().manual_seed(seed)

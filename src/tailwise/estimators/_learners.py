@@ -343,9 +343,9 @@ class NetworkLearner:
         """Let a recipe refuse its settings or the task before anything is trained."""
         import torch
 
-        from tailwise.engine import plan_stages
+        from tailwise.engine import plan_stages, seeded_by
 
-        with _blaming(recipe), torch.random.fork_rng(devices=[]):  # some losses have weights of their own
+        with _blaming(recipe), seeded_by(torch.device("cpu")):  # some losses have weights of their own
             recipe.learned_prior(task)
             stages, _ = plan_stages(recipe, task)
             labels = np.repeat(np.arange(task.n_classes), np.asarray(task.class_counts, dtype=np.int64))
