@@ -20,6 +20,7 @@ from tailwise.estimators._chains import cross_fit, halves
 from tailwise.recipes import Recipe
 
 _SLACK = 1.1  # for fits that take longer than those before them
+_INTERVALS = 1 / 3  # share of a time budget that is kept, at most, for intervals for which a scorer is asked
 _FITS = 0.95  # share of a time budget in which fits end; calibration follows them, and clocks are not that sure
 
 _NORMAL_95 = 1.96  # standard deviations between which a normal variable lies 95 % of the time
@@ -35,7 +36,8 @@ class Row:
     Attributes
     ----------
     recipe, settings : name and hyper-parameters
-    score, low, high : the objective on held-out examples with its 95 % bootstrap interval; None if never fitted
+    score, low, high : the objective on held-out examples with its 95 % bootstrap interval; None if never fitted, the
+        interval also if there was no time to ask a slow scorer for it
     folds : the objective on each fold
     seconds : spent fitting; 0 where the learner is another recipe's
     status : ``"selected"``, ``"compared"``, ``"better by less than a standard error"`` (see :func:`compare`),
@@ -103,10 +105,15 @@ class Clock:
     budget : seconds, None for no limit
     start : when they began, by ``time.monotonic()``; None is now
     agreed : ``agreed(value)`` is the value that all processes go by
+
+    Attributes
+    ----------
+    for_intervals : seconds to keep for intervals, at most
     """
 
     def __init__(self, budget: float | None, start: float | None = None, agreed: Callable[[bool], bool] = bool) -> None:
         self._end = None if budget is None else (time.monotonic() if start is None else start) + _FITS * budget
+        self.for_intervals = np.inf if budget is None else _INTERVALS * budget
         self._agreed = agreed
         self._took: dict[Recipe, float] = {}
 
@@ -132,7 +139,7 @@ class Entrant:
     recipe, row : itself, and its row in the comparison
     seen : (m,) indices of the examples held out so far, fold after fold
     so_far : the objective on them
-    asked : seconds that it took to score them
+    asked, judged : seconds that it took to score them, and to take in the last fold
     """
 
     def __init__(self, recipe: Recipe, task: Task, labels: NDArray[Any], objective: Any) -> None:
@@ -143,15 +150,17 @@ class Entrant:
 
     def add_fold(self, held_out: NDArray[np.intp], scores: NDArray[np.float32]) -> None:
         """Take in another fold, and predict everything held out so far again, from the scores for all of it."""
+        start = time.monotonic()
         self._parts.append(held_out)
         self.seen = np.concatenate(self._parts)
         self.labels = self._all_labels[self.seen]
         fold = np.repeat(np.arange(len(self._parts)), [len(part) for part in self._parts])
         self._predict(scores, fold)
         self.row.folds = [self.score(np.flatnonzero(fold == f)) for f in range(len(self._parts))]
-        start = time.monotonic()
+        before = time.monotonic()
         self.so_far = self.score()
-        self.asked = time.monotonic() - start
+        now = time.monotonic()
+        self.asked, self.judged = now - before, now - start
 
     @property
     def interval_seconds(self) -> float:
@@ -175,9 +184,10 @@ class Entrant:
         shared = slice(n)
         return self.score(shared) < other.score(shared) and _beaten(self.hits[:n], other.hits[:n], self.labels[:n])
 
-    def summarise(self, rng: np.random.Generator) -> None:
-        """Write the score and its interval into the row."""
-        if self.row.folds:
+    def summarise(self, rng: np.random.Generator | None) -> None:
+        """Write the score into the row and, unless there is no time to draw any, its interval."""
+        self.row.score = self.so_far
+        if rng is not None:
             self.row.score, self.row.low, self.row.high = self._objective.estimate(
                 self.labels, self.predicted, self.proba, self._task.class_counts, rng
             )
@@ -202,7 +212,7 @@ def compare(
 
     After each fold, recipes that lose by more than chance explains are dropped, but never the first, the baseline.
     Recipes with the same ``training`` share one learner. A fit starts only if there is time for it and, afterwards, for
-    intervals, where a scorer is asked for them, and for training on everything; a recipe that had no time for as many
+    training on everything, and for intervals where a scorer is asked for them; a recipe that had no time for as many
     folds as others is chosen only if it beats them on its own folds by more than chance explains.
 
     The best is chosen, unless a recipe with plain training is within one standard error of it: then the best
@@ -235,10 +245,12 @@ def compare(
     sure = entrants[: 1 + (field[0] not in recipes)]  # to be fitted once, however short the time
     scores: dict[Recipe, list[NDArray[np.float32]]] = {}  # of the folds so far
 
-    def intervals(entrant: Entrant) -> float:
-        """Return the seconds that its interval may take in the end, with those of the others seen so far."""
-        seen = [e.interval_seconds / len(e.row.folds) for e in entrants if e.row.folds and e is not entrant]
-        return (sum(seen) + max(seen, default=0.0)) * len(folds)
+    def questions(entrant: Entrant) -> float:
+        """Return the seconds for which a scorer may be asked if the entrant sees another fold; 0 without one."""
+        seen = [e for e in entrants if e.row.folds]
+        each = [e.interval_seconds * len(folds) / len(e.row.folds) for e in seen]
+        intervals = sum(each) + (0.0 if entrant in seen else max(each, default=0.0))
+        return min(intervals, clock.for_intervals) + max((e.judged for e in seen), default=0.0) if intervals else 0.0
 
     def after(entrant: Entrant) -> float:
         """Return the seconds that training it on everything may take, and the reference too."""
@@ -258,10 +270,10 @@ def compare(
         for entrant in filter(_running, entrants):
             training = entrant.recipe.training
             known = scores.setdefault(training, [])
-            fits, questions = len(known) == number, intervals(entrant)
-            if fits or questions:
+            fits, asking = len(known) == number, questions(entrant)
+            if fits or asking:
                 leader = max(contenders(), key=lambda e: e.so_far, default=entrant)
-                needed = questions + max(after(entrant), after(leader)) + (clock.expected(training) if fits else 0.0)
+                needed = asking + max(after(entrant), after(leader)) + (clock.expected(training) if fits else 0.0)
                 if (number or entrant not in sure) and not clock.has_room(_SLACK * needed):
                     entrant.row.status = f"no time left after fold {number}" if number else "not started: no time left"
                     continue
@@ -273,8 +285,10 @@ def compare(
             entrant.add_fold(held_out, np.concatenate(known))
         if number + 1 < len(folds):
             _drop_losers(list(filter(_running, contenders())))
-    for entrant in entrants:
-        entrant.summarise(np.random.default_rng(seed))
+    last = max(map(after, contenders()), default=0.0)
+    for entrant in sorted((e for e in entrants if e.row.folds), key=lambda e: -e.so_far):
+        asks = not entrant.interval_seconds or clock.has_room(entrant.interval_seconds + last)
+        entrant.summarise(np.random.default_rng(seed) if asks else None)
     finalists = contenders()
     if not finalists:
         raise TailwiseError("there was no time to fit any recipe on a fold: give more time, or fewer rows.")

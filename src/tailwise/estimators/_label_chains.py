@@ -174,7 +174,6 @@ class LabelEntrant(Entrant):
         error = float(np.sqrt(np.square(theirs.moved - own.moved).sum())) / len(own.codes)
         return bool(theirs.values.mean() - own.values.mean() > 2 * error)
 
-    def summarise(self, rng: np.random.Generator) -> None:
+    def summarise(self, rng: np.random.Generator | None) -> None:
         """Write the score and its interval into the row."""
-        if self.row.folds:
-            self.row.score, self.row.low, self.row.high = self._estimate()
+        self.row.score, self.row.low, self.row.high = self._estimate()
