@@ -1,6 +1,6 @@
 """Every recipe beside the plain learner, over several seeds, on data with a long tail: does it do what its paper says?
 
-    python benchmarks/recipes.py digits-mlp cifar-mlp digits-forest sizes packages --seeds 3 --output recipes.jsonl
+    python benchmarks/recipes.py digits-mlp cifar-mlp digits-forest cifar-forest sizes packages --output recipes.jsonl
     python benchmarks/recipes.py --table recipes.jsonl > benchmarks/results/recipes.md
 
 - digits-mlp: scikit-learn's handwritten digits, 100 down to 2 a class, a small MLP on the pixels, 60 epochs.
@@ -8,6 +8,7 @@
   only), an MLP for 15 epochs on features that know no labels: 64 k-means patches, pooled over quadrants (Coates, Lee
   and Ng, AISTATS 2011).
 - digits-forest: the digits again, a random forest of 100 trees.
+- cifar-forest: the features of cifar-mlp, a random forest of 50 trees.
 - sizes: 12,000 of Debian's packages into the power of ten of their installed size, six classes that are ordered
   (20,000 others for testing), a small MLP, 15 epochs.
 - packages: Debian's packages into their archive sections, a messy table with categories (58 classes, imbalance factor
@@ -111,6 +112,10 @@ def cifar_mlp(seed: int) -> Case:
     return as_dataset(x, y), as_dataset(new, labels), {"backbone": "mlp", "epochs": 15}
 
 
+def cifar_forest(seed: int) -> Case:
+    return *cifar_mlp(seed)[:2], {"estimator": RandomForestClassifier(50)}
+
+
 def packages(seed: int) -> Case:
     import main_job
 
@@ -135,6 +140,7 @@ CASES: dict[str, Callable[[int], Case]] = {
     "digits-mlp": digits_mlp,
     "cifar-mlp": cifar_mlp,
     "digits-forest": digits_forest,
+    "cifar-forest": cifar_forest,
     "packages": packages,
 }
 

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -130,3 +131,17 @@ def test_no_labels_count_nothing():
 def test_no_class_is_both_many_shot_and_few_shot(class_counts):
     groups = counts.shot_groups(class_counts, *counts.shot_thresholds(class_counts))
     assert {name: codes.tolist() for name, codes in groups.items()} == {"many": [1, 2], "few": [0]}
+
+
+def test_counts_in_another_order_than_the_classes_are_refused():
+    labels = pd.Series(["b"] * 5 + ["a"] * 3 + ["c"])
+    with pytest.raises(TailwiseError, match=r"as by value_counts\(\)\.sort_index\(\)"):
+        counts.class_prior(labels.value_counts())
+    np.testing.assert_allclose(counts.class_prior(labels.value_counts().sort_index()), [3 / 9, 5 / 9, 1 / 9])
+
+
+def test_masked_counts_and_numbers_of_things_are_refused():
+    with pytest.raises(TailwiseError, match="masked"):
+        counts.check_counts(np.ma.array([5, 3, 1000], mask=[False, False, True]))
+    with pytest.raises(TailwiseError, match="is no class code"):
+        counts.class_counts([0, 10**12])

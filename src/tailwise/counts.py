@@ -17,16 +17,23 @@ from tailwise.tensors import to_array
 Weighting = Literal["inverse", "sqrt", "effective", "none"]
 
 
+_CODES = 1 << 24  # class codes that are taken for such however few the labels are
+
+
 def check_counts(class_counts: ArrayLike) -> NDArray[np.float64]:
     """Return class counts as an (n_classes,) float64 array.
 
     Raises
     ------
     TailwiseError
-        If they are not 1-D, are empty, hold a negative or non-finite number, or are all zero.
+        If they are not 1-D, are empty, hold a negative or non-finite number, or are all zero, or if they are a pandas
+        series whose index is not sorted, as that of ``value_counts``: their order is not that of the classes.
     """
+    if not getattr(getattr(class_counts, "index", None), "is_monotonic_increasing", True):
+        raise TailwiseError("class counts must be in the order of the classes, as by value_counts().sort_index().")
+    given = to_array(class_counts)
     try:
-        counts = np.asarray(to_array(class_counts), dtype=np.float64)
+        counts = np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError):
         kind = type(class_counts).__name__
         raise TailwiseError(f"class counts must be numbers in the order of the classes; got {kind}.") from None
@@ -61,9 +68,19 @@ def class_counts(labels: ArrayLike, n_classes: int | None = None) -> NDArray[np.
     if codes.ndim != 1 or (codes.size and codes.dtype.kind not in "iub"):
         raise TailwiseError(f"labels must be (n,) integer class codes; got {codes.dtype} of shape {codes.shape}.")
     codes = codes[codes >= 0] if codes.dtype.kind == "i" else codes
-    if n_classes is not None and codes.size and int(codes.max()) >= n_classes:
-        raise TailwiseError(f"label {int(codes.max())} is out of range for {n_classes} classes.")
+    largest = int(codes.max(initial=0))
+    if n_classes is not None and codes.size and largest >= n_classes:
+        raise TailwiseError(f"label {largest} is out of range for {n_classes} classes.")
+    check_codes(largest, codes.size)
     return np.bincount(codes.astype(np.intp, copy=False), minlength=n_classes or 0).astype(np.int64, copy=False)
+
+
+def check_codes(largest: int, n: int) -> None:
+    """Raise TailwiseError if the largest of n labels shows that they are no codes of classes but numbers of things."""
+    if largest > _CODES and largest > n:
+        raise TailwiseError(
+            f"label {largest} of {n} labels is no class code: codes count from 0, as by np.unique(return_inverse=True)."
+        )
 
 
 def class_prior(class_counts: ArrayLike) -> NDArray[np.float64]:

@@ -11,7 +11,15 @@ from tailwise.errors import TailwiseError
 
 
 def to_array(values: Any) -> Any:
-    """Return a torch tensor, of any type and on any device, as an array, bfloat16 as float32; all else unchanged."""
+    """Return a torch tensor, of any type and on any device, as an array, bfloat16 as float32; all else unchanged.
+
+    Raises
+    ------
+    TailwiseError
+        If numbers are masked: NumPy would bring them back.
+    """
+    if isinstance(values, np.ma.MaskedArray) and values.mask.any():
+        raise TailwiseError("some of the numbers are masked: leave them out first, by compressed() or filled().")
     if not hasattr(values, "detach"):
         return values
     tensor = values.detach().cpu()

@@ -232,6 +232,19 @@ def test_half_precision_is_close_and_finite(name, dtype):
 
 
 @every_loss
+def test_a_module_of_half_precision_keeps_its_numbers(name):
+    torch.set_default_dtype(torch.float32)
+    logits, codes, _ = batch()
+    counts, logits = np.array([1e6, 1e4, 100, 3, 1]), logits.float()
+    expected = build(name, counts=counts)(logits, codes)
+    torch.testing.assert_close(build(name, counts=counts).half()(logits, codes), expected)
+    torch.set_default_dtype(torch.bfloat16)
+    loss = build(name, counts=counts)
+    torch.set_default_dtype(torch.float32)
+    torch.testing.assert_close(loss(logits, codes), expected)
+
+
+@every_loss
 @pytest.mark.parametrize("size", [0.0, 1e2, 1e4])
 def test_extreme_logits_stay_finite(name, size):
     torch.set_default_dtype(torch.float32)
@@ -501,3 +514,22 @@ def test_softmax_equalization_can_be_traced_for_batches_of_any_size():
         loss(z, torch.arange(n) % 3).backward()
         assert z.grad.isfinite().all()
         assert (z.grad.gather(1, (torch.arange(n) % 3)[:, None]) <= 0).all()
+
+
+def test_sums_of_a_half_precision_model_go_on_growing():
+    torch.set_default_dtype(torch.bfloat16)
+    loss = losses.EqualizationLossV2(3).train()
+    torch.set_default_dtype(torch.float32)
+    for _ in range(400):
+        loss(torch.zeros(64, 3), torch.zeros(64, dtype=torch.long))
+    assert loss.positive[0] == pytest.approx(400 * 64 / 2, rel=0.01), "of which bfloat16 would reach a few hundred"
+
+
+def test_masked_classes_of_an_anchored_loss_count_for_nothing():
+    logits, codes, _ = batch()
+    base, codes = logits.roll(1, 0), codes.clamp(max=K - 2)
+    hidden = torch.full_like(logits[:, :1], -torch.inf)
+    fewer = losses.DFTLoss()(logits[:, :-1], codes, base[:, :-1])
+    assert fewer == losses.DFTLoss()(
+        torch.cat([logits[:, :-1], hidden], 1), codes, torch.cat([base[:, :-1], hidden], 1)
+    )

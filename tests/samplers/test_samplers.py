@@ -4,6 +4,7 @@ import json
 import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -325,10 +326,15 @@ def test_a_position_may_be_given_when_workers_ran_ahead():
         (lambda: samplers.ShuffleSampler([0.5, 1.0]), "one row of integer class codes"),
         (lambda: samplers.ShuffleSampler([0, -1]), "leave unlabelled examples out"),
         (lambda: samplers.ShuffleSampler([0, 1], num_replicas=2, rank=2), "rank 2 is not below"),
-        (lambda: samplers.ShuffleSampler([0, 1], seed=-1), "seed must not be negative"),
+        (lambda: samplers.ShuffleSampler([0, 1], seed=-1), "seed must be a whole number of at least 0; got -1"),
         (lambda: samplers.ShuffleSampler([0, 1]).set_epoch(-1), "counted from 0"),
         (lambda: samplers.EpochSampler([0, 1]).indices(), "must define pick"),
-        (lambda: samplers.ClassBalancedSampler([0, 1], size=0), "at least one example"),
+        (lambda: samplers.ClassBalancedSampler([0, 1], size=0), "size must be a whole number of at least 1"),
+        (lambda: samplers.ClassBalancedSampler([0, 1], size=10.5), "size must be a whole number"),
+        (lambda: samplers.ShuffleSampler([0, 1], seed=None), "seed must be a whole number"),
+        (lambda: samplers.ShuffleSampler([0, 1], num_replicas=1.0), "num_replicas must be a whole number"),
+        (lambda: samplers.ShuffleSampler([0, 10**12]), "label 1000000000000 of 2 labels is no class code"),
+        (lambda: samplers.ShuffleSampler(np.ma.array([0, 9], mask=[False, True])), "are masked"),
         (lambda: samplers.PowerSampler([0, 1], np.nan), "finite number"),
         (lambda: samplers.CooldownSampler([0, 1], epochs=0), "epochs must be at least 1"),
         (lambda: samplers.CooldownSampler([0, 1], epochs=2, temperature=0), "temperature must be above 0"),
@@ -337,6 +343,7 @@ def test_a_position_may_be_given_when_workers_ran_ahead():
         (lambda: samplers.LateUpsamplingSampler([0, 2], late=[1, 1, 1], epochs=2), "class 1 has a share but no"),
         (lambda: samplers.LateUpsamplingSampler([0, 1], late=[1, -1], epochs=2), "finite and not negative"),
         (lambda: samplers.RepeatFactorSampler([0, 1], -1), "threshold must not be negative"),
+        (lambda: samplers.RepeatFactorSampler([0, 1], np.inf), "threshold must not be negative, nor infinite"),
         (lambda: samplers.RepeatFactorSampler([[0, 2]]), "an indicator must hold 1"),
         (lambda: samplers.RepeatFactorSampler([[0, 0]]), "no example of the indicator"),
         (lambda: samplers.FrequencySubsampler([0, 1], 0), "threshold must be above 0"),
@@ -344,10 +351,13 @@ def test_a_position_may_be_given_when_workers_ran_ahead():
         (lambda: samplers.WeightedSampler([0, 1], weights=[1]), "2 examples need 2 weights"),
         (lambda: samplers.WeightedSampler([0, 1], weights=[0, 0]), "one must be above 0"),
         (lambda: samplers.WeightedSampler([0, 1], weights=[1, np.inf]), "finite"),
+        (lambda: samplers.WeightedSampler([0, 1], weights=[1e308, 1e308]), "too large to be added up"),
+        (lambda: samplers.WeightedSampler([0, 1], weights=["a", "b"]), "weights must be numbers"),
         (lambda: samplers.HardAwareSampler([0, 1], 0), "temperature must be above 0"),
         (lambda: samplers.HardAwareSampler([0, 1]).set_difficulty([1]), "each of 2 classes"),
         (lambda: samplers.ClassBatchSampler([0, 2], classes=3, examples=1), "cannot be filled: 2 have"),
-        (lambda: samplers.ClassBatchSampler([0, 1], classes=1, examples=0), "must be at least 1"),
+        (lambda: samplers.ClassBatchSampler([0, 1], classes=1, examples=0), "examples must be a whole number"),
+        (lambda: samplers.ClassBatchSampler([0, 1], classes=2.0, examples=1), "classes must be a whole number"),
         (lambda: samplers.MixtureSampler([], []), "at least one sampler"),
         (lambda: samplers.MixtureSampler([samplers.ShuffleSampler([0])], [1, 2]), "1 .* need 1 shares"),
         (
@@ -375,9 +385,33 @@ def test_a_position_may_be_given_when_workers_ran_ahead():
             lambda: samplers.ShuffleSampler([0]).load_state_dict(samplers.ShuffleSampler([1]).state_dict()),
             "had 2 classes; this one has 1",
         ),
+        (
+            lambda: samplers.ShuffleSampler([0]).load_state_dict(
+                {**samplers.ShuffleSampler([0]).state_dict(), "shown": 9}
+            ),
+            "9 places shown of an epoch of 1",
+        ),
     ],
 )
 def test_bad_input_is_one_line(build, message):
     with pytest.raises(TailwiseError, match=message) as caught:
         build()
     assert "\n" not in str(caught.value)
+
+
+def test_a_loader_that_counts_epochs_anew_cannot_undo_a_resumption():
+    sampler = samplers.ClassBalancedSampler(LABELS)
+    sampler.set_epoch(2)
+    resumed = samplers.ClassBalancedSampler(LABELS)
+    resumed.load_state_dict(sampler.state_dict())
+    resumed.set_epoch(2)
+    with pytest.raises(TailwiseError, match=r"set_epoch\(0\) would undo the resumption in epoch 2"):
+        resumed.set_epoch(0)
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "boolean", "object", "float"])
+def test_an_indicator_may_be_any_frame(dtype):
+    rows = np.random.default_rng(0).integers(0, 2, (50, 4))
+    rows[0] = 1
+    found = samplers.RepeatFactorSampler(pd.DataFrame(rows).astype(dtype), 0.5).factors
+    np.testing.assert_array_equal(found, samplers.RepeatFactorSampler(rows, 0.5).factors)

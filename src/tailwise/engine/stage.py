@@ -131,3 +131,14 @@ class Stage:
     optimizer: Callable[[Iterable[Any]], Optimizer] | None = None
     peak: float = 1.0
     augment: Any = None
+
+    def __post_init__(self) -> None:
+        """Check the learning rate.
+
+        Raises
+        ------
+        TailwiseError
+            If ``peak`` is not above 0.
+        """
+        if not self.peak > 0:
+            raise TailwiseError(f"stage {self.name!r}: peak must be above 0; got {self.peak}.")

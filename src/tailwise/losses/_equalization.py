@@ -22,7 +22,6 @@ from tailwise.losses._mechanism import (
     check_batch,
     divisor,
     is_hard,
-    keep_precise,
     number,
     per_class,
     row_losses,
@@ -229,8 +228,8 @@ class EqualizationLossV2(BatchLoss):
     ) -> None:
         super().__init__(**options)
         number("n_classes", n_classes, 1)
-        self.register_buffer("positive", torch.zeros(n_classes))
-        self.register_buffer("negative", torch.zeros(n_classes))
+        self.register_buffer("positive", at_least_float32(torch.zeros(n_classes)))
+        self.register_buffer("negative", at_least_float32(torch.zeros(n_classes)))
         self.gamma, self.mu, self.alpha = number("gamma", gamma), number("mu", mu), number("alpha", alpha, 0)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -244,12 +243,6 @@ class EqualizationLossV2(BatchLoss):
         if self.training and torch.is_grad_enabled():  # not while a loop validates under no_grad
             self._collect(logits, targets, turned_up, turned_down)
         return self.reduced(losses, targets)
-
-    def _apply(self, fn: Any, recurse: bool = True) -> EqualizationLossV2:
-        sums = {"positive": self.positive, "negative": self.negative}
-        super()._apply(fn, recurse)
-        keep_precise(self, sums)
-        return self
 
     @torch.no_grad()
     def _collect(self, logits: Tensor, targets: Tensor, turned_up: Tensor, turned_down: Tensor) -> None:

@@ -175,6 +175,7 @@ class DFTLoss(BatchLoss):
                 )
             base = F.log_softmax(at_least_float32(base_logits), 1)
             log_p = F.log_softmax(at_least_float32(logits), 1)
-            divergence = F.kl_div(log_p, base, reduction="none", log_target=True).sum(1)
-            losses = losses + self.anchor * share * divergence
+            divergence = F.kl_div(log_p, base, reduction="none", log_target=True)
+            impossible = base == -torch.inf  # such as a class that is masked
+            losses = losses + self.anchor * share * divergence.masked_fill(impossible, 0).sum(1)
         return reduce(losses, self.reduction, weights)

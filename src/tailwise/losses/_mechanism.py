@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -186,10 +186,11 @@ def check_range(targets: Tensor, n_classes: int, ignore_index: int) -> None:
 
 
 def per_class(values: ArrayLike | Tensor) -> Tensor:
-    """Return numbers per class as a tensor of torch's default dtype, to be registered as a buffer."""
+    """Return numbers per class as a tensor of torch's default dtype, or float32, to be registered as a buffer."""
+    dtype = torch.promote_types(torch.get_default_dtype(), torch.float32)
     if isinstance(values, Tensor):
-        return values.detach().to(torch.get_default_dtype())
-    return torch.as_tensor(np.asarray(values, dtype=np.float64), dtype=torch.get_default_dtype())
+        return values.detach().to(dtype)
+    return torch.as_tensor(np.asarray(values, dtype=np.float64), dtype=dtype)
 
 
 def number(name: str, value: Any, least: float = -_HUGE, most: float = _HUGE) -> float:
@@ -216,15 +217,20 @@ def divisor(name: str, value: Any, most: float = _HUGE) -> float:
     return float(value)
 
 
-def keep_precise(module: nn.Module, sums: dict[str, Tensor]) -> None:
-    """Restore a module's sums that were changed to half precision, in which they would soon stop growing."""
-    for name, kept in sums.items():
-        moved = getattr(module, name)
-        if at_least_float32(moved) is not moved:
-            setattr(module, name, kept.to(moved.device))
+class Precise(nn.Module):
+    """A module whose buffers never become half precision, in which weights overflow and sums soon stop growing."""
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        before = dict(self.named_buffers(recurse=False))
+        super()._apply(fn, recurse)
+        for name, buffer in before.items():
+            moved = getattr(self, name)
+            if moved.is_floating_point() and at_least_float32(moved) is not moved:
+                setattr(self, name, buffer.to(moved.device))
+        return self
 
 
-class BatchLoss(nn.Module):
+class BatchLoss(Precise):
     """A loss of a batch: which examples it ignores, and how it is reduced."""
 
     def __init__(self, *, ignore_index: int = -100, reduction: Reduction = "mean") -> None:

@@ -11,7 +11,8 @@ from torch.func import functional_call
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from tailwise.errors import TailwiseError
-from tailwise.losses._mechanism import keep_precise, number
+from tailwise.losses._fused import at_least_float32
+from tailwise.losses._mechanism import Precise, number
 
 
 def meta_loss(
@@ -129,7 +130,7 @@ class MetaWeightNet(nn.Module):
         return weights / weights.sum().clamp_min(torch.finfo(weights.dtype).tiny)
 
 
-class MetaWeightedLoss(nn.Module):
+class MetaWeightedLoss(Precise):
     """Cross-entropy with the weights of a :class:`MetaWeightNet`, which takes a step of Adam at every batch.
 
     Parameters
@@ -160,14 +161,10 @@ class MetaWeightedLoss(nn.Module):
         self.weigh = MetaWeightNet(width)
         self.learning_rate = number("learning_rate", learning_rate, 0)
         self.virtual_learning_rate = number("virtual_learning_rate", virtual_learning_rate, 0)
-        self.register_buffer("moments", torch.zeros(2, sum(p.numel() for p in self.weigh.parameters())))
-        self.register_buffer("steps", torch.zeros(()))
-
-    def _apply(self, fn: Any, recurse: bool = True) -> MetaWeightedLoss:
-        sums = {"moments": self.moments, "steps": self.steps}
-        super()._apply(fn, recurse)
-        keep_precise(self, sums)
-        return self
+        self.register_buffer(
+            "moments", at_least_float32(torch.zeros(2, sum(p.numel() for p in self.weigh.parameters())))
+        )
+        self.register_buffer("steps", at_least_float32(torch.zeros(())))
 
     def forward(
         self, network: Any, inputs: Tensor, targets: Tensor, clean_inputs: Tensor, clean_targets: Tensor

@@ -9,17 +9,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from tailwise.errors import TailwiseError
 from tailwise.samplers._balanced import ByClass
-from tailwise.samplers._epochs import EpochSampler
+from tailwise.samplers._epochs import EpochSampler, whole
 from tailwise.samplers._permute import permute
 
 
 class ClassBatchSampler(EpochSampler):
     """Yields batches of ``classes`` different classes with ``examples`` of each: a list of indices, class by class.
 
-    For ``DataLoader(batch_sampler=)``, and losses that compare examples. Classes take turns: in each round a class is
-    in at most one batch, and random classes are left out if the last batch of a round cannot be filled. The examples of
-    a class take turns too; only a class with fewer than ``examples`` repeats some within a batch. Each process takes
-    whole batches.
+    For ``DataLoader(batch_sampler=)``, and losses that compare examples; Lightning with several processes takes it as
+    ``DataLoader(sampler=, batch_size=None)`` only. Classes take turns: in each round a class is in at most one batch,
+    and random classes are left out if the last batch of a round cannot be filled. The examples of a class take turns
+    too; only a class with fewer than ``examples`` repeats some within a batch. Each process takes whole batches.
 
     Parameters
     ----------
@@ -50,12 +50,13 @@ class ClassBatchSampler(EpochSampler):
     ) -> None:
         super().__init__(labels, **options)
         self._filled = np.flatnonzero(self.class_counts)
-        if not 1 <= classes <= self._filled.size:
+        whole("examples", examples, 1)
+        if not whole("classes", classes, 1) <= self._filled.size:
             raise TailwiseError(f"a batch of {classes} classes cannot be filled: {self._filled.size} have examples.")
-        if examples < 1 or (batches is not None and batches < 1):
-            raise TailwiseError(f"examples and batches must be at least 1; got {examples} and {batches}.")
         self.classes, self.examples = classes, examples
-        self._batches = -(-self.n_examples // (classes * examples)) if batches is None else batches
+        self._batches = (
+            whole("batches", batches, 1) if batches is not None else -(-self.n_examples // (classes * examples))
+        )
         self._by_class = None if self.labels is None else ByClass(self.labels, self.class_counts)
         self._starts = np.cumsum(self.class_counts) - self.class_counts
         self._chunk = max(1, EpochSampler._chunk // (classes * examples))

@@ -7,6 +7,7 @@ each process computes only the indices it shows, and resuming anywhere costs not
 from __future__ import annotations
 
 from collections.abc import Iterator
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch.distributed as dist
 from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import DistributedSampler
 
-from tailwise.counts import check_counts
+from tailwise.counts import check_codes, check_counts
 from tailwise.counts import class_counts as count_classes
 from tailwise.errors import TailwiseError
 from tailwise.samplers._permute import permute
@@ -28,8 +29,11 @@ class EpochSampler(DistributedSampler[Any]):
     two processes unless the order repeats it. All shares have the same length: if the order does not divide evenly,
     its first indices are shown once more.
 
+    Call :meth:`set_epoch` before each epoch, as with ``DistributedSampler``: every epoch is the first one otherwise.
+
     It subclasses ``DistributedSampler`` only so that Lightning does not divide the share of a process again. Libraries
-    that divide batches of any sampler, such as Accelerate, need ``num_replicas=1, rank=0`` here.
+    that divide batches of any sampler, such as Accelerate, need ``num_replicas=1, rank=0`` here. Fabric's
+    ``setup_dataloaders`` calls :meth:`set_epoch` itself, and counts from 0 in every run: to resume, do without it.
 
     A subclass defines :meth:`pick`, and :meth:`size` if an epoch is shorter or longer than the number of examples.
 
@@ -76,12 +80,11 @@ class EpochSampler(DistributedSampler[Any]):
         self.rank = rank if rank is not None else dist.get_rank() if together else 0
         if self.num_replicas > 1 and rank is None and not together:
             raise TailwiseError("give the rank, too: torch.distributed, which would know it, has not been initialised.")
-        if not 0 <= self.rank < self.num_replicas:
+        whole("num_replicas", self.num_replicas, 1)
+        if not 0 <= whole("rank", self.rank, 0) < self.num_replicas:
             raise TailwiseError(f"rank {self.rank} is not below the number of processes, {self.num_replicas}.")
-        if seed < 0:
-            raise TailwiseError(f"the seed must not be negative; got {seed}.")
-        self.seed = int(seed)
-        self.epoch = 0
+        self.seed = whole("seed", seed, 0)
+        self.epoch = self._restored = 0
         self._start = 0
         # what of this process's share was shown and not yet counted: epoch, first place, and the place after the last
         self._spans = [[0, 0, 0]]
@@ -121,9 +124,20 @@ class EpochSampler(DistributedSampler[Any]):
         return -(-self.size() // self.num_replicas)
 
     def set_epoch(self, epoch: int) -> None:
-        """Go to the start of an epoch; in the epoch restored by :meth:`load_state_dict`, stay at its place."""
+        """Go to the start of an epoch; in the epoch restored by :meth:`load_state_dict`, stay at its place.
+
+        Raises
+        ------
+        TailwiseError
+            If the epoch is negative, or before the one that was restored.
+        """
         if epoch < 0:
             raise TailwiseError(f"epochs are counted from 0; got {epoch}.")
+        if epoch < self._restored:
+            raise TailwiseError(
+                f"set_epoch({epoch}) would undo the resumption in epoch {self._restored}. A loader that counts epochs "
+                "by itself, such as that of Fabric's setup_dataloaders, begins at 0 again: do without it to resume."
+            )
         if epoch != self.epoch:
             self.epoch, self._start = int(epoch), 0
             self._spans.append([self.epoch, 0, 0])
@@ -158,7 +172,10 @@ class EpochSampler(DistributedSampler[Any]):
                 raise TailwiseError(f"the saved sampler had {name} {state[name]}; build this one with it, not {own}.")
         if len(state["seen"]) != self._seen.size:
             raise TailwiseError(f"the saved sampler had {len(state['seen'])} classes; this one has {self._seen.size}.")
-        self.epoch, self._start = state["epoch"], state["shown"]
+        if not 0 <= state["shown"] <= len(self):
+            raise TailwiseError(f"the state has {state['shown']} places shown of an epoch of {len(self)}.")
+        self.epoch = self._restored = state["epoch"]
+        self._start = state["shown"]
         self._seen = np.array(state["seen"], dtype=np.int64)
         self._spans = [list(span) for span in state["spans"]]
         self._spans[-1][2] = self._start
@@ -215,11 +232,16 @@ def systematic(shares: NDArray[np.float64], total: int, rng: np.random.Generator
     return parts
 
 
+def whole(name: str, value: Any, least: int) -> int:
+    """Return a setting that is a whole number; raise TailwiseError if it is none, or below the least."""
+    if not isinstance(value, Integral) or value < least:
+        raise TailwiseError(f"{name} must be a whole number of at least {least}; got {value!r}.")
+    return int(value)
+
+
 def check_size(size: int | None) -> int | None:
     """Return the length of an epoch, None for the default of the sampler; raise TailwiseError if it is invalid."""
-    if size is not None and size < 1:
-        raise TailwiseError(f"an epoch must show at least one example; got size {size}.")
-    return size
+    return None if size is None else whole("size", size, 1)
 
 
 def _check_labels(labels: ArrayLike) -> NDArray[Any]:
@@ -241,6 +263,7 @@ def _check_whole(counts: ArrayLike | None) -> NDArray[np.int64]:
 def _count(labels: NDArray[Any]) -> NDArray[np.int64]:
     """Return class counts, computed by chunks, as NumPy would copy all labels as int64."""
     n_classes = int(labels.max()) + 1
+    check_codes(n_classes - 1, labels.size)
     total = np.zeros(n_classes, dtype=np.int64)
     for begin in range(0, labels.size, 2**18):
         total += count_classes(labels[begin : begin + 2**18], n_classes)

@@ -90,8 +90,8 @@ class RepeatFactorSampler(_FactorSampler):
     """
 
     def __init__(self, labels: Any = None, threshold: float = 1e-3, **options: Any) -> None:
-        if not threshold >= 0:
-            raise TailwiseError(f"the threshold must not be negative; got {threshold}.")
+        if not 0 <= threshold < np.inf:
+            raise TailwiseError(f"the threshold must not be negative, nor infinite; got {threshold}.")
         self.threshold = threshold
         super().__init__(labels, **options)
 
@@ -149,6 +149,8 @@ def indicator(labels: Any) -> Any:
         labels = np.asarray(to_array(labels))
         if labels.ndim != 2:
             return None
+        if labels.dtype == object:  # a frame of nullable columns, or of several types
+            labels = labels.astype(float)
     has = sparse.csr_array(labels)
     has.eliminate_zeros()
     if has.data.size and not (has.data == 1).all():

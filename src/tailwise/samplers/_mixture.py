@@ -21,8 +21,8 @@ class MixtureSampler(EpochSampler):
     Parameters
     ----------
     samplers : samplers of the same examples; their seeds matter, their processes do not. Each keeps its own indices,
-        so that their memory adds up. Before you change the weights or the difficulty of one, call :meth:`seen` of the
-        mixture
+        so that their memory adds up. One whose own epoch is shorter than its share is repeated. Before you change the
+        weights or the difficulty of one, call :meth:`seen` of the mixture
     shares : one number per sampler, in any unit; or ``shares(epoch)`` that returns them
     size : length of an epoch over all processes; by default the number of examples
     num_replicas, rank, seed : see :class:`EpochSampler`

@@ -54,9 +54,15 @@ class WeightedSampler(EpochSampler):
         values = np.asarray(to_array(weights))
         if values.shape != (self.n_examples,):
             raise TailwiseError(f"{self.n_examples} examples need {self.n_examples} weights; got shape {values.shape}.")
+        if values.dtype.kind not in "biuf":
+            raise TailwiseError(f"weights must be numbers; got {values.dtype}.")
         if not (np.isfinite(values).all() and values.min() >= 0 and values.max() > 0):
             raise TailwiseError("weights must be finite and not negative, and at least one must be above 0.")
-        self._ends = np.cumsum(values, dtype=np.float64)
+        with np.errstate(over="ignore"):
+            ends = np.cumsum(values, dtype=np.float64)
+        if not np.isfinite(ends[-1]):
+            raise TailwiseError("the weights are too large to be added up: divide them by their maximum.")
+        self._ends = ends
 
     def size(self) -> int:
         """Return the number of places in an epoch, over all processes."""
