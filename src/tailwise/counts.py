@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tailwise.errors import TailwiseError
-from tailwise.tensors import to_array
+from tailwise.tensors import to_codes
 
 Weighting = Literal["inverse", "sqrt", "effective", "none"]
 
@@ -31,9 +31,9 @@ def check_counts(class_counts: ArrayLike) -> NDArray[np.float64]:
     """
     if not getattr(getattr(class_counts, "index", None), "is_monotonic_increasing", True):
         raise TailwiseError("class counts must be in the order of the classes, as by value_counts().sort_index().")
-    given = to_array(class_counts)
+    given = to_codes(class_counts)
     try:
-        counts = np.asarray(given, dtype=np.float64)
+        counts = given.astype(np.float64, copy=False)
     except (TypeError, ValueError):
         kind = type(class_counts).__name__
         raise TailwiseError(f"class counts must be numbers in the order of the classes; got {kind}.") from None
@@ -64,7 +64,7 @@ def class_counts(labels: ArrayLike, n_classes: int | None = None) -> NDArray[np.
     TailwiseError
         If a label is not an integer or is ``n_classes`` or more.
     """
-    codes = np.asarray(to_array(labels))
+    codes = to_codes(labels)
     if codes.ndim != 1 or (codes.size and codes.dtype.kind not in "iub"):
         raise TailwiseError(f"labels must be (n,) integer class codes; got {codes.dtype} of shape {codes.shape}.")
     codes = codes[codes >= 0] if codes.dtype.kind == "i" else codes

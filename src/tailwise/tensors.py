@@ -11,19 +11,18 @@ from tailwise.errors import TailwiseError
 
 
 def to_array(values: Any) -> Any:
-    """Return a torch tensor, of any type and on any device, as an array, bfloat16 as float32; all else unchanged.
-
-    Raises
-    ------
-    TailwiseError
-        If numbers are masked: NumPy would bring them back.
-    """
-    if isinstance(values, np.ma.MaskedArray) and values.mask.any():
-        raise TailwiseError("some of the numbers are masked: leave them out first, by compressed() or filled().")
+    """Return a torch tensor, of any type and on any device, as an array, bfloat16 as float32; all else unchanged."""
     if not hasattr(values, "detach"):
         return values
     tensor = values.detach().cpu()
     return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
+
+
+def to_codes(labels: Any) -> NDArray[Any]:
+    """Return class codes or counts as an array; raise TailwiseError if some are masked, which would come back."""
+    if isinstance(labels, np.ma.MaskedArray) and labels.mask.any():
+        raise TailwiseError("some of the numbers are masked: leave them out first, by compressed() or filled().")
+    return np.asarray(to_array(labels))
 
 
 def weights_of_rows(sample_weight: ArrayLike | None, n: int) -> NDArray[np.float64] | None:

@@ -293,3 +293,8 @@ def test_density_weights_are_one_for_an_even_target_and_help_the_tail():
     plain = LinearRegression().fit(X, y).predict(X)
     weighted = LinearRegression().fit(X, y, resample.density_weights(y)).predict(X)
     assert np.abs(weighted - y)[tail].mean() < 0.6 * np.abs(plain - y)[tail].mean()
+
+
+def test_text_is_no_target():
+    with pytest.raises(TailwiseError, match=r"must be numeric; got text, '1\.5'"):
+        resample.SMOGN().fit_resample(np.zeros((3, 2)), ["1.5", "2", "3"])

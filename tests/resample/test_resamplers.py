@@ -20,6 +20,7 @@ from scipy.stats import ks_2samp
 from sklearn.base import clone
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.datasets import make_classification
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
@@ -31,6 +32,8 @@ from tailwise import resample
 from tailwise.errors import TailwiseError
 from tailwise.resample._base import Resampler
 from tailwise.resample._clusters import _mean_distance
+
+pytestmark = pytest.mark.filterwarnings("ignore:.* removed every example:UserWarning")
 
 EVERY = [getattr(resample, name) for name in resample.__all__]
 EVERY = [found for found in EVERY if inspect.isclass(found) and issubclass(found, Resampler) and found is not Resampler]
@@ -903,3 +906,37 @@ def test_a_cluster_that_has_just_the_share_of_its_class_is_dense():
     y = np.tile(np.r_[np.zeros(18), np.ones(7)], 2)  # 14 of 50, as in each cluster, where 25 * (14 / 50) > 7
     new = resample.KMeansSMOTE(n_clusters=2, k_neighbors=8, random_state=0).fit_resample(x, y)[0][50:]
     assert (np.abs(new - 50) > 40).all(), "none lies between the clusters"
+
+
+def test_a_class_that_is_cleaned_away_is_told():
+    rng = np.random.default_rng(0)
+    sizes = [100, 40, 3, 2]
+    X, y = np.concatenate([rng.normal(10 * c, 1, (n, 2)) for c, n in enumerate(sizes)]), np.repeat(list("abcd"), sizes)
+    with pytest.warns(UserWarning, match="EditedNearestNeighbours removed every example of class c: name the classes"):
+        labels = resample.EditedNearestNeighbours().fit_resample(X, y)[1]
+    assert sorted(set(labels)) == ["a", "b", "d"]
+    with pytest.warns(UserWarning, match="class c"):
+        resample.SMOTEENN("minority").fit_resample(X, y)
+
+
+@pytest.mark.parametrize("rare", [1, 2])
+@pytest.mark.parametrize("estimator", [None, LogisticRegression(), HistGradientBoostingClassifier()])
+def test_hardness_beside_a_class_of_one_or_two(rare, estimator):
+    X, y = np.random.default_rng(0).normal(size=(40 + rare, 2)), np.repeat(["no", "yes"], [40, rare])
+    labels = resample.InstanceHardnessThreshold(estimator=estimator).fit_resample(X, y)[1]
+    assert np.unique(labels, return_counts=True)[1].tolist() == [rare, rare]
+
+
+def test_a_sparse_table_mapped_from_a_file_has_clusters():
+    X, y = table()
+    mapped = sparse.csr_array(X)
+    for part in (mapped.data, mapped.indices, mapped.indptr):
+        part.flags.writeable = False
+    assert resample.KMeansSMOTE(threshold=0.0, random_state=0).fit_resample(mapped, y)[0].shape[0] > len(y)
+
+
+def test_noise_does_not_leave_the_range_of_float16():
+    X = np.random.default_rng(0).choice([-64000, 64000], (60, 3)).astype(np.float16)
+    made = resample.GaussianOverSampler(random_state=0).fit_resample(X, np.repeat([0, 1], [50, 10]))[0]
+    assert made.dtype == np.float16
+    assert np.isfinite(made).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -19,6 +20,7 @@ from tailwise.resample._goals import Kind, Strategy, goals
 from tailwise.resample._tables import Values, with_rows, with_targets
 from tailwise.settings import check_settings
 from tailwise.tensors import to_array, weights_of_rows
+from tailwise.wording import plural
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class TargetResampler(BaseEstimator):
         weights_of_rows(given, target[0].shape[0])
         change = self._resample(rows, *target)
         self.sample_indices_ = np.concatenate([change.kept, change.parents])
+        self._warn_of_lost(y, *target)
         self.synthetic_ = np.arange(len(self.sample_indices_)) >= len(change.kept)
         if change.values is None:
             resampled = take(rows, change.kept)
@@ -118,6 +121,9 @@ class TargetResampler(BaseEstimator):
             name = next(name for name in names if names.count(name) > 1)
             raise TailwiseError(f"the table has {names.count(name)} columns named {name!r}; give each its own name.")
         validate_data(self, rows, skip_check_array=True)
+
+    def _warn_of_lost(self, y: Any, *target: Any) -> None:
+        """Warn of what nobody wanted to lose."""
 
     def _target(self, y: Any) -> Any:
         """Return the target in the form that ``_resample`` takes, or raise."""
@@ -148,3 +154,15 @@ class Resampler(TargetResampler):
             raise TailwiseError(f"there is only one class, {classes[0]!s}: nothing to balance.")
         self._remember_columns(rows)
         return rows, codes, goals(self.sampling_strategy, classes, np.bincount(codes), self._kind)
+
+    def _warn_of_lost(self, y: Any, *target: Any) -> None:
+        codes, wanted = target
+        left = np.bincount(codes[self.sample_indices_], minlength=len(wanted))
+        if lost := np.flatnonzero((left == 0) & (wanted > 0)).tolist():
+            label = next(iter(take(y, np.flatnonzero(codes == lost[0])[:1])))
+            more = f" and of {plural(len(lost) - 1, 'further class', 'further classes')}" if len(lost) > 1 else ""
+            warnings.warn(
+                f"{type(self).__name__} removed every example of class {label!s}{more}: name the classes that may lose "
+                "some in sampling_strategy.",
+                stacklevel=3,
+            )

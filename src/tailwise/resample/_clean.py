@@ -64,7 +64,8 @@ class TomekLinks(Resampler):
 class EditedNearestNeighbours(Resampler):
     """Removes examples of the larger classes whose nearest neighbours belong to other classes.
 
-    Missing values are allowed in dense tables.
+    Missing values are allowed in dense tables. Only the smallest class is spared: another one loses all of its examples
+    if it has no more than ``n_neighbors``, and a warning says so.
 
     Parameters
     ----------
@@ -189,7 +190,8 @@ class NearMiss(Resampler):
 class InstanceHardnessThreshold(Resampler):
     """Removes the examples of the larger classes whose class gets the lowest cross-validated probability.
 
-    Missing values are allowed in dense tables if the classifier accepts them.
+    Missing values are allowed in dense tables if the classifier accepts them. Classes with fewer examples than there
+    are folds are in all training parts.
 
     Parameters
     ----------
@@ -235,7 +237,9 @@ class InstanceHardnessThreshold(Resampler):
             raise TailwiseError(f"cv must be 2 or more, and at most the largest class's {largest}; got {self.cv}.")
         with warnings.catch_warnings():  # only probabilities of the larger classes are used
             warnings.filterwarnings("ignore", "The least populated class|Number of classes in training fold")
-            folds = StratifiedKFold(self.cv, shuffle=True, random_state=seed)
+            split = StratifiedKFold(self.cv, shuffle=True, random_state=seed).split(points, codes)
+            scarce = np.flatnonzero(np.bincount(codes)[codes] < self.cv)
+            folds = [(np.union1d(train, scarce), held_out) for train, held_out in split]
             try:
                 proba = cross_val_predict(learner, points, codes, cv=folds, method="predict_proba")
             except (TypeError, ValueError) as error:

@@ -139,6 +139,8 @@ def _k_means(points: Any, n_clusters: int, seed: int) -> Any:
     """Return scikit-learn's k-means, fitted to the points."""
     from sklearn.cluster import MiniBatchKMeans
 
+    if sparse.issparse(points) and not points.data.flags.writeable:  # mapped from a file, which scikit-learn refuses
+        points = points.copy()
     return MiniBatchKMeans(n_clusters, n_init=1, random_state=seed).fit(points)
 
 

@@ -234,6 +234,9 @@ def density_weights(
 
 def _finite(y: Any) -> NDArray[np.float64]:
     """Return a target as (n,) float64, or raise."""
+    first = np.ravel(np.asarray(to_array(y)))[:1].tolist()
+    if first and isinstance(first[0], str):
+        raise TailwiseError(f"the target must be numeric; got text, {first[0]!r}.")
     try:
         values = y.to_numpy(np.float64, na_value=np.nan) if hasattr(y, "iloc") else np.asarray(to_array(y), np.float64)
     except (TypeError, ValueError):

@@ -17,6 +17,7 @@ from tailwise.tensors import to_array
 Values = Callable[[slice], Any]
 
 _LARGEST = 1e150  # the square of a larger number overflows
+_LARGEST_HALF = np.finfo(np.float16).max
 
 
 def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any:
@@ -166,7 +167,7 @@ def with_targets(y: Any, kept: NDArray[np.intp], parents: NDArray[np.intp], made
 
     if hasattr(y, "to_frame"):  # a series
         grown = with_rows(y.to_frame(), kept, n_new, values, {})
-        return grown.iloc[:, 0].rename(y.name) if hasattr(y, "iloc") else grown.to_series()
+        return grown.iloc[:, 0].rename(y.name) if hasattr(grown, "iloc") else grown.to_series()
     if hasattr(y, "columns") or np.ndim(y) == 2:
         return with_rows(y, kept, n_new, values, {})
     return _as_came(y, with_rows(np.asarray(to_array(y))[:, None], kept, n_new, values, {})[:, 0])
@@ -183,7 +184,7 @@ def _held(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
     """Return numbers rounded and clipped to a type of NumPy, pandas or polars: a cast alone would wrap them around."""
     dtype = getattr(dtype, "subtype", dtype)  # of pandas' sparse columns
     if not is_whole(dtype):
-        return values
+        return np.clip(values, -_LARGEST_HALF, _LARGEST_HALF) if dtype == np.float16 else values
     name = str(dtype).lower().split("[")[0].replace("128", "64")  # "UInt8", "uint8[pyarrow]"
     low, high = (0, 1) if name.startswith("bool") else (np.iinfo(name).min, np.iinfo(name).max)
     greatest = float(high) if float(high) <= high else np.nextafter(float(high), 0)  # 2**63 - 1 is not a float

@@ -19,7 +19,7 @@ from tailwise.counts import check_codes, check_counts
 from tailwise.counts import class_counts as count_classes
 from tailwise.errors import TailwiseError
 from tailwise.samplers._permute import permute
-from tailwise.tensors import to_array
+from tailwise.tensors import to_codes
 
 
 class EpochSampler(DistributedSampler[Any]):
@@ -245,7 +245,7 @@ def check_size(size: int | None) -> int | None:
 
 
 def _check_labels(labels: ArrayLike) -> NDArray[Any]:
-    codes = np.asarray(to_array(labels))
+    codes = to_codes(labels)
     if codes.ndim != 1 or not codes.size or codes.dtype.kind not in "iu":
         raise TailwiseError(f"labels must be one row of integer class codes; got {codes.dtype} {codes.shape}.")
     if int(codes.min()) < 0:
