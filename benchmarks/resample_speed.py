@@ -146,7 +146,7 @@ def table(n: int, n_features: int) -> tuple[np.ndarray, np.ndarray]:
     X, y = make_classification(
         n,
         n_features,
-        n_informative=n_features // 2,
+        n_informative=max(n_features // 2, 4),
         n_redundant=n_features // 4,
         n_classes=5,
         n_clusters_per_class=2,

@@ -66,7 +66,7 @@ def test_findings_say_the_number_and_are_sorted(frame):
     assert sentences(found, "imbalance factor of 500")
     assert sentences(found, "1 class ('d') has one example")
     assert sentences(found, "'key' looks like an identifier")
-    assert sentences(found, "2 columns ('flat', 'gaps') have the same value in at least 99.83 % of the rows")
+    assert sentences(found, "Column 'flat' has the same value in 99.83 % of the rows")
     assert sentences(found, "'none' is empty")
     missing = frame["gaps"].is_nan().sum()
     assert sentences(found, f"'gaps' has {missing} missing values")
@@ -325,7 +325,8 @@ def test_hugging_face_images_are_compared_by_bytes():
 def test_a_text_column_is_never_an_identifier():
     data = pl.DataFrame({"text": [f"w{i}" for i in range(40)], "y": [0, 1] * 20})
     assert not sentences(diagnose(data, "y", text="text"), "identifier")
-    assert sentences(diagnose(data, "y"), "identifier")
+    assert not sentences(diagnose(data, "y"), "identifier"), "nor is the only feature"
+    assert sentences(diagnose(data.with_columns(x=pl.Series([1.5, 2.5] * 20)), "y"), "identifier")
     assert not sentences(diagnose(data, "y", id="text"), "identifier")
 
 
@@ -501,3 +502,56 @@ def test_a_hundred_columns_that_are_alike_do_not_fill_the_screen():
     assert len(said) == len(same)
     assert len(found.findings) < 25
     assert len(found.columns) == 400
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "is_one"),
+    [
+        ("row", list(range(5, 405)), True),
+        ("order", [(7919 * i) % 1_000_003 for i in range(400)], True),
+        ("income", [37 * (i // 2) + 20_000 * (i % 2) for i in range(400)], False),
+        ("code", [f"A-{i:05}" for i in range(400)], True),
+        (
+            "user_id",
+            [f"{'abcdefghij'[i % 10]}{'klmnopqrst'[i // 10 % 10]}{'uvwxyz'[i // 100]}" for i in range(400)],
+            True,
+        ),
+        ("sequence", ["".join("ACGT"[(i >> s) & 3] for s in range(0, 20, 2)) for i in range(400)], False),
+        (
+            "text",
+            [
+                f"句子{'一二三四五六七八九十'[i % 10]}{'甲乙丙丁戊己庚辛壬癸'[i // 10 % 10]}{'子丑寅卯'[i // 100]}"
+                for i in range(400)
+            ],
+            False,
+        ),
+    ],
+)
+def test_features_are_not_taken_for_identifiers(name, values, is_one):
+    """The next step that is proposed would leave them out."""
+    assert len(set(values)) == 400
+    data = pl.DataFrame({"x": [0.5, 1.5] * 200, name: values, "y": ["a", "b"] * 200})
+    assert bool(sentences(diagnose(data, "y"), "identifier") or sentences(diagnose(data, "y"), "--id")) == is_one
+
+
+def test_a_value_that_is_there_or_not_is_not_constant():
+    data = pl.DataFrame({"x": range(400), "flag": ["Y", None, None, None] * 100, "y": ["a", "b"] * 200})
+    assert not sentences(diagnose(data, "y"), "same value")
+
+
+def test_images_in_a_table_are_its_feature(tmp_path):
+    Image = pytest.importorskip("PIL.Image")
+    paths = []
+    for number in range(40):
+        Image.new("L", (4, 4), number).save(tmp_path / f"{number}.png")
+        paths.append(f"{number}.png")
+    data = pl.DataFrame({"path": paths, "width": [4] * 40, "y": ["a", "b"] * 20})
+    data.write_parquet(tmp_path / "paths.parquet")
+    data.with_columns(path=pl.Series([(tmp_path / path).read_bytes() for path in paths])).write_parquet(
+        tmp_path / "bytes.parquet"
+    )
+    for name in ("paths", "bytes"):
+        found = diagnose(tmp_path / f"{name}.parquet", "y")
+        assert found.kind == "image"
+        assert not sentences(found, "identifier")
+        assert not sentences(found, "No feature can be made")

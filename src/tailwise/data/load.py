@@ -289,12 +289,8 @@ def _kind(request: _Request, features: pl.DataFrame) -> tuple[Kind, str | None]:
         return ("text", text) if text is not None else ("image", image)
     if kind == "table":
         return "table", None
-    if kind in (None, "image"):
-        column = next((column.name for column in features if _holds_images(column)), None)
-        if column is not None and (
-            kind == "image" or features.width == 1 or _are_there(features[column], request.path)
-        ):
-            return "image", column
+    if kind in (None, "image") and (column := image_column(features, request.path, sure=kind == "image")) is not None:
+        return "image", column
     if kind in (None, "text"):
         column = text_column(features)
         strings = [column.name for column in features if column.dtype == pl.String]
@@ -313,6 +309,17 @@ def _kind(request: _Request, features: pl.DataFrame) -> tuple[Kind, str | None]:
             f"{', '.join(features.columns[:12])}."
         )
     return "table", None
+
+
+def image_column(features: pl.DataFrame, path: Path, *, sure: bool = False) -> str | None:
+    """Return the first column with images or with paths to them, if there is one.
+
+    Paths beside other columns count only if the first one is there, unless it is sure that there are images.
+    """
+    column = next((column.name for column in features if _holds_images(column)), None)
+    if column is None or sure or features.width == 1 or _are_there(features[column], path):
+        return column
+    return None
 
 
 def _holds_images(column: pl.Series) -> bool:

@@ -17,6 +17,7 @@ from tailwise.data.dataset import Kind
 from tailwise.data.frames import texts, to_frame
 from tailwise.data.label_sets import encode_label_sets, sets_in
 from tailwise.data.labels import class_name, padding, trimmed
+from tailwise.data.load import image_column
 from tailwise.data.paths import existing, listed, named, require_columns, table_format
 from tailwise.data.tables import missing_words, scan
 from tailwise.diagnose.findings import find
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LABEL = "\0label"
+_FIRST = 100  # rows in which images are looked for
 
 
 def diagnose(
@@ -82,7 +84,11 @@ def diagnose(
             if separator is not None or isinstance(frame.collect_schema().get(target or ""), pl.List | pl.Array):
                 sets = load(data, target, separator=separator, text=text, image=image, id=id)
                 return _of_dataset(sets, sample)
-            return _diagnose(_columns(frame, target, text, image, id, str(path)), path.name, "table", sample, path)
+            if text is None and image is None:
+                others = [name for name in frame.collect_schema().names() if name not in (target, id)]
+                image = image_column(frame.select(named(others)).head(_FIRST).collect(), path)
+            kind: Kind = "table" if text is None and image is None else "text" if image is None else "image"
+            return _diagnose(_columns(frame, target, text, image, id, str(path)), path.name, kind, sample, path)
     if isinstance(data, Dataset):
         if (target, separator, text, image, id) != (None,) * 5:
             raise TailwiseError(

@@ -36,11 +36,11 @@ class Column:
     distinct : number of distinct values, not counting missing ones
     exact : whether ``distinct`` was counted; in tables with more than 20 million values it is estimated, with an error
         of up to a tenth
-    top_share : share of the most frequent value among the sampled rows that have one
+    top_share : share of the most frequent value among the sampled rows
     predicts : how well the column alone predicts held-out labels, 0 to 1 (see
         :func:`tailwise.diagnose.leaks.held_out_lambda`); None if it could not be measured
-    identifier : whether the column looks like an identifier of the rows: whole numbers or words without repetition in
-        the sample
+    identifier : whether the column looks like an identifier of the rows, and is not the only feature: whole numbers or
+        short words with digits, without repetition in the sample
     """
 
     name: str

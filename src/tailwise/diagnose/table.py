@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,10 @@ _CELLS = 20_000_000
 _NEARLY = 0.8
 #: Minimum number of rows for concluding anything from values that never repeat.
 _ENOUGH_TO_TELL = 20
+#: How an identifier may be called, and the length of one in bytes.
+_ID, _LONGEST_ID = r"(?i)(?:^|[^a-z])(id|uuid|guid|key|index|number|no|nr)$|[a-z]I[dD]$", 64
+#: A whole number from which so much of the label can be told (see :func:`held_out_lambda`) is a feature.
+_TELLS = 0.05
 _SEED = 7
 _ROW, _TIMES = "\0row", "\0times"  # names that no column has
 
@@ -129,6 +134,7 @@ def examine_columns(
         present = (names_of(values) if name in readings else values).drop_nulls()
         known = present.value_counts(name=_TIMES)[_TIMES].to_numpy()
         powers = [held_out_lambda(part.filter(labels >= 0), labels[labels >= 0]) for part in parts]
+        predicts = max((power for power in powers if power is not None), default=None)
         columns.append(
             Column(
                 name=name,
@@ -136,9 +142,11 @@ def examine_columns(
                 missing=missing,
                 distinct=distinct,
                 exact=exact,
-                top_share=float(known.max() / known.sum()) if known.size else 0.0,
-                predicts=max((power for power in powers if power is not None), default=None),
-                identifier=name not in table.never_ids and _names_rows(values, readings.get(name), distinct, n_rows),
+                top_share=float(known.max() / len(values)) if known.size else 0.0,
+                predicts=predicts,
+                identifier=len(names) > 1
+                and name not in table.never_ids
+                and _names_rows(values, readings.get(name), distinct, n_rows, predicts),
             )
         )
     return tuple(columns), len(sampled)
@@ -219,17 +227,28 @@ def _content(table: Table, name: str) -> pl.Expr:
     return pl.coalesce(field("bytes").cast(pl.Binary), field("path").cast(pl.Binary))
 
 
-def _names_rows(values: pl.Series, reading: Reading | None, distinct: int, n_rows: int) -> bool:
-    """Return whether a column looks like an identifier: whole numbers or words, not dates, that never repeat."""
+def _names_rows(values: pl.Series, reading: Reading | None, distinct: int, n_rows: int, predicts: float | None) -> bool:
+    """Return whether a column looks like an identifier: whole numbers or words that never repeat.
+
+    Unless the column is called one, numbers must follow each other, or tell nothing of the label, and words must be
+    short and have digits: income, sequences and names are features.
+    """
     if not (values.dtype.is_integer() or values.dtype == pl.String) or len(values) < _ENOUGH_TO_TELL:
         return False
     if values.null_count() or values.n_unique() < len(values) or distinct < _NEARLY * n_rows:
         return False
-    if reading is None:
-        return True
-    if reading.kind in ("number", "date"):
-        return reading.kind == "number" and bool(values.str.contains(r"^\d+$").all())
-    return not values.str.strip_chars().str.contains(r"\s").any()
+    called = re.search(_ID, values.name) is not None
+    if reading is not None and reading.kind != "number":
+        words = values.str.strip_chars()
+        if reading.kind == "date" or words.str.contains(r"\s").any():
+            return False
+        numbered = words.str.contains(r"^[!-~]*\d[!-~]*$") & (words.str.len_bytes() <= _LONGEST_ID)
+        return called or bool(numbered.mean() >= _NEARLY)  # type: ignore[operator]
+    if reading is not None and not values.str.contains(r"^\d{1,18}$").all():
+        return False
+    numbers = values.cast(pl.Int64, strict=False)
+    follow = (numbers.max() or 0) - (numbers.min() or 0) < 2 * n_rows  # type: ignore[operator]
+    return called or bool(follow) or (predicts or 0.0) < _TELLS
 
 
 def _stream(query: pl.LazyFrame) -> pl.DataFrame:
