@@ -13,6 +13,10 @@ class TailwiseError(ValueError):
     """
 
 
+class DataWarning(UserWarning):
+    """Something in the data is left out or taken as missing that may not have been meant so."""
+
+
 class Interrupted(TailwiseError):  # noqa: N818 (nothing is wrong)
     """The user stopped what can be continued; the message says how."""
 

@@ -14,6 +14,8 @@ def to_array(values: Any) -> Any:
     """Return a torch tensor, of any type and on any device, as an array, bfloat16 as float32; all else unchanged."""
     if not hasattr(values, "detach"):
         return values
+    if str(values.layout) != "torch.strided":
+        raise TailwiseError("a sparse tensor is neither a table nor an array here: give it as a SciPy matrix.")
     tensor = values.detach().cpu()
     return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
 

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from tailwise.data import PixelEncoder, TableEncoder
-from tailwise.errors import TailwiseError
+from tailwise.errors import DataWarning, TailwiseError
 
 
 def table(n=200, seed=0):
@@ -102,7 +102,7 @@ def test_columns_that_are_missing_or_have_changed_meaning_are_named():
     with pytest.raises(TailwiseError, match="no columns 'age', 'zip'"):
         encoder.transform(pl.DataFrame({"city": ["a"]}))
     with pytest.raises(TailwiseError, match="'age' held only numbers in training"):
-        encoder.transform(pl.DataFrame({"age": ["old"], "city": ["a"], "zip": [3]}))
+        encoder.transform(pl.DataFrame({"age": ["old"] * 10, "city": ["a"] * 10, "zip": [3] * 10}))
     with pytest.raises(TailwiseError, match="no column of the table has values"):
         TableEncoder().fit(pl.DataFrame({"a": [None]}))
     with pytest.raises(NotFittedError):
@@ -192,8 +192,8 @@ def test_dates_before_the_year_1000_are_missing_and_said_so():
     assert np.isnan(encoder.transform(new)[[0, 2]]).all()
     (note,) = encoder.check(new)
     assert note.startswith("column 'when': 2 values are not dates from the year 1000 on, such as '0001-01-01T00:00:00'")
-    with pytest.raises(TailwiseError, match="2 of 2 values are not dates from the year 1000 on, such as '0001"):
-        encoder.transform(new[[0, 2]])
+    with pytest.raises(TailwiseError, match="10 of 10 values are not dates from the year 1000 on, such as '0001"):
+        encoder.transform(new[[0, 2] * 5])
 
 
 @pytest.mark.parametrize("scale", [False, True])
@@ -284,3 +284,24 @@ def test_differences_between_large_numbers_are_kept(column, scale):
     (encoded,) = encoder.transform(frame)[:, of].T
     assert len(np.unique(encoded)) == 100
     assert (np.diff(encoded) > 0).all()
+
+
+@pytest.mark.parametrize("scale", [False, True])
+def test_a_column_whose_values_are_all_new_is_told(scale):
+    frame = pl.DataFrame({"a": ["high", "low"] * 20, "b": [1.5, 2.5] * 20})
+    encoder = TableEncoder(scale=scale)
+    assert np.array_equal(encoder.fit_transform(frame), encoder.transform(frame))
+    with pytest.warns(DataWarning, match="column 'a': 40 values that training did not have, such as 'High'"):
+        encoder.transform(frame.with_columns(pl.col("a").str.to_titlecase()))
+    encoder.transform(frame.with_columns(a=pl.Series(["high", "new"] * 20)))  # half of them are known
+    with pytest.warns(DataWarning, match="column 'b': 1 value is not a number, such as 'late'"):
+        encoder.transform(pl.DataFrame({"a": ["low"], "b": ["late"]}))
+
+
+def test_categories_that_are_numbers_are_categories():
+    codes = pd.Series([3, 1, 3, 2] * 10).astype("category")
+    encoder = TableEncoder(scale=True).fit(pd.DataFrame({"code": codes}))
+    assert encoder.get_feature_names_out().tolist() == ["code 3", "code 1", "code 2"]
+    ours = encoder.transform(pd.DataFrame({"code": [1, 2]}))
+    np.testing.assert_array_equal(ours, [[0, 1, 0], [0, 0, 1]])
+    assert TableEncoder().fit(pd.DataFrame({"code": codes.astype(float).astype("category")})).nominal_ == (0,)

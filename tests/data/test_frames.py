@@ -204,3 +204,9 @@ def test_columns_of_records_and_mappings_may_be_numbered():
     assert as_dataset({0: [1.0, 2.0]}).inputs.columns == ["0"]
     with pytest.raises(TailwiseError, match="2 columns named '0'"):
         as_dataset({0: [1.0], "0": [2.0]})
+
+
+def test_a_sparse_tensor_is_refused():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TailwiseError, match="give it as a SciPy matrix"):
+        as_dataset(torch.eye(3).to_sparse(), [0, 1, 1])

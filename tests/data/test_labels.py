@@ -1,5 +1,6 @@
 import datetime as dt
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -9,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tailwise.data import encode_labels
+from tailwise.data import as_dataset, encode_labels
 from tailwise.data.labels import trimmed
-from tailwise.errors import TailwiseError
+from tailwise.errors import DataWarning, TailwiseError
 
 
 @pytest.mark.parametrize(
@@ -177,3 +178,16 @@ def test_names_of_a_file_that_are_all_numbers_have_their_order(column, codes, cl
 def test_the_order_of_an_enum_comes_from_a_file_too():
     column = pl.Series(["low", "high"], dtype=pl.Enum(GRADES))
     assert trimmed(column) is column
+
+
+def test_a_class_that_is_called_like_a_missing_value_is_told():
+    with pytest.warns(DataWarning, match="labels 'NA' and 'Na' are taken for missing ones"):
+        data = as_dataset(np.zeros((5, 1)), ["Fe", "Na", "Cl", "NA", None])
+    assert data.classes == ("Cl", "Fe")
+    as_dataset(np.zeros((3, 1)), np.array(["a", "b", np.nan]))  # as NumPy writes what is missing
+
+
+def test_labels_of_a_time_zone_are_called_by_its_clocks():
+    midnight = [dt.datetime(2021, 6, day, tzinfo=ZoneInfo("Europe/Berlin")) for day in (1, 2)]
+    for values in (pl.Series(midnight), pd.Series(midnight)):
+        assert encode_labels(values)[1].tolist() == ["2021-06-01", "2021-06-02"]

@@ -1,7 +1,11 @@
+import json
 import os
+import subprocess
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tailwise.data import Dataset, load, stream
@@ -367,3 +371,36 @@ def test_a_name_that_is_no_text_is_told(tmp_path):
             file.write("bread and butter")
     with pytest.raises(TailwiseError, match=r"whose name is not UTF-8, '.*bad\\udcff/1\.txt': rename it"):
         load(tmp_path)
+
+
+def test_class_names_of_hugging_face_are_used(tmp_path):
+    table = pa.table({"x": [0.5, 1.5, 2.5, 3.5], "label": [2, 0, 2, -1]})
+    features = {
+        "x": {"dtype": "float64", "_type": "Value"},
+        "label": {"names": ["red", "green", "blue"], "_type": "ClassLabel"},
+    }
+    pq.write_table(
+        table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})}),
+        tmp_path / "t.parquet",
+    )
+    data = load(tmp_path / "t.parquet", "label")
+    assert data.classes == ("red", "blue")
+    assert data.labels.tolist() == [1, 0, 1, -1]
+    found = list(stream(tmp_path / "t.parquet", "label", kind="table", classes=["blue", "red"]))
+    assert found[0].labels.tolist() == [0, 1, 0, -1]
+
+
+def test_arrow_streams_are_read_as_files_are(tmp_path):
+    frame = pl.DataFrame({"x": [0.5, 1.5], "y": ["a", "b"]})
+    frame.write_ipc_stream(tmp_path / "s.arrow")
+    assert load(tmp_path / "s.arrow", "y").inputs["x"].to_list() == [0.5, 1.5]
+
+
+def test_what_converts_a_text_in_a_class_folder_replaces_it(tmp_path):
+    for name, content in (("spam", "caf\xe9".encode("latin-1")), ("ham", b"tea")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.txt").write_bytes(content)
+    with pytest.raises(TailwiseError, match=r"convert it with: iconv .* && mv ") as error:
+        load(tmp_path)
+    subprocess.run(str(error.value).split("convert it with: ")[1], shell=True, check=True)
+    assert sorted(load(tmp_path).inputs) == ["caf\xe9", "tea"]

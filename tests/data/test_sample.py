@@ -92,3 +92,8 @@ def test_classes_of_a_sample_keep_their_order(tmp_path):
     data, _ = sample(tmp_path / "grades.parquet", "y", 9)
     assert data.classes == load(tmp_path / "grades.parquet", "y").classes == ("low", "mid", "high")
     np.testing.assert_array_equal(data.labels, data.inputs["x"].to_numpy() % 3)
+
+
+def test_a_sample_has_a_number_of_rows(tmp_path):
+    with pytest.raises(TailwiseError, match="rows must be a number; got 'x'"):
+        sample(tmp_path / "t.parquet", "y", "x")

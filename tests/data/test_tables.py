@@ -193,7 +193,7 @@ BROKEN = {
     "JSON without objects": ("e.jsonl", "[1]\n", "line 1: each line must be a JSON object"),
     "Parquet cut short": ("e.parquet", parquet_bytes()[:-9], "cut short"),
     "no Parquet": ("e.parquet", "hello", "is not a Parquet file"),
-    "Arrow cut short": ("e.arrow", b"ARROW1\0\0", "cannot be read as arrow"),
+    "Arrow cut short": ("e.arrow", b"ARROW1\0\0", "is no Arrow file, or it is cut short"),
     "a spreadsheet": ("e.xlsx", "PK", "use CSV"),
 }
 

@@ -26,7 +26,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from estimators.cases import COUNTS, quick, table
 from tailwise.data import Dataset, as_dataset
-from tailwise.errors import TailwiseError
+from tailwise.errors import DataWarning, TailwiseError
 from tailwise.estimators import TailClassifier, _defaults
 from tailwise.estimators._defaults import _augmentation
 from tailwise.estimators._learners import AUGMENTATIONS, PRECISIONS
@@ -358,7 +358,8 @@ def test_a_recipe_may_carry_more_than_its_settings() -> None:
 
 
 def test_rows_without_a_label_are_told() -> None:
-    fitted = quick("cross-entropy").fit(X, np.array(["EU", "NA", "AS"])[Y])
+    with pytest.warns(DataWarning, match="'NA' are taken for missing ones"):
+        fitted = quick("cross-entropy").fit(X, np.array(["EU", "NA", "AS"])[Y])
     assert fitted.classes_.tolist() == ["AS", "EU"]
     assert fitted.notes_ == (f"{COUNTS[1]} rows have no label and are left out of the training.",)
 

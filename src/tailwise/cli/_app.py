@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tailwise import __version__
-from tailwise.errors import Interrupted, TailwiseError
+from tailwise.errors import DataWarning, Interrupted, TailwiseError
 from tailwise.wording import printable
 
 BAD_INPUT = 2
@@ -31,7 +32,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal may lack a character
     try:
-        app()
+        with warnings.catch_warnings(action="ignore", category=DataWarning):  # notes tell more
+            app()
     except TailwiseError as error:
         _fail(str(error), INTERRUPTED if isinstance(error, Interrupted) else BAD_INPUT)
     except SystemExit as ended:

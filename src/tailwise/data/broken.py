@@ -37,7 +37,8 @@ def _explain(path: Path, error: Exception) -> TailwiseError:
         return TailwiseError(f"{path} cannot be read: permission denied.")
     if form in ("csv", "json lines"):
         try:
-            trouble = wrong_bytes(path) or (_bad_record(path) if form == "csv" else _bad_json(path))
+            text = isinstance(error, UnicodeDecodeError)  # a document in a class folder, where a copy would be another
+            trouble = wrong_bytes(path, in_place=text) or (_bad_record(path) if form == "csv" else _bad_json(path))
         except (EOFError, zlib.error):
             trouble = f"{path} is cut short or damaged: its compressed data ends early."
         if trouble:
@@ -49,6 +50,8 @@ def _explain(path: Path, error: Exception) -> TailwiseError:
             return TailwiseError(f"{path} is cut short: a Parquet file ends in PAR1, this one does not. Copy it again.")
         if form == "parquet" and head != b"PAR1":
             return TailwiseError(f"{path} is not a Parquet file, whatever its name says.")
+        if form == "arrow":
+            return TailwiseError(f"{path} is no Arrow file, or it is cut short: copy or write it again ({reason}).")
     unlike = _unlike_files(path) if path.is_dir() else None
     return TailwiseError(unlike or f"{path} cannot be read as {form or 'a table'}: {reason.rstrip('.')}.")
 

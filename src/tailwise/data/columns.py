@@ -29,7 +29,7 @@ _MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y", "%m.%d.%Y", "%m/%d/%y", "%m-%d-%y")
 _DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%d/%m/%y", "%d-%m-%y", "%d.%m.%y")
 _FORMATS = {
     style: [date + time for date in (*_PLAIN_DATES, *dates) for time in _TIMES]
-    for style, dates in (("month", _MONTH_FIRST), ("day", _DAY_FIRST))
+    for style, dates in (("plain", ()), ("month", _MONTH_FIRST), ("day", _DAY_FIRST))
 }
 #: Dates with points and a two-digit year must be zero-padded: 1.2.30 is a version number.
 _SHORT_DATE = r"^(\d{1,2}[-/]\d{1,2}[-/]|\d{2}\.\d{2}\.)\d{2}\b"
@@ -49,7 +49,7 @@ _ONE_GROUP = {mark: rf"{start}[-)]?$" for mark, start in _GROUPS.items()}
 
 
 _MARKS = {".": "point", ",": "comma"}
-_OTHER = {".": ",", ",": ".", "month": "day", "day": "month"}
+_OTHER = {".": ",", ",": ".", "month": "day", "day": "month", "plain": "month"}
 _KEPT_AS = {"number": "numbers", "date": "dates", "category": "categories", "text": "texts"}
 MAX_CATEGORIES = 40  # a column of strings with more distinct values is text
 _FEW = 10  # fewer values than this, in many rows, are too few to judge a column by
@@ -63,7 +63,8 @@ class Reading:
     Attributes
     ----------
     kind : what the column holds
-    style : for numbers, the decimal mark, ``"."`` or ``","``; for dates, what comes first, ``"month"`` or ``"day"``
+    style : for numbers, the decimal mark, ``"."`` or ``","``; for dates, what comes first, ``"month"`` or ``"day"``, or
+        ``"plain"`` if all of them leave no doubt; for categories, ``"boolean"`` if they are true and false
     grouped : whether the other mark, of ``"."`` and ``","``, may separate thousands, because it did in training or
         because all numbers there were whole. If not, ``4,332`` is missing, as it may be 4332 or 4.332
     strays : the most frequent values in a column of numbers or dates that are neither
@@ -87,9 +88,9 @@ class Reading:
         TailwiseError
             If more than a tenth of the numbers have a different decimal mark or new thousands separators, or more than
             a tenth of the dates a different order of day and month; if training had only numbers, or only dates, and
-            nine in ten values are now something else; if training had numbers, and the column now holds dates; if only
-            one of training and this column has times with a zone; or if the type of the column cannot be a feature. A
-            few odd values in a column that is mostly empty are treated as missing.
+            nine in ten of at least ten values are now something else; if training had numbers, and the column now holds
+            dates; if only one of training and this column has times with a zone; or if the type of the column cannot be
+            a feature. A few odd values in a column that is mostly empty are treated as missing.
         """
         import polars as pl
 
@@ -118,17 +119,21 @@ class Reading:
         present = len(values) - values.null_count() + len(strange)
         few = min(_FEW, len(values) / 2)
         other = _OTHER[self.style]
-        foreign = strange.filter(Reading(self.kind, other, grouped=True).read(strange).is_not_null())
+        others = ("month", "day") if self.style == "plain" else (other,)
+        readable = [Reading(self.kind, style, grouped=True).read(strange).is_not_null() for style in others]
+        foreign = strange.filter(readable[0] | readable[-1])
         if len(foreign) > (1 - _ENOUGH) * present and len(foreign) >= few:
             so = f"with the {self.style} before the {other}: write them so, or as 2024-12-31."
-            if self.kind == "number":
+            if self.style == "plain":
+                so = "and may have the month or the day first: write them as 2024-12-31."
+            elif self.kind == "number":
                 between = f"{'a' if self.grouped else 'no'} {_MARKS[other]} between thousands"
                 so = f"with a {_MARKS[self.style]} before decimals and {between}: write them so."
             raise TailwiseError(
                 f"column {column.name!r}: {len(foreign)} of {present} values, such as {foreign[0]!r}, are not "
                 f"written as in training, {so}"
             )
-        if not self.strays and len(strange) >= max(_ENOUGH * present, few):
+        if not self.strays and len(strange) >= max(_ENOUGH * present, _FEW):
             raise TailwiseError(
                 f"column {column.name!r} held only {self.kind}s in training, but now {len(strange)} of {present} "
                 f"values {self.unlike(len(strange))}, such as {strange[0]!r}."
@@ -143,7 +148,8 @@ class Reading:
         if self.kind == "empty":
             return pl.Series(column.name, [None] * len(column), dtype=pl.Float64)
         if self.kind in ("category", "text"):
-            return names(column)
+            values = names(column)
+            return values.replace(["0", "1"], ["false", "true"]) if self.style == "boolean" else values
         if self.kind == "date":
             return _dates(column, self.style, self.zone or "UTC")
         numbers = _numbers(column, self.style)
@@ -183,9 +189,9 @@ def read_as(column: pl.Series, max_categories: int = MAX_CATEGORIES) -> Reading:
     if dtype.is_numeric():
         return Reading("number", ".", grouped=_whole(column))
     if dtype in (pl.Date, pl.Datetime, pl.Time):
-        return Reading("number", ".") if dtype == pl.Time else Reading("date", "month", zone=_zone(column))
+        return Reading("number", ".") if dtype == pl.Time else Reading("date", "plain", zone=_zone(column))
     if dtype == pl.Boolean:
-        return Reading("category")
+        return Reading("category", "boolean")
     values = names(column)
     present = values.drop_nulls().unique(maintain_order=True)
     if present.is_empty():
@@ -198,14 +204,17 @@ def read_as(column: pl.Series, max_categories: int = MAX_CATEGORIES) -> Reading:
             parsed = {style: parse(present, style) for style in styles}
             best = max(styles, key=lambda style: _share(parsed[style]))
             if _share(parsed[best]) >= _ENOUGH:
-                is_stray = parsed[best].is_null()
+                if kind == "date" and _share(parse(present, "plain")) == _share(parsed[best]):
+                    best = "plain"
+                known = parse(present, best)
+                is_stray = known.is_null()
                 written = _bare(present.filter(~is_stray))
-                grouped = kind == "number" and bool(written.str.contains(_GROUPS[best]).any() or _whole(parsed[best]))
+                grouped = kind == "number" and bool(written.str.contains(_GROUPS[best]).any() or _whole(known))
                 strays = values.filter(values.is_in(present.filter(is_stray).to_list()))
                 mixed = len(strays) > (1 - _ENOUGH) * (len(values) - values.null_count())
                 counts = strays.rename("value").value_counts(name="n").sort("n", "value", descending=[True, False])
-                known = tuple(counts["value"].head(max_categories if mixed else _KNOWN))
-                return Reading(kind, best, grouped, known, mixed, _zone(written) if kind == "date" else None)
+                words = tuple(counts["value"].head(max_categories if mixed else _KNOWN))
+                return Reading(kind, best, grouped, words, mixed, _zone(written) if kind == "date" else None)
     return Reading("category" if len(present) <= max_categories else "text")
 
 
@@ -233,8 +242,8 @@ def names(column: pl.Series) -> pl.Series:
 def lost_values(before: pl.Series, after: pl.Series) -> pl.Series:
     """Return the values that were present before reading and are missing after it."""
     before = _plain(before)
-    if before.dtype.is_numeric() and after.dtype.is_numeric():
-        return before.head(0)
+    if (before.dtype.is_numeric() and after.dtype.is_numeric()) or after.null_count() == before.null_count():
+        return names(before.head(0))
     values = names(before)
     return values.filter(values.is_not_null() & after.is_null())
 

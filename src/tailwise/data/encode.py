@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from tailwise.data.columns import MAX_CATEGORIES, Reading, read_as, undecided
 from tailwise.data.frames import to_frame
 from tailwise.data.lost import LostValues
 from tailwise.data.paths import LEARNED_FROM, require_columns
-from tailwise.errors import TailwiseError
+from tailwise.errors import DataWarning, TailwiseError
 from tailwise.wording import few_of_each
 
 if TYPE_CHECKING:
@@ -101,8 +102,16 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             raise TailwiseError("no column of the table has values to learn from.")
         return self
 
+    def fit_transform(self, X: Any, y: ArrayLike | None = None, **fit_params: Any) -> NDArray[np.float32]:
+        """Return the features of the table that decides how columns are read; see :meth:`fit`."""
+        frame = to_frame(dense(X))
+        return self.fit(frame)._encoded(frame, None)
+
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Return the (n, n_features_out) float32 features.
+
+        A :class:`tailwise.errors.DataWarning` tells of columns nearly all of whose values are taken as missing, because
+        training did not have them.
 
         Parameters
         ----------
@@ -110,12 +119,23 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         """
         frame = to_frame(dense(X))
         require_columns(frame.columns, self.needed, "the table", LEARNED_FROM)
+        lost = self.lost_values()
+        out = self._encoded(frame, lost)
+        for sentence in lost.nearly_all():
+            warnings.warn(sentence, DataWarning, stacklevel=2)
+        return out
+
+    def _encoded(self, frame: pl.DataFrame, lost: LostValues | None) -> NDArray[np.float32]:
+        """Return the features of a frame, and count the values that are lost."""
         out = np.empty((frame.height, sum(len(coder.parts) for coder in self.coders_ if coder)), dtype=np.float32)
         start = 0
-        for name, reading, coder in zip(self.sources_, self.readings_, self.coders_, strict=True):
+        for place, (name, reading, coder) in enumerate(zip(self.sources_, self.readings_, self.coders_, strict=True)):
             if coder:
-                coder.fill(reading(frame[name]), out[:, start : start + len(coder.parts)])
+                values = reading(frame[name])
+                coder.fill(values, out[:, start : start + len(coder.parts)])
                 start += len(coder.parts)
+                if lost is not None and place < self.n_features_in_:
+                    lost.add_column(frame[name], values, reading, coder)
         return out
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:

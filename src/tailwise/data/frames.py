@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tailwise.data.dataset import Dataset, Kind
-from tailwise.data.labels import class_name, encode_labels
+from tailwise.data.labels import class_name, encode_labels, warn_of_words
 from tailwise.data.paths import check_names
 from tailwise.errors import TailwiseError
 from tailwise.tensors import to_array
@@ -48,6 +48,8 @@ def as_dataset(X: Any, y: ArrayLike | None = None, *, kind: Kind | None = None, 
         kind, inputs = _inputs(X, kind)
         ids = np.arange(inputs.shape[0])
     labels, class_labels = (None, np.array([], dtype=str)) if y is None else encode_labels(y, where="y")
+    if labels is not None:
+        warn_of_words(y, labels)
     return Dataset(kind, inputs, labels, class_labels, ids, name, notes=notes)
 
 
@@ -129,8 +131,10 @@ def _series(name: str, column: Any) -> pl.Series:
     from pyarrow import ArrowException
 
     unknown = (pd.PeriodDtype, pd.IntervalDtype)  # to polars
-    if isinstance(column.dtype, pd.CategoricalDtype) and isinstance(column.dtype.categories.dtype, unknown):
-        column = column.cat.rename_categories(str)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        kind = column.dtype.categories.dtype
+        if isinstance(kind, unknown) or kind.kind in "biuf":  # numbers that are declared to be names
+            column = column.cat.rename_categories(class_name)
     if not isinstance(column.dtype, unknown):
         try:
             return pl.from_pandas(column, nan_to_null=True).rename(name)

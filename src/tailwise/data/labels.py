@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import unicodedata
+import warnings
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tailwise.errors import TailwiseError, nearest
+from tailwise.errors import DataWarning, TailwiseError, nearest
 from tailwise.tensors import to_array
 from tailwise.wording import plural
 
@@ -186,8 +187,27 @@ def encode_labels(
     return codes_of_distinct[places], classes
 
 
+def warn_of_words(values: Any, codes: NDArray[np.int64]) -> None:
+    """Warn of words such as "Na" that :func:`encode_labels` took for no label, as sodium's class may be called so."""
+    if (codes >= 0).all():
+        return
+    missing = np.asarray(_unwrapped(to_array(values)), dtype=object).ravel()[codes < 0]
+    words = sorted({label for label in missing.tolist() if isinstance(label, str)} - {""})
+    words = [word for word in words if word.strip().lower() in MISSING_LABELS - {"", "nan", "-nan", "<na>"}]
+    if words:
+        told = " and ".join(map(repr, words))
+        warnings.warn(
+            f"labels {told} are taken for missing ones, and their rows left out: if it is a class, call it otherwise.",
+            DataWarning,
+            stacklevel=2,
+        )
+
+
 def _unwrapped(values: Any) -> Any:
-    """Return Arrow data and single-column frames as series, masked values as None, 128-bit integers as objects."""
+    """Return Arrow data and single-column frames as series, masked values as None, 128-bit integers as objects.
+
+    Times of a time zone become those of its clocks.
+    """
     import pandas as pd
     import polars as pl
     import pyarrow as pa
@@ -196,6 +216,10 @@ def _unwrapped(values: Any) -> Any:
         values = pl.from_arrow(values)
     if isinstance(values, pl.DataFrame) and values.width == 1:
         values = values.to_series()
+    if isinstance(values, pl.Series) and isinstance(values.dtype, pl.Datetime):
+        return values.dt.replace_time_zone(None)
+    if isinstance(values, pd.Series | pd.Index) and isinstance(values.dtype, pd.DatetimeTZDtype):
+        return pd.Series(values).dt.tz_localize(None)
     if isinstance(values, pl.Series) and values.dtype == pl.Int128:  # NumPy has no such type
         return np.array(values.to_list(), dtype=object)
     if isinstance(values, pd.DataFrame) and values.shape[1] == 1:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from tailwise.data.encode import TableEncoder
 
 
+_NEARLY = 0.9  # share of the values of a column
+
+
 @dataclass
 class LostValues:
     """Counts, collected batch by batch, for notes on the whole table.
@@ -70,6 +73,16 @@ class LostValues:
             if not present and not lost:
                 notes.append((f"column {name!r} has no values here: taken as missing.", "have none either"))
         return (*ignored, *few_of_each(notes))
+
+    def nearly_all(self) -> tuple[str, ...]:
+        """Return one line for each column that lost nine in ten of its values, or more."""
+        readings = dict(zip(self.encoder.feature_names_in_, self.encoder.readings_, strict=False))
+        notes = []
+        for name, lost in self._lost.items():
+            values = self._present[name] + lost.get("stray", (0, None))[0]
+            if sum(n for what, (n, _) in lost.items() if what != "infinite") >= _NEARLY * values:
+                notes += [_sentence(name, what, n, first, readings[name]) for what, (n, first) in lost.items()]
+        return few_of_each(notes)
 
     def _count(self, name: str, what: str, n: int, first: Any) -> None:
         lost = self._lost.setdefault(name, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,8 @@ def sample(
     """
     import polars as pl
 
+    if not isinstance(rows, Real):
+        raise TailwiseError(f"rows must be a number; got {rows!r}.")
     where = f"{path}, column {target!r}"
     table = scan(path, as_text=[target])
     require_columns(table.collect_schema().names(), [target], str(path))

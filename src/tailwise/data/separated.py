@@ -131,8 +131,11 @@ def open_bytes(path: Path) -> IO[bytes]:
     return opened(path, "rb")
 
 
-def wrong_bytes(path: Path) -> str | None:
-    """Return a sentence on where a file is not UTF-8 and what it probably is; None if it is UTF-8."""
+def wrong_bytes(path: Path, *, in_place: bool = False) -> str | None:
+    """Return a sentence on where a file is not UTF-8 and what it probably is; None if it is UTF-8.
+
+    The command in it, which converts the file, leaves it as it is or, with ``in_place``, replaces it.
+    """
     decoder, line = codecs.getincrementaldecoder("utf-8")(), 1
     with open_bytes(path) as file:
         while block := file.read(1 << 20):
@@ -143,10 +146,11 @@ def wrong_bytes(path: Path) -> str | None:
                 decoder.decode(block, final=last)
             except UnicodeDecodeError as error:
                 line += (waiting + block).count(b"\n", 0, error.start)
-                byte = (waiting + block)[error.start]
+                byte, old = (waiting + block)[error.start], quote(str(path))
+                new = quote(f"{path}.utf8" if in_place else str(path.with_name(f"utf8-{path.name}")))
                 return (
                     f"{path} is not UTF-8: byte 0x{byte:02x} in line {line}. If it is from Windows, convert it with: "
-                    f"iconv -f CP1252 -t UTF-8 {quote(str(path))} > {quote(str(path.with_name(f'utf8-{path.name}')))}"
+                    f"iconv -f CP1252 -t UTF-8 {old} > {new}{f' && mv {new} {old}' if in_place else ''}"
                 )
             line += block.count(b"\n")
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator
 from glob import escape
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _PANDAS_INDEX = r"^__index_level_\d+__$"
+_ARROW_FILE = b"ARROW1"  # how a file begins, unlike a stream
 _FEWEST = 20  # rows in a batch, unless the table has fewer, or fewer are asked for
 
 
@@ -56,10 +58,12 @@ def scan(path: str | Path, *, as_text: Collection[str] = (), strings: Collection
         raise TailwiseError(f"{path} is empty (0 bytes).")
     with reading(path):
         if form == "parquet":
-            files = sorted(path.glob("*.parquet")) if path.is_dir() else path
-            frame = pl.scan_parquet(files, glob=False)
+            files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+            frame = _with_class_names(pl.scan_parquet(files, glob=False), files[0])
         elif form == "arrow":
-            frame = pl.scan_ipc(path, glob=False)
+            with path.open("rb") as file:
+                begin = file.read(len(_ARROW_FILE))
+            frame = pl.scan_ipc(path, glob=False) if begin == _ARROW_FILE else pl.read_ipc_stream(path).lazy()
         elif form == "json lines":
             frame = pl.scan_ndjson(escape(str(path)), infer_schema_length=None)  # it alone has no glob=False
         else:
@@ -69,6 +73,25 @@ def scan(path: str | Path, *, as_text: Collection[str] = (), strings: Collection
     if not names:
         raise TailwiseError(f"{path} has no columns.")
     return frame.rename(dict(zip(names, bare(names, str(path)), strict=True)))
+
+
+def _with_class_names(frame: pl.LazyFrame, file: Path) -> pl.LazyFrame:
+    """Return a Parquet table with the names of classes, which Hugging Face's data sets keep beside their codes."""
+    import polars as pl
+    from pyarrow import parquet
+
+    schema = frame.collect_schema()
+    kept = (parquet.read_schema(file).metadata or {}).get(b"huggingface", b"{}")
+    try:
+        features = json.loads(kept)["info"]["features"]
+        names = {column: feature["names"] for column, feature in features.items() if feature["_type"] == "ClassLabel"}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return frame
+    return frame.with_columns(
+        named(column).replace_strict(list(range(len(each))), each, default=None, return_dtype=pl.Enum(each))
+        for column, each in names.items()
+        if column in schema and schema[column].is_integer() and len(set(each)) == len(each)
+    )
 
 
 def missing_words(path: Path, column: str) -> str:

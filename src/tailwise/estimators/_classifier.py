@@ -15,7 +15,7 @@ from sklearn.utils.validation import column_or_1d
 
 from tailwise.counts import class_counts
 from tailwise.data import Dataset, as_dataset, stratified_folds, stratified_split
-from tailwise.data.labels import codes_among, encode_labels
+from tailwise.data.labels import codes_among, encode_labels, warn_of_words
 from tailwise.errors import TailwiseError
 from tailwise.estimators._compare import Fold, held_out_sample
 from tailwise.estimators._learners import EstimatorLearner, NetworkLearner
@@ -199,6 +199,7 @@ class TailClassifier(TailEstimator):
         Rows without a label are left out; a label that training did not have is never predicted.
         """
         codes, labels = encode_labels(y, where="y")
+        warn_of_words(y, codes)
         predicted = self._fitted().answer(X).predicted
         if codes.shape != predicted.shape:
             raise TailwiseError(f"y must have a label for each of {len(predicted):,} rows; got {len(codes):,}.")
