@@ -83,10 +83,11 @@ def _with_class_names(frame: pl.LazyFrame, file: Path) -> pl.LazyFrame:
     schema = frame.collect_schema()
     kept = (parquet.read_schema(file).metadata or {}).get(b"huggingface", b"{}")
     try:
-        features = json.loads(kept)["info"]["features"]
-        names = {column: feature["names"] for column, feature in features.items() if feature["_type"] == "ClassLabel"}
+        features = json.loads(kept)["info"]["features"].items()
     except (AttributeError, KeyError, TypeError, ValueError):
         return frame
+    labels = {column: of for column, of in features if isinstance(of, dict) and of.get("_type") == "ClassLabel"}
+    names = {column: list(map(str, of["names"])) for column, of in labels.items() if isinstance(of.get("names"), list)}
     return frame.with_columns(
         named(column).replace_strict(list(range(len(each))), each, default=None, return_dtype=pl.Enum(each))
         for column, each in names.items()

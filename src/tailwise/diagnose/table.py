@@ -30,8 +30,8 @@ _NEARLY = 0.8
 _ENOUGH_TO_TELL = 20
 #: How an identifier may be called, and the length of one in bytes.
 _ID, _LONGEST_ID = r"(?i)(?:^|[^a-z])(id|uuid|guid|key|index|number|no|nr)$|[a-z]I[dD]$", 64
-#: A whole number from which so much of the label can be told (see :func:`held_out_lambda`) is a feature.
-_TELLS = 0.05
+#: How seldom chance may make numbers larger in some classes than in others.
+_CHANCE = 0.01
 _SEED = 7
 _ROW, _TIMES = "\0row", "\0times"  # names that no column has
 
@@ -134,7 +134,6 @@ def examine_columns(
         present = (names_of(values) if name in readings else values).drop_nulls()
         known = present.value_counts(name=_TIMES)[_TIMES].to_numpy()
         powers = [held_out_lambda(part.filter(labels >= 0), labels[labels >= 0]) for part in parts]
-        predicts = max((power for power in powers if power is not None), default=None)
         columns.append(
             Column(
                 name=name,
@@ -143,10 +142,10 @@ def examine_columns(
                 distinct=distinct,
                 exact=exact,
                 top_share=float(known.max() / len(values)) if known.size else 0.0,
-                predicts=predicts,
+                predicts=max((power for power in powers if power is not None), default=None),
                 identifier=len(names) > 1
                 and name not in table.never_ids
-                and _names_rows(values, readings.get(name), distinct, n_rows, predicts),
+                and _names_rows(values, readings.get(name), distinct, n_rows, labels),
             )
         )
     return tuple(columns), len(sampled)
@@ -227,16 +226,20 @@ def _content(table: Table, name: str) -> pl.Expr:
     return pl.coalesce(field("bytes").cast(pl.Binary), field("path").cast(pl.Binary))
 
 
-def _names_rows(values: pl.Series, reading: Reading | None, distinct: int, n_rows: int, predicts: float | None) -> bool:
+def _names_rows(
+    values: pl.Series, reading: Reading | None, distinct: int, n_rows: int, labels: NDArray[np.int64]
+) -> bool:
     """Return whether a column looks like an identifier: whole numbers or words that never repeat.
 
-    Unless the column is called one, numbers must follow each other, or tell nothing of the label, and words must be
-    short and have digits: income, sequences and names are features.
+    Unless the column is called one, numbers must follow each other, or be as large in every class (Kruskal and Wallis,
+    JASA 1952), and words must be short and have digits: income, sequences and names are features.
     """
     if not (values.dtype.is_integer() or values.dtype == pl.String) or len(values) < _ENOUGH_TO_TELL:
         return False
     if values.null_count() or values.n_unique() < len(values) or distinct < _NEARLY * n_rows:
         return False
+    from scipy.stats import kruskal
+
     called = re.search(_ID, values.name) is not None
     if reading is not None and reading.kind != "number":
         words = values.str.strip_chars()
@@ -246,9 +249,11 @@ def _names_rows(values: pl.Series, reading: Reading | None, distinct: int, n_row
         return called or bool(numbered.mean() >= _NEARLY)  # type: ignore[operator]
     if reading is not None and not values.str.contains(r"^\d{1,18}$").all():
         return False
-    numbers = values.cast(pl.Int64, strict=False)
-    follow = (numbers.max() or 0) - (numbers.min() or 0) < 2 * n_rows  # type: ignore[operator]
-    return called or bool(follow) or (predicts or 0.0) < _TELLS
+    numbers = values.cast(pl.Int64, strict=False).to_numpy()
+    if called or np.ptp(numbers) < 2 * n_rows:
+        return True
+    classes = [numbers[labels == code] for code in np.unique(labels[labels >= 0])]
+    return len(classes) < 2 or float(kruskal(*classes).pvalue) > _CHANCE
 
 
 def _stream(query: pl.LazyFrame) -> pl.DataFrame:
