@@ -1,4 +1,4 @@
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 import pandas as pd
 import polars as pl
@@ -247,3 +247,14 @@ def test_times_with_a_zone_are_no_times_without_one():
             for reading in (read_as(naive), read_as(aware)):
                 assert reading(HOURS.dt.date()).to_list() == HOURS.dt.truncate("1d").to_list()
                 assert reading(aware.clear(2)).to_list() == reading(naive.clear(2)).to_list() == [None, None]
+
+
+def test_times_of_a_day_are_the_same_numbers_however_they_are_stored():
+    times = pl.Series("a", [time(1, 3), time(23, 59, 30), None, time(12, 0, 0, 250_000)])
+    written = pl.Series("a", ["01:03:00", "23:59:30", "", "12:00:00.250"])
+    first, second = read_as(times), read_as(written)
+    assert first.kind == second.kind == "number"
+    for reading in (first, second):
+        assert reading(times).to_list() == reading(written).to_list()
+    assert second(pl.Series("a", ["1:03", "noon", "25:00", "12:00"])).to_list() == [63 * 60e9, None, None, 12 * 3600e9]
+    assert read_as(pl.Series("a", ["3:2", "1:0", "2:2"])).kind == "category"

@@ -43,6 +43,8 @@ _SHAPE = {  # minus before or after a number, or brackets, make it negative; 007
     ".": rf"^[-+−(]?([1-9]\d{{0,2}}([,{_BREAKS}]\d{{3}})+|0|[1-9]\d*)?(\.\d*)?([eE][-+]?\d+)?[-)]?$",
     ",": rf"^[-+−(]?([1-9]\d{{0,2}}([.{_BREAKS}]\d{{3}})+|0|[1-9]\d*)?(,\d*)?[-)]?$",
 }
+#: Times of a day, which are numbers as those of a time column are: nanoseconds since midnight.
+_CLOCK = r"^\d{1,2}:\d{2}(:\d{2}(?:\.\d+)?)?$"
 #: Numbers with the other mark between thousands, and those that the other mark would turn into a different decimal.
 _GROUPS = {".": r"^[-+−(]?[1-9]\d{0,2},\d{3}", ",": r"^[-+−(]?[1-9]\d{0,2}\.\d{3}"}
 _ONE_GROUP = {mark: rf"{start}[-)]?$" for mark, start in _GROUPS.items()}
@@ -167,10 +169,10 @@ def read_as(column: pl.Series, max_categories: int = MAX_CATEGORIES) -> Reading:
     """Decide how to read a column.
 
     Numbers and dates may be strings. Numbers may have thousands separators, a currency, a percent sign, a decimal
-    comma, or brackets for negative values; dates may be in any mixture of common formats. The share of *distinct*
-    values that parse decides, so a single word in every second row does not stop the others from being numbers.
-    Booleans and strings with few distinct values are categories, other strings are text. A column without values, or
-    with lists, bytes that are not UTF-8 and the like, is empty.
+    comma, or brackets for negative values, or be times of a day; dates may be in any mixture of common formats. The
+    share of *distinct* values that parse decides, so a single word in every second row does not stop the others from
+    being numbers. Booleans and strings with few distinct values are categories, other strings are text. A column
+    without values, or with lists, bytes that are not UTF-8 and the like, is empty.
 
     Parameters
     ----------
@@ -313,7 +315,12 @@ def _numbers(column: pl.Series, style: str) -> pl.Series:
     negative = bare.str.contains(r"^[-−(]|-$").fill_null(False)
     plain = bare.str.replace_all(rf"[{_OTHER[style]}{_BREAKS}()+]|^[-−]|-$", "").str.replace(",", ".", literal=True)
     number = plain.set(~fits, None).cast(pl.Float64, strict=False)
-    return number.zip_with(~negative, -number)
+    number = number.zip_with(~negative, -number)
+    is_clock = bare.str.contains(_CLOCK).fill_null(False)
+    if not is_clock.any():
+        return number
+    clock = bare.set(~is_clock, None) + bare.str.extract(_CLOCK, 1).is_null().replace_strict({True: ":00", False: ""})
+    return number.zip_with(~is_clock, _numbers(clock.str.to_time("%H:%M:%S%.f", strict=False), style))
 
 
 def _dates(column: pl.Series, style: str, zone: str = "UTC") -> pl.Series:
