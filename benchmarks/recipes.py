@@ -17,9 +17,9 @@
 A recipe is fitted by ``TailClassifier(recipe, cv=0.2)``: a fifth of the training data tunes thresholds and calibrates.
 Gains are paired, seed by seed, and never chosen on test data. Settings are each recipe's defaults, not tuned for
 anything here. Probabilities, whose log loss this is, are under the training prior, which the balanced tests of digits
-and CIFAR do not follow. Those of CIFAR, sizes and packages are of earlier versions: without a prior on the temperature,
-which matters where few examples are held out, and for packages (but self-paced ensembles) with the temperature
-multiplying the correction of the prior, where a formula gives it. Seconds were measured beside other work.
+and CIFAR do not follow. Those of packages are of earlier versions: without a prior on the temperature, which matters
+where few examples are held out, and (but self-paced ensembles) with the temperature multiplying the correction of the
+prior, where a formula gives it. Seconds were measured beside other work.
 """
 
 from __future__ import annotations

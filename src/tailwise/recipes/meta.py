@@ -21,7 +21,7 @@ class LearningToReweight(Recipe):
 
     Verified: the weights equal finite differences of the loss after a step. Deviates: the paper draws the balanced
     batch from a small clean set of its own; here it is drawn from the training set.
-    Measured: +0.012 on digits, +0.074 on CIFAR-10-LT.
+    Measured: +0.012 on digits, +0.073 on CIFAR-10-LT, +0.058 on package sizes.
     """
 
     assumed_prior = "unknown"  # no formula says how the weights change the prior
@@ -53,7 +53,7 @@ class MetaWeighting(Recipe):
 
     Verified: the weighting network's gradient equals finite differences, and its steps equal Adam's. Deviates: the
     paper draws the balanced batch from a small clean set of its own; here it is drawn from the training set.
-    Measured: -0.002 on digits, -0.015 on CIFAR-10-LT.
+    Measured: -0.002 on digits, -0.014 on CIFAR-10-LT, -0.007 on package sizes.
     """
 
     assumed_prior = "unknown"  # no formula says how the weights change the prior

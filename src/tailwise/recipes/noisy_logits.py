@@ -20,7 +20,7 @@ class GaussianClouds(CosineRecipe):
     batches. Deviates: that stage continues from the current classifier with plain cosines; the paper trains a new one,
     with its loss again, on batches drawn by effective numbers, for which a tenth of a short training is too little. The
     margin is that of the equation; the authors' scripts have none, but mixup.
-    Measured: +0.029 on digits, +0.080 on CIFAR-10-LT.
+    Measured: +0.029 on digits, +0.080 on CIFAR-10-LT, +0.041 on package sizes.
     """
 
     assumed_prior = "unknown"  # no formula says how margins and noise change the prior
@@ -41,7 +41,7 @@ class BalancingLogitVariation(Recipe):
 
     Verified: the loss equals a reading of the equation, and without noise it is cross-entropy. Deviates: one label per
     example, where the paper has one per pixel.
-    Measured: -0.008 on digits, -0.019 on CIFAR-10-LT.
+    Measured: -0.008 on digits, -0.019 on CIFAR-10-LT, -0.012 on package sizes.
     """
 
     assumed_prior = "unknown"  # no formula says how noise changes the prior

@@ -28,7 +28,7 @@ class Dice(_Overlap):
 
     Verified: the loss equals a float64 reading of the equation. Deviates: the paper fine-tunes pre-trained language
     models with it, so plain training comes first here; from scratch it gains +0.010 on digits.
-    Measured: +0.031 on digits, -0.005 on CIFAR-10-LT.
+    Measured: +0.031 on digits, -0.005 on CIFAR-10-LT, -0.014 on package sizes.
     """
 
     alpha: float = 0.01
@@ -45,7 +45,7 @@ class Tversky(_Overlap):
 
     Verified: the loss equals a float64 reading of the equation. Deviates: the papers tune alpha and beta for each data
     set, and have no plain start; see dice.
-    Measured: +0.010 on digits, -0.035 on CIFAR-10-LT.
+    Measured: +0.010 on digits, -0.035 on CIFAR-10-LT, -0.052 on package sizes.
     """
 
     alpha: float = 0.5

@@ -16,7 +16,7 @@ class ClassDependentTemperatures(Recipe):
     """Divide the logits of rarer classes by more during training, so that their features must separate further.
 
     Verified: the loss equals a float64 reading of the equation. Deviates: the paper tunes gamma for each data set.
-    Measured: +0.015 on digits, +0.076 on CIFAR-10-LT.
+    Measured: +0.015 on digits, +0.076 on CIFAR-10-LT, +0.030 on package sizes.
     """
 
     assumed_prior = "unknown"  # a temperature per class does not shift the prior
@@ -35,7 +35,7 @@ class VectorScaling(Recipe):
 
     Verified: the loss equals a float64 reading of the equation. Deviates: gamma is half of the default of the authors'
     code; its example for CIFAR-10-LT takes 0.2, and tau 1.2.
-    Measured: +0.052 on digits, +0.088 on CIFAR-10-LT.
+    Measured: +0.052 on digits, +0.087 on CIFAR-10-LT, +0.097 on package sizes.
     """
 
     assumed_prior = "unknown"  # a temperature per class does not shift the prior
