@@ -30,6 +30,7 @@ from sklearn.utils import get_tags
 
 from tailwise import resample
 from tailwise.errors import TailwiseError
+from tailwise.resample import _clean
 from tailwise.resample._base import Resampler
 from tailwise.resample._clusters import _mean_distance
 
@@ -940,3 +941,13 @@ def test_noise_does_not_leave_the_range_of_float16():
     made = resample.GaussianOverSampler(random_state=0).fit_resample(X, np.repeat([0, 1], [50, 10]))[0]
     assert made.dtype == np.float16
     assert np.isfinite(made).all()
+
+
+def test_near_miss_keeps_the_same_rows_by_a_tree(monkeypatch):
+    X, y = make_classification(600, 4, n_informative=4, n_redundant=0, weights=[0.8], random_state=0)
+    found = []
+    for many in (0, 1000):
+        monkeypatch.setattr(_clean, "_MANY", many)
+        found.append(resample.NearMiss())
+        found[-1].fit_resample(X, y)
+    np.testing.assert_array_equal(found[0].sample_indices_, found[1].sample_indices_)

@@ -18,8 +18,10 @@ from tailwise.resample._base import Change, Resampler
 from tailwise.resample._blocks import one_thread, spans
 from tailwise.resample._containers import RandomState, at_least_one, rows_by_class, seeds
 from tailwise.resample._goals import Kind, Strategy
-from tailwise.resample._neighbours import distances_to, nearest
+from tailwise.resample._neighbours import SHALLOW, distances_to, nearest
 from tailwise.resample._tables import numbers
+
+_MANY = 1 << 12  # rare rows from which a tree, in a few dimensions, beats a product with all of them
 
 
 class TomekLinks(Resampler):
@@ -264,11 +266,12 @@ def _near_enough(points: Any, rows: NDArray[np.intp], rare: NDArray[np.intp], k:
     """Return the rows that can be among the ``count`` with the smallest sum of distances to their k nearest rare rows.
 
     That sum is at least k times the distance to the nearest rare row. For most rows this bound, from a matrix product
-    in float32, suffices to exclude them.
+    in float32, suffices to exclude them. All rows are returned where no product can tell, or a tree of the many rare
+    rows will be faster.
     """
     if count == 0:
         return rows[:0]
-    if sparse.issparse(points) or np.isnan(points.min()):
+    if sparse.issparse(points) or np.isnan(points.min()) or (points.shape[1] <= SHALLOW and len(rare) > _MANY):
         return rows
     centre = points[rare].mean(axis=0, dtype=np.float64)
     others = (points[rare] - centre).astype(np.float32)

@@ -35,7 +35,7 @@ _TOGETHER = 2048
 _SMALL = 1 << 22  # up to so many distances, comparing all pairs is faster than sorting points into blocks
 _TURNS = 16  # the same, per entry of the matrix of principal axes
 _FEW = 1 << 13  # up to so many points, sorting does not pay
-_SHALLOW, _DEEP = 6, 15  # features up to which a tree beats blocks, and up to which it beats comparing all pairs
+SHALLOW, _DEEP = 6, 15  # features up to which a tree beats blocks, and up to which it beats comparing all pairs
 _CROWD = 1 << 10  # neighbours to ask a tree for, at most
 _PART = 1 << 13  # points to compare with at a time
 _LEVEL = 64  # equal distances, beyond k, that are measured again
@@ -105,7 +105,7 @@ def nearest(
         with one_thread():
             rows, squared = _one_by_one(points, k, of, among)
         return Neighbours(rows, np.sqrt(squared), 1.0)
-    if points.shape[1] <= _SHALLOW:
+    if points.shape[1] <= SHALLOW:
         rows, squared = _by_tree(points, k, of, among)
         return Neighbours(rows, np.sqrt(squared), 1.0)
     wide = min(k + _SPARE, others)
