@@ -149,10 +149,10 @@ def fit(
     objective: Annotated[
         str | None,
         typer.Option(
-            help="What to optimise: balanced_accuracy (the default), macro_f1, few_shot_accuracy, "
-            "worst_class, g_mean, accuracy, a scikit-learn scorer (with two classes also of one of them, as in "
-            "'recall of LABEL'), or a JSON file with a cost matrix; for sets of labels, macro_average_precision (the default), micro_average_precision, few_shot_average_precision, "
-            "macro_f1 or micro_f1."
+            help="What to optimise: balanced_accuracy (the default), macro_f1, few_shot_accuracy, worst_class, g_mean, "
+            "accuracy, a scikit-learn scorer (with two classes also of one of them, as in 'recall of LABEL'), or "
+            "a JSON file with a cost matrix; for sets of labels, macro_average_precision (the default), "
+            "micro_average_precision, few_shot_average_precision, macro_f1 or micro_f1."
         ),
     ] = None,
     time: Annotated[
