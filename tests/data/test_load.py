@@ -404,3 +404,15 @@ def test_what_converts_a_text_in_a_class_folder_replaces_it(tmp_path):
         load(tmp_path)
     subprocess.run(str(error.value).split("convert it with: ")[1], shell=True, check=True)
     assert sorted(load(tmp_path).inputs) == ["caf\xe9", "tea"]
+
+
+@pytest.mark.parametrize("begin", ["", "sep=,\n", "\n"])
+def test_rows_with_too_few_fields_are_told(tmp_path, begin):
+    file = tmp_path / "t.csv"
+    file.write_text(begin + 'a,y,b\n1,p,3\n1,q\n"2\n",p,5\n7\n6,q,\n', encoding="utf-8")
+    line = 3 + begin.count("\n")
+    said = f"2 rows have fewer fields than the header, first in line {line}: what lacks"
+    assert any(note.startswith(said) for note in load(file, "y").notes)
+    assert any(finding.sentence.startswith(said) for finding in diagnose(file, "y").findings)
+    file.write_text("a,y,b\n1,p,3\n1,q,\n", encoding="utf-8")
+    assert not load(file, "y").notes

@@ -18,6 +18,7 @@ from tailwise.data.frames import text_column, texts
 from tailwise.data.label_sets import encode_label_sets, sets_in
 from tailwise.data.labels import encode_labels, known_codes, padding, trimmed
 from tailwise.data.paths import LEARNED_FROM, existing, named, require_columns, table_format
+from tailwise.data.separated import short_records
 from tailwise.data.tables import batches, missing_words, scan
 from tailwise.errors import TailwiseError
 
@@ -235,7 +236,10 @@ def _table(request: _Request, features: Sequence[str], strings: Sequence[str]) -
         frame = _with_keys(path, lazy.collect(), features)
     if frame.height == 0:
         raise TailwiseError(f"{path} has columns but no rows.")
-    return _rows(request, frame)
+    data = _rows(request, frame)
+    if table_format(path) == "csv" and frame[:, -1].null_count() and (short := short_records(path)) is not None:
+        data = replace(data, notes=(*data.notes, short))
+    return data
 
 
 def _rows(request: _Request, frame: pl.DataFrame, first_row: int = 0) -> Dataset:

@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Collection
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from shlex import quote
 from typing import IO, TYPE_CHECKING, Any
@@ -109,6 +110,29 @@ def csv_header(path: Path) -> tuple[str, list[str], int]:
         raise TailwiseError(f"{path} has no header: its first line is not divided by commas, semicolons, tabs or |.")
     separator = max(readings, key=lambda mark: len(readings[mark]))
     return separator, bare(readings[separator], str(path)), int(declared is not None)
+
+
+def short_records(path: Path) -> str | None:
+    """Return a sentence on rows of a CSV file with fewer fields than the header; None if there are none.
+
+    Readers fill them at the end, so that a field that lacks in the middle moves the others. Reads the whole file.
+    """
+    separator, header, lines = csv_header(path)
+    short, first = 0, 0
+    with open_text(path) as file, suppress(csv.Error):
+        records = csv.reader(file, delimiter=separator)
+        filled = (record for record in records if record)
+        for record in islice(filled, lines + 1, None):
+            if len(record) < len(header):
+                short, first = short + 1, first or records.line_num
+    if not short:
+        return None
+    they = "1 row has" if short == 1 else f"{short:,} rows have"
+    where = f"in line {first}" if short == 1 else f"first in line {first}"
+    return (
+        f"{they} fewer fields than the header, {where}: what lacks is taken as missing at the end of the row, and what "
+        "follows a gap is in the wrong column."
+    )
 
 
 def _check_kind(path: Path) -> None:

@@ -26,6 +26,7 @@ def find(
     padded: str | None = None,
     words: str = "",
     nested: Sequence[str] = (),
+    short: str | None = None,
 ) -> tuple[Finding, ...]:
     """Return the findings, most severe first.
 
@@ -36,10 +37,13 @@ def find(
     padded : sentence on labels with surrounding blanks, if there are any
     words : words that count as no label, in brackets
     nested : columns of lists and structures
+    short : sentence on rows with too few fields, if there are any
     """
     found = [*_classes(diagnosis, similar), *_rows(diagnosis, words), *_columns(diagnosis)]
     if padded is not None:
         found.append(Finding("note", padded))
+    if short is not None:
+        found.append(Finding("warning", short[:1].upper() + short[1:]))
     if nested:
         names, more = ", ".join(map(repr, nested[:5])), f" and {len(nested) - 5} more" if len(nested) > 5 else ""
         found.append(

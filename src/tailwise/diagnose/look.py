@@ -19,6 +19,7 @@ from tailwise.data.label_sets import encode_label_sets, sets_in
 from tailwise.data.labels import class_name, padding, trimmed
 from tailwise.data.load import image_column
 from tailwise.data.paths import existing, listed, named, require_columns, table_format
+from tailwise.data.separated import short_records
 from tailwise.data.tables import missing_words, scan
 from tailwise.diagnose.findings import find
 from tailwise.diagnose.result import Diagnosis
@@ -141,7 +142,12 @@ def _diagnose(
     words = missing_words(path, table.target) if path is not None and n_unlabelled else ""
     examined = {*table.examined, *table.never_ids}
     nested = [name for name in table.features if name not in examined] if kind == "table" else []
-    findings = find(diagnosis, similar_names(classes), padded, words, nested)
+    short = None
+    if path is not None and table_format(path) == "csv":
+        last = named(table.frame.collect_schema().names()[-1])
+        if table.frame.select(last.has_nulls()).collect(engine="streaming").item():
+            short = short_records(path)
+    findings = find(diagnosis, similar_names(classes), padded, words, nested, short)
     return replace(diagnosis, findings=findings)
 
 
