@@ -60,7 +60,7 @@ def adjusted_cross_entropy(
     """
     check_batch(logits, targets, weight, bias, margin, scale)
     check_reduction(reduction)
-    if _fusible(scale, margin, bias) and logits.numel() >= _LARGE and label_smoothing == 0 and is_hard(targets):
+    if _is_large(logits) and _fusible(scale, margin, bias) and label_smoothing == 0 and is_hard(targets):
         with suppress(RuntimeError):  # vmap, a forward derivative or a code out of range, which the plain path serves
             nll, _ = AdjustedNLL.apply(logits, targets, scale, margin, bias, ignore_index)
             return reduce(nll, reduction, example_weight(nll, weight, targets, ignore_index))
@@ -91,9 +91,14 @@ def adjusted_cross_entropy(
         raise
 
 
+def _is_large(logits: Tensor) -> bool:
+    """Say whether a batch is worth a backward of its own; one that is being compiled is not: the compiler fuses it."""
+    return not torch.compiler.is_compiling() and logits.numel() >= _LARGE
+
+
 def _fusible(*adjustments: Tensor | float | None) -> bool:
-    """Say whether there is an adjustment, none of them is learned, and a compiler is not about to fuse it anyway."""
-    if torch.compiler.is_compiling() or all(values is None for values in adjustments):
+    """Say whether there is an adjustment, and none of them is learned."""
+    if all(values is None for values in adjustments):
         return False
     return not any(isinstance(values, Tensor) and values.requires_grad for values in adjustments)
 
@@ -118,7 +123,7 @@ def row_losses(
     Large batches are computed in parts, unless the targets or what else the losses depend on is learned.
     """
     learned = targets.requires_grad or any(values is not None and values.requires_grad for values in per_class)
-    if torch.compiler.is_compiling() or logits.numel() < _LARGE or learned:
+    if learned or not _is_large(logits):
         return of(logits, targets)
     try:
         return RowLosses.apply(logits if torch.is_grad_enabled() else logits.detach(), targets, of)
