@@ -67,7 +67,7 @@ KINDS = [
 @pytest.fixture(params=["blocks as they come", "blocks by place", "blocks, then all pairs", "a tree"])
 def way(request, monkeypatch):
     monkeypatch.setattr(_neighbours, "_FEW", 0 if request.param == "blocks by place" else N)
-    monkeypatch.setattr(_neighbours, "_SHALLOW", 99 if request.param == "a tree" else 0)
+    monkeypatch.setattr(_neighbours, "SHALLOW", 99 if request.param == "a tree" else 0)
     monkeypatch.setattr(_neighbours, "_DEEP", 0 if request.param == "blocks, then all pairs" else 99)
 
 
