@@ -19,7 +19,7 @@ from tailwise import storage
 from tailwise.cli import _app, _fit
 from tailwise.data import load
 from tailwise.errors import Interrupted, TailwiseError
-from tailwise.estimators import Model, TailClassifier, load_model
+from tailwise.estimators import Model, TailClassifier, _compare, _objective, load_model
 from tailwise.recipes import _base, recipes
 from tailwise.wording import spoken
 
@@ -927,6 +927,18 @@ def test_evaluate_measures_what_was_optimised(objective, table, tmp_path, capsys
     assert found[name]["low"] <= found[name]["value"] <= found[name]["high"]
     assert run("evaluate", tmp_path / "m", proof) == 0
     assert spoken(name) in capsys.readouterr().out
+
+
+def test_a_scorer_that_was_too_slow_for_intervals_is_asked_once_of_the_test(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(_compare, "_INTERVALS", 0.0)
+    monkeypatch.setattr(_objective, "_RESAMPLES", 10**6)
+    monkeypatch.setattr(_objective, "_SCORER_WORK", 10**12)
+    fit = ["fit", table, "-t", "species", "-o", tmp_path / "m", "-r", "cross-entropy", "--time", "20s"]
+    assert run(*fit, "--objective", "matthews_corrcoef") == 0
+    assert load_model(tmp_path / "m").card["comparison"][0]["low"] is None
+    stored = json.loads((tmp_path / "m" / "evaluation.json").read_text())["overall"]["matthews_corrcoef"]
+    assert 0.5 < stored["value"] <= 1
+    assert stored["low"] is None
 
 
 def test_the_score_of_one_of_two_classes_is_measured_of_that_one(tmp_path, capsys):

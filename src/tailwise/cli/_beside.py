@@ -22,6 +22,7 @@ from tailwise.data.tables import scan
 from tailwise.errors import TailwiseError
 from tailwise.estimators import LabelModel, Model, decisions
 from tailwise.metrics import OBJECTIVES, Evaluation
+from tailwise.metrics.estimates import Estimate
 
 _SHOWN = 6  # classes whose shares are told, those that moved most
 
@@ -112,17 +113,20 @@ def prior_line(model: Model | LabelModel, prior: str, shares: Any) -> str:
     return f"Estimated class shares [dim](those in training)[/]: {', '.join(names)}{more}"
 
 
-def measure_objective(found: Evaluation, model: Model, *answers: NDArray[Any]) -> None:
+def measure_objective(found: Evaluation, model: Model, *answers: NDArray[Any], interval: bool = True) -> None:
     """Add what the recipe was chosen by, unless it is among the measures, or a group or class that it needs is absent.
 
     Parameters
     ----------
     answers : (n,) class codes, (n,) predicted ones, and (n, n_classes) probabilities; needed only if the objective
         looks at probabilities
+    interval : False leaves the interval out, for which a scorer may be asked hundreds of times
     """
     objective = model.objective
     if objective is not None and objective.name not in found and objective.name not in OBJECTIVES:
         labels, predicted, proba = answers or (*decisions(found.confusion), None)
         with suppress(TailwiseError):
-            rng = np.random.default_rng(0)
-            found.overall[objective.name] = objective.estimate(labels, predicted, proba, model.class_counts, rng)
+            given, rng = (labels, predicted, proba, model.class_counts), np.random.default_rng(0)
+            found.overall[objective.name] = (
+                objective.estimate(*given, rng) if interval else Estimate(objective.score(*given))
+            )
