@@ -168,3 +168,20 @@ def test_scores_are_drawn_in_order_and_in_proportion():
     ends = sorted(low | high)  # 0.5, 0.6, 0.65 and 0.8
     at = np.interp([0.5, 0.6, 0.65, 0.7, 0.8], [0.5, 0.8], [ends[0], ends[-1]])
     np.testing.assert_allclose([ends[0], worst["cx"], ends[2], best["cx"], ends[-1]], at, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "other", "sentence"),
+    [
+        ((0.4, 0.6), (0.3, 0.5), "its interval overlaps with that of one other."),
+        ((0.4, 0.6), (0.1, 0.2), "its interval lies above all others."),
+        ((None, None), (0.1, 0.2), "there was no time for intervals."),
+        ((0.4, 0.6), (None, None), "there was no time for intervals."),
+    ],
+)
+def test_intervals_that_were_not_drawn_are_not_spoken_of(chosen, other, sentence):
+    rows = [
+        {"recipe": "a", "score": 0.5, "low": chosen[0], "high": chosen[1], "status": "selected"},
+        {"recipe": "b", "score": 0.15, "low": other[0], "high": other[1], "status": "compared"},
+    ]
+    assert words.comparison(rows, "score").endswith(sentence)

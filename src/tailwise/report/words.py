@@ -216,16 +216,14 @@ def comparison(rows: Sequence[Mapping[str, Any]], objective: str) -> str:
     chosen = next((row for row in scored if row.get("status") == "selected"), None)
     if chosen is None or len(scored) < 2:
         return f"Scores are {objective} on held-out folds of the training data."
-    rivals = [
-        row["recipe"]
-        for row in scored
-        if row is not chosen
-        and row.get("high") is not None
-        and chosen.get("low") is not None
-        and row["high"] >= chosen["low"]
-    ]
-    others = "that of one other" if len(rivals) == 1 else f"those of {len(rivals)} others"
-    sure = f"its interval overlaps with {others}" if rivals else "its interval lies above all others"
+    drawn = [row for row in scored if row is not chosen and row.get("high") is not None]  # there was time for
+    if chosen.get("low") is None or not drawn:
+        sure = "there was no time for intervals"
+    else:
+        rivals = [row for row in drawn if row["high"] >= chosen["low"]]
+        others = "that of one other" if len(rivals) == 1 else f"those of {len(rivals)} others"
+        all_others = "all others" if len(drawn) == len(scored) - 1 else "all others that there was time for"
+        sure = f"its interval overlaps with {others}" if rivals else f"its interval lies above {all_others}"
     sentence = f"{chosen['recipe']} was chosen for its {objective} on held-out folds; {sure}."
     better = [row["recipe"] for row in scored if str(row.get("status", "")).startswith("better")]
     if better:
