@@ -51,7 +51,7 @@ _ONE_GROUP = {mark: rf"{start}[-)]?$" for mark, start in _GROUPS.items()}
 
 
 _MARKS = {".": "point", ",": "comma"}
-_OTHER = {".": ",", ",": ".", "month": "day", "day": "month", "plain": "month"}
+_OTHERS = {".": (",",), ",": (".",), "month": ("day",), "day": ("month",), "plain": ("month", "day")}
 _KEPT_AS = {"number": "numbers", "date": "dates", "category": "categories", "text": "texts"}
 MAX_CATEGORIES = 40  # a column of strings with more distinct values is text
 _FEW = 10  # fewer values than this, in many rows, are too few to judge a column by
@@ -120,16 +120,15 @@ class Reading:
             return values
         present = len(values) - values.null_count() + len(strange)
         few = min(_FEW, len(values) / 2)
-        other = _OTHER[self.style]
-        others = ("month", "day") if self.style == "plain" else (other,)
+        others = _OTHERS[self.style]
         readable = [Reading(self.kind, style, grouped=True).read(strange).is_not_null() for style in others]
         foreign = strange.filter(readable[0] | readable[-1])
         if len(foreign) > (1 - _ENOUGH) * present and len(foreign) >= few:
-            so = f"with the {self.style} before the {other}: write them so, or as 2024-12-31."
+            so = f"with the {self.style} before the {others[0]}: write them so, or as 2024-12-31."
             if self.style == "plain":
                 so = "and may have the month or the day first: write them as 2024-12-31."
             elif self.kind == "number":
-                between = f"{'a' if self.grouped else 'no'} {_MARKS[other]} between thousands"
+                between = f"{'a' if self.grouped else 'no'} {_MARKS[others[0]]} between thousands"
                 so = f"with a {_MARKS[self.style]} before decimals and {between}: write them so."
             raise TailwiseError(
                 f"column {column.name!r}: {len(foreign)} of {present} values, such as {foreign[0]!r}, are not "
@@ -206,12 +205,9 @@ def read_as(column: pl.Series, max_categories: int = MAX_CATEGORIES) -> Reading:
             parsed = {style: parse(present, style) for style in styles}
             best = max(styles, key=lambda style: _share(parsed[style]))
             if _share(parsed[best]) >= _ENOUGH:
-                if kind == "date" and _share(parse(present, "plain")) == _share(parsed[best]):
-                    best = "plain"
-                known = parse(present, best)
-                is_stray = known.is_null()
+                is_stray = parsed[best].is_null()
                 written = _bare(present.filter(~is_stray))
-                grouped = kind == "number" and bool(written.str.contains(_GROUPS[best]).any() or _whole(known))
+                grouped = kind == "number" and bool(written.str.contains(_GROUPS[best]).any() or _whole(parsed[best]))
                 strays = values.filter(values.is_in(present.filter(is_stray).to_list()))
                 mixed = len(strays) > (1 - _ENOUGH) * (len(values) - values.null_count())
                 counts = strays.rename("value").value_counts(name="n").sort("n", "value", descending=[True, False])
@@ -245,7 +241,7 @@ def lost_values(before: pl.Series, after: pl.Series) -> pl.Series:
     """Return the values that were present before reading and are missing after it."""
     before = _plain(before)
     if (before.dtype.is_numeric() and after.dtype.is_numeric()) or after.null_count() == before.null_count():
-        return names(before.head(0))
+        return names(before.head(0))  # none, as strings
     values = names(before)
     return values.filter(values.is_not_null() & after.is_null())
 
@@ -257,10 +253,10 @@ def undecided(column: pl.Series, reading: Reading) -> pl.Series:
     if reading.kind not in _PARSERS or column.dtype != pl.String:
         return column.head(0)
     styles, parse = _PARSERS[reading.kind]
-    first, second = (parse(column.head(_SAMPLE), style) for style in styles)
+    first, second = (parse(column.head(_SAMPLE), style) for style in styles[-2:])
     if _share(first) != _share(second):
         return column.head(0)
-    first, second = (parse(column, style) for style in styles)
+    first, second = (parse(column, style) for style in styles[-2:])
     values = column.filter((first != second).fill_null(False))
     if reading.kind == "number":
         # a point before three digits is usually a decimal point
@@ -313,7 +309,7 @@ def _numbers(column: pl.Series, style: str) -> pl.Series:
     bare = _bare(column)
     fits = bare.str.contains(_SHAPE[style]) & bare.str.contains(r"\d")
     negative = bare.str.contains(r"^[-−(]|-$").fill_null(False)
-    plain = bare.str.replace_all(rf"[{_OTHER[style]}{_BREAKS}()+]|^[-−]|-$", "").str.replace(",", ".", literal=True)
+    plain = bare.str.replace_all(rf"[{_OTHERS[style][0]}{_BREAKS}()+]|^[-−]|-$", "").str.replace(",", ".", literal=True)
     number = plain.set(~fits, None).cast(pl.Float64, strict=False)
     number = number.zip_with(~negative, -number)
     is_clock = bare.str.contains(_CLOCK).fill_null(False)
@@ -368,7 +364,8 @@ def _zone(column: pl.Series) -> str | None:
     return None if zoned.is_empty() or zoned.any() != zoned.all() else "UTC" if zoned.all() else ""
 
 
-_PARSERS: dict[ColumnKind, tuple[tuple[str, str], Callable[[pl.Series, str], pl.Series]]] = {
+#: Styles, of equally good ones the first, and what reads values in a style.
+_PARSERS: dict[ColumnKind, tuple[tuple[str, ...], Callable[[pl.Series, str], pl.Series]]] = {
     "number": ((".", ","), _numbers),
-    "date": (("month", "day"), _dates),
+    "date": (("plain", "month", "day"), _dates),
 }

@@ -191,11 +191,11 @@ def warn_of_words(values: Any, codes: NDArray[np.int64]) -> None:
     """Warn of words such as "Na" that :func:`encode_labels` took for no label, as sodium's class may be called so."""
     if (codes >= 0).all():
         return
-    missing = np.asarray(_unwrapped(to_array(values)), dtype=object).ravel()[codes < 0]
-    words = sorted({label for label in missing.tolist() if isinstance(label, str)} - {""})
-    words = [word for word in words if word.strip().lower() in MISSING_LABELS - {"", "nan", "-nan", "<na>"}]
+    missing = np.asarray(_unwrapped(to_array(values))).ravel()[codes < 0].tolist()
+    may_be_names = MISSING_LABELS - {"", "nan", "-nan", "<na>"}
+    words = {label for label in missing if isinstance(label, str) and label.strip().lower() in may_be_names}
     if words:
-        told = " and ".join(map(repr, words))
+        told = " and ".join(map(repr, sorted(words)))
         warnings.warn(
             f"labels {told} are taken for missing ones, and their rows left out: if it is a class, call it otherwise.",
             DataWarning,
