@@ -665,3 +665,8 @@ def test_costs_decide_by_probabilities_so_corrections_of_decisions_do_nothing() 
     model = quick("tuned-thresholds", objective=1 - np.eye(3)).fit(x, y)
     assert model.model_.chains.decision == ()
     np.testing.assert_array_equal(model.predict(x), model.predict_proba(x).argmax(axis=1))
+
+
+def test_a_score_names_one_of_two_classes_only():
+    with pytest.raises(TailwiseError, match="only of two classes a score may name one; there are 3"):
+        as_objective("f1 of 'a'", 3, list("abc"))

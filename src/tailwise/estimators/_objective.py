@@ -206,6 +206,8 @@ def as_objective(
         of_one, _, label = objective.partition(_OF)
         if n_classes == 2 and of_one in (*_OF_ONE_CLASS, *_OF_THE_SECOND):
             return _of_one_of_two(of_one, ["0", "1"] if names is None else list(names), class_counts, label)
+        if label and n_classes != 2:
+            raise TailwiseError(f"{objective}: only of two classes a score may name one; there are {n_classes}.")
         if objective in known:
             return _of_scorer(get_scorer(objective), objective, n_classes)
         raise TailwiseError(
