@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,13 +37,12 @@ def finish(process: subprocess.Popen, out: Path) -> np.ndarray:
 
 
 def kept(folder: Path) -> set[tuple[str, int]]:
-    """What the work folder holds, and of which moment."""
+    """The files that the work folder holds, and of which moment. Where they vanish meanwhile, they are not there."""
     found = set()
-    for path in folder.rglob("[!.]*") if folder.exists() else ():
-        try:
-            found.add((str(path), path.stat().st_mtime_ns))
-        except FileNotFoundError:
-            continue
+    for place, _, names in os.walk(folder):  # which passes over folders that vanish
+        for path in (Path(place, name) for name in names if not name.startswith(".")):
+            with suppress(FileNotFoundError):
+                found.add((str(path), path.stat().st_mtime_ns))
     return found
 
 
