@@ -19,6 +19,8 @@ import inspect
 import sys
 import tempfile
 import time
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -142,6 +144,19 @@ class Short:
         return [Stage("one", share=0.5, loss=CrossEntropyLoss()), Stage("two", share=0.5, loss=CrossEntropyLoss())]
 
 
+class Interrupting:
+    """Augmentation that stops training, once."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def __call__(self, inputs, targets, generator):
+        self.left -= 1
+        if self.left == 0:
+            raise InterruptedError
+        return FlipCrop()(inputs, targets, generator)
+
+
 def training(steps: int) -> None:
     x, y, name = images(128 * steps)
     plain = Plain(x, y)
@@ -154,26 +169,14 @@ def training(steps: int) -> None:
         print(f"       ResNet-32 in the engine, {variant}: {rate:.0f} images/s")
 
     few, labels = x[:512], y[:512]
-    calls = 0
-
-    def augment(inputs, targets, generator):
-        nonlocal calls
-        calls += 1
-        if calls == stop_at:
-            raise InterruptedError
-        return FlipCrop()(inputs, targets, generator)
-
-    task = Task(class_counts(labels, 10), backbone=resnet32, epochs=4, batch_size=128, augment=augment)
+    task = Task(class_counts(labels, 10), backbone=resnet32, epochs=4, batch_size=128, augment=FlipCrop())
     settings = {"random_state": 0, "progress": False}
-    stop_at = -1
     whole = train(Short(), task, few, labels, **settings)
+    stopping = replace(task, augment=Interrupting(at=11))
     with tempfile.TemporaryDirectory() as folder:
-        calls, stop_at = 0, 11
-        try:
-            train(Short(), task, few, labels, checkpoint_dir=folder, **settings)
-        except InterruptedError:
-            stop_at = -1
-        again = train(Short(), task, few, labels, checkpoint_dir=folder, resume=True, **settings)
+        with suppress(InterruptedError):
+            train(Short(), stopping, few, labels, checkpoint_dir=folder, **settings)
+        again = train(Short(), stopping, few, labels, checkpoint_dir=folder, resume=True, **settings)
     worst = max(
         float((a - b).detach().abs().max()) for a, b in zip(whole.parameters(), again.parameters(), strict=True)
     )

@@ -29,7 +29,7 @@ class WithFeatures(nn.Module):
         self.loss = losses.InfluenceBalancedLoss(counts, **options)
 
     def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return self.loss(logits, targets, features(len(logits)).to(logits.dtype))
+        return self.loss(logits, targets, features(len(logits)).to(logits))
 
 
 @dataclass(frozen=True)

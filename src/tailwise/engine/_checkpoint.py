@@ -46,7 +46,7 @@ def write(
     """
     parts = {"network": network, "loss": loss} if isinstance(loss, nn.Module) else {"network": network}
     tensors = {
-        f"{part}.{name}": value.contiguous()
+        f"{part}.{name}": value.cpu().contiguous()
         for part, module in parts.items()
         for name, value in module.state_dict().items()
     }
@@ -54,7 +54,7 @@ def write(
         for index, state in optimizer.state_dict()["state"].items():
             for name, value in state.items():
                 if value is not None:
-                    tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value).contiguous()
+                    tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value).cpu().contiguous()
     header = {"format": _FORMAT, "stage": stage, "epoch": epoch, "identity": identity}
     first: dict[int, str] = {}  # of tied weights, which a file holds once for each name
     for name, value in tensors.items():
