@@ -300,6 +300,16 @@ def test_auto_takes_any_learner_and_says_what_it_left_out(learner: Any) -> None:
         assert not left_out
 
 
+def test_others_may_be_compared_with_those_of_auto() -> None:
+    auto = quick("auto", cv=0.3).fit(X, Y)
+    more = quick(["smote", "auto", "logit-adjustment"], cv=0.3).fit(X, Y)
+    assert [row.recipe for row in more.comparison_] == ["smote", *(row.recipe for row in auto.comparison_)]
+    learner = KNeighborsClassifier()
+    assert len(quick(["auto", "smote"], estimator=learner, cv=0.3).fit(X, Y).model_.card["learner"]["left_out"]) == 3
+    with pytest.raises(TailwiseError, match="'effective-number': KNeighborsClassifier takes no sample_weight"):
+        quick(["auto", recipe("effective-number")], estimator=learner).fit(X, Y)
+
+
 @pytest.mark.parametrize("names", [[1, 2, 3], ["a", "b", "c"]])
 def test_settings_of_the_learner_name_labels_not_codes(names: Any) -> None:
     y = np.array(names)[Y]
@@ -389,6 +399,27 @@ def test_margins_are_calibrated_before_they_are_adjusted() -> None:
         quick(name, estimator=LinearSVC()).fit(x, y).score(new, truth) for name in ("cross-entropy", "logit-adjustment")
     )
     assert adjusted > plain + 0.02
+
+
+class InUnits(LinearSVC):
+    """A classifier whose margins have a unit of their own."""
+
+    def __init__(self, unit: float = 1.0) -> None:
+        super().__init__()
+        self.unit = unit
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        return self.unit * super().decision_function(X)
+
+
+@pytest.mark.parametrize("recipe", ["cross-entropy", "tuned-thresholds", "logit-adjustment", "class-weighted"])
+@pytest.mark.parametrize("unit", [2.0**-13, 2.0**13])
+def test_the_unit_of_margins_does_not_matter(recipe: str, unit: float) -> None:
+    x, y = table((300, 60, 20), spread=1.5)
+    one, other = (quick(recipe, estimator=InUnits(u)).fit(x, y) for u in (1.0, unit))
+    assert [row.score for row in one.comparison_] == [row.score for row in other.comparison_]
+    np.testing.assert_array_equal(one.predict(x), other.predict(x))
+    np.testing.assert_allclose(one.predict_proba(x), other.predict_proba(x), atol=1e-5)
 
 
 def test_an_earlier_fit_leaves_nothing_behind() -> None:

@@ -288,12 +288,20 @@ def test_the_reference_is_chosen_only_if_it_is_a_candidate() -> None:
     assert race(worse, best, reference=best)[0].winner == best
 
 
-def test_the_beaten_are_dropped_and_the_first_never() -> None:
-    comparison, fitter = race(Skilled(0.2), Skilled(0.9, 1), Skilled(0.2, 2))
-    assert statuses(comparison)[1:] == ["selected", "dropped after fold 1"]
-    assert fitter.calls.count((Skilled(0.2, 2), 1)) == 0
-    assert len(comparison.rows[2].folds) == 1
-    assert len(comparison.rows[0].folds) == 3
+def test_the_beaten_are_dropped_and_the_baseline_never() -> None:
+    beaten, best, baseline = Skilled(0.2), Skilled(0.9, 1), Skilled(0.2, 2)
+    for order in ([beaten, best, baseline], [baseline, best, beaten], [best, baseline, beaten]):
+        for settings in ({"reference": baseline}, {"plain": baseline}):
+            comparison, fitter = race(*order, **settings)
+            assert dict(
+                zip([row.settings["number"] for row in comparison.rows], statuses(comparison), strict=True)
+            ) == {
+                0: "dropped after fold 1",
+                1: "selected",
+                2: "compared",
+            }
+            assert [fitter.calls.count((beaten, fold)) for fold in range(3)] == [1, 0, 0]
+            assert [fitter.calls.count((baseline, fold)) for fold in range(3)] == [1, 1, 1]
 
 
 def test_equals_are_seldom_dropped() -> None:
@@ -360,7 +368,7 @@ def test_a_recipe_that_proved_too_slow_to_train_on_everything_is_not_chosen() ->
 @pytest.mark.usefixtures("only_fits_take_time")
 def test_a_recipe_with_fewer_folds_is_chosen_if_it_wins_beyond_chance() -> None:
     """On its one fold it beats plain training, which is never dropped and has time for all of them."""
-    comparison, _ = race(Skilled(0.5), Slow(0.95), pause=1, budget=32)
+    comparison, _ = race(Skilled(0.5), Slow(0.95), plain=Skilled(0.5), pause=1, budget=32)
     assert [len(row.folds) for row in comparison.rows] == [3, 1]
     assert statuses(comparison) == ["compared", "selected"]
 

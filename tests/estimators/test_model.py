@@ -63,10 +63,30 @@ def test_uncorrected_weighted_probabilities_would_not_be_honest() -> None:
     x, y, _ = population(8000, PRIOR, 0)
     new, _, truth = population(8000, PRIOR, 1)
     model = quick("class-weighted").fit(x, y).model_
-    assert model.card["prior_corrected"]
+    assert model.card["learned_prior"] == "uniform"
     raw = softmax(model.scores(new))
     assert raw.mean(axis=0)[2] > 4 * PRIOR[2]
     assert np.abs(raw - truth).mean() > 5 * np.abs(model.predict_proba(new) - truth).mean()
+
+
+def test_the_order_of_a_large_file_does_not_move_the_estimated_prior() -> None:
+    x, y, _ = population(4000, PRIOR, 0)
+    new, labels, _ = population(6000, np.array([0.3, 0.3, 0.4]), 1)
+    model = quick("cross-entropy").fit(x, y).model_
+    whole = model.estimate_prior([new])
+    ordered = np.argsort(labels)
+    found = model.estimate_prior((new[rows] for rows in np.array_split(ordered, 10)), most=2000)
+    np.testing.assert_allclose(found, whole, atol=0.04)
+    np.testing.assert_allclose(model.estimate_prior(np.array_split(new, 10)), whole, rtol=1e-6)
+
+
+def test_the_card_says_which_class_shares_the_scores_assume() -> None:
+    x, y = table()
+    said = {
+        name: quick(name, cv=0.3).fit(x, y).model_.card["learned_prior"]
+        for name in ("cross-entropy", "class-weighted", "class-weighted-sqrt", "near-miss", "smote")
+    }
+    assert list(said.values()) == ["training", "uniform", "another", "unknown", "another"]
 
 
 def test_decisions_are_balanced_while_probabilities_are_not() -> None:

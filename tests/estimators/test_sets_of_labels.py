@@ -51,6 +51,24 @@ def quick(recipe: Any = "tuned-thresholds", **settings: Any) -> TailMultilabelCl
     return TailMultilabelClassifier(recipe, **{"random_state": 0, "cv": 2, **settings})
 
 
+@pytest.mark.parametrize("baseline", [False, True])
+def test_of_equal_rankings_the_better_decisions_are_chosen(baseline: bool) -> None:
+    x, rows = sets()
+    for names in (["cross-entropy", "tuned-thresholds"], ["tuned-thresholds", "cross-entropy"]):
+        assert quick(names, baseline=baseline).fit(x, rows).recipe_.name == "tuned-thresholds"
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_the_unit_of_margins_does_not_matter(unit: float) -> None:
+    def scores(classifier: Any, x: np.ndarray) -> np.ndarray:
+        return unit * LinearSVC.decision_function(classifier, x)
+
+    x, rows = sets()
+    in_units = type("LinearSVC", (LinearSVC,), {"decision_function": scores, "__module__": __name__})
+    one, other = (quick(estimator=cls()).fit(x, rows).predict_proba(x) for cls in (LinearSVC, in_units))
+    np.testing.assert_allclose(one, other, atol=1e-5)
+
+
 def test_any_form_of_labels_is_scored_alike() -> None:
     x, rows = sets()
     fitted = quick().fit(x, rows)

@@ -83,6 +83,14 @@ def test_learned_prior_is_a_prior_and_follows_the_classes(name):
 
 
 @pytest.mark.parametrize("name", list(recipes()))
+def test_the_learned_prior_is_said_once(name):
+    """Either by name or by a formula, of which the one that is further down would silently count for nothing."""
+    said = [base for base in recipes()[name].__mro__ if {"assumed_prior", "learned_prior"} & vars(base).keys()]
+    assert len(said) <= 2, "the recipe, or what it is a kind of, and Recipe"
+    assert len({"assumed_prior", "learned_prior"} & vars(said[0]).keys()) == 1 or said[0] is Recipe
+
+
+@pytest.mark.parametrize("name", list(recipes()))
 def test_learned_prior_is_uniform_when_the_classes_are_equal(name):
     prior = recipe(name).learned_prior(Task(np.full(5, 40)))
     if prior is not None:
@@ -187,8 +195,8 @@ def test_what_a_recipe_does_is_part_of_what_it_is():
     assert describe(mine(1)) != describe(mine(2))
 
 
-def test_auto_stands_alone():
-    with pytest.raises(TailwiseError, match="'auto' stands alone"):
+def test_auto_is_no_recipe():
+    with pytest.raises(TailwiseError, match="'auto' is no recipe"):
         recipe("auto")
 
 

@@ -1,6 +1,5 @@
 """How often each sampler shows what, against its source's formula written out once more."""
 
-import doctest
 
 import numpy as np
 import pytest
@@ -9,7 +8,6 @@ from hypothesis import strategies as st
 from scipy import sparse, stats
 
 from tailwise import samplers
-from tailwise.samplers import _mixture
 
 COUNTS = np.array([600, 90, 10, 3])
 LABELS = np.repeat(np.arange(4), COUNTS)[np.random.default_rng(0).permutation(703)]
@@ -272,10 +270,6 @@ def test_a_mixture_s_parts_have_their_shares_and_may_change():
     np.testing.assert_allclose(sampler.class_distribution(), 0.75 * COUNTS / 703 + [0, 0, 0, 0.25])
     sampler.set_epoch(1)
     assert set(LABELS[sampler.indices()]) == {3}
-
-
-def test_the_docstring_s_example():
-    assert doctest.testmod(_mixture) == (0, 3)
 
 
 @pytest.mark.parametrize("num_replicas", [2, 4])

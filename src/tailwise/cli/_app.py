@@ -140,7 +140,10 @@ def fit(
         float | None, typer.Option(help="Share of DATA to hold out for the test, 0.2 by default.", min=0.01, max=0.9)
     ] = None,
     recipe: Annotated[
-        str, typer.Option("--recipe", "-r", help="One recipe, several separated by commas, or auto.")
+        str,
+        typer.Option(
+            "--recipe", "-r", help="A recipe, or several separated by commas, of which auto names those that suit."
+        ),
     ] = "auto",
     set_: Annotated[
         list[str] | None,

@@ -282,16 +282,13 @@ def _evaluate(model: Any, proof: Dataset, answer: Any) -> Any:
     return found
 
 
-def _recipes(names: str, pairs: Sequence[str]) -> str | list[Recipe]:
+def _recipes(names: str, pairs: Sequence[str]) -> list[str | Recipe]:
     """Return what ``--recipe`` and ``--set`` ask for."""
-    if names == "auto":
-        if pairs:
-            raise TailwiseError("--set changes one recipe: name it with --recipe.")
-        return "auto"
     wanted = [name.strip() for name in names.split(",") if name.strip()]
-    if pairs and len(wanted) != 1:
-        raise TailwiseError("--set changes one recipe: name only one with --recipe.")
-    return [recipe(name, **settings(pairs)) for name in wanted]
+    own = [name for name in wanted if name != "auto"]
+    if pairs and len(own) != 1:
+        raise TailwiseError(f"--set changes one recipe: name {'only one' if own else 'it'} with --recipe.")
+    return [name if name == "auto" else recipe(name, **settings(pairs)) for name in wanted]
 
 
 def _long_tailed(data: Dataset, imbalance_factor: float, order: Literal["file", "random"] = "file") -> Dataset:

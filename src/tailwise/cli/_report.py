@@ -90,14 +90,23 @@ def _without_tail(model: Model, evaluation: Evaluation) -> list[str]:
 
 def _notes(model: Model, evaluation: Evaluation) -> list[str]:
     """Say what was done to the probabilities and the prediction sets."""
-    if model.card["prior_corrected"]:
+    name, learned = model.card["recipe"], model.card["learned_prior"]
+    decisions = "stay balanced" if learned == "uniform" else "are those of its scores"
+    if model.chains.cost is not None:
+        decisions = "have the least expected cost"
+    if learned == "unknown":
         prior = (
-            f"{model.card['recipe']} trains as if the classes had other shares. Its probabilities were corrected back "
-            f"to the training shares and calibrated, to say how often a class really occurs; {_decisions(model)}."
+            f"No formula says which class shares {name} assumes. Its probabilities were calibrated class by class, to "
+            f"say how often a class really occurs; decisions {decisions}."
+        )
+    elif learned != "training":
+        prior = (
+            f"{name} trains as if the classes had other shares. Its probabilities were corrected back to the training "
+            f"shares and calibrated, to say how often a class really occurs; decisions {decisions}."
         )
     elif model.chains.decision:
         prior = (
-            f"{model.card['recipe']} shifts decisions towards the objective. The probabilities are as trained, and "
+            f"{name} shifts decisions towards the objective. The probabilities are as trained, and "
             "calibrated to say how often a class really occurs."
         )
     else:
@@ -121,10 +130,6 @@ def _notes(model: Model, evaluation: Evaluation) -> list[str]:
         prior,
         f"{sets}. On the test data they held it for {100 * evaluation['coverage']:.3g} %, as a mean over classes.",
     ]
-
-
-def _decisions(model: Model) -> str:
-    return "decisions stay balanced" if model.chains.cost is None else "decisions have the least expected cost"
 
 
 def mistakes(model: Model, proof: Dataset, answer: Answer) -> list[Example]:

@@ -7,6 +7,8 @@ import platform
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from tailwise import __version__
 from tailwise.engine.stage import Task
 from tailwise.estimators._compare import Comparison
@@ -31,10 +33,10 @@ def model_card(
     learner : what the learner says of itself: kind, parameter count, epochs, augmentation, what it left out
     data : number of rows, subset hash, and the seed that, as ``random_state``, gives the same fit
 
-    Where each row has one class, ``prior_corrected`` says whether training re-balanced the classes, so that
-    probabilities were moved back to the training prior.
+    Where each row has one class, ``learned_prior`` says which class prior the scores assume: that of ``"training"``,
+    the ``"uniform"`` one, ``"another"``, or one that is ``"unknown"``.
     """
-    prior = {} if task.has_sets else {"prior_corrected": recipe.rebalances(task)}
+    prior = {} if task.has_sets else {"learned_prior": _learned(recipe, task)}
     return {
         "recipe": recipe.name,
         "settings": asdict(recipe),  # type: ignore[call-overload]
@@ -46,6 +48,14 @@ def model_card(
         "comparison": [row.to_dict() for row in comparison.rows],
         "versions": versions(),
     }
+
+
+def _learned(recipe: Recipe, task: Task) -> str:
+    prior = recipe.learned_prior(task)
+    if prior is None:
+        return "unknown"
+    known = {"training": task.class_prior, "uniform": task.uniform_prior}
+    return next((name for name, shares in known.items() if np.allclose(prior, shares)), "another")
 
 
 def versions() -> dict[str, str]:

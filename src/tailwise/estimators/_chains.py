@@ -74,10 +74,24 @@ def fit_chains(
     recipe: Recipe, task: Task, scores: NDArray[Any], labels: NDArray[np.int64], objective: Objective
 ) -> Chains:
     """Fit a recipe's post-hoc steps, the prior correction and the calibration on held-out scores."""
-    probability = _probability(recipe, task, scores, labels, objective)
+    first = _log_probabilities(task, scores, labels, objective)
+    scores = posthoc.apply(first, scores)
     few, weights = _few(labels, objective.weights(labels), scores.shape[1])
     share = posthoc.fit_class_wise(scores[few], labels[few], weights, strength=1.0, shift=_shift(recipe, task))
-    return Chains(_decision(recipe, task, scores, labels, objective), probability, (share,), objective.cost)
+    decision = _decision(recipe, task, scores, labels, objective)
+    probability = _probability(recipe, task, scores, labels, objective)
+    return Chains((*first, *decision), (*first, *probability), (*first, share), objective.cost)
+
+
+def _log_probabilities(
+    task: Task, scores: NDArray[Any], labels: NDArray[np.int64], objective: Objective
+) -> tuple[posthoc.Step, ...]:
+    """Return the steps from margins, which have a unit of the learner's own, to log-probabilities; none from these."""
+    if not task.margins:
+        return ()
+    unit = 1 / float(np.maximum(scores.std(), np.finfo(np.float32).tiny))
+    scaled = posthoc.Step.of("unit deviation", np.zeros(scores.shape[1]), unit)
+    return (scaled, posthoc.fit_temperature(scaled(scores), labels, objective.weights(labels)))
 
 
 def _decision(
@@ -137,13 +151,15 @@ def cross_fit(
     proba = np.empty(scores.shape) if objective.of_proba else None
     for group in np.unique(groups):
         inside = groups == group
-        others = task, scores[~inside], labels[~inside]
+        first = _log_probabilities(task, scores[~inside], labels[~inside], objective)
+        others = task, posthoc.apply(first, scores[~inside]), labels[~inside]
         unused = proba is None and objective.cost is None
         probability = () if unused else _probability(recipe, *others, objective)
         chains = Chains(_decision(recipe, *others, objective), probability, (), objective.cost)
-        predicted[inside] = chains.predict(scores[inside])
+        here = posthoc.apply(first, scores[inside])
+        predicted[inside] = chains.predict(here)
         if proba is not None:
-            proba[inside] = chains.predict_proba(scores[inside])
+            proba[inside] = chains.predict_proba(here)
     return predicted, proba
 
 

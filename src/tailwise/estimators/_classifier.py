@@ -52,8 +52,9 @@ class TailClassifier(TailEstimator):
 
     Parameters
     ----------
-    recipe : a recipe's name or instance, a list of them to choose from, or ``"auto"``. The best on held-out folds is
-        chosen, unless one that corrects plain training is within a standard error of it
+    recipe : a recipe's name or instance, or a list of them to choose from, where ``"auto"`` stands for those that suit
+        the data. The best on held-out folds is chosen, unless one that corrects plain training is within a standard
+        error of it
     estimator : a scikit-learn classifier for the recipes to train. By default histogram gradient boosting for tables
         and arrays, logistic regression (one class against the rest) for text
     backbone : train networks instead: ``"mlp"``, ``"resnet32"``, a timm name, or a function that returns an

@@ -163,6 +163,11 @@ class Entrant:
         self.asked, self.judged = now - before, now - start
 
     @property
+    def merit(self) -> tuple[float, ...]:
+        """What the choice goes by: the objective, and what decides a tie."""
+        return (self.so_far,)
+
+    @property
     def interval_seconds(self) -> float:
         """How long the interval of what was seen so far may take: a scorer is asked many times."""
         return self._objective.questions(len(self.seen), len(self._task.class_counts)) * self.asked
@@ -210,7 +215,8 @@ def compare(
 ) -> Comparison:
     """Fit every recipe on the same folds and choose by the held-out objective.
 
-    After each fold, recipes that lose by more than chance explains are dropped, but never the first, the baseline.
+    After each fold, recipes that lose by more than chance explains are dropped, but never the baseline: the reference,
+    or else plain training.
     Recipes with the same ``training`` share one learner. A fit starts only if there is time for it and, afterwards, for
     training on everything, and for intervals where a scorer is asked for them; a recipe that had no time for as many
     folds as others is chosen only if it beats them on its own folds by more than chance explains.
@@ -284,7 +290,7 @@ def compare(
                 entrant.row.seconds += seconds
             entrant.add_fold(held_out, np.concatenate(known))
         if number + 1 < len(folds):
-            _drop_losers(list(filter(_running, contenders())))
+            _drop_losers(list(filter(_running, contenders())), spared=plain if reference is None else reference)
     last = max(map(after, contenders()), default=0.0)
     for entrant in sorted((e for e in entrants if e.row.folds), key=lambda e: -e.so_far):
         asks = not entrant.interval_seconds or clock.has_room(entrant.interval_seconds + last)
@@ -332,18 +338,16 @@ def _surest(finalists: Sequence[Entrant], plain: Recipe) -> Entrant:
     """Return the best of those with the most folds, or one of plain training if it is within a standard error of it."""
     most = max(len(e.row.folds) for e in finalists)
     whole = [e for e in finalists if len(e.row.folds) == most]
-    best = max(whole, key=lambda e: e.so_far)
+    best = max(whole, key=lambda e: e.merit)
     near = [e for e in whole if e.recipe.training == plain and best.so_far - e.so_far <= best.row.standard_error]
-    return max(near, key=lambda e: e.so_far, default=best)
+    return max(near, key=lambda e: e.merit, default=best)
 
 
-def _drop_losers(running: Sequence[Entrant]) -> None:
-    """Mark as dropped every entrant but the first that scores below the leader by more than chance explains."""
-    if not running:
-        return
-    leader = max(running, key=lambda e: e.so_far)
-    for entrant in running[1:]:
-        if entrant.loses_to(leader):
+def _drop_losers(running: Sequence[Entrant], spared: Recipe) -> None:
+    """Mark as dropped every entrant but the spared recipe's that is below the leader by more than chance explains."""
+    leader = max(running, key=lambda e: e.so_far, default=None)
+    for entrant in running:
+        if leader is not None and entrant.recipe != spared and entrant.loses_to(leader):
             entrant.row.status = f"dropped after fold {len(entrant.row.folds)}"
 
 

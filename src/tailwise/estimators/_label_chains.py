@@ -154,6 +154,11 @@ class LabelEntrant(Entrant):
         return self._estimate(rows).value
 
     @property
+    def merit(self) -> tuple[float, ...]:
+        """Where rankings alone count, tuned thresholds change nothing, and decide better."""
+        return self.so_far, not self.recipe.decides_plainly
+
+    @property
     def interval_seconds(self) -> float:
         """None worth counting: the interval comes with the score."""
         return 0.0

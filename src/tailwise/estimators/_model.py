@@ -120,7 +120,7 @@ class Model(Trained):
 
         Parameters
         ----------
-        batches : of inputs; only the first ``most`` examples are used
+        batches : of inputs; of more than ``most`` examples, so many are drawn at random
 
         Raises
         ------
@@ -131,14 +131,17 @@ class Model(Trained):
         -------
         (n_classes,)
         """
-        seen: list[NDArray[np.float32]] = []
+        rng = np.random.default_rng(0)
+        scores, places = np.empty((0, self.n_classes), np.float32), np.empty(0)
         for inputs in batches:
-            seen.append(self.scores(inputs))
-            if sum(map(len, seen)) >= most:
-                break
-        if not seen:
+            more = self.scores(inputs)
+            scores, places = np.concatenate([scores, more]), np.concatenate([places, rng.random(len(more))])
+            if len(places) > most:  # those with the lowest of random numbers stay
+                rows = np.sort(np.argpartition(places, most)[:most])
+                scores, places = scores[rows], places[rows]
+        if not len(scores):
             raise TailwiseError("there are no examples to estimate the class prior from.")
-        return self._estimated(np.concatenate(seen)[:most])
+        return self._estimated(scores)
 
     def _estimated(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
         source, proba = class_prior(self.class_counts), posthoc.softmax(posthoc.apply(self.chains.share, scores))
@@ -196,7 +199,7 @@ class Model(Trained):
     @classmethod
     def _of(cls, model: Mapping[str, Any], parts: dict[str, Any]) -> Model:
         if "n_examples" in model:
-            raise TailwiseError("this model is for sets of labels: read it with tailwise.estimators.load_model.")
+            raise TailwiseError("this model is for sets of labels: read it with tailwise.load_model.")
         chains, sets = Chains.from_dict(model["chains"]), posthoc.ConformalSets.from_dict(model["sets"])
         return cls(chains=chains, sets=sets, **parts)
 

@@ -67,8 +67,8 @@ class TailMultilabelClassifier(TailEstimator):
 
     Parameters
     ----------
-    recipe : a recipe's name or instance, a list of them to choose from, or ``"auto"``; ``tailwise recipes`` marks those
-        for sets of labels
+    recipe : a recipe's name or instance, or a list of them to choose from, where ``"auto"`` stands for those that suit
+        the data; ``tailwise recipes`` marks those for sets of labels
     estimator : a scikit-learn classifier for the recipes to train: one for all labels if it supports that, as forests
         and nearest neighbours do, else one per label. By default histogram gradient boosting for tables and arrays,
         logistic regression for text
@@ -89,7 +89,7 @@ class TailMultilabelClassifier(TailEstimator):
         None if it was not fitted), its 95 % interval ``low`` and ``high``, ``folds`` (the score of each), ``seconds``,
         and ``status``: ``"selected"``, ``"compared"``, ``"dropped after fold 1"`` or why else it ended early
     recipe_ : the recipe that was chosen
-    model_ : the :class:`tailwise.estimators.LabelModel`, which saves; :func:`tailwise.estimators.load_model` loads
+    model_ : the :class:`tailwise.estimators.LabelModel`, which saves; :func:`tailwise.load_model` loads
     baseline_ : the plain learner as a model, if ``baseline``
     form_ : the form of the labels, which predictions take too; see :class:`tailwise.data.LabelSets`
     notes_ : a line for everything in the data that was left out or taken as missing

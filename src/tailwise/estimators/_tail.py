@@ -171,13 +171,14 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
                 self.baseline_ = training.model(plain, plainly, comparison)
 
     def _usable(self, training: Training, candidates: list[Recipe]) -> list[Recipe]:
-        """Return the recipes that suit the learner; of those that "auto" compares, others are left out with a note."""
+        """Return the recipes that suit the learner; others that only "auto" named are left out with a note."""
+        named = [name for name in self._named() if name != "auto"]
         usable: list[Recipe] = []
         for candidate in candidates:
             try:
                 training.learner.check(candidate.training, training.task)
             except TailwiseError as error:
-                if self.recipe != "auto" or not usable:
+                if candidate in named or candidate.name in named or not usable:
                     raise
                 training.left_out.append(f"Not compared: {error}")
             else:
@@ -343,14 +344,23 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             "versions": describe(versions()),
         }
 
+    def _named(self) -> list[Any]:
+        """Return what the option ``recipe`` names."""
+        return (
+            list(self.recipe)
+            if isinstance(self.recipe, Iterable) and not isinstance(self.recipe, str)
+            else [self.recipe]
+        )
+
     def _candidates(self, kind: str, data: Dataset) -> list[Recipe]:
-        """Return the recipes to compare, the baseline first."""
-        names = self.recipe
-        if isinstance(names, str) and names == "auto":
-            names = self._recipes(kind, data)
-        elif isinstance(names, str) or not isinstance(names, Iterable):
-            names = [names]
-        found = [find_recipe(name, **(_settings(name) if isinstance(name, Recipe) else {})) for name in names]
+        """Return the recipes to compare."""
+        names = [[name] if name != "auto" else self._recipes(kind, data) for name in self._named()]
+        found = [
+            find_recipe(name, **(_settings(name) if isinstance(name, Recipe) else {}))
+            for some in names
+            for name in some
+        ]
+        found = list(dict.fromkeys(found))
         if not found:
             raise TailwiseError("the list of recipes is empty: name at least one, or use auto.")
         for candidate in found:

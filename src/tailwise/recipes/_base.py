@@ -94,7 +94,10 @@ class Recipe:
         return learned is None or not np.allclose(learned, task.class_prior)
 
     def posthoc(self, task: Task, scores: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[Step, ...]:
-        """Return the steps between the learner's scores and the decision, fitted on held-out scores and labels."""
+        """Return the steps between the learner's scores and the decision, fitted on held-out scores and labels.
+
+        The scores are log-probabilities, up to a constant per example, or what comes closest.
+        """
         return ()
 
     @classmethod
@@ -222,7 +225,7 @@ def recipe(name: str | Recipe, **settings: Any) -> Recipe:
         return dataclasses.replace(name, **settings)  # type: ignore[type-var]
     known = recipes()
     if name == "auto":
-        raise TailwiseError("'auto' stands alone, since it chooses the recipes to compare: leave it or the others out.")
+        raise TailwiseError("'auto' is no recipe: it names those that suit the data, for fit to compare.")
     if name not in known:
         raise TailwiseError(f"there is no recipe {name!r}.{nearest(name, known)} `tailwise recipes` lists them all.")
     _check_settings(known[name], settings)

@@ -49,10 +49,5 @@ class LogitAdjustment(AfterTraining):
     tau: float = 1.0
 
     def posthoc(self, task: Task, scores: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[posthoc.Step, ...]:
-        """Adjust the scores by the class counts; margins are first scaled to log-probabilities, by a temperature."""
-        adjustment = posthoc.logit_adjustment(task.class_counts, self.tau)
-        if not task.margins:
-            return (adjustment,)
-        unit = 1 / float(np.maximum(scores.std(), np.finfo(np.float32).tiny))
-        in_units = posthoc.Step.of("unit deviation", np.zeros(scores.shape[1]), unit)
-        return (in_units, posthoc.fit_temperature(unit * scores, labels), adjustment)
+        """Adjust the scores by the class counts."""
+        return (posthoc.logit_adjustment(task.class_counts, self.tau),)

@@ -111,14 +111,9 @@ class GaussianOverSampling(_Numeric):
         return self._raise(base, task, resample.GaussianOverSampler(shrinkage=self.shrinkage))
 
 
-@dataclass(frozen=True)
-class _Reshaped(_Numeric):
-    assumed_prior = "unknown"  # rows are added or removed with regard to the other classes, which changes densities too
-
-
 @register("mixup-over-sampling", paper="Chou et al., ECCV Workshops 2020, arXiv:2007.03943")
 @dataclass(frozen=True)
-class MixupOverSampling(_Reshaped):
+class MixupOverSampling(_Numeric):
     """Add rows to the smaller classes between one of theirs and any other, in the nearer half, up to the mean count.
 
     Verified: new rows keep more of the row that they start from. Deviates: the paper mixes batches during training, and
@@ -135,7 +130,7 @@ class MixupOverSampling(_Reshaped):
 
 @register("borderline-smote", paper="Han, Wang and Mao, ICIC 2005")
 @dataclass(frozen=True)
-class BorderlineSMOTE(_Reshaped):
+class BorderlineSMOTE(_Numeric):
     """SMOTE from rows with at least half of their neighbours in other classes, up to the mean class count.
 
     Verified: new rows have the distribution of imbalanced-learn's. Deviates: classes are raised to the mean count.
@@ -153,7 +148,7 @@ class BorderlineSMOTE(_Reshaped):
 
 @register("adasyn", paper="He et al., IJCNN 2008")
 @dataclass(frozen=True)
-class ADASYN(_Reshaped):
+class ADASYN(_Numeric):
     """SMOTE with more new rows from rows that are harder to learn, up to about the mean class count.
 
     Verified: new rows have the distribution of imbalanced-learn's. Deviates: classes are raised to about the mean
@@ -170,7 +165,7 @@ class ADASYN(_Reshaped):
 
 @register("svm-smote", paper="Nguyen, Cooper and Kamei, IJKESDP 2011")
 @dataclass(frozen=True)
-class SVMSMOTE(_Reshaped):
+class SVMSMOTE(_Numeric):
     """SMOTE from the support vectors of a class, up to the mean class count.
 
     Verified: new rows start from support vectors and have, in either direction, the distribution of imbalanced-learn's.
@@ -189,7 +184,7 @@ class SVMSMOTE(_Reshaped):
 
 @register("kmeans-smote", paper="Douzas, Bacao and Last, Information Sciences 2018, arXiv:1711.00837")
 @dataclass(frozen=True)
-class KMeansSMOTE(_Reshaped):
+class KMeansSMOTE(_Numeric):
     """SMOTE inside the clusters where a class is frequent, up to the mean class count.
 
     Verified: new rows have the distribution of imbalanced-learn's, given the same clusters. Deviates: a class is
@@ -209,7 +204,7 @@ class KMeansSMOTE(_Reshaped):
 
 @register("smote-tomek", paper="Batista, Bazzan and Monard, WOB 2003")
 @dataclass(frozen=True)
-class SMOTETomek(_Reshaped):
+class SMOTETomek(_Numeric):
     """SMOTE up to the mean class count, then remove pairs of nearest neighbours from different classes.
 
     Verified: removes the pairs that a search of all neighbours finds. Deviates: classes are raised to the mean count.
@@ -223,7 +218,7 @@ class SMOTETomek(_Reshaped):
 
 @register("smote-enn", paper="Batista, Prati and Monard, SIGKDD Explorations 2004")
 @dataclass(frozen=True)
-class SMOTEENN(_Reshaped):
+class SMOTEENN(_Numeric):
     """SMOTE up to the mean class count, then remove rows with a neighbour of another class.
 
     Verified: removes the rows that a search of all neighbours finds. Deviates: one of three neighbours is enough, as in
