@@ -1,6 +1,5 @@
 """How often each sampler shows what, against its source's formula written out once more."""
 
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -198,6 +198,11 @@ class TailClassifier(TailEstimator):
         """Return the accuracy of :meth:`predict`; y has any form that ``fit`` takes.
 
         Rows without a label are left out; a label that training did not have is never predicted.
+
+        Raises
+        ------
+        TailwiseError
+            If X does not fit the training data, or there is not a label and a weight for each row.
         """
         codes, labels = encode_labels(y, where="y")
         warn_of_words(y, codes)

@@ -17,13 +17,13 @@ from tailwise.data.splits import keep_tail
 from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
 from tailwise.estimators._chains import cross_fit, halves
+from tailwise.metrics.estimates import NORMAL
 from tailwise.recipes import Recipe
 
 _SLACK = 1.1  # for fits that take longer than those before them
 _INTERVALS = 1 / 3  # share of a time budget that is kept, at most, for intervals for which a scorer is asked
 _FITS = 0.95  # share of a time budget in which fits end; calibration follows them, and clocks are not that sure
 
-_NORMAL_95 = 1.96  # standard deviations between which a normal variable lies 95 % of the time
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 FitFold = Callable[[Recipe, int], tuple[NDArray[np.float32], float]]
@@ -57,7 +57,7 @@ class Row:
     @property
     def standard_error(self) -> float:
         """Half the interval's width in units of the normal distribution's 95 %, or 0 where there is none."""
-        return 0.0 if self.low is None or self.high is None else (self.high - self.low) / (2 * _NORMAL_95)
+        return 0.0 if self.low is None or self.high is None else (self.high - self.low) / (2 * NORMAL)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as plain data."""

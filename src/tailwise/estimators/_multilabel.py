@@ -173,6 +173,11 @@ class TailMultilabelClassifier(TailEstimator):
         """Return the share of rows whose labels are predicted without a mistake; y has any form that ``fit`` takes.
 
         Rows whose labels are unknown are left out.
+
+        Raises
+        ------
+        TailwiseError
+            If X does not fit the training data, or there is not a set of labels and a weight for each row.
         """
         predicted = self._fitted().answer(X).predicted
         rows = encode_label_sets(y, self.classes_, form=self.form_).rows

@@ -15,7 +15,7 @@ from sklearn.metrics import get_scorer, get_scorer_names
 from tailwise.data.labels import by_name, class_name, label_key
 from tailwise.errors import TailwiseError, nearest
 from tailwise.metrics import OBJECTIVES
-from tailwise.metrics.confusion import EXTREMES
+from tailwise.metrics.confusion import EXTREMES, counted
 from tailwise.metrics.estimates import Estimate, estimate, normal_interval
 from tailwise.metrics.resampling import resampled_confusions, resampled_rows
 
@@ -96,7 +96,7 @@ class Objective:
         """
         if self.scorer is not None:
             return _ask(self.scorer, self.name, labels, _Predicted(predicted, proba, np.arange(len(class_counts))))
-        return float(self.confusion(_confusion(labels, predicted, len(class_counts)), class_counts))
+        return float(self.confusion(_matrix(labels, predicted, class_counts), class_counts))
 
     def questions(self, n: int, n_classes: int) -> int:
         """Return how many times a scorer is asked for an interval over n examples; 0 if no scorer is."""
@@ -123,7 +123,7 @@ class Objective:
             rows = resampled_rows(labels, n, rng)
             resampled = [self.score(labels[r], predicted[r], proba[r], class_counts) for r in rows]
             return normal_interval(value, float(np.var(resampled, ddof=1)), np.inf, self.least)  # there may be few
-        drawn = resampled_confusions(_confusion(labels, predicted, len(class_counts)), n, rng)
+        drawn = resampled_confusions(_matrix(labels, predicted, class_counts), n, rng)
         centre = None
         if self.scorer is None:
             resampled, total = [], np.zeros((len(class_counts),) * 2)
@@ -139,8 +139,8 @@ class Objective:
         return estimate(value, np.array(resampled), centre, most, self.least, extreme)
 
 
-def _confusion(labels: NDArray[np.int64], predicted: NDArray[np.int64], k: int) -> NDArray[np.int64]:
-    return np.bincount(labels * k + predicted, minlength=k * k).reshape(k, k)
+def _matrix(labels: NDArray[Any], predicted: NDArray[Any], class_counts: NDArray[Any]) -> NDArray[np.int64]:
+    return counted(labels, predicted, len(class_counts), len(class_counts))
 
 
 def decisions(confusion: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -105,6 +105,11 @@ def presto_penalty(weight: Tensor) -> Tensor:
     ----------
     weight : (n_classes, width) of the linear layer under :class:`CumulativeLoss`; row 0 is unused
 
+    Raises
+    ------
+    TailwiseError
+        If the weight has another shape, or fewer than two classes.
+
     Source: Faletto and Bien, Predicting Rare Events by Shrinking Towards Proportional Odds (PRESTO), ICML 2023.
     With all differences 0, the odds are proportional. The norm is that of the authors' presto_func.R (``alpha_param``
     1).

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tailwise.errors import TailwiseError
 from tailwise.metrics.bins import CALIBRATION_BINS, SCORE_BINS, calibration_bins, score_bins
+from tailwise.metrics.confusion import counted
 from tailwise.tensors import to_array
 
 _CELLS = 1 << 18  # array cells to process at a time, so that they stay in the processor's cache
@@ -89,7 +90,7 @@ class Accumulator:
 
     def _add(self, y: NDArray[Any], p: NDArray[Any], q: NDArray[Any] | None, s: NDArray[np.bool_] | None) -> None:
         k = self.n_classes
-        self.confusion += _count2d(y, p, k, k) if k * k <= 4 * len(y) else 0
+        self.confusion += counted(y, p, k, k) if k * k <= 4 * len(y) else 0
         if k * k > 4 * len(y):  # a large matrix and a small batch: update only the cells that occur
             np.add.at(self.confusion.ravel(), y.astype(np.intp) * k + p, 1)
         if q is not None and self.probabilities is not None:
@@ -168,8 +169,8 @@ class _Probabilities:
                 moment += np.bincount(y, weights=values, minlength=k)
 
         bins = score_bins(proba)
-        everyone = _count2d(np.broadcast_to(classes, (n, k)).ravel(), bins.ravel(), k, SCORE_BINS)
-        itself = _count2d(y, bins[rows, y], k, SCORE_BINS)
+        everyone = counted(np.broadcast_to(classes, (n, k)).ravel(), bins.ravel(), k, SCORE_BINS)
+        itself = counted(y, bins[rows, y], k, SCORE_BINS)
         self.scores += np.stack([everyone - itself, itself])
 
         flat = calibration_bins(proba) + classes * CALIBRATION_BINS
@@ -189,11 +190,6 @@ class _Probabilities:
                 for weights in (right, None, confidence * right, confidence * ~right)
             ]
         ).reshape(self.chosen.shape)
-
-
-def _count2d(rows: NDArray[Any], columns: NDArray[Any], n_rows: int, n_columns: int) -> NDArray[np.int64]:
-    cells = rows.astype(np.intp) * n_columns + columns
-    return np.bincount(cells, minlength=n_rows * n_columns).reshape(n_rows, n_columns)
 
 
 def _codes(values: ArrayLike, what: str) -> NDArray[Any]:

@@ -38,6 +38,12 @@ class Margins(NamedTuple):
         return Margins(self.hits.mean(axis=0), self.support, self.predicted.mean(axis=0))
 
 
+def counted(rows: NDArray[Any], columns: NDArray[Any], n_rows: int, n_columns: int) -> NDArray[np.int64]:
+    """Return how often each pair of codes occurs, (n_rows, n_columns): the confusion matrix, of labels and predictions."""
+    cells = rows.astype(np.intp) * n_columns + columns
+    return np.bincount(cells, minlength=n_rows * n_columns).reshape(n_rows, n_columns)
+
+
 def margins(confusion: ArrayLike) -> Margins:
     """Return the margins of a confusion matrix.
 

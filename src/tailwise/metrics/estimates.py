@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tailwise.metrics import bins, confusion, resampling
 from tailwise.metrics.accumulate import Accumulator
 
-_NORMAL = 1.96  # standard errors on either side of a 95 % interval
+NORMAL = 1.96  # standard errors on either side of a 95 % interval
 
 
 class Estimate(NamedTuple):
@@ -51,8 +51,8 @@ class Measuring:
         value, n = confusion.recalls(self.margins), np.maximum(self.margins.support, 1)
         if self.resampled is None:
             return np.column_stack([value, np.full((value.size, 2), np.nan)])
-        middle = (value + _NORMAL**2 / (2 * n)) / (1 + _NORMAL**2 / n)
-        half = _NORMAL * np.sqrt(value * (1 - value) / n + (_NORMAL / (2 * n)) ** 2) / (1 + _NORMAL**2 / n)
+        middle = (value + NORMAL**2 / (2 * n)) / (1 + NORMAL**2 / n)
+        half = NORMAL * np.sqrt(value * (1 - value) / n + (NORMAL / (2 * n)) ** 2) / (1 + NORMAL**2 / n)
         low, high = np.minimum(middle - half, value), np.maximum(middle + half, value)  # not past it by rounding
         return np.column_stack([value, low, high])
 
@@ -174,5 +174,5 @@ def normal_interval(
     value: float, variance: float, at_most: float = 1.0, at_least: float = 0.0, error: float = 0.0
 ) -> Estimate:
     """Return a value with the interval that its variance gives, within bounds, wider by an error on either side."""
-    half = _NORMAL * float(np.sqrt(variance)) + error
+    half = NORMAL * float(np.sqrt(variance)) + error
     return Estimate(value, max(value - half, at_least), min(value + half, at_most))

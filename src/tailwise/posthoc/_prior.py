@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tailwise.counts import class_prior, log_prior
 from tailwise.errors import TailwiseError
+from tailwise.metrics.confusion import counted
 from tailwise.posthoc._steps import Step
 from tailwise.tensors import to_array
 
@@ -174,7 +175,7 @@ def estimate_prior_bbse(
     if any(codes.dtype.kind not in "iub" or codes.min() < 0 or codes.max() >= n_classes for codes in (y, h, p)):
         raise TailwiseError(f"class codes must be whole numbers between 0 and {n_classes - 1}.")
     y, h, p = (codes.astype(np.int64, copy=False) for codes in (y, h, p))
-    joint = np.bincount(h * n_classes + y, minlength=n_classes**2).reshape(n_classes, n_classes).astype(float)
+    joint = counted(h, y, n_classes, n_classes).astype(float)
     support = joint.sum(axis=0)
     present = support > 0
     given_label = joint[:, present] / support[present]

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from tailwise.counts import log_prior
 from tailwise.data.splits import place_in_class
 from tailwise.errors import TailwiseError
+from tailwise.metrics.confusion import counted
 from tailwise.metrics.resampling import resampled_rows
 from tailwise.posthoc._steps import Step, held_out
 
@@ -114,4 +115,4 @@ class _Tuner:
         return float(moves[int(np.argmax(scores))])
 
     def _confusion(self, y: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.int64]:
-        return np.bincount(y * self._k + predicted, minlength=self._k**2).reshape(self._k, self._k)
+        return counted(y, predicted, self._k, self._k)

@@ -73,11 +73,23 @@ class Recipe:
         return begin_at_mean_share(network, task) if task.has_sets else network
 
     def stages(self, task: Task) -> Iterable[Stage]:
-        """Yield the stages that train the network."""
+        """Yield the stages that train the network.
+
+        Raises
+        ------
+        TailwiseError
+            If the recipe is not for networks.
+        """
         raise TailwiseError(f"recipe {self.name!r} is not for networks.")
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
-        """Return the scikit-learn classifier that trains ``base`` in this recipe's way."""
+        """Return the scikit-learn classifier that trains ``base`` in this recipe's way.
+
+        Raises
+        ------
+        TailwiseError
+            If the recipe needs a network, or does not suit the base or the task.
+        """
         raise TailwiseError(f"recipe {self.name!r} needs a network, not a scikit-learn estimator.")
 
     def learned_prior(self, task: Task) -> NDArray[np.float64] | None:

@@ -95,7 +95,13 @@ class CaseControlClassifier(WrappedClassifier):
         return self
 
     def limit(self, X: Any, n_classes: int) -> int:
-        """Return the maximum number of rows of X to train on."""
+        """Return the maximum number of rows of X to train on.
+
+        Raises
+        ------
+        TailwiseError
+            If ``max_rows`` is neither a number nor ``"auto"``.
+        """
         if isinstance(self.max_rows, str) and self.max_rows != "auto":
             raise TailwiseError(f"max_rows must be a number or 'auto'; got {self.max_rows!r}.")
         return affordable_rows(X, n_classes) if self.max_rows == "auto" else int(self.max_rows)

@@ -80,6 +80,11 @@ def fit_classifier(estimator: BaseEstimator, X: Any, y: Any, sample_weight: Arra
     quantiles, which are the bins of scikit-learn before 1.9. Since 1.9 it computes weighted quantiles, and sorts a
     column for each of them: one iteration on 2,000 rows of 300 columns takes half a minute instead of half a second.
     It also fails on columns without any value, which are filled with zeros.
+
+    Raises
+    ------
+    TailwiseError
+        If the estimator is no classifier, or takes no sample weights where there are any.
     """
     numbers = isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "fiu"
     if numbers and isinstance(estimator, HistGradientBoostingClassifier):

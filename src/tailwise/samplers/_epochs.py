@@ -101,7 +101,13 @@ class EpochSampler(DistributedSampler[Any]):
         return self.n_examples
 
     def pick(self, epoch: int, places: NDArray[np.int64]) -> NDArray[Any]:
-        """Return the (m,) indices, or rows of indices, at (m,) places of an epoch, each below :meth:`size`."""
+        """Return the (m,) indices, or rows of indices, at (m,) places of an epoch, each below :meth:`size`.
+
+        Raises
+        ------
+        TailwiseError
+            If a subclass does not define it.
+        """
         raise TailwiseError(f"{type(self).__name__} must define pick(epoch, places), the indices of an epoch.")
 
     def indices(self) -> NDArray[Any]:

@@ -49,7 +49,13 @@ class WeightedSampler(EpochSampler):
         self.set_weights(weights)
 
     def set_weights(self, weights: ArrayLike) -> None:
-        """Change the weights; call it between epochs."""
+        """Change the weights; call it between epochs.
+
+        Raises
+        ------
+        TailwiseError
+            If they are not one finite number for each example, not negative and one above 0, with a finite sum.
+        """
         self.seen()  # by the weights it was shown by
         values = np.asarray(to_array(weights))
         if values.shape != (self.n_examples,):
@@ -123,7 +129,13 @@ class HardAwareSampler(ClassSampler):
         self.difficulty = np.zeros(self.class_counts.size)
 
     def set_difficulty(self, difficulty: ArrayLike) -> None:
-        """Set the difficulty of the classes, (n_classes,); call it between epochs."""
+        """Set the difficulty of the classes, (n_classes,); call it between epochs.
+
+        Raises
+        ------
+        TailwiseError
+            If it is not one finite number for each class.
+        """
         values = np.asarray(to_array(difficulty), dtype=np.float64)
         if values.shape != self.class_counts.shape or not np.isfinite(values).all():
             raise TailwiseError(f"difficulty must be one finite number for each of {self.class_counts.size} classes.")
