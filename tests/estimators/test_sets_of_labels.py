@@ -2,6 +2,8 @@
 
 import importlib.util
 import pickle
+import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, f1_score
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -383,7 +385,7 @@ def test_a_model_takes_what_the_classifier_takes() -> None:
 
 def test_a_model_for_sets_is_not_taken_for_one_of_classes(tmp_path: Path) -> None:
     quick().fit(X, Y).save(tmp_path / "sets")
-    with pytest.raises(TailwiseError, match=r"for sets of labels: read it with tailwise\.estimators\.load_model"):
+    with pytest.raises(TailwiseError, match=r"for sets of labels: read it with tailwise\.load_model"):
         Model.load(tmp_path / "sets")
     x, y = table()
     TailClassifier("cross-entropy", estimator=LogisticRegression(), random_state=0).fit(x, y).save(tmp_path / "classes")
@@ -412,6 +414,20 @@ def test_fits_of_many_labels_in_little_time_see_less(options: dict[str, Any]) ->
     fitted = TailMultilabelClassifier("tuned-thresholds", time_budget=2, cv=2, random_state=0, **options).fit(x, y)
     assert any("label, to bound" in line or "iterations" in line for line in fitted.model_.card["learner"]["left_out"])
     assert fitted.predict(x).shape == y.shape
+
+
+def test_a_classifier_of_all_labels_sees_fewer_rows_in_little_time(tmp_path: Path) -> None:
+    x, y = sets(6000)
+    forest = RandomForestClassifier(400)
+    start = time.monotonic()
+    fitted = quick("tuned-thresholds", estimator=forest, time_budget=3).fit(x, y)
+    assert time.monotonic() - start < 10, "in all, 30 s"
+    (seen,) = fitted.model_.card["learner"]["left_out"]
+    assert re.fullmatch(r"Fits saw at most [\d,]+ of 6,000 rows, at most [\d,]+ with the same rarest label, .*", seen)
+    new, truth = sets(2000, seed=1)
+    assert f1_score(truth, fitted.predict(new), average="macro") > 0.4
+    fitted.save(tmp_path / "m")
+    np.testing.assert_array_equal(load_model(tmp_path / "m").predict_proba(new), fitted.predict_proba(new))
 
 
 @needs_torch

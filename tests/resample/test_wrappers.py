@@ -20,6 +20,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import check_estimator
 
 from tailwise.counts import capped_counts, class_weights
+from tailwise.data.splits import rarest_label
 from tailwise.errors import TailwiseError
 from tailwise.resample import (
     BalancedBaggingClassifier,
@@ -133,6 +134,18 @@ def test_the_tail_is_whole_and_every_class_keeps_its_weight(container):
     rows = [int(np.flatnonzero((row == X).all(axis=1))[0]) for row in kept]
     assert len(set(rows)) == len(rows)
     np.testing.assert_array_equal(LABELS[rows], seen.y_)
+
+
+def test_of_sets_of_labels_the_rarest_is_the_class():
+    sets = np.zeros((len(LABELS), 3), dtype=int)
+    sets[:, 0] = np.arange(len(LABELS)) % 2
+    sets[[3, 8], 1] = 1
+    np.testing.assert_array_equal(rarest_label(sets)[:9], [3, 0, 3, 1, 3, 0, 3, 0, 1])
+    seen = CaseControlClassifier(Recorder(), max_rows=20, random_state=0).fit(X, sets).estimator_
+    assert len(seen.y_) <= 20
+    assert seen.y_[:, 1].sum() == 2
+    assert seen.sample_weight_.sum() == pytest.approx(len(LABELS))
+    assert seen.sample_weight_[seen.y_[:, 1] == 1].tolist() == [1, 1]
 
 
 def test_probabilities_are_those_of_the_whole():

@@ -211,6 +211,14 @@ def label_set_folds(
     return folds
 
 
+def rarest_label(rows: NDArray[Any]) -> NDArray[np.intp]:
+    """Return the code of the rarest label that each of (n, n_labels) rows has; n_labels if it has none."""
+    counts = np.append((rows > 0).sum(axis=0), len(rows) + 1)
+    order = np.argsort(counts, kind="stable")
+    has = np.column_stack([rows > 0, np.ones(len(rows), dtype=bool)])
+    return order[has[:, order].argmax(axis=1)]
+
+
 def label_set_halves(rows: ArrayLike) -> NDArray[np.int64]:
     """Return the half, 0 or 1, of each example, so that every label is split as evenly as possible."""
     return _dealt(rows, [0.5, 0.5], 0)

@@ -77,7 +77,8 @@ class TailMultilabelClassifier(TailEstimator):
         ``"micro_average_precision"``, ``"few_shot_average_precision"``, ``"macro_f1"`` or ``"micro_f1"``
     cv : number of folds, or the share to hold out once. By default 3 folds
     time_budget : seconds, or ``"90s"``, ``"10m"``, ``"2h"``; None is no limit. Recipes and folds that there is no time
-        for are left out, and fits that would take too long get fewer rows, iterations or epochs
+        for are left out, and fits that would take too long get fewer rows, iterations or epochs, as far as the learner
+        lets them
     epochs, batch_size, learning_rate, augment, precision, devices, work_dir, baseline, random_state, verbose : as in
         :class:`tailwise.TailClassifier`
 
@@ -225,7 +226,8 @@ class TailMultilabelClassifier(TailEstimator):
             return replace(training, learner=network, left_out=left_out)
         base = training.learner.base
         if not isinstance(base, OneVsRestClassifier):
-            return training
+            limited, left_out = in_time(base, replace(plan, each="with the same rarest label"))
+            return replace(training, learner=replace(training.learner, base=limited), left_out=left_out)
         # every label has a fit of its own: the one in the middle is timed, and each gets its share of the time
         there = np.flatnonzero((data.class_counts > 0) & (data.class_counts < len(data)))
         middle = there[np.argsort(data.class_counts[there], kind="stable")[len(there) // 2]]

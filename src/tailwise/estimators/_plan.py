@@ -15,7 +15,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils.validation import has_fit_parameter
 
 from tailwise.counts import capped_counts, class_counts
-from tailwise.data.splits import place_in_class
+from tailwise.data.splits import place_in_class, rarest_label
 from tailwise.engine.stage import Task
 from tailwise.estimators._cache import Cache
 from tailwise.estimators._learners import NetworkLearner, threads_for
@@ -83,7 +83,7 @@ def in_time(estimator: BaseEstimator, plan: Plan) -> tuple[BaseEstimator, list[s
     the estimator, and a sentence for each thing left out
     """
     inputs, labels, budget = plan.inputs, plan.labels, plan.budget
-    counts, bare, most = class_counts(labels), estimator, len(labels)
+    counts, bare, most = class_counts(labels if labels.ndim == 1 else rarest_label(labels)), estimator, len(labels)
     if isinstance(estimator, CaseControlClassifier):
         bare, most = estimator.estimator, min(most, estimator.limit(inputs, len(counts)))
     if budget is None or not has_fit_parameter(estimator, "sample_weight"):

@@ -39,7 +39,7 @@ class Margins(NamedTuple):
 
 
 def counted(rows: NDArray[Any], columns: NDArray[Any], n_rows: int, n_columns: int) -> NDArray[np.int64]:
-    """Return how often each pair of codes occurs, (n_rows, n_columns): the confusion matrix, of labels and predictions."""
+    """Return how often each pair of codes occurs, (n_rows, n_columns): of labels and predictions, their confusion."""
     cells = rows.astype(np.intp) * n_columns + columns
     return np.bincount(cells, minlength=n_rows * n_columns).reshape(n_rows, n_columns)
 

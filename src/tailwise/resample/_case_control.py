@@ -9,11 +9,12 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 
 from tailwise.counts import capped_counts
+from tailwise.data.splits import rarest_label
 from tailwise.errors import TailwiseError
 from tailwise.resample._containers import RandomState, generator, labelled, rows_by_class, take
 from tailwise.resample._wrapper import WrappedClassifier, fit_classifier, weight_parameter
 from tailwise.settings import check_settings
-from tailwise.tensors import weights_of_rows
+from tailwise.tensors import to_array, weights_of_rows
 
 #: Bytes per row and class that gradient boosting needs during training: a raw prediction in float64, and a gradient and
 #: a hessian in float32.
@@ -25,7 +26,7 @@ class CaseControlClassifier(WrappedClassifier):
 
     A row of class c has weight ``n_c / kept_c``. Each class therefore keeps its total weight, and the probabilities are
     those of the full data. This bounds memory and time at little cost: a million rows of a head class teach hardly more
-    than ten thousand of them.
+    than ten thousand of them. If a row has a set of labels, the rarest of them is taken for its class.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ class CaseControlClassifier(WrappedClassifier):
         Parameters
         ----------
         X : (n, n_features) array, sparse matrix or frame
-        y : (n,) labels
+        y : (n,) labels, or (n, n_labels) rows of 0 and 1
         sample_weight : (n,) weights, multiplied by those of the sampling
 
         Raises
@@ -75,14 +76,17 @@ class CaseControlClassifier(WrappedClassifier):
             number or less than one row per class.
         """
         check_settings(self)
-        X, labels, classes, codes = labelled(X, y)
+        given = np.asarray(to_array(y))
+        has_sets = given.ndim == 2 and given.shape[1] > 1
+        X, labels, classes, codes = labelled(X, rarest_label(given) if has_sets else y)
+        targets = given if has_sets else labels
         weights = weights_of_rows(sample_weight, len(labels))
         counts = np.bincount(codes)
         kept = capped_counts(counts, self.limit(X, len(classes)))
         self.n_rows_used_ = int(kept.sum())
         fresh = clone(self.estimator)
         if self.n_rows_used_ == len(labels):
-            self._keep(fit_classifier(fresh, X, labels, weights))
+            self._keep(fit_classifier(fresh, X, targets, weights))
             return self
         weight_parameter(self.estimator)
         rng = generator(self.random_state)
@@ -91,7 +95,7 @@ class CaseControlClassifier(WrappedClassifier):
         sampled = (counts / kept)[codes[rows]]
         if weights is not None:
             sampled = sampled * weights[rows]
-        self._keep(fit_classifier(fresh, take(X, rows), labels[rows], sampled))
+        self._keep(fit_classifier(fresh, take(X, rows), targets[rows], sampled))
         return self
 
     def limit(self, X: Any, n_classes: int) -> int:
