@@ -103,7 +103,7 @@ class TailClassifier(TailEstimator):
     held-out scores. With a balanced objective, the predicted class need not be the likeliest one.
 
     The intervals of ``comparison_`` and of :func:`tailwise.metrics.evaluate` allow for classes with one to three
-    held-out examples: that of balanced accuracy held 86 to 100 % of the time in simulations. For scikit-learn scorers
+    held-out examples: that of balanced accuracy held 90 to 100 % of the time in simulations. For scikit-learn scorers
     of probabilities, such as ``"roc_auc_ovr"``, those of ``comparison_`` are too narrow there.
 
     Raises

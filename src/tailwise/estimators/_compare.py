@@ -355,8 +355,7 @@ def _beaten(hits: NDArray[np.bool_], best: NDArray[np.bool_], labels: NDArray[np
     """Say whether mean recall is below the best one's by more than two standard errors of the paired difference.
 
     Every class gets one further disagreement, so that a class with a few held-out examples, which often shows no spread
-    at all, still counts as uncertain. Of two recipes that are equally good, either is then beaten in 1 to 7 % of folds,
-    be it in classes of two examples or of hundreds.
+    at all, still counts as uncertain. Of two recipes that are equally good, either is then seldom beaten.
     """
     counts = np.bincount(labels)
     difference = best.astype(float) - hits

@@ -99,18 +99,18 @@ def evaluate(
     score, coverage and set size use the normal approximation of their resampled means, AUROC and AUPRC that of the
     influence of each example (from an accumulator as if classes were independent), all with variances shrunk likewise.
     In a simulation with ten classes, six of them with one test example, the intervals of AUROC and AUPRC covered their
-    means 94 % and 80 % of the time, with two test examples 96 % and 92 %.
+    means 96 % and 71 % of the time, with two test examples 95 % and 85 %, and with 200 to 2 examples 96 % and 94 %.
     Percentiles are shifted by how far the mean of the resamples is from what they would give without their noise,
     which lowers a minimum (worst class) and raises an absolute error (calibration). That of a single class's recall is
     Wilson's (JASA 1927).
-    In simulations of twelve long tails, with 2 to 300 classes of 400 to one test examples, the intervals of accuracy,
-    balanced and few-shot accuracy and macro F1 held the truth 84 to 100 % of the time. Those of the worst class and the
-    geometric mean held it 77 to 100 % in nine of them, but hardly ever with a hundred or more classes whose recalls are
-    alike and of which many have one test example: some are then missed by chance, and seem to be the worst.
+    In simulations of twelve long tails, with 2 to 300 classes of 400 to one test examples, whose recalls fall or are
+    alike, the intervals of accuracy, balanced and few-shot accuracy and macro F1 held the truth 84 to 100 % of the
+    time (benchmarks/results/intervals.md). Those of the worst class and the geometric mean held it 82 to 100 % with up
+    to ten classes. With fifty or more, of which many have one test example, some are missed by chance and seem to be the
+    worst: there the worst class's held the truth in less than half of the test sets, where recalls are alike hardly ever.
     An interval describes the measure on test sets of this size. Calibration errors and AUPRC are larger on small test
-    sets than on large ones, and so are their intervals: in a simulation with ten classes of 200 to 2 test examples, the
-    interval of class-wise ECE covered its mean over such test sets 93 % of the time, and its limit for an infinite test
-    set 2 % of the time.
+    sets than on large ones, and so are their intervals: in those simulations the interval of class-wise ECE covered its
+    mean over such test sets 99 % of the time, which is not its limit for an infinite test set.
 
     *Groups.* Group accuracy is the mean recall of the group's classes (Liu et al., Large-Scale Long-Tailed Recognition
     in an Open World, CVPR 2019); coverage and set size are means over classes too. Group calibration error (``ece``)
