@@ -29,6 +29,7 @@ from tailwise.resample import (
     ResampledClassifier,
     WeightedClassifier,
 )
+from tailwise.resample._wrapper import _rounded
 
 rng = np.random.default_rng(0)
 COUNTS = np.array([300, 60, 12, 1])
@@ -233,6 +234,55 @@ def test_boosting_with_weights_is_given_no_more_values_than_it_has_bins(dtype):
     assert np.abs(seen - X)[inside, 0].max() < 60
     plain = HistGradientBoostingClassifier(**settings).fit(X, y, weighted.class_weights_[y])
     assert (weighted.predict(X) == plain.predict(X)).mean() > 0.98
+
+
+@pytest.mark.parametrize("container", [np.asarray, pd.DataFrame, lambda X: pl.DataFrame(X, schema=["a", "b"])])
+def test_boosting_with_weights_still_sees_what_only_the_rare_class_has(container):
+    rng = np.random.default_rng(0)
+    y = (np.arange(60_000) % 300 == 0).astype(int)
+    amount = np.where(y, rng.lognormal(3, 1.5, len(y)), 0)
+    X = container(np.stack([rng.normal(size=len(y)), amount], axis=1))
+    fitted = WeightedClassifier(Looking(max_iter=3)).fit(X, y)
+    assert (fitted.predict(X) == y).all()
+    seen = np.asarray(fitted.estimator_.seen_)
+    assert [len(np.unique(column)) for column in seen.T] == [255, 201]
+    assert ((seen[:, 1] == 0) == (amount == 0)).all()
+
+
+@given(st.data())
+@settings(max_examples=60)
+def test_rounding_keeps_order_and_lets_heavy_values_alone(data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 999)))
+    column = data.draw(st.sampled_from([rng.normal, rng.lognormal]))(size=400).astype(np.float32)
+    for heavy in rng.normal(size=data.draw(st.integers(0, 3))):
+        column[rng.random(400) < 0.3] = heavy
+    column[rng.random(400) < data.draw(st.sampled_from([0, 0.1]))] = np.nan
+    weights = np.where(rng.random(400) < 0.1, data.draw(st.sampled_from([1, 9])), 1)
+    most = data.draw(st.integers(16, 100))
+    rounded = _rounded(column, weights, most)
+    known = ~np.isnan(column)
+    np.testing.assert_array_equal(np.isnan(rounded), ~known)
+    values = np.unique(rounded[known])
+    if len(np.unique(column[known])) <= most:
+        np.testing.assert_array_equal(rounded, column)
+        return
+    assert len(values) <= most
+    assert np.isin(values, column).all()
+    assert (np.diff(rounded[known][np.argsort(column[known], kind="stable")]) >= 0).all()
+    for value in values:
+        if weights[column == value].sum() > weights[known].sum() / most:
+            assert (column[rounded == value] == value).all()
+
+
+def test_boosting_with_weights_leaves_categories_to_scikit_learn():
+    rng = np.random.default_rng(0)
+    X = np.stack([rng.integers(300, size=5000).astype(float), rng.normal(size=5000)], axis=1)
+    y = (X[:, 0] % 2).astype(int)
+    for table, categories in ((X, [0]), (X, [True, False]), (pd.DataFrame(X, columns=["a", "b"]), ["a"])):
+        with pytest.raises(ValueError, match="cardinality"):
+            WeightedClassifier(HistGradientBoostingClassifier(categorical_features=categories)).fit(table, y)
+        few = WeightedClassifier(Looking(categorical_features=categories, max_iter=1)).fit(table[:200], y[:200])
+        np.testing.assert_array_equal(np.asarray(few.estimator_.seen_), X[:200])
 
 
 def test_case_control_says_what_is_wrong_with_its_settings():
