@@ -1,5 +1,6 @@
 """The comparison flatters nobody, shares its folds, drops only the beaten, and keeps its time."""
 
+import json
 import time
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -304,6 +305,76 @@ def test_the_beaten_are_dropped_and_the_baseline_never() -> None:
             assert [fitter.calls.count((baseline, fold)) for fold in range(3)] == [1, 1, 1]
 
 
+@dataclass(frozen=True)
+class OnlyHead(Skilled):
+    """Right in the classes of many, wrong in others."""
+
+    number: int = 7
+
+
+def test_nobody_is_dropped_before_the_rare_class_was_held_out() -> None:
+    """Where it is absent, what gives up some of the head for the tail loses beyond chance."""
+    labels = np.repeat([0, 1], [3000, 2])
+    folds = sorted(stratified_folds(labels, 3, 0), key=lambda fold: labels[fold[1]].sum())
+    assert 1 not in labels[folds[0][1]]
+
+    def fit_fold(trained: Recipe, number: int) -> tuple[np.ndarray, float]:
+        held_out = labels[folds[number][1]]
+        scores = np.where(held_out[:, None] == [0, 1], 1.0, 0.0) if trained != OnlyHead() else np.eye(2)[0 * held_out]
+        if trained == Skilled(0.9):
+            scores[::50] = [0, 1]
+        return scores.astype(np.float32), 0.0
+
+    result = compare(
+        [OnlyHead(), Skilled(0.9)],
+        fit_fold,
+        Task(np.bincount(labels)),
+        labels,
+        folds,
+        as_objective("balanced_accuracy", 2),
+        plain=recipe("cross-entropy"),
+        clock=Clock(None),
+    )
+    assert result.winner == Skilled(0.9)
+    assert [len(row.folds) for row in result.rows] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    "scorer", ["roc_auc_ovr", "roc_auc_ovo", "neg_log_loss", "d2_log_loss_score", "top_k_accuracy", "f1_macro"]
+)
+def test_folds_that_lack_a_class_are_scored_by_the_others(scorer: str) -> None:
+    x, y = table((90, 30, 12, 2, 1), spread=1.5)
+    fitted = quick(["cross-entropy", "class-weighted"], objective=scorer, cv=3).fit(x, y)
+    for row in fitted.comparison_:
+        assert len(row.folds) == 3
+        assert row.low < row.score < row.high
+
+
+@pytest.mark.parametrize("scorer", ["roc_auc", "average_precision", "neg_log_loss"])
+def test_folds_of_one_class_alone_are_not_scored(scorer: str) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(300, 3)), np.arange(300) % 150 == 0
+    x[:, 0] += 4 * y
+    fitted = quick(["cross-entropy", "class-weighted"], objective=scorer, cv=3).fit(x, y)
+    for row in fitted.comparison_:
+        assert sum(fold is None for fold in row.folds) == 1
+        assert row.score is not None
+        assert row.high is None or row.high <= (0 if scorer == "neg_log_loss" else 1) + 1e-9
+    json.dumps(fitted.model_.card)
+
+
+def test_a_scorer_that_no_examples_please_says_so_in_the_end() -> None:
+    def never(classifier: Any, x: np.ndarray, y: np.ndarray) -> float:
+        if len(y) == 9:  # the made-up answer
+            return 0.0
+        raise ValueError("no")
+
+    x, y = table((90, 30, 2))
+    for folds in (3, 0.05):
+        with pytest.raises(TailwiseError, match=r"the scorer 'never\(\)' cannot score these classes: no\."):
+            quick("cross-entropy", objective=never, cv=folds).fit(x, y)
+
+
 def test_equals_are_seldom_dropped() -> None:
     dropped, races = 0, 60
     for seed in range(races):
@@ -585,8 +656,10 @@ def test_intervals_of_any_objective_hold_its_value_and_end_at_perfection(objecti
     assert low < value < high
     perfect = np.eye(3)[LABELS]
     value, low, high = found.estimate(LABELS, LABELS, perfect, np.bincount(LABELS), rng)
-    assert low <= value == high
-    assert (low < value) != found.of_proba, "only decisions can be drawn that nobody has seen"
+    if found.of_proba:
+        assert low is high is None, "only decisions can be drawn that nobody has seen"
+    else:
+        assert low < value == high
 
 
 @pytest.mark.parametrize("objective", ["f1_macro", make_scorer(balanced_accuracy_score), "neg_log_loss", "macro_f1"])

@@ -38,7 +38,7 @@ class Row:
     recipe, settings : name and hyper-parameters
     score, low, high : the objective on held-out examples with its 95 % bootstrap interval; None if never fitted, the
         interval also if there was no time to ask a slow scorer for it
-    folds : the objective on each fold
+    folds : the objective on each fold; None where a scorer could not score it, for want of a class
     seconds : spent fitting; 0 where the learner is another recipe's
     status : ``"selected"``, ``"compared"``, ``"better by less than a standard error"`` (see :func:`compare`),
         ``"dropped after fold 1"``, ``"not started: no time left"``, ``"no time left after fold 1"`` or
@@ -50,7 +50,7 @@ class Row:
     score: float | None = None
     low: float | None = None
     high: float | None = None
-    folds: list[float] = dataclass_field(default_factory=list)
+    folds: list[float | None] = dataclass_field(default_factory=list)
     seconds: float = 0.0
     status: str = "compared"
 
@@ -138,7 +138,8 @@ class Entrant:
     ----------
     recipe, row : itself, and its row in the comparison
     seen : (m,) indices of the examples held out so far, fold after fold
-    so_far : the objective on them
+    so_far : the objective on them; minus infinity as long as they lack a class that a scorer needs
+    unscored : the error of that scorer
     asked, judged : seconds that it took to score them, and to take in the last fold
     """
 
@@ -156,9 +157,10 @@ class Entrant:
         self.labels = self._all_labels[self.seen]
         fold = np.repeat(np.arange(len(self._parts)), [len(part) for part in self._parts])
         self._predict(scores, fold)
-        self.row.folds = [self.score(np.flatnonzero(fold == f)) for f in range(len(self._parts))]
+        self.row.folds = [self._known_score(np.flatnonzero(fold == f)) for f in range(len(self._parts))]
         before = time.monotonic()
-        self.so_far = self.score()
+        so_far = self._known_score()
+        self.so_far = -np.inf if so_far is None else so_far
         now = time.monotonic()
         self.asked, self.judged = now - before, now - start
 
@@ -183,14 +185,36 @@ class Entrant:
         proba = None if self.proba is None else self.proba[rows]
         return self._objective.score(self.labels[rows], self.predicted[rows], proba, self._task.class_counts)
 
+    def _known_score(self, rows: NDArray[np.intp] | slice = slice(None)) -> float | None:
+        """Return the score of some of the examples seen; None if they lack a class, and the scorer needs it."""
+        try:
+            return self.score(rows)
+        except TailwiseError as error:
+            if not self._unseen(self.labels[rows]):
+                raise
+            self.unscored = error
+            return None
+
+    def _unseen(self, labels: NDArray[Any]) -> int:
+        """Return how many classes that may be held out these examples lack."""
+        return int(np.count_nonzero((self._task.class_counts > 1) & (self._counted(labels) == 0)))
+
+    def _counted(self, labels: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the class counts of examples."""
+        return class_counts(labels, len(self._task.class_counts))
+
     def loses_to(self, other: Entrant) -> bool:
         """Say whether it scores less on the examples that both have seen, by more than chance explains."""
         n = min(len(self.seen), len(other.seen))
-        shared = slice(n)
-        return self.score(shared) < other.score(shared) and _beaten(self.hits[:n], other.hits[:n], self.labels[:n])
+        own, theirs = (entrant._known_score(slice(n)) for entrant in (self, other))
+        if own is None or theirs is None or own >= theirs:
+            return False
+        return _beaten(self.hits[:n], other.hits[:n], self.labels[:n], self._unseen(self.labels[:n]))
 
     def summarise(self, rng: np.random.Generator | None) -> None:
-        """Write the score into the row and, unless there is no time to draw any, its interval."""
+        """Write the score into the row, if there is one, and, unless there is no time to draw any, its interval."""
+        if self.so_far == -np.inf:
+            return
         self.row.score = self.so_far
         if rng is not None:
             self.row.score, self.row.low, self.row.high = self._objective.estimate(
@@ -242,7 +266,7 @@ def compare(
     Raises
     ------
     TailwiseError
-        If there was no time to fit any recipe.
+        If there was no time to fit any recipe, or a scorer cannot score what was held out.
     """
     field = [recipe for recipe in recipes if recipe != reference]
     if reference is not None:
@@ -299,6 +323,8 @@ def compare(
     if not finalists:
         raise TailwiseError("there was no time to fit any recipe on a fold: give more time, or fewer rows.")
     surest = _surest(finalists, plain)
+    if surest.so_far == -np.inf:
+        raise surest.unscored
     late = [e for e in finalists if len(e.row.folds) < len(surest.row.folds) and surest.loses_to(e)]
     winner = max(late, key=lambda e: e.so_far, default=surest)
     for entrant in finalists if winner is surest else ():
@@ -351,11 +377,12 @@ def _drop_losers(running: Sequence[Entrant], spared: Recipe) -> None:
             entrant.row.status = f"dropped after fold {len(entrant.row.folds)}"
 
 
-def _beaten(hits: NDArray[np.bool_], best: NDArray[np.bool_], labels: NDArray[np.int64]) -> bool:
+def _beaten(hits: NDArray[np.bool_], best: NDArray[np.bool_], labels: NDArray[np.int64], unseen: int = 0) -> bool:
     """Say whether mean recall is below the best one's by more than two standard errors of the paired difference.
 
     Every class gets one further disagreement, so that a class with a few held-out examples, which often shows no spread
-    at all, still counts as uncertain. Of two recipes that are equally good, either is then seldom beaten.
+    at all, still counts as uncertain, and so do classes of which none was held out yet. Of two recipes that are equally
+    good, either is then seldom beaten.
     """
     counts = np.bincount(labels)
     difference = best.astype(float) - hits
@@ -364,4 +391,4 @@ def _beaten(hits: NDArray[np.bool_], best: NDArray[np.bool_], labels: NDArray[np
     mean = np.bincount(labels, difference)[present] / n
     squares = np.bincount(labels, difference**2)[present]
     variance = (squares - n * mean**2 + 1) / n**2
-    return mean.mean() > 2 * np.sqrt(variance.sum()) / len(n)
+    return mean.sum() > 2 * np.sqrt(variance.sum() + unseen)

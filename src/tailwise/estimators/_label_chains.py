@@ -163,11 +163,16 @@ class LabelEntrant(Entrant):
         """None worth counting: the interval comes with the score."""
         return 0.0
 
+    def _counted(self, labels: NDArray[Any]) -> NDArray[np.int64]:
+        """Return how many examples have each label."""
+        return np.count_nonzero(labels > 0, axis=0)
+
     def loses_to(self, other: Entrant) -> bool:
         """Say whether it scores less on the examples that both have seen, by more than chance explains.
 
         That is, whether the mean over labels of F1 or average precision is lower by more than two standard errors of
-        the paired difference, estimated from how much each example moves it.
+        the paired difference, estimated from how much each example moves it. Labels that no example has yet are
+        uncertain.
         """
         assert isinstance(other, LabelEntrant)
         shared = slice(min(len(self.seen), len(other.seen)))
@@ -176,8 +181,8 @@ class LabelEntrant(Entrant):
         own, theirs = (
             self._objective.by_label(self.labels[shared], e.predicted[shared], e.proba[shared]) for e in (self, other)
         )
-        error = float(np.sqrt(np.square(theirs.moved - own.moved).sum())) / len(own.codes)
-        return bool(theirs.values.mean() - own.values.mean() > 2 * error)
+        variance = float(np.square(theirs.moved - own.moved).sum()) + self._unseen(self.labels[shared])
+        return bool((theirs.values - own.values).sum() > 2 * np.sqrt(variance))
 
     def summarise(self, rng: np.random.Generator | None) -> None:
         """Write the score and its interval into the row."""

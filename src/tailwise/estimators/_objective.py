@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import get_scorer, get_scorer_names
 
 from tailwise.data.labels import by_name, class_name, label_key
@@ -92,10 +93,14 @@ class Objective:
     ) -> float:
         """Return the score of decisions; labels and predictions are class codes.
 
-        A scorer of probabilities needs these too, (n, n_classes).
+        A scorer of probabilities needs these too, (n, n_classes); it gets those of the classes that occur.
         """
         if self.scorer is not None:
-            return _ask(self.scorer, self.name, labels, _Predicted(predicted, proba, np.arange(len(class_counts))))
+            classes = np.arange(len(class_counts))
+            if self.of_proba and proba is not None and len(there := np.unique(labels)) < len(classes):
+                some = np.maximum(proba[:, there], np.finfo(np.float64).tiny)
+                classes, proba = there, some / some.sum(axis=1, keepdims=True)
+            return _ask(self.scorer, self.name, labels, _Predicted(predicted, proba, classes))
         return float(self.confusion(_matrix(labels, predicted, class_counts), class_counts))
 
     def questions(self, n: int, n_classes: int) -> int:
@@ -114,15 +119,17 @@ class Objective:
         """Return the score with its 95 % bootstrap interval.
 
         Decisions are drawn as in :func:`tailwise.metrics.evaluate`, which says how often such intervals hold.
-        Probabilities cannot be drawn: for a scorer that looks at them, examples are resampled within their classes, and
-        the interval is too narrow if tail classes weigh much.
+        Probabilities cannot be drawn: for a scorer that looks at them, examples are resampled within their classes. The
+        interval is too narrow if tail classes weigh much, and there is none where resampling changes nothing.
         """
         n = self.questions(len(labels), len(class_counts)) or _RESAMPLES
         value = self.score(labels, predicted, proba, class_counts)
         if proba is not None and self.of_proba:
             rows = resampled_rows(labels, n, rng)
             resampled = [self.score(labels[r], predicted[r], proba[r], class_counts) for r in rows]
-            return normal_interval(value, float(np.var(resampled, ddof=1)), np.inf, self.least)  # there may be few
+            variance = float(np.var(resampled, ddof=1))  # there may be few
+            most = max(value, self.score(labels, labels, np.eye(len(class_counts))[labels], class_counts))
+            return normal_interval(value, variance, most, self.least) if variance else Estimate(value)
         drawn = resampled_confusions(_matrix(labels, predicted, class_counts), n, rng)
         centre = None
         if self.scorer is None:
@@ -319,7 +326,8 @@ def _of_scorer(
 
 def _ask(scorer: Callable[..., float], name: str, labels: NDArray[np.int64], answer: _Predicted) -> float:
     try:
-        score = float(scorer(answer, np.arange(len(labels)).reshape(-1, 1), labels))
+        with warnings.catch_warnings(category=UndefinedMetricWarning, action="ignore"):
+            score = float(scorer(answer, np.arange(len(labels)).reshape(-1, 1), labels))
         if np.isnan(score):
             raise ValueError("its score is NaN")
         return score

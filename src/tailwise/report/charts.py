@@ -137,7 +137,7 @@ def comparison(rows: Sequence[Mapping[str, Any]]) -> Markup:
         aside = words(row["score"]) + ("" if status == "compared" else " · chosen" if row is chosen else f" · {status}")
         plot.text(1, y - 12, aside, f"tick {state}", anchor="end")
         plot.line(0, y, 1, y, "grid")
-        for fold in row.get("folds") or ():
+        for fold in (score for score in row.get("folds") or () if score is not None):
             plot.line(at(fold), y - 4, at(fold), y + 4, f"fold {state}")
         if row.get("low") is not None:
             plot.line(at(row["low"]), y, at(row["high"]), y, f"range {state}")
