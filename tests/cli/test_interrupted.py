@@ -16,6 +16,7 @@ def test_an_interrupted_import_ends_in_one_line(monkeypatch, capsys):
             raise KeyboardInterrupt
         return real(name, *arguments)
 
+    monkeypatch.setattr(tailwise.cli.signal, "signal", lambda *_: None)  # that of this process stays
     monkeypatch.delitem(sys.modules, "tailwise.cli._app", raising=False)
     monkeypatch.setattr(builtins, "__import__", interrupted)
     with pytest.raises(SystemExit) as ended:

@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 
 import numpy as np
 import polars as pl
@@ -343,3 +344,53 @@ def test_numbers_with_a_point_can_be_classes_of_a_file(tmp_path, suffix, run):
     run("predict", tmp_path / "m", data, "-o", tmp_path / "p.csv")
     assert pl.read_csv(tmp_path / "p.csv")["label"].n_unique() == 3
     run("evaluate", tmp_path / "m", data)
+
+
+def test_empty_texts_are_told(run, text_model, tmp_path):
+    pl.DataFrame({"text": ["the bird sings in a tree", "", None, "  "]}).write_parquet(tmp_path / "t.parquet")
+    code, _, err = run("predict", text_model, tmp_path / "t.parquet", "-o", tmp_path / "p.csv", "--text", "text")
+    assert code == 0
+    assert "3 texts are empty, so that only class shares are known of them." in err
+    data = load(tmp_path / "t.parquet", text="text")
+    assert "3 texts are empty." in data.notes
+
+
+def test_a_feature_cannot_be_the_id(run, model, tmp_path):
+    code, _, err = run("predict", model, table(tmp_path / "new.csv"), "-o", tmp_path / "p.csv", "--id", "x")
+    assert code == 2
+    assert "column 'x' is a feature that the model was trained on, so it cannot be the id as well." in err
+
+
+def test_an_evaluation_says_what_was_measured_under_which_prior(run, model, tmp_path):
+    new = table(tmp_path / "new.csv")
+    (tmp_path / "prior.json").write_text("[2, 1, 1]")
+    for prior, wanted in (
+        ("train", "train"),
+        ("uniform", "uniform"),
+        (tmp_path / "prior.json", {"a": 2, "b": 1, "c": 1}),
+    ):
+        code, out, _ = run("evaluate", model, new, "--target", "y", "--json", "--prior", prior)
+        found = json.loads(out)
+        assert code == 0
+        assert [found[name] for name in ("recipe", "objective", "prior")] == [
+            "logit-adjustment",
+            "balanced_accuracy",
+            wanted,
+        ]
+    found = json.loads(run("evaluate", model, new, "--target", "y", "--json", "--prior", "estimate")[1])["prior"]
+    assert sum(found.values()) == pytest.approx(1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+def test_a_job_that_is_told_to_end_leaves_nothing_behind(model, tmp_path):
+    new = tmp_path / "new.csv"
+    pl.concat([pl.read_csv(table(tmp_path / "t.csv"))] * 5000).write_csv(new)
+    command = [sys.executable, "-m", "tailwise", "predict", model, new, "-o", tmp_path / "p.csv"]
+    before = set(tmp_path.iterdir())
+    job = subprocess.Popen(list(map(str, command)), stdout=-3, stderr=-3)
+    while set(tmp_path.iterdir()) == before:
+        assert job.poll() is None
+        time.sleep(0.01)
+    job.terminate()
+    assert job.wait(timeout=60) == 143
+    assert set(tmp_path.iterdir()) == before

@@ -12,7 +12,7 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
-from tailwise.data import batches, reading, scan
+from tailwise.data import batches, load, reading, scan
 from tailwise.errors import TailwiseError
 
 FRAME = pl.DataFrame({"a": [1, 2, None], "b": [0.5, None, -1.0], "c": ["x", "ÿ, z", None], "d": [True, False, None]})
@@ -282,3 +282,58 @@ def test_batches_stream_in_constant_memory(tmp_path, suffix):
 
     small, large = peak(1_500_000), peak(6_000_000)  # CSVs of 290 and 1160 MB, columns of 120 and 480
     assert large < small + 250
+
+
+def test_a_folder_is_read_with_its_sub_folders(tmp_path):
+    folder = tmp_path / "shards"
+    (folder / "more").mkdir(parents=True)
+    FRAME.write_parquet(folder / "0.parquet")
+    FRAME.write_parquet(folder / "1.pq")
+    FRAME.write_parquet(folder / "more" / "2.parquet")
+    (folder / "._0.parquet").write_bytes(b"what a file manager leaves")
+    FRAME.write_csv(folder / "more" / "3.csv")
+    assert scan(folder).collect().height == 3 * FRAME.height
+    (note,) = [note for note in load(folder).notes if "left out" in note]
+    assert note == "1 file that is not Parquet was left out, such as more/3.csv."
+    (folder / "more").rename(folder / "a=1")
+    with pytest.raises(TailwiseError, match="holds a column in the names of its sub-folders, such as a=1: write the"):
+        scan(folder)
+
+
+def test_a_folder_of_other_tables_says_what_to_name(tmp_path):
+    (tmp_path / "shards" / "a=1").mkdir(parents=True)
+    FRAME.write_parquet(tmp_path / "shards" / "a=1" / "0.parquet")
+    with pytest.raises(
+        TailwiseError, match=r"has no images but tables, such as a=1/0\.parquet: name one of them, or a"
+    ):
+        load(tmp_path / "shards")
+
+
+@pytest.mark.parametrize("mark", ["\t", ";"])
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv"])
+@pytest.mark.parametrize(("header", "cells"), [("price, EUR", "1,5"), ("price, EUR, net", "2"), ("a", "1,5")])
+def test_commas_in_names_and_numbers_separate_nothing(tmp_path, mark, name, header, cells):
+    lines = [mark.join([header, "y"]), *[mark.join([cells, "cat"])] * 3]
+    (tmp_path / name).write_text("\n".join(lines) + "\n")
+    frame = scan(tmp_path / name).collect()
+    assert frame.columns == [header, "y"]
+    assert frame["y"].to_list() == ["cat"] * 3
+
+
+def test_a_text_without_quotes_is_not_cut_at_its_commas(tmp_path):
+    (tmp_path / "t.csv").write_text("id,text\n1,a; b\n2,c; d\n")
+    assert scan(tmp_path / "t.csv").collect()["text"].to_list() == ["a; b", "c; d"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("word", ["plain", "Zürich", "Łódź €"])
+def test_utf_16_is_told_with_and_without_a_mark(tmp_path, encoding, word):
+    (tmp_path / "t.csv").write_bytes(f"a,b\n{word},1\n".encode(encoding))
+    name = encoding.upper().replace("-LE", "LE").replace("-BE", "BE")
+    with pytest.raises(TailwiseError, match=f"t.csv is {name}, not UTF-8: save it as UTF-8"):
+        scan(tmp_path / "t.csv")
+
+
+def test_integers_that_arrow_lacks_are_read(tmp_path):
+    pl.DataFrame({"a": pl.Series([1, 2**90], dtype=pl.Int128)}).write_parquet(tmp_path / "t.parquet")
+    assert scan(tmp_path / "t.parquet").collect()["a"].to_list() == [1, 2**90]

@@ -15,6 +15,7 @@ from tailwise.cli._show import escape
 from tailwise.cli._source import Source, number_or_file
 from tailwise.data import Dataset, stream
 from tailwise.data.broken import reading
+from tailwise.data.frames import empty_texts
 from tailwise.data.labels import class_name
 from tailwise.data.paths import existing, named, table_format
 from tailwise.data.separated import csv_header
@@ -23,6 +24,7 @@ from tailwise.errors import TailwiseError
 from tailwise.estimators import LabelModel, Model, decisions
 from tailwise.metrics import OBJECTIVES, Evaluation
 from tailwise.metrics.estimates import Estimate
+from tailwise.wording import plural
 
 _SHOWN = 6  # classes whose shares are told, those that moved most
 
@@ -70,6 +72,7 @@ def noted(model: Model | LabelModel, parts: Iterator[Dataset], console: Console)
     A batch of which everything was left out is not yielded.
     """
     said: set[str] = set()
+    empty = 0
     lost = model.encoder.lost_values() if hasattr(model.encoder, "lost_values") else None
     target = trained_on(model).get("target")
 
@@ -83,8 +86,12 @@ def noted(model: Model | LabelModel, parts: Iterator[Dataset], console: Console)
         if len(part):
             yield part
         say(part.notes)
+        if part.kind == "text":
+            empty += empty_texts(part.inputs)
         if lost is not None:
             lost.add(part.inputs.select(named([name for name in part.inputs.columns if name != target])))
+    if empty:
+        say([f"{plural(empty, 'text is', 'texts are')} empty, so that only class shares are known of them."])
     say(lost.notes() if lost is not None else ())
 
 

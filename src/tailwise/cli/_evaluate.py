@@ -8,6 +8,7 @@ from __future__ import annotations
 import json as json_module
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,12 +55,12 @@ def run(model: Path, new: Source, *, prior: str, json: bool) -> None:
     names = [class_name(label) for label in fitted.classes]
     found = evaluate(seen, class_counts=fitted.class_counts, class_names=names)
     measure_objective(found, fitted, *map(np.concatenate, zip(*rows, strict=True)))
-    _print(found, fitted, new, prior_line(fitted, prior, shares), json)
+    _print(found, fitted, new, shares, prior_line(fitted, prior, shares), json)
 
 
 def _run_of_sets(fitted: LabelModel, new: Source, prior: str, json: bool) -> None:
     """Print how good a model of sets of labels is; rankings need all answers at once, so that memory grows."""
-    prior_for(fitted, prior, iter(()))
+    shares = prior_for(fitted, prior, iter(()))
     rows, predicted, proba = [], [], []
     for part in noted(fitted, batches(fitted, new, fitted.classes), Console(stderr=True, highlight=False)):
         if not part.has_sets:
@@ -78,19 +79,24 @@ def _run_of_sets(fitted: LabelModel, new: Source, prior: str, json: bool) -> Non
         raise TailwiseError(f"{new.path} has no row with known labels to measure against.")
     names = [class_name(label) for label in fitted.classes]
     answers = np.concatenate(rows), np.concatenate(predicted), np.concatenate(proba)
-    _print(evaluate_labels(*answers, class_counts=fitted.class_counts, class_names=names), fitted, new, "", json)
+    _print(
+        evaluate_labels(*answers, class_counts=fitted.class_counts, class_names=names), fitted, new, shares, "", json
+    )
 
 
-def _print(found: Measured, fitted: Model | LabelModel, new: Source, shares_line: str, json: bool) -> None:
+def _print(found: Measured, fitted: Model | LabelModel, new: Source, shares: Any, line: str, json: bool) -> None:
     objective = fitted.card["objective"]
     if json:
-        print(json_module.dumps(found.to_dict(), indent=1))
+        if isinstance(shares, np.ndarray):
+            shares = dict(zip(map(class_name, fitted.classes), shares.tolist(), strict=True))
+        of = {"recipe": fitted.card["recipe"], "objective": objective, "prior": shares}
+        print(json_module.dumps({**of, **found.to_dict()}, indent=1))
         return
     console = Console(highlight=False)
     examples = plural(found.n_examples, "labelled example")
     console.print(f"[bold]{fitted.card['recipe']}[/] on {examples} of {escape(new.path)}\n")
-    if shares_line:
-        console.print(shares_line)
+    if line:
+        console.print(line)
     if isinstance(fitted, Model) and fitted.objective is None:
         console.print(f"[dim]· {escape(objective)} is not measured: functions are not saved with a model[/]")
     _show.evaluations(console, {fitted.card["recipe"]: found}, objective)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from tailwise.data.folders import parquet_files
 from tailwise.data.paths import table_format
 from tailwise.data.separated import csv_header, open_bytes, open_text, wrong_bytes
 from tailwise.errors import TailwiseError
@@ -61,7 +62,7 @@ def _unlike_files(folder: Path) -> str | None:
     import polars as pl
 
     schemas: dict[Path, pl.Schema] = {}
-    for file in sorted(folder.glob("*.parquet")):
+    for file in parquet_files(folder):
         try:
             schemas[file] = pl.Schema(pl.read_parquet_schema(file))
         except pl.exceptions.PolarsError as error:

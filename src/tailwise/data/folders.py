@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailwise.data.labels import in_order
+from tailwise.data.paths import is_parquet, table_format
 from tailwise.errors import TailwiseError
 from tailwise.wording import plural
 
@@ -36,6 +37,23 @@ def files_below(root: Path) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if is_wanted(Path(base, name)))
         files = (Path(base, name) for name in sorted(names) if not name.startswith("."))
         yield from (file.relative_to(root) for file in files if file.is_file())  # a link may lead nowhere
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """Return the Parquet files anywhere below a folder.
+
+    Raises
+    ------
+    TailwiseError
+        If the names of sub-folders hold a column, which the files then lack.
+    """
+    files = [file for file in files_below(folder) if is_parquet(file)]
+    hive = next((part for file in files for part in file.parts[:-1] if "=" in part), None)
+    if hive is not None:
+        raise TailwiseError(
+            f"{folder} holds a column in the names of its sub-folders, such as {hive}: write the table to one file."
+        )
+    return [folder / file for file in files]
 
 
 def class_files(
@@ -64,6 +82,12 @@ def class_files(
     files = list(files_below(root))
     meant = [file for file in files if file.suffix.lower() in suffixes]
     if not meant:
+        table = next((file for file in files if table_format(file) not in (None, "csv") or file.suffix == ".csv"), None)
+        if table is not None:
+            raise TailwiseError(
+                f"{root} has no {what} but tables, such as {table.as_posix()}: name one of them, or a folder with "
+                "Parquet files that together are one table."
+            )
         raise TailwiseError(f"{root} has no {what}: one sub-folder per class with {usual} files is expected.")
     for file in meant:
         if not _is_text(str(file)):

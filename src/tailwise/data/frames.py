@@ -231,6 +231,11 @@ def texts(column: Any) -> NDArray[Any]:
     return out
 
 
+def empty_texts(documents: NDArray[Any]) -> int:
+    """Return how many of (n,) texts have nothing in them."""
+    return sum(not document.strip() for document in documents)
+
+
 def _is_text(array: NDArray[Any]) -> bool:
     if array.dtype.kind == "O":
         return any(isinstance(value, str | bytes) for value in array.flat[:1000])

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from tailwise.data.broken import reading
 from tailwise.data.dataset import Dataset, Kind
 from tailwise.data.folders import class_files, files_below
-from tailwise.data.frames import text_column, texts
+from tailwise.data.frames import empty_texts, text_column, texts
 from tailwise.data.label_sets import encode_label_sets, sets_in
 from tailwise.data.labels import encode_labels, known_codes, padding, trimmed
-from tailwise.data.paths import LEARNED_FROM, existing, named, require_columns, table_format
+from tailwise.data.paths import LEARNED_FROM, existing, is_parquet, named, require_columns, table_format
 from tailwise.data.separated import short_records
 from tailwise.data.tables import batches, missing_words, scan
 from tailwise.errors import TailwiseError
+from tailwise.wording import plural
 
 if TYPE_CHECKING:
     import polars as pl
@@ -123,6 +124,8 @@ def load(
         raise _no_image(path, data)
     if asked is not None and data.kind != "image":
         raise TailwiseError(f"{path} holds {data.kind} data, which has no size in pixels: leave the image size out.")
+    if data.kind == "text" and (empty := empty_texts(data.inputs)):
+        data = replace(data, notes=(*data.notes, f"{plural(empty, 'text is', 'texts are')} empty."))
     if data.labels is None:
         return data
     if known is None and data.n_classes < 2:
@@ -193,6 +196,10 @@ def stream(
         return
     lazy = _with_keys(path, scan(path, as_text=request.as_text, strings=strings), features)
     present = lazy.collect_schema().names()
+    if id in features:
+        raise TailwiseError(
+            f"column {id!r} is a feature that the model was trained on, so it cannot be the id as well."
+        )
     require_columns(present, request.columns, str(path))
     require_columns(present, features, str(path), LEARNED_FROM)
     seen = read = 0
@@ -237,6 +244,10 @@ def _table(request: _Request, features: Sequence[str], strings: Sequence[str]) -
     if frame.height == 0:
         raise TailwiseError(f"{path} has columns but no rows.")
     data = _rows(request, frame)
+    others = [file for file in files_below(path) if not is_parquet(file)] if path.is_dir() else []
+    if others:
+        those = plural(len(others), "file that is not Parquet was", "files that are not Parquet were")
+        data = replace(data, notes=(*data.notes, f"{those} left out, such as {others[0].as_posix()}."))
     if table_format(path) == "csv" and frame[:, -1].null_count() and (short := short_records(path)) is not None:
         data = replace(data, notes=(*data.notes, short))
     return data
@@ -377,7 +388,7 @@ def _folder(request: _Request) -> Dataset:
     if kind is None:
         kind = _most(path)
     if kind not in ("image", "text"):
-        raise TailwiseError(f"{path} is a folder, so it holds images or texts, not a {kind}.")
+        raise TailwiseError(f"{path} is a folder without Parquet files, so it holds images or texts, not a {kind}.")
     if kind == "image":
         from tailwise.data.images import read_folder
 

@@ -32,11 +32,16 @@ LEARNED_FROM = ", which the model was trained on"
 def table_format(path: Path) -> str | None:
     """Return ``"csv"``, ``"json lines"``, ``"parquet"`` or ``"arrow"`` by a path's name; None if it is not a table."""
     if path.is_dir():
-        return "parquet" if any(path.glob("*.parquet")) else None
+        return "parquet" if any(is_parquet(file) for file in path.iterdir()) else None
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()
     return _FORMATS.get(suffixes[-1]) if suffixes else None
+
+
+def is_parquet(file: Path) -> bool:
+    """Say whether a file is a part of a table, by its name; hidden ones are not."""
+    return _FORMATS.get(file.suffix.lower()) == "parquet" and not file.name.startswith(".")
 
 
 def existing(path: str | Path) -> Path:

@@ -27,6 +27,7 @@ MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL",
 _MAGIC = {b"PAR1": "Parquet", b"ARROW1": "Arrow", b"PK\x03\x04": "an archive, such as Excel's"}
 
 _ROW = "\0row"
+_JUDGED = 20  # rows by which the separator is found
 _START = 1 << 16  # characters at the start of a CSV, which with the rest of their line hold its header
 
 
@@ -92,6 +93,8 @@ def csv_header(path: Path) -> tuple[str, list[str], int]:
         raise TailwiseError(f"{path} is empty: it has no header and no rows.")
     if "\0" in start:
         _check_kind(path)
+        if (wide := _utf16(path)) is not None:
+            raise TailwiseError(wide)
         line, clean = start.count("\n", 0, start.index("\0")) + 1, path.with_name(f"clean-{path.name}")
         raise TailwiseError(
             f"{path} is not a text file, whatever its name says: line {line} has a zero byte. If only that is wrong, "
@@ -101,6 +104,7 @@ def csv_header(path: Path) -> tuple[str, list[str], int]:
     if "\r" in start and "\n" not in start:
         raise TailwiseError(f"{path} ends its lines in the old Mac way (CR only): convert it with tr '\\r' '\\n'.")
     declared = re.match(r"sep=(.)\r?\n(?=.)", start, re.IGNORECASE)
+    tabs = path.name.lower().removesuffix(".gz").endswith((".tsv", ".tab"))
     marks, start = (declared[1], start[declared.end() :]) if declared else (",;\t|", start)
     readings = {}
     for mark in marks:
@@ -108,8 +112,24 @@ def csv_header(path: Path) -> tuple[str, list[str], int]:
             readings[mark] = next(csv.reader(io.StringIO(start, newline=""), delimiter=mark))
     if not readings:
         raise TailwiseError(f"{path} has no header: its first line is not divided by commas, semicolons, tabs or |.")
-    separator = max(readings, key=lambda mark: len(readings[mark]))
+
+    def likely(mark: str) -> tuple[float, int, int]:
+        fields = len(readings[mark])
+        usual = 2 if mark == "\t" and tabs else int((mark != ",") == (fields > 1))  # commas are in numbers, too
+        return _agreeing(start, mark, fields), fields, usual
+
+    separator = max(readings, key=likely)
     return separator, bare(readings[separator], str(path)), int(declared is not None)
+
+
+def _agreeing(start: str, mark: str, fields: int) -> float:
+    """Return the share of the first rows that a mark divides into as many fields as the header, if that is several."""
+    rows: list[int] = []
+    if fields > 1:
+        with suppress(csv.Error):
+            for row in islice(csv.reader(io.StringIO(start, newline=""), delimiter=mark), 1, _JUDGED + 1):
+                rows.append(len(row))
+    return sum(n == fields for n in rows) / max(len(rows), 1) if fields > 1 else -1.0
 
 
 def short_records(path: Path) -> str | None:
@@ -155,6 +175,17 @@ def open_bytes(path: Path) -> IO[bytes]:
     return opened(path, "rb")
 
 
+def _utf16(path: Path) -> str | None:
+    """Return a sentence on a file in UTF-16; None if it is not."""
+    with open_bytes(path) as file:
+        begin = file.read(1000)
+    zeros = [begin[half::2].count(0) / max(len(begin) // 2, 1) for half in (0, 1)]
+    name = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}.get(begin[:2])
+    if name is None and max(zeros) > 0.5 > 0.2 > min(zeros):
+        name = "UTF-16BE" if zeros[0] > zeros[1] else "UTF-16LE"
+    return name and f"{path} is {name}, not UTF-8: save it as UTF-8 (iconv -f {name} -t UTF-8)."
+
+
 def wrong_bytes(path: Path, *, in_place: bool = False) -> str | None:
     """Return a sentence on where a file is not UTF-8 and what it probably is; None if it is UTF-8.
 
@@ -164,11 +195,11 @@ def wrong_bytes(path: Path, *, in_place: bool = False) -> str | None:
     with open_bytes(path) as file:
         while block := file.read(1 << 20):
             waiting, last = decoder.getstate()[0], not file.peek(1)  # type: ignore[attr-defined]
-            if line == 1 and block[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                return f"{path} is UTF-16, not UTF-8: save it as UTF-8 (iconv -f UTF-16 -t UTF-8)."
             try:
                 decoder.decode(block, final=last)
             except UnicodeDecodeError as error:
+                if (wide := _utf16(path)) is not None:
+                    return wide
                 line += (waiting + block).count(b"\n", 0, error.start)
                 byte, old = (waiting + block)[error.start], quote(str(path))
                 new = quote(f"{path}.utf8" if in_place else str(path.with_name(f"utf8-{path.name}")))

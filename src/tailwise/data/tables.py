@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tailwise.data.broken import reading
+from tailwise.data.folders import parquet_files
 from tailwise.data.labels import MISSING_LABELS
 from tailwise.data.paths import bare, existing, named, require_columns, table_format
 from tailwise.data.separated import csv_header, scan_csv
@@ -34,7 +35,7 @@ def scan(path: str | Path, *, as_text: Collection[str] = (), strings: Collection
     Parameters
     ----------
     path : CSV or TSV (the separator is detected; ``.gz`` is supported), JSON lines, Parquet, Arrow or Feather file, or
-        a folder of Parquet files
+        a folder of Parquet files, those in its sub-folders included
     as_text : columns of a CSV to read as strings exactly as written (so that the label ``007`` or the id ``NA`` is
         preserved)
     strings : columns of a CSV to read as strings even if they look like numbers; spellings of "missing" become null
@@ -58,7 +59,7 @@ def scan(path: str | Path, *, as_text: Collection[str] = (), strings: Collection
         raise TailwiseError(f"{path} is empty (0 bytes).")
     with reading(path):
         if form == "parquet":
-            files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+            files = parquet_files(path) if path.is_dir() else [path]
             frame = _with_class_names(pl.scan_parquet(files, glob=False), files[0])
         elif form == "arrow":
             with path.open("rb") as file:
@@ -78,13 +79,13 @@ def scan(path: str | Path, *, as_text: Collection[str] = (), strings: Collection
 def _with_class_names(frame: pl.LazyFrame, file: Path) -> pl.LazyFrame:
     """Return a Parquet table with the names of classes, which Hugging Face's data sets keep beside their codes."""
     import polars as pl
-    from pyarrow import parquet
+    from pyarrow import ArrowException, parquet
 
     schema = frame.collect_schema()
-    kept = (parquet.read_schema(file).metadata or {}).get(b"huggingface", b"{}")
     try:
+        kept = (parquet.read_schema(file).metadata or {}).get(b"huggingface", b"{}")
         features = json.loads(kept)["info"]["features"].items()
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (ArrowException, AttributeError, KeyError, TypeError, ValueError):  # Arrow lacks a type that polars has
         return frame
     labels = {column: of for column, of in features if isinstance(of, dict) and of.get("_type") == "ClassLabel"}
     names = {column: list(map(str, of["names"])) for column, of in labels.items() if isinstance(of.get("names"), list)}
