@@ -20,6 +20,11 @@ def to_array(values: Any) -> Any:
     return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
 
 
+def to_dense(values: Any) -> NDArray[Any]:
+    """Return a tensor, a SciPy matrix or the like as an array."""
+    return np.asarray(values.toarray() if hasattr(values, "toarray") else to_array(values))
+
+
 def to_codes(labels: Any) -> NDArray[Any]:
     """Return class codes or counts as an array; raise TailwiseError if some are masked, which would come back."""
     if isinstance(labels, np.ma.MaskedArray) and labels.mask.any():

@@ -329,3 +329,31 @@ def test_equalization_of_equal_counts_is_plain_however_many_classes(n_classes):
 def test_a_tiny_margin_of_the_asymmetric_loss_is_none():
     z, rows = torch.tensor([[30.0, -30.0]]), torch.tensor([[0.0, 1.0]])
     torch.testing.assert_close(losses.AsymmetricLoss(clip=1e-9)(z, rows), losses.AsymmetricLoss(clip=0)(z, rows))
+
+
+@pytest.mark.parametrize("loss", [losses.LDAMLoss([10, 5, 1]), losses.CrossEntropyLoss()])
+def test_a_weight_that_is_set_later_is_kept_moved_and_checked(loss):
+    """As for the second stage of LDAM-DRW in a loop of one's own."""
+    assert "weight" not in loss.state_dict()
+    loss.weight = np.array([1.0, 2.0, 4.0])
+    assert loss.state_dict()["weight"].tolist() == [1, 2, 4]
+    assert loss.half().weight.dtype == torch.float32
+    z, y = torch.randn(6, 3), torch.arange(6) % 3
+    each = type(loss)(*[[10, 5, 1]] * (type(loss) is losses.LDAMLoss), reduction="none")(z, y)
+    torch.testing.assert_close(loss(z, y), (each * loss.weight[y]).sum() / loss.weight[y].sum())
+    for bad in ([1.0, -5.0, 1.0], [1.0, float("nan"), 1.0]):
+        with pytest.raises(TailwiseError, match="class weights must be finite and not negative"):
+            loss.weight = torch.tensor(bad)
+    assert loss.weight.tolist() == [1, 2, 4]
+    assert loss.to("meta").weight.device.type == "meta"
+    loss.weight = None
+    assert "weight" not in loss.state_dict()
+
+
+def test_z_loss_leaves_masked_classes_out():
+    z, y = torch.randn(5, 4, dtype=torch.float64), torch.arange(5) % 4
+    masked = torch.cat([z[:, :2], torch.full((5, 2), -torch.inf, dtype=torch.float64), z[:, 2:]], 1).requires_grad_()
+    value = losses.ZLoss()(masked, torch.where(y < 2, y, y + 2))
+    torch.testing.assert_close(value, losses.ZLoss()(z, y))
+    value.backward()
+    assert masked.grad.isfinite().all()

@@ -162,3 +162,18 @@ def test_the_weighted_loss_steps_as_adam_does_and_only_in_training():
 def test_weights_of_losses_in_double_precision():
     weights = losses.MetaWeightNet()(torch.rand(5, dtype=torch.float64))
     torch.testing.assert_close(weights.sum(), torch.tensor(1.0))
+
+
+def test_a_bare_network_is_weighted_like_a_wrapped_one_and_nothing_is_learned_without_gradients():
+    torch.manual_seed(0)
+    network, loss = nn.Linear(3, 2), losses.MetaWeightedLoss()
+    other = copy.deepcopy(loss)
+    batches = torch.randn(6, 3), torch.arange(6) % 2, torch.randn(4, 3), torch.arange(4) % 2
+    wrapped = nn.Sequential()
+    wrapped.module = network
+    wrapped.forward = network.forward
+    torch.testing.assert_close(loss(network, *batches), other(wrapped, *batches))
+    before = copy.deepcopy(loss.state_dict())
+    with torch.no_grad():
+        assert loss(network, *batches).isfinite()
+    assert all(torch.equal(value, before[name]) for name, value in loss.state_dict().items())

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from scipy.sparse import csr_array
 from sklearn import metrics as sk
 
 from tailwise.errors import AbsentError, TailwiseError
@@ -161,3 +162,11 @@ def test_yes_and_no_of_any_type_measure_the_same(dtype):
     )
     for name in wanted:
         assert_allclose(found[name], wanted[name], rtol=1e-12, err_msg=name)
+
+
+def test_sparse_indicators_are_measured_like_dense_ones():
+    rng = np.random.default_rng(0)
+    rows, proba = (rng.random((40, 3)) < 0.3).astype(int), rng.random((40, 3))
+    dense = evaluate_labels(rows, proba > 0.5, proba, class_counts=rows.sum(0))
+    found = evaluate_labels(csr_array(rows), csr_array(proba > 0.5), proba, class_counts=rows.sum(0))
+    assert found.to_dict() == dense.to_dict()

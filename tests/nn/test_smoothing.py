@@ -99,3 +99,18 @@ def test_says_in_a_line_what_is_wrong() -> None:
         module().update(torch.zeros(2, WIDTH), torch.tensor([0, 7]))
     with pytest.raises(TailwiseError, match="sigma must be above 0"):
         FeatureSmoothing(WIDTH, BINS, sigma=0)
+
+
+def test_features_without_a_bin_stay_as_they_are():
+    torch.manual_seed(0)
+    features, bins = torch.randn(40, 3), torch.arange(40) % 4
+    smoothing = FeatureSmoothing(3, 4).train()
+    smoothing.update(features, bins)
+    some = bins.clone()
+    some[::3] = -1
+    moved = smoothing(features, some)
+    torch.testing.assert_close(moved[::3], features[::3], rtol=0, atol=0)
+    torch.testing.assert_close(moved[some >= 0], smoothing(features, bins)[some >= 0])
+    assert smoothing(features.bfloat16(), bins).dtype == torch.bfloat16
+    with pytest.raises(TailwiseError, match="bins must be below 4; got 4"):
+        smoothing(features, bins + 1)

@@ -420,3 +420,14 @@ def test_a_prior_shift_has_a_factor_of_its_own_beside_the_temperature():
     found = minimize(loss, np.zeros(6), method="BFGS", options={"gtol": 1e-8}).x
     assert step.scale == pytest.approx(np.exp(found[0]), rel=1e-3)
     np.testing.assert_allclose(step.bias, found[1] * np.array(shift.bias) + found[2:], atol=1e-2)
+
+
+@pytest.mark.parametrize("apart", [0.5, 0.1, 0.05])
+def test_the_prior_is_the_likeliest_where_classes_are_hard_to_tell_apart(apart):
+    rng, source = np.random.default_rng(0), np.array([0.9, 0.1])
+    x = rng.normal(size=50_000) + apart * (rng.random(50_000) < 0.7)
+    density = np.exp(-0.5 * (x[:, None] - [0, apart]) ** 2)
+    proba = density * source / (density @ source)[:, None]
+    found = posthoc.estimate_prior_em(proba, source)
+    best = minimize(lambda q: -np.log(density @ [1 - q[0], q[0]]).mean(), [0.5], bounds=[(0, 1)], tol=1e-14).x
+    assert found[1] == pytest.approx(best[0], abs=1e-4)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
+from scipy.sparse import csr_array
 from scipy.special import expit
 from sklearn.metrics import f1_score
 
@@ -115,3 +116,9 @@ def test_what_cannot_be_fitted_is_one_line():
         tune_f1(np.where(log_odds > 0, np.inf, log_odds), rows)
     with pytest.raises(TailwiseError, match=r"strength must be .*0 or more"):
         fit_label_wise(log_odds, rows, strength=-1)
+
+
+def test_sparse_indicators_are_as_good_as_dense_ones():
+    log_odds, rows = make(200)
+    for fit in (fit_label_wise, tune_f1):
+        np.testing.assert_array_equal(fit(log_odds, csr_array(rows)).bias, fit(log_odds, rows).bias)

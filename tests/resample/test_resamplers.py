@@ -17,6 +17,7 @@ from imblearn.pipeline import make_pipeline
 from scipy import sparse
 from scipy.spatial.distance import pdist
 from scipy.stats import ks_2samp
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.datasets import make_classification
@@ -951,3 +952,30 @@ def test_near_miss_keeps_the_same_rows_by_a_tree(monkeypatch):
         found.append(resample.NearMiss())
         found[-1].fit_resample(X, y)
     np.testing.assert_array_equal(found[0].sample_indices_, found[1].sample_indices_)
+
+
+def test_whole_numbers_are_positions_of_categories_and_masks_fit_the_table():
+    rng = np.random.default_rng(0)
+    X = np.stack([rng.normal(size=60), rng.normal(size=60), rng.integers(4, size=60)], axis=1)
+    y = np.repeat([0, 1], [45, 15])
+    frame = pd.DataFrame(X, columns=[1, 2, 0])
+    new, _ = resample.SMOTENC([2], random_state=0).fit_resample(frame, y)
+    assert set(new[0]) <= {0, 1, 2, 3}
+    assert not np.isin(new[2][60:], X[:, 1]).any()
+    for mask in ([False, True], [False, True, False, True]):
+        with pytest.raises(TailwiseError, match=f"a mask of {len(mask)} columns, but there are 3"):
+            resample.SMOTENC(mask).fit_resample(X, y)
+
+
+def test_a_frame_keeps_what_is_noted_on_it():
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 2)), columns=["a", "b"])
+    frame.attrs["unit"] = "m"
+    for method in (resample.SMOTE(), resample.RandomOverSampler(), resample.SMOTETomek()):
+        assert method.fit_resample(frame, np.repeat([0, 1], [45, 15]))[0].attrs == {"unit": "m"}
+
+
+def test_no_weights_are_routed_to_a_resampler_which_a_pipeline_would_not_take_back():
+    X, y = np.random.default_rng(0).normal(size=(60, 2)), np.repeat([0, 1], [45, 15])
+    with config_context(enable_metadata_routing=True):
+        assert not hasattr(resample.SMOTE(), "set_fit_resample_request")
+        assert make_pipeline(resample.SMOTE(), LogisticRegression()).fit(X, y).predict(X).shape == (60,)

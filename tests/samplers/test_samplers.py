@@ -6,6 +6,7 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
@@ -375,7 +376,7 @@ def test_a_position_may_be_given_when_workers_ran_ahead():
         ),
         (
             lambda: samplers.ShuffleSampler([0]).load_state_dict({"epoch": 1}),
-            "it lacks n_examples, num_replicas, seed, seen",
+            "it lacks class_counts, n_examples, num_replicas, sampler, seed, seen",
         ),
         (
             lambda: samplers.ShuffleSampler([0], seed=1).load_state_dict(samplers.ShuffleSampler([0]).state_dict()),
@@ -415,3 +416,20 @@ def test_an_indicator_may_be_any_frame(dtype):
     rows[0] = 1
     found = samplers.RepeatFactorSampler(pd.DataFrame(rows).astype(dtype), 0.5).factors
     np.testing.assert_array_equal(found, samplers.RepeatFactorSampler(rows, 0.5).factors)
+
+
+def test_the_state_of_another_sampler_is_refused():
+    labels = np.repeat([0, 1, 2], [60, 20, 4])
+    state = samplers.ReversedSampler(labels).state_dict()
+    with pytest.raises(TailwiseError, match="the state of a ReversedSampler, not of a ClassBalancedSampler"):
+        samplers.ClassBalancedSampler(labels).load_state_dict(state)
+    state = samplers.ClassBalancedSampler(labels).state_dict()
+    with pytest.raises(TailwiseError, match="had other class counts"):
+        samplers.ClassBalancedSampler(np.repeat([0, 1, 2], [50, 30, 4])).load_state_dict(state)
+
+
+def test_shares_may_be_tensors_of_any_precision():
+    late = torch.tensor([0.25, 0.25, 0.5], dtype=torch.bfloat16)
+    sampler = samplers.LateUpsamplingSampler(np.repeat([0, 1, 2], [60, 20, 4]), late=late, epochs=10)
+    sampler.set_epoch(9)
+    np.testing.assert_allclose(sampler.class_distribution(), late.float())

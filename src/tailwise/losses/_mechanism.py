@@ -231,7 +231,7 @@ class Precise(nn.Module):
         for name, buffer in before.items():
             moved = getattr(self, name)
             if moved.is_floating_point() and at_least_float32(moved) is not moved:
-                setattr(self, name, buffer.to(moved.device))
+                self._buffers[name] = buffer.to(moved.device)
         return self
 
 
@@ -244,6 +244,13 @@ class BatchLoss(Precise):
         self.ignore_index = ignore_index
         self.reduction: Reduction = reduction
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; class weights, also those of a later stage, become a buffer that is checked."""
+        if name == "weight" and not isinstance(value, nn.Parameter | None):
+            self.keep(name, value)
+        else:
+            super().__setattr__(name, value)
+
     def keep(self, name: str, values: ArrayLike | Tensor | None) -> None:
         """Keep numbers per class as a buffer, and None as a plain attribute, which is found faster."""
         if values is None:
@@ -255,6 +262,7 @@ class BatchLoss(Precise):
                 raise TailwiseError(f"class weights must be a number for each class; got shape {tuple(numbers.shape)}.")
             if not numbers.is_meta and not ((numbers >= 0) & numbers.isfinite()).all():
                 raise TailwiseError("class weights must be finite and not negative.")
+        self.__dict__.pop(name, None)
         self.register_buffer(name, numbers)
 
     def reduced(self, losses: Tensor, targets: Tensor) -> Tensor:

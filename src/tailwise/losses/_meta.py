@@ -169,11 +169,12 @@ class MetaWeightedLoss(Precise):
     def forward(
         self, network: Any, inputs: Tensor, targets: Tensor, clean_inputs: Tensor, clean_targets: Tensor
     ) -> Tensor:
-        """Return the weighted loss of a batch, given one that is balanced; ``network.module`` is the bare network."""
+        """Return the weighted loss of a batch, given one that is balanced; ``network`` may be wrapped, as by DDP."""
         each = nn.CrossEntropyLoss(reduction="none")
-        if self.training:
+        if self.training and torch.is_grad_enabled():
             batches = inputs, targets, clean_inputs, clean_targets
-            self._step(meta_loss(network.module, each, self.weigh, *batches, self.virtual_learning_rate))
+            bare = getattr(network, "module", network)  # as its gradients are not shared
+            self._step(meta_loss(bare, each, self.weigh, *batches, self.virtual_learning_rate))
         losses = each(network(inputs), targets)
         return (losses * self.weigh(losses).detach()).sum()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -81,7 +82,7 @@ class TSimilarityLoss(ClassificationLoss):
 class ZLoss(RowLoss):
     """Softplus of the target's standardised logit, ``softplus(a (b - (z_y - mean z) / std z)) / a``.
 
-    Neither a shift nor a positive scale of the logits changes it.
+    Neither a shift nor a positive scale of the logits changes it. Classes masked with minus infinity count for nothing.
 
     Parameters
     ----------
@@ -108,10 +109,12 @@ class ZLoss(RowLoss):
 
     def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         logits = at_least_float32(logits)
-        centred = logits - logits.mean(1, keepdim=True)
+        masked = logits == -torch.inf
+        n = (~masked).sum(1, keepdim=True).clamp_min(1)
+        centred = (logits - logits.masked_fill(masked, 0).sum(1, keepdim=True) / n).masked_fill(masked, 0)
         largest = centred.abs().amax(1, keepdim=True).detach().clamp_min(1e-6)
         centred = centred / largest  # the square of a large logit would overflow
-        per_deviation = (centred.square().mean(1, keepdim=True) + (1e-6 / largest) ** 2).rsqrt()
+        per_deviation = (centred.square().sum(1, keepdim=True) / n + (1e-6 / largest) ** 2).rsqrt()
         if is_hard(targets):  # one logit is enough
             return self._each(at_target(centred, targets, self.ignore_index) * per_deviation.squeeze(1))
         return (self._each(centred * per_deviation) * targets.to(logits.dtype)).sum(1)

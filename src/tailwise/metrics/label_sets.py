@@ -15,7 +15,7 @@ from tailwise.metrics import confusion
 from tailwise.metrics.estimates import Estimate, normal_interval
 from tailwise.metrics.influence import average_precision, by_class, f1
 from tailwise.metrics.measured import Measured
-from tailwise.tensors import to_array
+from tailwise.tensors import to_dense
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -87,7 +87,7 @@ def evaluate_labels(
     names = tuple(str(c) for c in (range(counts.size) if class_names is None else class_names))
     if len(names) != counts.size:
         raise TailwiseError(f"there are class counts of {counts.size} labels, but {len(names)} class names.")
-    has, got, p = (np.asarray(to_array(values)) for values in (rows, predicted, proba))
+    has, got, p = map(to_dense, (rows, predicted, proba))
     shape = (len(has), counts.size)
     for what, array in (("rows", has), ("given labels", got), ("probabilities", p)):
         if array.shape != shape:

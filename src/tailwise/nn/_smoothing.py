@@ -94,9 +94,21 @@ class FeatureSmoothing(nn.Module):
         self.ratio.copy_(torch.where((self.variance > 0) & self.seen[:, None], ratio, 0.0))
 
     def forward(self, features: Tensor, bins: Tensor) -> Tensor:
-        """Return the (batch, n_features) features; in training mode, after the first update, smoothed."""
+        """Return the (batch, n_features) features; in training mode, after the first update, smoothed.
+
+        Those in a negative bin, without a label that is, stay as they are.
+
+        Raises
+        ------
+        TailwiseError
+            If a bin is out of range (on the CPU; elsewhere torch says so).
+        """
         if not self.training:
             return features
-        ratio = self.ratio[bins]
-        moved = (features - self.mean[bins]) * ratio.sqrt() + self.smooth_mean[bins]
-        return torch.where(ratio > 0, moved, features)
+        at = bins.clamp_min(0)
+        try:
+            ratio = torch.where((bins >= 0)[:, None], self.ratio[at], 0.0)
+        except IndexError:
+            raise TailwiseError(f"bins must be below {len(self.seen)}; got {int(bins.max())}.") from None
+        moved = (features - self.mean[at]) * ratio.sqrt() + self.smooth_mean[at]
+        return torch.where(ratio > 0, moved, features).to(features.dtype)

@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from tailwise.errors import TailwiseError
 from tailwise.posthoc._steps import Step
-from tailwise.tensors import to_array
+from tailwise.tensors import to_dense
 
 _LOG_RANGE = float(np.log(100.0))  # scales between 1/100 and 100, of scores with unit deviation
 #: Weight, in examples, of the F1 that the probabilities predict. On tags of packages, with an MLP, macro F1 was 0.185
@@ -111,7 +111,7 @@ def _best_threshold(z: NDArray[np.float64], expected: NDArray[np.float64]) -> fl
 
 
 def _held_out(scores: ArrayLike, rows: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    z, y = np.asarray(to_array(scores), dtype=np.float64), np.asarray(to_array(rows))
+    z, y = to_dense(scores).astype(np.float64, copy=False), to_dense(rows)
     if z.ndim != 2 or y.shape != z.shape or not len(z):
         raise TailwiseError(f"scores and rows must both be (n, n_labels), n at least 1; got {z.shape}, {y.shape}.")
     if not np.isfinite(z).all():

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import indexable
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import validate_data
 
 from tailwise.errors import TailwiseError
@@ -51,6 +52,9 @@ class TargetResampler(BaseEstimator):
 
     #: What a table may hold or be, as scikit-learn's tags have it.
     _takes: ClassVar[frozenset[str]] = frozenset({"sparse", "allow_nan"})
+
+    #: Imbalanced-learn's Pipeline, which alone would route weights here, takes none back.
+    __metadata_request__fit_resample: ClassVar[dict[str, Any]] = {"sample_weight": UNUSED}
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn what a table may hold, and that a target is needed."""

@@ -134,7 +134,8 @@ def nearest(
             sure[at] = (squared[at, -1] < np.inf) & (squared[at, -1] * (1 + 1e-6) < best.worst[position])
     if not sure.all():
         again = _by_tree if points.shape[1] <= _DEEP else _one_by_one
-        rows[~sure], squared[~sure] = again(points, k, of[~sure], among)
+        with one_thread():
+            rows[~sure], squared[~sure] = again(points, k, of[~sure], among)
     return Neighbours(rows, np.sqrt(squared), estimate)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,8 @@ class SMOTENC(SMOTE):
 
     Parameters
     ----------
-    categorical_features : names, positions or a mask of the categorical columns; ``"auto"`` selects the columns of a
-        frame that are not numeric
+    categorical_features : names, positions (which whole numbers always are) or a mask of the categorical columns;
+        ``"auto"`` selects the columns of a frame that are not numeric
     sampling_strategy, k_neighbors, random_state : see :class:`SMOTE`
 
     Raises
@@ -182,11 +183,16 @@ def _positions(X: Any, features: str | Sequence[str | int]) -> NDArray[np.intp]:
     if not np.iterable(features):
         raise TailwiseError(f"categorical_features must be a list of columns or 'auto', not {features!r}.")
     width = len(names) or np.shape(X)[1]
-    if len(features) == width and all(isinstance(feature, bool | np.bool_) for feature in features):  # a mask
+    if len(features) and all(isinstance(feature, bool | np.bool_) for feature in features):  # a mask
+        if len(features) != width:
+            raise TailwiseError(f"categorical_features is a mask of {len(features)} columns, but there are {width}.")
         return np.flatnonzero(features)
-    found = [names.index(feature) if feature in names else feature for feature in features]
-    for feature in found:
-        if isinstance(feature, str) or not 0 <= feature < width:
+    found = [
+        feature if isinstance(feature, Integral) else names.index(feature) if feature in names else None
+        for feature in features
+    ]
+    for feature, position in zip(features, found, strict=True):
+        if position is None or not 0 <= position < width:
             raise TailwiseError(f"categorical_features names column {feature!r}, which does not exist.")
     return np.unique(np.array(found, np.intp))
 

@@ -209,7 +209,7 @@ def _joined(frame: Any, columns: list[Any]) -> Any:
         import pandas as pd
 
         new = pd.concat(columns, axis=1, ignore_index=True)
-        new.columns = frame.columns
+        new.columns, new.attrs = frame.columns, frame.attrs  # which pandas keeps where they are the same
         return pd.concat([frame, new], ignore_index=True)
     import polars as pl
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from tailwise.errors import TailwiseError
 from tailwise.samplers._epochs import EpochSampler, check_size, systematic
 from tailwise.samplers._permute import permute
+from tailwise.tensors import to_array
 
 
 class ClassSampler(EpochSampler):
@@ -165,7 +166,7 @@ def softmax(logits: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[
 
 def check_shares(shares: ArrayLike, counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the shares of the classes divided by their sum; raise TailwiseError if one is invalid."""
-    values = np.asarray(shares, dtype=np.float64)
+    values = np.asarray(to_array(shares), dtype=np.float64)
     if values.shape != counts.shape:
         raise TailwiseError(f"{counts.size} classes need {counts.size} shares; got shape {values.shape}.")
     if not np.isfinite(values).all() or (values < 0).any() or not values.any():

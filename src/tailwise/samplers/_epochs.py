@@ -18,6 +18,7 @@ from torch.utils.data import DistributedSampler
 from tailwise.counts import check_codes, check_counts
 from tailwise.counts import class_counts as count_classes
 from tailwise.errors import TailwiseError
+from tailwise.identity import digest
 from tailwise.samplers._permute import permute
 from tailwise.tensors import to_codes
 
@@ -159,6 +160,8 @@ class EpochSampler(DistributedSampler[Any]):
             "seed": self.seed,
             "size": self.size(),
             "n_examples": self.n_examples,
+            "sampler": type(self).__name__,
+            "class_counts": digest(self.class_counts),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -167,7 +170,7 @@ class EpochSampler(DistributedSampler[Any]):
         Raises
         ------
         TailwiseError
-            If the state has another seed, number of processes or number of classes, or is not one of a sampler.
+            If the state has another seed, number of processes or class counts, or is not one of such a sampler.
         """
         missing = sorted(set(self.state_dict()) - set(state))
         if missing:
@@ -176,8 +179,12 @@ class EpochSampler(DistributedSampler[Any]):
         for name in ("seed", "num_replicas", "size", "n_examples"):
             if state[name] != (own := own_state[name]):
                 raise TailwiseError(f"the saved sampler had {name} {state[name]}; build this one with it, not {own}.")
+        if state["sampler"] != type(self).__name__:
+            raise TailwiseError(f"this is the state of a {state['sampler']}, not of a {type(self).__name__}.")
         if len(state["seen"]) != self._seen.size:
             raise TailwiseError(f"the saved sampler had {len(state['seen'])} classes; this one has {self._seen.size}.")
+        if state["class_counts"] != own_state["class_counts"]:
+            raise TailwiseError("the saved sampler had other class counts: give this one the labels of then.")
         if not 0 <= state["shown"] <= len(self):
             raise TailwiseError(f"the state has {state['shown']} places shown of an epoch of {len(self)}.")
         self.epoch = self._restored = state["epoch"]
