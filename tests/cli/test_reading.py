@@ -394,3 +394,19 @@ def test_a_job_that_is_told_to_end_leaves_nothing_behind(model, tmp_path):
     job.terminate()
     assert job.wait(timeout=60) == 143
     assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3])
+def test_a_column_is_judged_by_the_whole_file_whatever_the_order_of_its_rows(run, tmp_path, share):
+    rng, n = np.random.default_rng(0), 40_000
+    frame = pl.DataFrame({"x": rng.normal(size=60).round(3), "y": ["a", "b", "c"] * 20})
+    TailClassifier("logit-adjustment", cv=2, random_state=0).fit(frame.drop("y"), frame["y"]).save(tmp_path / "m")
+    strange = np.arange(n) < share * n
+    outcomes = []
+    for order in (np.arange(n), rng.permutation(n)):
+        values = np.where(strange, "1.234,5", rng.normal(size=n).round(3).astype(str))[order]
+        pl.DataFrame({"x": values, "y": ["a", "b"] * (n // 2)}).write_csv(tmp_path / "new.csv")
+        found = [run("predict", tmp_path / "m", tmp_path / "new.csv", "-o", tmp_path / f"{len(outcomes)}.csv")]
+        found.append(run("evaluate", tmp_path / "m", tmp_path / "new.csv", "-t", "y"))
+        outcomes.append([(code, f"{int(share * n)} of {n} values" in err) for code, _, err in found])
+    assert outcomes == [[(2, True) if share > 0.1 else (0, False)] * 2] * 2

@@ -95,6 +95,20 @@ def test_boosting_of_many_trees_gets_fewer_iterations() -> None:
     assert "Boosting ran 60 of 100 iterations, to finish in time." in left_out
 
 
+def test_boosting_gets_the_rows_that_it_has_time_for_however_long_a_tree_takes() -> None:
+    """Trees of many classes take long whatever the number of rows."""
+
+    def seconds(rows: int, tried: int) -> float:
+        return tried * (0.05 + rows / 1e6)
+
+    booster = HistGradientBoostingClassifier(max_iter=100)
+    estimator, left_out = planned(booster, 240, seconds)
+    assert estimator is booster, "17 fits take 119 s on all rows, and 88 s on a tenth of them"
+    assert not left_out
+    estimator, _ = planned(booster, 180, seconds)
+    assert 17 * seconds(estimator.max_rows, 100) == pytest.approx(0.6 * 180, rel=0.01)
+
+
 def test_boosting_that_is_slow_is_timed_on_few_iterations() -> None:
     tries = []
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tailwise.cli._show import escape
 from tailwise.cli._source import Source, number_or_file
-from tailwise.data import Dataset, stream
+from tailwise.data import Dataset, stream, tables
 from tailwise.data.broken import reading
 from tailwise.data.frames import empty_texts
 from tailwise.data.labels import class_name
@@ -64,6 +64,18 @@ def batches(model: Model | LabelModel, new: Source, classes: NDArray[Any] | None
         features=getattr(model.encoder, "needed", ()),
         strings=getattr(model.encoder, "strings_", ()),
     )
+
+
+def judging(model: Model | LabelModel, new: Source) -> Model | LabelModel:
+    """Return the model for new data that comes in batches: it judges columns by all of them, as if read at once."""
+    encoder = model.encoder
+    first = next(batches(model, new), None) if hasattr(encoder, "judging") else None
+    columns = [] if first is None else encoder.parsed(first.inputs)
+    if not columns:
+        return model
+    as_text = [name for name in (new.target, new.id) if name is not None]
+    parts = tables.batches(new.path, columns=columns, as_text=as_text, strings=encoder.strings_)
+    return replace(model, encoder=encoder.judging(parts))
 
 
 def noted(model: Model | LabelModel, parts: Iterator[Dataset], console: Console) -> Iterator[Dataset]:

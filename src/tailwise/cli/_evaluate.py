@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from tailwise.cli import _show
-from tailwise.cli._beside import batches, measure_objective, noted, prior_for, prior_line, trained_on, with_id
+from tailwise.cli._beside import batches, judging, measure_objective, noted, prior_for, prior_line, trained_on, with_id
 from tailwise.cli._show import Measured, escape
 from tailwise.cli._source import Source
 from tailwise.data.labels import class_name
@@ -31,6 +31,7 @@ def run(model: Path, new: Source, *, prior: str, json: bool) -> None:
     fitted = load_model(model)
     trained = trained_on(fitted)
     new = with_id(fitted, replace(new, target=new.target or trained.get("target")))
+    fitted = judging(fitted, new)
     if isinstance(fitted, LabelModel):
         separator = trained.get("separator") if new.separator is None else new.separator
         _run_of_sets(fitted, replace(new, separator=separator), prior, json)

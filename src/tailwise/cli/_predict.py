@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from tailwise import storage
-from tailwise.cli._beside import batches, noted, prior_for, prior_line, trained_on, with_id
+from tailwise.cli._beside import batches, judging, noted, prior_for, prior_line, trained_on, with_id
 from tailwise.cli._show import escape
 from tailwise.cli._source import Source
 from tailwise.data import Dataset
@@ -44,6 +44,7 @@ def run(model: Path, new: Source, *, output: Path, prior: str, force: bool) -> N
     known = trained_on(fitted).get("id")
     if new.id is None and known is not None:
         console.print(f"[dim]· there is no column {escape(repr(known))} here, so rows are numbered[/]")
+    fitted = judging(fitted, new)
     shares = prior_for(fitted, prior, batches(fitted, new))
     if shares_line := prior_line(fitted, prior, shares):
         console.print(shares_line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tailwise.data.labels import any_of
 from tailwise.errors import TailwiseError
@@ -58,6 +58,28 @@ _FEW = 10  # fewer values than this, in many rows, are too few to judge a column
 _KNOWN = 100  # how many of the most frequent values that are not numbers or dates are remembered from training
 
 
+class Seen(NamedTuple):
+    """What was seen of a column: rows, values, those that training did not have, and those of another style."""
+
+    rows: int = 0
+    present: int = 0
+    strange: int = 0
+    foreign: int = 0
+    a_strange: str | None = None
+    a_foreign: str | None = None
+
+    def and_of(self, other: Seen) -> Seen:
+        """Return what was seen of this part of a column and a later one."""
+        return Seen(
+            self.rows + other.rows,
+            self.present + other.present,
+            self.strange + other.strange,
+            self.foreign + other.foreign,
+            self.a_strange or other.a_strange,
+            self.a_foreign or other.a_foreign,
+        )
+
+
 @dataclass(frozen=True)
 class Reading:
     """How to read a column, decided once on the training data.
@@ -94,6 +116,14 @@ class Reading:
             dates; if only one of training and this column has times with a zone; or if the type of the column cannot be
             a feature. A few odd values in a column that is mostly empty are treated as missing.
         """
+        self.check_type(column)
+        values = self.read(column)
+        if self.is_parsed:
+            self.judge(column.name, self.seen(column, values))
+        return values
+
+    def check_type(self, column: pl.Series) -> None:
+        """Raise TailwiseError, as when the reading is called, if the type of a column does not suit."""
         import polars as pl
 
         unread = self.kind != "empty" and _plain(column).null_count() > column.null_count()
@@ -109,21 +139,28 @@ class Reading:
                 f"column {column.name!r} held times {then} a time zone in training, but now they are {now} one, and "
                 "may be other times than they seem: give them as in training."
             )
-        values = self.read(column)
-        if self.kind not in _PARSERS:
-            return values
+
+    @property
+    def is_parsed(self) -> bool:
+        """Whether strings are read as numbers or dates."""
+        return self.kind in _PARSERS
+
+    def seen(self, column: pl.Series, values: pl.Series) -> Seen:
+        """Return what is strange in a column, or a part of one, given the values that were read from it."""
         lost = lost_values(column, values)
-        if lost.is_empty():
-            return values
         strange = lost.filter(~lost.is_in(list(self.strays)))
-        if strange.is_empty():
-            return values
         present = len(values) - values.null_count() + len(strange)
-        few = min(_FEW, len(values) / 2)
+        if strange.is_empty():
+            return Seen(len(values), present)
+        others = [Reading(self.kind, style, grouped=True).read(strange) for style in _OTHERS[self.style]]
+        foreign = strange.filter(others[0].is_not_null() | others[-1].is_not_null())
+        a_foreign = foreign[0] if len(foreign) else None
+        return Seen(len(values), present, len(strange), len(foreign), strange[0], a_foreign)
+
+    def judge(self, name: str, seen: Seen) -> None:
+        """Raise TailwiseError, as when the reading is called, if too much of a column is strange."""
         others = _OTHERS[self.style]
-        readable = [Reading(self.kind, style, grouped=True).read(strange).is_not_null() for style in others]
-        foreign = strange.filter(readable[0] | readable[-1])
-        if len(foreign) > (1 - _ENOUGH) * present and len(foreign) >= few:
+        if seen.foreign > (1 - _ENOUGH) * seen.present and seen.foreign >= min(_FEW, seen.rows / 2):
             so = f"with the {self.style} before the {others[0]}: write them so, or as 2024-12-31."
             if self.style == "plain":
                 so = "and may have the month or the day first: write them as 2024-12-31."
@@ -131,15 +168,14 @@ class Reading:
                 between = f"{'a' if self.grouped else 'no'} {_MARKS[others[0]]} between thousands"
                 so = f"with a {_MARKS[self.style]} before decimals and {between}: write them so."
             raise TailwiseError(
-                f"column {column.name!r}: {len(foreign)} of {present} values, such as {foreign[0]!r}, are not "
+                f"column {name!r}: {seen.foreign} of {seen.present} values, such as {seen.a_foreign!r}, are not "
                 f"written as in training, {so}"
             )
-        if not self.strays and len(strange) >= max(_ENOUGH * present, _FEW):
+        if not self.strays and seen.strange >= max(_ENOUGH * seen.present, _FEW):
             raise TailwiseError(
-                f"column {column.name!r} held only {self.kind}s in training, but now {len(strange)} of {present} "
-                f"values {self.unlike(len(strange))}, such as {strange[0]!r}."
+                f"column {name!r} held only {self.kind}s in training, but now {seen.strange} of {seen.present} values "
+                f"{self.unlike(seen.strange)}, such as {seen.a_strange!r}."
             )
-        return values
 
     def read(self, column: pl.Series) -> pl.Series:
         """Return the column as Float64, Datetime or String; values that do not parse become null."""
@@ -162,6 +198,15 @@ class Reading:
         """Return a phrase that says that n values are not of this kind."""
         since = " from the year 1000 on" if self.kind == "date" else ""
         return f"is not a {self.kind}{since}" if n == 1 else f"are not {self.kind}s{since}"
+
+
+class Judged(Reading):
+    """How a column is read that was judged as a whole, so that parts of it may be as strange as they like."""
+
+    def __call__(self, column: pl.Series) -> pl.Series:
+        """Return the column as :meth:`read` does, after checking its type."""
+        self.check_type(column)
+        return self.read(column)
 
 
 def read_as(column: pl.Series, max_categories: int = MAX_CATEGORIES) -> Reading:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterable
+from copy import copy
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +16,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from tailwise.data.coders import Number, OneHot, Ordinal, Parts, Scaled
-from tailwise.data.columns import MAX_CATEGORIES, Reading, read_as, undecided
+from tailwise.data.columns import MAX_CATEGORIES, Judged, Reading, Seen, read_as, undecided
 from tailwise.data.frames import to_frame
 from tailwise.data.lost import LostValues
 from tailwise.data.paths import LEARNED_FROM, require_columns
@@ -145,6 +148,39 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return np.array(
             [f"{name} {part}".strip() for name, coder in pairs if coder for part in coder.parts], dtype=object
         )
+
+    def parsed(self, frame: pl.DataFrame) -> list[str]:
+        """Return the columns of a frame whose strings are read as numbers or dates."""
+        import polars as pl
+
+        check_is_fitted(self)
+        pairs = zip(self.feature_names_in_, self.readings_, strict=False)
+        parsed = {name for name, reading in pairs if reading.is_parsed}
+        return [name for name, dtype in frame.schema.items() if name in parsed and dtype == pl.String]
+
+    def judging(self, batches: Iterable[pl.DataFrame]) -> TableEncoder:
+        """Return the encoder for a table that comes in batches, which judges columns by all of them.
+
+        Parameters
+        ----------
+        batches : of the columns that :meth:`parsed` names, or of more
+
+        Raises
+        ------
+        TailwiseError
+            If :meth:`transform` would refuse the whole table for what a column holds.
+        """
+        readings = dict(zip(self.feature_names_in_, self.readings_, strict=False))
+        seen: dict[str, Seen] = {}
+        for frame in batches:
+            for name in self.parsed(frame):
+                column, reading = frame[name], readings[name]
+                seen[name] = seen.get(name, Seen()).and_of(reading.seen(column, reading.read(column)))
+        for name, of_all in seen.items():
+            readings[name].judge(name, of_all)
+        own = copy(self)
+        own.readings_ = [Judged(*(getattr(reading, of.name) for of in fields(reading))) for reading in self.readings_]
+        return own
 
     def check(self, X: Any) -> tuple[str, ...]:
         """Return one line for everything in X that :meth:`transform` would ignore or treat as missing.
