@@ -6,7 +6,8 @@
 A classifier is simulated: each class has a recall and a taste for what it is taken for. Test sets with the same class
 counts are drawn again and again. The truth of what follows from recalls is theirs; that of macro F1 follows from the
 expected confusion. What depends on the size of test sets (AUROC and AUPRC hardly, calibration errors a lot) is compared
-with its mean over all of them. In half of the tails recalls fall towards the rare classes, in the others all are alike.
+with its mean over all of them. Each tail is tried twice: with recalls that fall towards the rare classes, and with
+recalls that are alike.
 """
 
 from __future__ import annotations

@@ -85,6 +85,7 @@ def test_public_names_are_those_of_the_stub():
         "TailClassifier",
         "TailMultilabelClassifier",
         "TailwiseError",
+        "load_model",
     }
     for room in pkgutil.iter_modules(tailwise.__path__):
         module = importlib.import_module(f"tailwise.{room.name}") if room.ispkg else None

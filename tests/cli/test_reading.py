@@ -350,7 +350,7 @@ def test_empty_texts_are_told(run, text_model, tmp_path):
     pl.DataFrame({"text": ["the bird sings in a tree", "", None, "  "]}).write_parquet(tmp_path / "t.parquet")
     code, _, err = run("predict", text_model, tmp_path / "t.parquet", "-o", tmp_path / "p.csv", "--text", "text")
     assert code == 0
-    assert "3 texts are empty, so that only class shares are known of them." in err
+    assert "3 texts are empty, so they get the class shares as probabilities." in err
     data = load(tmp_path / "t.parquet", text="text")
     assert "3 texts are empty." in data.notes
 
@@ -410,3 +410,15 @@ def test_a_column_is_judged_by_the_whole_file_whatever_the_order_of_its_rows(run
         found.append(run("evaluate", tmp_path / "m", tmp_path / "new.csv", "-t", "y"))
         outcomes.append([(code, f"{int(share * n)} of {n} values" in err) for code, _, err in found])
     assert outcomes == [[(2, True) if share > 0.1 else (0, False)] * 2] * 2
+
+
+def test_a_file_whose_first_rows_have_no_label_is_measured_by_the_others(run, tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({"x": rng.normal(size=60).round(3), "y": ["a", "b", "c"] * 20})
+    TailClassifier("logit-adjustment", cv=2, random_state=0).fit(frame.drop("y"), frame["y"]).save(tmp_path / "m")
+    labels = [None] * 16_500 + ["a", "b"] * 10
+    values = [*map(str, rng.normal(size=16_519).round(3)), "odd"]
+    pl.DataFrame({"x": values, "y": labels}).write_csv(tmp_path / "new.csv")
+    code, out, err = run("evaluate", tmp_path / "m", tmp_path / "new.csv", "-t", "y")
+    assert code == 0, err
+    assert "20 labelled examples" in out

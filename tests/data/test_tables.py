@@ -337,3 +337,28 @@ def test_utf_16_is_told_with_and_without_a_mark(tmp_path, encoding, word):
 def test_integers_that_arrow_lacks_are_read(tmp_path):
     pl.DataFrame({"a": pl.Series([1, 2**90], dtype=pl.Int128)}).write_parquet(tmp_path / "t.parquet")
     assert scan(tmp_path / "t.parquet").collect()["a"].to_list() == [1, 2**90]
+
+
+def test_what_other_programs_keep_beside_a_table_is_no_part_of_it(tmp_path):
+    folder = tmp_path / "delta"
+    (folder / "_delta_log").mkdir(parents=True)
+    (folder / "empty.parquet").mkdir()
+    (folder / "_SUCCESS").touch()
+    pl.DataFrame({"other": [1]}).write_parquet(folder / "_delta_log" / "1.parquet")
+    with pytest.raises(TailwiseError, match="has no images: one sub-folder per class"):
+        load(folder)
+    FRAME.write_parquet(folder / "0.parquet")
+    data = load(folder)
+    assert len(data) == FRAME.height
+    assert not [note for note in data.notes if "left out" in note and "Parquet" in note]
+
+
+@pytest.mark.parametrize(("header", "row"), [("begin;end,label", "8:00;9:00,x"), ("lat|lon,name", "1|2,x")])
+def test_commas_separate_where_nothing_speaks_against_it(tmp_path, header, row):
+    (tmp_path / "t.csv").write_text(f"{header}\n{row}\n{row}\n")
+    assert scan(tmp_path / "t.csv").collect().columns == header.split(",")
+
+
+def test_tabs_separate_a_tsv_however_many_commas_there_are(tmp_path):
+    (tmp_path / "t.tsv").write_text("city, state, country\tlabel\nAustin, TX, USA\tcat\n")
+    assert scan(tmp_path / "t.tsv").collect().columns == ["city, state, country", "label"]

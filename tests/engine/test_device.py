@@ -21,6 +21,8 @@ SCRIPT = Path(__file__).with_name("simulated.py")
 @pytest.mark.skipif(not hasattr(registration, "_setup_privateuseone_for_python_backend"), reason="an older torch")
 @pytest.mark.parametrize("checks", [["refusals", "losses"], ["recipes"], ["images", "resuming", "estimator"]])
 def test_the_device_gives_what_the_host_gives(checks: list[str]) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[1])}
-    ended = subprocess.run([sys.executable, SCRIPT, *checks], env=environment, capture_output=True, text=True)
+    path = os.pathsep.join([str(SCRIPT.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, SCRIPT, *checks]
+    environment = {**os.environ, "PYTHONPATH": path}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert ended.returncode == 0, ended.stdout[-1000:] + ended.stderr[-3000:]

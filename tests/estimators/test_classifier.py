@@ -422,6 +422,13 @@ def test_the_unit_of_margins_does_not_matter(recipe: str, unit: float) -> None:
     np.testing.assert_allclose(one.predict_proba(x), other.predict_proba(x), atol=1e-5)
 
 
+def test_margins_alone_shift_no_decision() -> None:
+    x, y = table((300, 60, 20))
+    for name, shifts in (("cross-entropy", False), ("class-weighted", False), ("logit-adjustment", True)):
+        assert quick(name, estimator=LinearSVC()).fit(x, y).model_.chains.shifts_decisions == shifts
+        assert quick(name).fit(x, y).model_.chains.shifts_decisions == shifts
+
+
 def test_an_earlier_fit_leaves_nothing_behind() -> None:
     fitted = quick("cross-entropy", baseline=True).fit(pd.DataFrame(X, columns=["a", "b", "c"]), Y)
     fitted.set_params(baseline=False, estimator=None).fit(["a text of words", "another text of words"] * 66, Y)

@@ -350,6 +350,13 @@ def test_folds_that_lack_a_class_are_scored_by_the_others(scorer: str) -> None:
         assert row.low < row.score < row.high
 
 
+def test_a_scorer_that_names_its_classes_gets_all_of_them() -> None:
+    x, y = table((90, 30, 12, 2, 1), spread=1.5)
+    scorer = make_scorer(log_loss, greater_is_better=False, response_method="predict_proba", labels=[0, 1, 2, 3, 4])
+    fitted = quick("cross-entropy", objective=scorer, cv=3).fit(x, y)
+    assert all(fold < 0 for fold in fitted.comparison_[0].folds)
+
+
 @pytest.mark.parametrize("scorer", ["roc_auc", "average_precision", "neg_log_loss"])
 def test_folds_of_one_class_alone_are_not_scored(scorer: str) -> None:
     rng = np.random.default_rng(0)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from estimators.cases import quick, table
@@ -107,6 +107,26 @@ def test_boosting_gets_the_rows_that_it_has_time_for_however_long_a_tree_takes()
     assert not left_out
     estimator, _ = planned(booster, 180, seconds)
     assert 17 * seconds(estimator.max_rows, 100) == pytest.approx(0.6 * 180, rel=0.01)
+
+
+def test_a_first_fit_that_is_slow_from_cold_promises_nothing() -> None:
+    def seconds(rows: int, tried: int = 1) -> float:
+        return 0.085 if rows < 200 else 0.048 if rows < 1000 else 0.071
+
+    estimator, _ = planned(LogisticRegression(), 4, seconds)
+    assert estimator.max_rows == pytest.approx(2000 * 0.6 * 4 / (17 * 0.071), rel=0.01), "in proportion"
+
+
+def test_classifiers_of_all_labels_keep_the_rarest_labels_whole() -> None:
+    rows = np.zeros((20_000, 3), dtype=np.int8)
+    rows[:, 0], rows[:400, 1], rows[:20, 2] = 1, 1, 1
+    plan = Plan(np.zeros((20_000, 1)), rows, Task(rows.sum(axis=0)), np.arange(9), [recipe("cross-entropy")], 17, 170,
+                0, Timed(lambda n, tried: n / 1000, None), "with the same rarest label")  # fmt: skip
+    estimator, left_out = in_time(RandomForestClassifier(), plan)
+    assert estimator.max_rows == 6000
+    assert left_out == [
+        "Fits saw at most 6,000 of 20,000 rows, at most 5,600 with the same rarest label, to bound time and memory."
+    ]
 
 
 def test_boosting_that_is_slow_is_timed_on_few_iterations() -> None:

@@ -116,8 +116,8 @@ def test_recipes_of_one_name_and_other_settings_do_not_share_work(tmp_path: Path
 
     x, y = table(spread=2.0)
     two = [recipe("effective-number", beta=0.5), recipe("effective-number", beta=0.9999)]
-    alone = [quick(one).fit(x, y).comparison_[0].score for one in two]
-    together = quick(two, work_dir=tmp_path).fit(x, y)
+    alone = [quick(one, cv=0.4).fit(x, y).comparison_[0].score for one in two]
+    together = quick(two, cv=0.4, work_dir=tmp_path).fit(x, y)
     assert [row.score for row in together.comparison_] == pytest.approx(alone)
 
 

@@ -431,3 +431,10 @@ def test_the_prior_is_the_likeliest_where_classes_are_hard_to_tell_apart(apart):
     found = posthoc.estimate_prior_em(proba, source)
     best = minimize(lambda q: -np.log(density @ [1 - q[0], q[0]]).mean(), [0.5], bounds=[(0, 1)], tol=1e-14).x
     assert found[1] == pytest.approx(best[0], abs=1e-4)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 10])
+def test_a_prior_may_be_estimated_in_few_steps(most):
+    found = posthoc.estimate_prior_em(np.array([[0.7, 0.3], [0.2, 0.8], [0.4, 0.6]]), [3, 1], max_iterations=most)
+    assert found.sum() == pytest.approx(1)
+    assert found[1] > 0.25

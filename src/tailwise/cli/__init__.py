@@ -1,7 +1,9 @@
 """The ``tailwise`` command."""
 
+import os
 import signal
 import sys
+import threading
 from typing import Any
 
 __all__ = ["main"]
@@ -10,9 +12,12 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line; interrupted while it is still being imported, end as quietly as later.
 
-    What job schedulers and containers send to end it lets it clean up, too.
+    What job schedulers and containers send to end it lets it clean up, too, as soon as native code returns; where
+    several processes wait for each other, it ends them at once.
     """
-    signal.signal(signal.SIGTERM, _end)
+    alone = "WORLD_SIZE" not in os.environ
+    if alone and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _end)
     try:
         from tailwise.cli._app import main as run
     except KeyboardInterrupt:

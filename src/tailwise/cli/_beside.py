@@ -69,7 +69,8 @@ def batches(model: Model | LabelModel, new: Source, classes: NDArray[Any] | None
 def judging(model: Model | LabelModel, new: Source) -> Model | LabelModel:
     """Return the model for new data that comes in batches: it judges columns by all of them, as if read at once."""
     encoder = model.encoder
-    first = next(batches(model, new), None) if hasattr(encoder, "judging") else None
+    unlabelled = replace(new, target=None, separator=None)
+    first = next(batches(model, unlabelled), None) if hasattr(encoder, "judging") else None
     columns = [] if first is None else encoder.parsed(first.inputs)
     if not columns:
         return model
@@ -103,7 +104,7 @@ def noted(model: Model | LabelModel, parts: Iterator[Dataset], console: Console)
         if lost is not None:
             lost.add(part.inputs.select(named([name for name in part.inputs.columns if name != target])))
     if empty:
-        say([f"{plural(empty, 'text is', 'texts are')} empty, so that only class shares are known of them."])
+        say([f"{plural(empty, 'text is', 'texts are')} empty, so they get the class shares as probabilities."])
     say(lost.notes() if lost is not None else ())
 
 

@@ -91,7 +91,7 @@ def _without_tail(model: Model, evaluation: Evaluation) -> list[str]:
 def _notes(model: Model, evaluation: Evaluation) -> list[str]:
     """Say what was done to the probabilities and the prediction sets."""
     name, learned = model.card["recipe"], model.card["learned_prior"]
-    decisions = "stay balanced" if learned == "uniform" else "are those of its scores"
+    decisions = "stay balanced" if learned == "uniform" else "are as trained"
     if model.chains.cost is not None:
         decisions = "have the least expected cost"
     if learned == "unknown":
@@ -104,7 +104,7 @@ def _notes(model: Model, evaluation: Evaluation) -> list[str]:
             f"{name} trains as if the classes had other shares. Its probabilities were corrected back to the training "
             f"shares and calibrated, to say how often a class really occurs; decisions {decisions}."
         )
-    elif model.chains.decision:
+    elif model.chains.shifts_decisions:
         prior = (
             f"{name} shifts decisions towards the objective. The probabilities are as trained, and "
             "calibrated to say how often a class really occurs."

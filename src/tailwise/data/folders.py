@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailwise.data.labels import in_order
-from tailwise.data.paths import is_parquet, table_format
+from tailwise.data.paths import is_aside, is_parquet, table_format
 from tailwise.errors import TailwiseError
 from tailwise.wording import plural
 
@@ -82,7 +82,8 @@ def class_files(
     files = list(files_below(root))
     meant = [file for file in files if file.suffix.lower() in suffixes]
     if not meant:
-        table = next((file for file in files if table_format(file) not in (None, "csv") or file.suffix == ".csv"), None)
+        known = (file for file in files if table_format(file) is not None and not is_aside(file))
+        table = next((file for file in known if file.suffix.lower() != ".txt"), None)
         if table is not None:
             raise TailwiseError(
                 f"{root} has no {what} but tables, such as {table.as_posix()}: name one of them, or a folder with "

@@ -17,7 +17,7 @@ from tailwise.data.folders import class_files, files_below
 from tailwise.data.frames import empty_texts, text_column, texts
 from tailwise.data.label_sets import encode_label_sets, sets_in
 from tailwise.data.labels import encode_labels, known_codes, padding, trimmed
-from tailwise.data.paths import LEARNED_FROM, existing, is_parquet, named, require_columns, table_format
+from tailwise.data.paths import LEARNED_FROM, existing, is_aside, is_parquet, named, require_columns, table_format
 from tailwise.data.separated import short_records
 from tailwise.data.tables import batches, missing_words, scan
 from tailwise.errors import TailwiseError
@@ -244,7 +244,8 @@ def _table(request: _Request, features: Sequence[str], strings: Sequence[str]) -
     if frame.height == 0:
         raise TailwiseError(f"{path} has columns but no rows.")
     data = _rows(request, frame)
-    others = [file for file in files_below(path) if not is_parquet(file)] if path.is_dir() else []
+    below = files_below(path) if path.is_dir() else ()
+    others = [file for file in below if not is_parquet(file) and not is_aside(file)]
     if others:
         those = plural(len(others), "file that is not Parquet was", "files that are not Parquet were")
         data = replace(data, notes=(*data.notes, f"{those} left out, such as {others[0].as_posix()}."))

@@ -32,7 +32,7 @@ LEARNED_FROM = ", which the model was trained on"
 def table_format(path: Path) -> str | None:
     """Return ``"csv"``, ``"json lines"``, ``"parquet"`` or ``"arrow"`` by a path's name; None if it is not a table."""
     if path.is_dir():
-        return "parquet" if any(is_parquet(file) for file in path.iterdir()) else None
+        return "parquet" if any(is_parquet(file) and file.is_file() for file in path.iterdir()) else None
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()
@@ -40,8 +40,13 @@ def table_format(path: Path) -> str | None:
 
 
 def is_parquet(file: Path) -> bool:
-    """Say whether a file is a part of a table, by its name; hidden ones are not."""
-    return _FORMATS.get(file.suffix.lower()) == "parquet" and not file.name.startswith(".")
+    """Say whether a file is a part of a table, by its name."""
+    return _FORMATS.get(file.suffix.lower()) == "parquet" and not is_aside(file)
+
+
+def is_aside(file: Path) -> bool:
+    """Say whether a file, or a folder on the way to it, is hidden or what other programs keep beside a table."""
+    return any(part.startswith((".", "_")) for part in file.parts)
 
 
 def existing(path: str | Path) -> Path:

@@ -112,11 +112,12 @@ def csv_header(path: Path) -> tuple[str, list[str], int]:
             readings[mark] = next(csv.reader(io.StringIO(start, newline=""), delimiter=mark))
     if not readings:
         raise TailwiseError(f"{path} has no header: its first line is not divided by commas, semicolons, tabs or |.")
+    in_names = re.search(r", ", start.partition("\n")[0]) is not None  # as in "price, EUR"
 
-    def likely(mark: str) -> tuple[float, int, int]:
+    def likely(mark: str) -> tuple[bool, float, int, bool]:
         fields = len(readings[mark])
-        usual = 2 if mark == "\t" and tabs else int((mark != ",") == (fields > 1))  # commas are in numbers, too
-        return _agreeing(start, mark, fields), fields, usual
+        agreeing = _agreeing(start, mark, fields)
+        return tabs and mark == "\t" and agreeing > 0, agreeing, fields, (mark == ",") != (in_names and fields > 1)
 
     separator = max(readings, key=likely)
     return separator, bare(readings[separator], str(path)), int(declared is not None)

@@ -37,6 +37,11 @@ class Chains:
     share: tuple[posthoc.Step, ...]
     cost: NDArray[np.float64] | None = None
 
+    @property
+    def shifts_decisions(self) -> bool:
+        """Whether steps lead to the decision beyond those with which all chains begin."""
+        return self.decision != self.share[: len(self.decision)]
+
     def predict(self, scores: NDArray[Any]) -> NDArray[np.int64]:
         """Return (n,) class codes."""
         if self.cost is not None:

@@ -240,10 +240,10 @@ def compare(
     """Fit every recipe on the same folds and choose by the held-out objective.
 
     After each fold, recipes that lose by more than chance explains are dropped, but never the baseline: the reference,
-    or else plain training.
-    Recipes with the same ``training`` share one learner. A fit starts only if there is time for it and, afterwards, for
-    training on everything, and for intervals where a scorer is asked for them; a recipe that had no time for as many
-    folds as others is chosen only if it beats them on its own folds by more than chance explains.
+    or else plain training. Recipes with the same ``training`` share one learner. A fit starts only if there is time for
+    it and, afterwards, for training on everything, and for intervals where a scorer is asked for them; a recipe that
+    had no time for as many folds as others is chosen only if it beats them on its own folds by more than chance
+    explains.
 
     The best is chosen, unless a recipe with plain training is within one standard error of it: then the best
     of those. Whether another training ends up better on the few examples of the tail is partly luck, of which a

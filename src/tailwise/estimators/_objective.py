@@ -93,14 +93,19 @@ class Objective:
     ) -> float:
         """Return the score of decisions; labels and predictions are class codes.
 
-        A scorer of probabilities needs these too, (n, n_classes); it gets those of the classes that occur.
+        A scorer of probabilities needs these too, (n, n_classes); if it cannot do with classes that do not occur, it
+        gets those of the others.
         """
         if self.scorer is not None:
-            classes = np.arange(len(class_counts))
-            if self.of_proba and proba is not None and len(there := np.unique(labels)) < len(classes):
-                some = np.maximum(proba[:, there], np.finfo(np.float64).tiny)
-                classes, proba = there, some / some.sum(axis=1, keepdims=True)
-            return _ask(self.scorer, self.name, labels, _Predicted(predicted, proba, classes))
+            classes, there = np.arange(len(class_counts)), np.unique(labels)
+            try:
+                return _ask(self.scorer, self.name, labels, _Predicted(predicted, proba, classes))
+            except TailwiseError:
+                if not self.of_proba or proba is None or len(there) == len(classes):
+                    raise
+            some = np.maximum(proba[:, there], np.finfo(np.float64).tiny)
+            some /= some.sum(axis=1, keepdims=True)
+            return _ask(self.scorer, self.name, labels, _Predicted(predicted, some, there))
         return float(self.confusion(_matrix(labels, predicted, class_counts), class_counts))
 
     def questions(self, n: int, n_classes: int) -> int:
@@ -129,7 +134,7 @@ class Objective:
             resampled = [self.score(labels[r], predicted[r], proba[r], class_counts) for r in rows]
             variance = float(np.var(resampled, ddof=1))  # there may be few
             most = max(value, self.score(labels, labels, np.eye(len(class_counts))[labels], class_counts))
-            return normal_interval(value, variance, most, self.least) if variance else Estimate(value)
+            return normal_interval(value, variance, most, self.least) if np.ptp(resampled) else Estimate(value)
         drawn = resampled_confusions(_matrix(labels, predicted, class_counts), n, rng)
         centre = None
         if self.scorer is None:

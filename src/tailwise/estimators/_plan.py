@@ -25,7 +25,7 @@ from tailwise.resample import CaseControlClassifier
 _PILOTS = (125, 500, 2000)  # rows that fits are timed on
 _TRIED = (0.02, 0.2)  # share of boosting's iterations that are timed
 _WIDER = 4  # times as many rows, on which they are timed again
-_LEAST_GROWTH = 0.02  # of a fit's time with its rows, where time in proportion to them is 1
+_LEAST_GROWTH = 0.02  # of time with rows, as a share of what it is in proportion to them
 _PILOT_EPOCH = 128  # examples that an epoch is timed on at first
 _PILOT_SHARE = 0.1  # of a time budget: what takes less is timed on four times as many
 _MARGIN = 0.6  # share of a time budget that fits are planned to take
@@ -76,9 +76,9 @@ def in_time(estimator: BaseEstimator, plan: Plan) -> tuple[BaseEstimator, list[s
     """Return the estimator, or the same limited to as many rows as let all fits finish in time.
 
     Fits on samples that keep the tail, with their predictions for a fold's held-out rows, are timed, and time is
-    assumed to grow as between the last two. If not even 2,000 rows leave time for the fewest fits, there are fewer
+    assumed to grow in proportion to the rows. If not even 2,000 rows leave time for the fewest fits, there are fewer
     rows. Boosting with many classes or columns takes long even on a few rows: some of its iterations are timed on 2,000
-    of them, and on more if there is time, and it gets fewer iterations instead.
+    of them, and it gets fewer iterations instead; if there is time, they are timed on more rows, to see how it grows.
 
     Returns
     -------
@@ -117,17 +117,16 @@ def in_time(estimator: BaseEstimator, plan: Plan) -> tuple[BaseEstimator, list[s
     if iterations == 1:
         growth = np.log(took / less) / np.log(sample / fewer) if sample > fewer else 1.0
         floor = min(floor, int(sample * share ** (1 / np.clip(growth, 0.5, 1))))
-    grows = (one_fit - less) / (sample - fewer) if sample > fewer else np.inf  # with a row
-    wider = int(capped_counts(counts, min(_WIDER * sample, most)).sum())
+    with_a_row, wider = one_fit / sample, int(capped_counts(counts, min(_WIDER * sample, most)).sum())
     if iterations > 1 and _WIDER * took <= _PILOT_SHARE * budget and wider > sample:
         longer = plan.cache.once(f"pilot-{wider}-{tried}", partial(microseconds, wider, tried)) / 1e6
-        grows = (longer - took) * iterations / tried / (wider - sample)
-    grows = float(np.clip(grows, _LEAST_GROWTH * one_fit / sample, one_fit / sample))
+        measured = (longer - took) * iterations / tried / (wider - sample)
+        with_a_row *= float(np.clip(measured / with_a_row, _LEAST_GROWTH, 1))
     ran = plan.cache.once("iterations", lambda: int(np.clip(iterations * share, 1, iterations)))
     if ran < iterations:
         bare = clone(bare).set_params(max_iter=ran)
         left_out.append(f"Boosting ran {ran:,} of {iterations:,} iterations, to finish in time.")
-    affordable = int(sample + (allowed / plan.all_fits - one_fit) / grows)
+    affordable = int(sample + (allowed / plan.all_fits - one_fit) / with_a_row)
     rows = plan.cache.once("rows", lambda: min(most, max(len(counts), floor, affordable)))
     left_out += _rows_left_out(rows, counts, plan.each)
     return bare if rows == len(labels) else CaseControlClassifier(bare, rows, random_state=plan.seed), left_out

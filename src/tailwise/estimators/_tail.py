@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields, replace
 from numbers import Integral, Real
@@ -346,11 +346,8 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
 
     def _named(self) -> list[Any]:
         """Return what the option ``recipe`` names."""
-        return (
-            list(self.recipe)
-            if isinstance(self.recipe, Iterable) and not isinstance(self.recipe, str)
-            else [self.recipe]
-        )
+        given: Any = self.recipe
+        return list(given) if isinstance(given, Collection) and not isinstance(given, str) else [given]
 
     def _candidates(self, kind: str, data: Dataset) -> list[Recipe]:
         """Return the recipes to compare."""

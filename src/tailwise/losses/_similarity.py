@@ -82,7 +82,7 @@ class TSimilarityLoss(ClassificationLoss):
 class ZLoss(RowLoss):
     """Softplus of the target's standardised logit, ``softplus(a (b - (z_y - mean z) / std z)) / a``.
 
-    Neither a shift nor a positive scale of the logits changes it. Classes masked with minus infinity count for nothing.
+    Neither a shift nor a positive scale of the logits changes it. Classes masked with minus infinity are left out.
 
     Parameters
     ----------

@@ -80,7 +80,7 @@ def estimate_prior_em(
     strength : number of pseudo-examples that follow the source prior (a Dirichlet prior), which keep the estimate close
         to it if data is scarce or uninformative; 0 is the paper's maximum likelihood
     tolerance : stop when no share changes by more than this
-    max_iterations : maximum number of iterations
+    max_iterations : maximum number of steps of expectation maximisation, at least three
 
     Returns
     -------
@@ -115,18 +115,18 @@ def estimate_prior_em(
         return updated / updated.sum(), float(likelihood)
 
     prior = source.copy()
-    for _ in range(max_iterations // 3):
+    for _ in range(max(1, max_iterations // 3)):
         first, _ = step(prior)
         second, reached = step(first)
         moved, bent = first - prior, second - 2 * first + prior
         if np.abs(moved).max() <= tolerance:
-            break
+            return second
         stride = max(float(np.linalg.norm(moved)) / max(float(np.linalg.norm(bent)), float(least)), 1.0)
         leap = prior + 2 * stride * moved + stride**2 * bent
         leap = np.where(leap > 0, leap, second)
         landed, likelihood = step(leap / leap.sum())
         prior = landed if likelihood >= reached else second
-    return second
+    return prior
 
 
 def shift_p_value(proba: ArrayLike, source_prior: ArrayLike, prior: ArrayLike) -> float:

@@ -78,9 +78,9 @@ def fit_classifier(estimator: BaseEstimator, X: Any, y: Any, sample_weight: Arra
     """Fit an estimator, with sample weights if there are any.
 
     Histogram boosting distinguishes at most 255 values per column. Since scikit-learn 1.9 it finds them as weighted
-    quantiles, and sorts a column for each of them: one iteration on 2,000 rows of 300 columns takes forty times as long
-    as without weights. Numbers are therefore rounded to as many values beforehand. It also fails on columns without any
-    value, which are filled with zeros.
+    quantiles, and sorts a column for each of them: one iteration on 2,000 rows of 300 columns takes some fifty times as
+    long as without weights. Numbers are therefore rounded to as many values beforehand. It also fails on columns
+    without any value, which are filled with zeros.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def fit_classifier(estimator: BaseEstimator, X: Any, y: Any, sample_weight: Arra
     """
     if isinstance(estimator, HistGradientBoostingClassifier):
         X = _filled(X)
-        if sample_weight is not None and len(X) <= _WEIGHED:
+        if sample_weight is not None and np.shape(X)[0] <= _WEIGHED:
             X = _few_values(X, estimator, np.asarray(sample_weight, dtype=np.float64))
     if not classifies(estimator):
         raise TailwiseError(f"a classifier is needed; {type(estimator).__name__} is none.")
@@ -123,39 +123,50 @@ def _few_values(X: Any, booster: HistGradientBoostingClassifier, weights: NDArra
                 X.isetitem(j, few(X.iloc[:, j].to_numpy()))
     elif hasattr(X, "with_columns"):  # polars
         for j, (name, dtype) in enumerate(X.schema.items()):
-            if (dtype.is_float() or dtype.is_integer()) and not codes & {j, name}:
-                X = X.with_columns(type(X[name])(name, few(X[name].to_numpy())))
+            if dtype.is_numeric() and not codes & {j, name}:
+                X = X.with_columns(type(X[name])(name, few(X[name].cast(float).to_numpy())))
     return X
 
 
 def _rounded(column: NDArray[Any], weights: NDArray[Any], most: int) -> NDArray[Any]:
-    """Round a column to at most ``most`` of its values that share the weight as equally as they can.
-
-    A value with the weight of several, such as a zero in most rows, stays alone, and others on either side of it stay
-    there, few as they may be. NaN, and columns of few different values, stay unchanged.
-    """
+    """Round a column to at most ``most`` of its values; NaN, and columns of few different values, stay unchanged."""
     known = ~np.isnan(column)
     values, place = np.unique(column[known], return_inverse=True)
     if len(values) <= most:
         return column
-    mass, alone, more = np.bincount(place, weights[known]), np.zeros(len(values), dtype=bool), True
-    while more:
-        rest, slots = mass[~alone].sum(), most - int(np.count_nonzero(alone))
-        heavy = ~alone & (mass * slots > rest)
-        alone, more = alone | heavy, bool(heavy.any())
-    reached, kept = np.cumsum(np.where(alone, 0, mass)), alone.copy()
-    if alone.any():
-        between = np.bincount(np.cumsum(alone)[~alone], mass[~alone])  # them, and beyond
-        largest = np.argsort(-between, kind="stable")[: min(slots, int(np.count_nonzero(between)))]
-        kept[np.searchsorted(reached, (np.cumsum(between) - between / 2)[largest])] = True
-        slots -= len(largest)
-    kept[np.searchsorted(reached, (np.arange(slots) + 0.5) / max(slots, 1) * reached[-1])] = True
+    kept, alone = _shared(np.bincount(place, weights[known]), most)
     exact, alone = values[kept].astype(np.float64), alone[kept]  # sums of small integers would overflow
     with np.errstate(invalid="ignore"):  # between the two infinities
         ends = np.nan_to_num((exact[1:] + exact[:-1]) / 2)  # finite, so that infinity lies beyond them
     ends = np.where(alone[:-1] & ~alone[1:], exact[:-1], ends)
     ends = np.where(alone[1:] & ~alone[:-1], np.nextafter(exact[1:], -np.inf), ends)
     return np.where(known, values[kept][np.searchsorted(ends, column)], column)
+
+
+def _shared(mass: NDArray[Any], most: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Choose ``most`` of the values in ascending order that share the weight as equally as they can.
+
+    A value with the weight of several, such as a zero in most rows, stays alone, and on either side of it one is kept,
+    little as the weight there may be, unless there are too many such values.
+
+    Returns
+    -------
+    (n_values,) which are kept, and which of them stay alone
+    """
+    alone, more = np.zeros(len(mass), dtype=bool), True
+    while more:
+        rest, places = mass[~alone].sum(), most - int(np.count_nonzero(alone))
+        heavy = ~alone & (mass * places > rest)
+        alone, more = alone | heavy, bool(heavy.any())
+    reached, kept = np.cumsum(np.where(alone, 0, mass)), alone.copy()
+    if alone.any():
+        between = np.bincount(np.cumsum(alone)[~alone], mass[~alone])  # them, and beyond
+        largest = np.argsort(-between, kind="stable")[: min(places, int(np.count_nonzero(between)))]
+        middles = np.minimum((np.cumsum(between) - between / 2)[largest], reached[-1])
+        kept[np.searchsorted(reached, middles)] = True
+        places -= len(largest)
+    kept[np.searchsorted(reached, (np.arange(places) + 0.5) / max(places, 1) * reached[-1])] = True
+    return kept, alone
 
 
 def weight_parameter(estimator: BaseEstimator) -> str:

@@ -184,7 +184,7 @@ class EpochSampler(DistributedSampler[Any]):
         if len(state["seen"]) != self._seen.size:
             raise TailwiseError(f"the saved sampler had {len(state['seen'])} classes; this one has {self._seen.size}.")
         if state["class_counts"] != own_state["class_counts"]:
-            raise TailwiseError("the saved sampler had other class counts: give this one the labels of then.")
+            raise TailwiseError("the saved sampler had other class counts: build this one with the same labels.")
         if not 0 <= state["shown"] <= len(self):
             raise TailwiseError(f"the state has {state['shown']} places shown of an epoch of {len(self)}.")
         self.epoch = self._restored = state["epoch"]
