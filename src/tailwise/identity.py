@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
+_VERSIONED = {"builtins", "abc", "numpy", "sklearn", "tailwise", "torch", "imblearn", "skrub"}
+
 
 def describe(value: Any) -> str:
     """Return a text that is the same in every process for the same value.
@@ -38,13 +40,16 @@ def _text(value: Any, around: tuple[int, ...]) -> str:
     if isinstance(value, (list, tuple)):
         return f"{type(value).__name__}({', '.join(map(inner, value))})"
     if isinstance(value, BaseEstimator):
-        return f"{type(value).__name__}({inner(value.get_params(deep=False))})"
+        own = inner(list(_methods(type(value)))) if _is_own(type(value)) else ""
+        return f"{type(value).__name__}({inner(value.get_params(deep=False))}){own}"
     if isinstance(value, partial):
         return f"partial({inner(value.func)}, {inner(value.args)}, {inner(value.keywords)})"
     if isinstance(value, np.ndarray) and value.dtype != object:
         return f"array({digest(value)})"
     if is_dataclass(value) and not isinstance(value, type):
         return f"{value!r} {inner(list(_methods(type(value))))}"
+    if inspect.isclass(value) and _is_own(value):
+        return f"{value.__module__}.{value.__qualname__} {inner(list(_methods(value)))}"
     if inspect.isfunction(value):
         given = [value.__code__, value.__defaults__, value.__kwdefaults__, *_enclosed(value)]
         return f"{value.__module__}.{value.__qualname__}({', '.join(map(inner, given))})"
@@ -53,9 +58,14 @@ def _text(value: Any, around: tuple[int, ...]) -> str:
     return re.sub(r"( at 0x|\(MT19937\) at 0x|\(MT19937\))[0-9a-fA-F]*", "", repr(value))
 
 
+def _is_own(cls: type) -> bool:
+    """Say whether a class is one of the user's, whose code may change while no version does."""
+    return cls.__module__.partition(".")[0] not in _VERSIONED
+
+
 def _methods(cls: type) -> Iterator[Any]:
-    """Yield what a class does, without what ``dataclass`` writes."""
-    for base in cls.__mro__:
+    """Yield what a class does, without what ``dataclass`` writes and what its versioned bases do."""
+    for base in filter(_is_own, cls.__mro__) if _is_own(cls) else cls.__mro__:
         for name, value in vars(base).items():
             if inspect.isfunction(value) and (not name.startswith("__") or name == "__call__"):
                 yield value

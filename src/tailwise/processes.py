@@ -55,7 +55,10 @@ def _locked(file: Path, where: str | Path) -> Iterator[None]:
     if mine in _HELD or not is_first():
         yield
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise TailwiseError(f"{file.parent} cannot be a folder: there is a file.") from None
     _HELD[mine] = _take(file, where)
     try:
         yield

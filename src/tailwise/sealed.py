@@ -103,7 +103,8 @@ def dump(estimator: Any, file: Path) -> None:
     if foreign := _foreign_types(file):
         raise TailwiseError(
             f"a model that holds {foreign[0]} cannot be saved: it is not among the types that are safe to load. Choose "
-            "another estimator, or pickle the classifier where only you load it."
+            "another estimator (of nearest neighbours, algorithm='brute'), or pickle the classifier where only you load"
+            " it."
         )
 
 

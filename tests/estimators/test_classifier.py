@@ -3,6 +3,7 @@
 import importlib.util
 import pickle
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import f1_score, get_scorer, make_scorer
@@ -27,7 +29,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from estimators.cases import COUNTS, quick, table
 from tailwise.data import Dataset, as_dataset
 from tailwise.errors import DataWarning, TailwiseError
-from tailwise.estimators import TailClassifier, _defaults
+from tailwise.estimators import TailClassifier, _defaults, load_model
 from tailwise.estimators._defaults import _augmentation
 from tailwise.estimators._learners import AUGMENTATIONS, PRECISIONS
 from tailwise.estimators._objective import as_objective
@@ -670,3 +672,73 @@ def test_a_column_that_is_empty_in_a_fold_is_no_trouble_to_boosting() -> None:
     almost_empty[0] = 1
     fitted = quick("cross-entropy", estimator=HistGradientBoostingClassifier(max_iter=5), cv=2)
     assert fitted.fit(np.column_stack([x, almost_empty]), y).score(np.column_stack([x, almost_empty]), y) > 0.8
+
+
+def test_a_backbone_that_is_the_same_at_every_call_is_refused() -> None:
+    nn = pytest.importorskip("torch").nn
+    known = nn.Linear(3, 4)
+
+    def shared() -> Any:
+        network = nn.Sequential(known, nn.ReLU())
+        network.out_features = 4
+        return network
+
+    for backbone in (shared, lambda: known):
+        with pytest.raises(TailwiseError, match="backbone returned parts of a network that it had returned before"):
+            TailClassifier("cross-entropy", backbone=backbone, epochs=2, verbose=never).fit(X, Y)
+    with pytest.raises(TailwiseError, match="backbone must be a function that is called without arguments"):
+        TailClassifier("cross-entropy", backbone=lambda width: known, epochs=2, verbose=never).fit(X, Y)
+
+
+def test_positions_of_columns_are_refused_where_encoding_moves_them() -> None:
+    days = pd.to_datetime("2024-01-01") + pd.to_timedelta(np.arange(len(Y)), "D")
+    frame = pd.DataFrame({"c": np.array(list("uvw"))[Y], "d": days, "x": X[:, 0]})
+    scaled = make_pipeline(ColumnTransformer([("n", StandardScaler(), [1])]), LogisticRegression())
+    boosted = HistGradientBoostingClassifier(categorical_features=[2], max_iter=2)
+    for estimator in (scaled, boosted):
+        with pytest.raises(TailwiseError, match=r"has positions of columns, which encoding moves: encode the table"):
+            quick("cross-entropy", estimator=estimator, verbose=never).fit(frame, Y)
+    quick("cross-entropy", estimator=scaled).fit(X, Y)
+    quick("cross-entropy", estimator=HistGradientBoostingClassifier(max_iter=2)).fit(frame, Y)
+    first = HistGradientBoostingClassifier(categorical_features=[0], max_iter=2)
+    quick("cross-entropy", estimator=first).fit(frame[["c", "x"]], Y)  # where they mean the same
+
+
+def test_a_default_of_float64_changes_no_network() -> None:
+    torch = pytest.importorskip("torch")
+    settings: dict[str, Any] = {"backbone": "mlp", "epochs": 2, "cv": 0.3}
+    wanted = quick("cross-entropy", **settings).fit(X, Y).predict_proba(X)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.no_grad():
+            found = quick("cross-entropy", **settings).fit(X, Y).predict_proba(X)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert np.abs(found - wanted).mean() < 0.2, "it starts from other weights"
+
+
+def test_tied_weights_are_saved(tmp_path: Path) -> None:
+    nn = pytest.importorskip("torch").nn
+
+    def tied() -> Any:
+        network = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 3))
+        network[2].weight = network[0].weight
+        network.out_features = 3
+        return network
+
+    fitted = TailClassifier("cross-entropy", backbone=tied, epochs=2, random_state=0).fit(X, Y)
+    fitted.save(tmp_path / "m")
+    again = load_model(tmp_path / "m", backbone=tied)
+    np.testing.assert_allclose(again.predict_proba(X), fitted.predict_proba(X), rtol=1e-6)
+
+
+def test_pandas_priors_and_costs_go_by_their_index_in_any_order() -> None:
+    fitted = quick("cross-entropy").fit(X, Y)
+    counts = pd.Series([900, 90, 10])
+    wanted = fitted.predict_proba(X, prior=counts)
+    for other in (counts.sort_values(), counts[::-1], counts.sort_index(ascending=False)):
+        np.testing.assert_allclose(fitted.predict_proba(X, prior=other), wanted)
+    cost = pd.DataFrame([[0.0, 1, 9], [2, 0, 1], [5, 5, 0]])
+    answers = [quick("cross-entropy", objective=c).fit(X, Y).predict(X) for c in (cost, cost[::-1], cost[[2, 1, 0]])]
+    np.testing.assert_array_equal(answers[0], answers[1])
+    np.testing.assert_array_equal(answers[0], answers[2])

@@ -89,3 +89,47 @@ def test_a_setting_whose_type_is_known_to_type_checkers_only() -> None:
             return base
 
     assert recipe("mine", strength=3).strength == 3
+
+
+class Raising:
+    """A loss, and whatever else, that fails when it is used."""
+
+    def __call__(self, *given: Any) -> Any:
+        raise ZeroDivisionError("one by\nnone")
+
+
+def test_what_fails_in_training_names_the_recipe() -> None:
+    torch = pytest.importorskip("torch")
+    wrong = torch.nn.CrossEntropyLoss(weight=torch.ones(2))
+    for loss, message in ((Raising(), "ZeroDivisionError: one by none"), (wrong, "RuntimeError: weight tensor")):
+        mine = registered(stages=lambda self, task, loss=loss: [Stage("learn", loss=loss)])
+        with pytest.raises(TailwiseError, match=f"recipe 'mine' cannot be used: {message}") as error:
+            TailClassifier(mine, backbone="mlp", epochs=1).fit(X, Y)
+        assert "\n" not in str(error.value)
+
+
+def test_a_network_of_other_classes_is_told() -> None:
+    torch = pytest.importorskip("torch")
+    from tailwise.nn import Network
+
+    mine = registered(
+        network=lambda self, task: Network.linear(task.build_backbone(), 5),
+        stages=lambda self, task: [Stage("learn", loss=torch.nn.CrossEntropyLoss())],
+    )
+    with pytest.raises(TailwiseError, match="recipe 'mine' scores 5 classes, but the data has 3"):
+        TailClassifier(mine, backbone="mlp", epochs=1).fit(X, Y)
+
+
+@pytest.mark.parametrize("steps", [None, lambda scores: scores, (None,)])
+def test_posthoc_steps_that_are_none(steps: Any) -> None:
+    mine = registered(estimator=lambda self, base, task: base, posthoc=lambda self, task, scores, labels: steps)
+    with pytest.raises(
+        TailwiseError, match=r"recipe 'mine': posthoc\(\) must return a tuple of tailwise\.posthoc\.Step"
+    ):
+        TailClassifier(mine, estimator=DecisionTreeClassifier()).fit(X, Y)
+
+
+def test_an_estimator_that_is_a_class() -> None:
+    mine = registered(estimator=lambda self, base, task: DecisionTreeClassifier)
+    with pytest.raises(TailwiseError, match=r"recipe 'mine': estimator\(\) must return a scikit-learn classifier"):
+        TailClassifier(mine, estimator=DecisionTreeClassifier()).fit(X, Y)

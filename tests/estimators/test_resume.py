@@ -224,3 +224,36 @@ def test_options_that_differ_are_described_differently() -> None:
     around_itself: list[object] = []
     around_itself.append(lambda: around_itself)
     assert describe(around_itself)
+
+
+@pytest.mark.parametrize("kind", ["estimator", "backbone"])
+def test_a_class_that_was_changed_meanwhile_is_noticed(tmp_path: Path, kind: str) -> None:
+    x, y = table()
+
+    def fit(factor: float) -> None:
+        if kind == "estimator":
+            proba = lambda self, x: LogisticRegression.predict_proba(self, factor * x)  # noqa: E731
+            own = type("Own", (LogisticRegression,), {"predict_proba": proba, "__module__": __name__})
+            quick("cross-entropy", estimator=own(), work_dir=tmp_path).fit(x, y)
+            return
+        nn = pytest.importorskip("torch").nn
+        forward = lambda self, x: factor * nn.Linear.forward(self, x)  # noqa: E731
+        own = type("Own", (nn.Linear,), {"forward": forward, "__module__": __name__})
+        quick("cross-entropy", backbone=partial(own, 3, 3), epochs=4, work_dir=tmp_path).fit(x, y)
+
+    fit(1.0)
+    fit(1.0)
+    with pytest.raises(TailwiseError, match=f"with different {kind}"):
+        fit(0.5)
+
+
+def test_scores_that_were_damaged_are_made_again(tmp_path: Path) -> None:
+    x, y = table()
+    first = quick(["cross-entropy", "class-weighted"], work_dir=tmp_path).fit(x, y)
+    for number, file in enumerate(sorted(tmp_path.glob("*.npz"))):
+        file.write_bytes(file.read_bytes()[: 40 * number])
+    again = quick(["cross-entropy", "class-weighted"], work_dir=tmp_path).fit(x, y)
+    np.testing.assert_array_equal(again.predict_proba(x), first.predict_proba(x))
+    (tmp_path / "file").touch()
+    with pytest.raises(TailwiseError, match="file cannot be a folder: there is a file"):
+        quick("cross-entropy", work_dir=tmp_path / "file").fit(x, y)

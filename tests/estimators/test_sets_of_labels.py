@@ -323,7 +323,7 @@ def test_goes_on_from_what_was_finished(tmp_path: Path) -> None:
     again = quick(work_dir=tmp_path, verbose=told.append).fit(x, y)
     assert told == ["tuned-thresholds, on all 400 examples"] or told == ["cross-entropy, on all 400 examples"]
     np.testing.assert_array_equal(again.predict_proba(x), fitted.predict_proba(x))
-    with pytest.raises(TailwiseError, match="holds an unfinished fit with different objective"):
+    with pytest.raises(TailwiseError, match="holds another fit, with different objective"):
         quick(work_dir=tmp_path, objective="macro_f1").fit(x, y)
 
 
@@ -436,3 +436,11 @@ def test_networks_for_sets_get_fewer_epochs_in_little_time() -> None:
     x, y = sets(4000)
     fitted = quick("tuned-thresholds", backbone="mlp", epochs=1000, time_budget=3).fit(x, y)
     assert fitted.model_.card["learner"]["left_out"][0].startswith("Networks were trained for ")
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0]])
+def test_a_label_that_no_row_has_may_be_the_first(order: list[int]) -> None:
+    x, rows = sets()
+    some = np.c_[np.zeros(len(x), dtype=int), rows[:, 0], rows[:, 1]][:, order]
+    proba = quick(estimator=GaussianNB()).fit(x, some).predict_proba(x)
+    assert average_precision_score(some[:, order.index(1)], proba[:, order.index(1)]) > 0.7

@@ -384,3 +384,9 @@ def test_intervals_of_rankings_hold_where_classes_have_one_or_two_test_examples(
         value, low, high = np.array(estimates).T
         assert ((low <= value.mean()) & (value.mean() <= high)).mean() > 0.8
         assert ((high - low) / 3.92).mean() < 2 * value.std()
+
+
+def test_probabilities_are_no_sets():
+    proba = np.array([[0.7, 0.3], [0.2, 0.8]])
+    with pytest.raises(TailwiseError, match="prediction sets are true or false, or 1 or 0"):
+        evaluate([0, 1], [0, 1], class_counts=[5, 5], proba=proba, sets=proba)

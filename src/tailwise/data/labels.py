@@ -82,11 +82,13 @@ def known_codes(labels: NDArray[Any], known: NDArray[Any], where: str) -> NDArra
 def by_name(numbers: Any) -> Any:
     """Return numbers that a pandas index names, such as class shares from ``value_counts``, as a mapping.
 
-    A frame becomes a mapping of rows; everything else stays as it is.
+    A frame becomes a mapping of rows; what has no names but 0, 1, 2 and so on, in this order, stays as it is.
     """
     import pandas as pd
 
-    if not isinstance(numbers, pd.Series | pd.DataFrame) or isinstance(numbers.index, pd.RangeIndex):
+    if not isinstance(numbers, pd.Series | pd.DataFrame):
+        return numbers
+    if all(axis.equals(pd.RangeIndex(len(axis))) for axis in numbers.axes):
         return numbers
     return numbers.to_dict() if isinstance(numbers, pd.Series) else numbers.to_dict("index")
 

@@ -59,6 +59,7 @@ def _optimizer(stage: Stage, task: Task) -> Optimizer:
     return optimizer_of(stage, task, [nn.Parameter(torch.zeros(1, 1))])
 
 
+@torch.enable_grad()
 def train(
     recipe: RecipeLike,
     task: Task,
@@ -112,7 +113,7 @@ def train(
     for module in network.modules():
         if isinstance(module, Standardise):
             module.fit(data)
-    network = network.to(device, torch.float64 if precision == "64-true" else None)
+    network = network.to(device, torch.float64 if precision == "64-true" else torch.float32)
     if data.ndim == 4:
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -122,7 +123,7 @@ def train(
         identity = {
             "recipe": [describe(recipe), *(stage.name for stage in stages)],
             "network": {name: list(value.shape) for name, value in network.state_dict().items()},
-            "modules": describe(network),
+            "modules": describe([network, *{type(part): None for part in network.modules()}]),
             "losses": [_described(stage.loss) for stage in stages if isinstance(stage.loss, nn.Module)],
             "inputs": digest(np.asarray(inputs)),
             "labels": digest(known),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +45,8 @@ class Cache:
                 if "random_state" in other:  # which decides what is held out for the test, too
                     other = [name for name in other if name != "data"]
                 raise TailwiseError(
-                    f"{self.folder} holds an unfinished fit with different {', '.join(other)}: resume with the same, "
-                    "or delete it."
+                    f"{self.folder} holds another fit, with different {', '.join(other)}: resume with the same, name "
+                    "another folder, or delete it."
                 )
 
     def once(self, key: str, decide: Callable[[], int]) -> int:
@@ -65,8 +66,11 @@ class Cache:
         """Return the scores kept under ``key`` and the seconds they took, or None."""
         if self.folder is None or not (self.folder / f"{key}.npz").exists():
             return None
-        with np.load(self.folder / f"{key}.npz", allow_pickle=False) as kept:
-            return kept["scores"], float(kept["seconds"])
+        try:
+            with np.load(self.folder / f"{key}.npz", allow_pickle=False) as kept:
+                return kept["scores"], float(kept["seconds"])
+        except (BadZipFile, EOFError, KeyError, ValueError):  # damaged, as by a copy that broke off
+            return None
 
     def keep(self, key: str, scores: NDArray[np.float32], seconds: float) -> None:
         """Keep scores, and the seconds they took, under ``key``."""

@@ -12,6 +12,8 @@ from tailwise import posthoc
 from tailwise.counts import class_counts
 from tailwise.data.splits import keep_tail
 from tailwise.engine.stage import Task
+from tailwise.errors import TailwiseError
+from tailwise.estimators._learners import blaming
 from tailwise.estimators._objective import Objective
 from tailwise.recipes import Recipe
 
@@ -103,7 +105,13 @@ def _decision(
     recipe: Recipe, task: Task, scores: NDArray[Any], labels: NDArray[np.int64], objective: Objective
 ) -> tuple[posthoc.Step, ...]:
     """Return the recipe's steps to a decision; with costs, decisions follow from the probabilities instead."""
-    return () if objective.cost is not None else recipe.posthoc(task, scores, labels)
+    if objective.cost is not None:
+        return ()
+    with blaming(recipe):
+        steps = recipe.posthoc(task, scores, labels)
+        if not isinstance(steps, tuple) or not all(map(callable, steps)):
+            raise TailwiseError(f"posthoc() must return a tuple of tailwise.posthoc.Step; got {steps!r}.")
+    return steps
 
 
 def _few(

@@ -165,6 +165,8 @@ def network_learner(
             raise TailwiseError(f"backbone {backbone!r} does not take {what}: use {use}.")
         architecture = describe_backbone(backbone, inputs.shape[-1])
         backbone = partial(build_backbone, **architecture)
+    else:
+        _check_backbone(backbone)
     return NetworkLearner(
         backbone=backbone,
         architecture=architecture,
@@ -179,6 +181,27 @@ def network_learner(
         precision=_precision(is_image) if precision == "auto" else precision,
         **engine,
     )
+
+
+def _check_backbone(build: Callable[[], Any]) -> None:
+    """Raise TailwiseError unless a user's function builds a new network at every call: folds would train the same."""
+    import torch
+
+    from tailwise.engine import seeded_by
+
+    with seeded_by(torch.device("cpu")):
+        try:
+            first, second = build(), build()
+            shared = {id(part) for part in first.parameters()} & {id(part) for part in second.parameters()}
+        except (AttributeError, TypeError) as error:
+            raise TailwiseError(
+                f"backbone must be a function that is called without arguments and returns a network: {error}."
+            ) from error
+    if shared:
+        raise TailwiseError(
+            "backbone returned parts of a network that it had returned before, so that all fits would train the same: "
+            "build them inside the function, or copy what is there with copy.deepcopy()."
+        )
 
 
 def _precision(is_image: bool) -> str:

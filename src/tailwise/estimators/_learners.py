@@ -79,13 +79,13 @@ class FittedEstimator:
     def _known(self, inputs: Any) -> NDArray[Any]:
         """Return the scores of the classes that the estimator knows, a column each."""
         if not hasattr(self.estimator, "predict_proba"):
-            values = self.estimator.decision_function(inputs)
+            values = np.asarray(self.estimator.decision_function(inputs))
             return np.stack([-values / 2, values / 2], axis=1) if values.ndim == 1 else values
         with np.errstate(divide="ignore"):
             if hasattr(self.estimator, "predict_log_proba"):  # finer where probabilities underflow
-                known = self.estimator.predict_log_proba(inputs)
+                known = np.asarray(self.estimator.predict_log_proba(inputs))
             else:
-                known = np.log(self.estimator.predict_proba(inputs))
+                known = np.log(np.asarray(self.estimator.predict_proba(inputs)))
         none = np.isneginf(known)
         if not none.any():
             return known
@@ -137,7 +137,8 @@ class FittedLabelSets:
         return np.where((counts == 0) | (counts == n), odds, known).astype(np.float32)
 
     def _known(self, inputs: Any) -> NDArray[np.float64]:
-        if hasattr(self.estimator, "decision_function"):  # log odds that do not underflow, if they are such
+        each = self.estimator.estimators_ if isinstance(self.estimator, OneVsRestClassifier) else [self.estimator]
+        if all(hasattr(own, "decision_function") for own in each):  # log odds that do not underflow, if they are such
             return np.asarray(self.estimator.decision_function(inputs), dtype=np.float64)
         proba = self.estimator.predict_proba(inputs)
         if isinstance(proba, list):  # a table for each label, of 0 and 1 or of the one that occurs
@@ -188,7 +189,10 @@ class FittedNetwork:
         from tailwise.nn import describe_head
 
         description = {"backbone": self.architecture, "head": describe_head(self.network.head)}
-        return description, {name: value.contiguous() for name, value in self.network.state_dict().items()}
+        return description, {
+            name: value.contiguous().clone()
+            for name, value in self.network.state_dict().items()  # tied ones, too
+        }
 
     @classmethod
     def rebuild(
@@ -217,7 +221,7 @@ class FittedNetwork:
 
 
 @contextmanager
-def _blaming(recipe: Recipe) -> Iterator[None]:
+def blaming(recipe: Recipe) -> Iterator[None]:
     """Name the recipe, which may be the user's own, in whatever its methods raise."""
     try:
         yield
@@ -228,7 +232,8 @@ def _blaming(recipe: Recipe) -> Iterator[None]:
             raise
         raise TailwiseError(f"recipe {recipe.name!r}: {error}") from error
     except Exception as error:
-        raise TailwiseError(f"recipe {recipe.name!r} cannot be used: {type(error).__name__}: {error}.") from error
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise TailwiseError(f"recipe {recipe.name!r} cannot be used: {type(error).__name__}: {reason}.") from error
 
 
 Fitted = FittedEstimator | FittedLabelSets | FittedNetwork
@@ -260,10 +265,10 @@ class EstimatorLearner:
             raise TailwiseError(
                 "scores are needed for classes, not for pairs of them: use decision_function_shape='ovr'."
             )
-        with _blaming(recipe):
+        with blaming(recipe):
             recipe.learned_prior(task)
             estimator = recipe.estimator(clone(self.base), task)
-            if not hasattr(estimator, "fit"):
+            if isinstance(estimator, type) or not hasattr(estimator, "fit"):
                 raise TailwiseError(f"estimator() must return a scikit-learn classifier; got {estimator!r}.")
 
     def fit(
@@ -345,7 +350,7 @@ class NetworkLearner:
 
         from tailwise.engine import plan_stages, seeded_by
 
-        with _blaming(recipe), seeded_by(torch.device("cpu")):  # some losses have weights of their own
+        with blaming(recipe), seeded_by(torch.device("cpu")):  # some losses have weights of their own
             recipe.learned_prior(task)
             stages, _ = plan_stages(recipe, task)
             labels = np.repeat(np.arange(task.n_classes), np.asarray(task.class_counts, dtype=np.int64))
@@ -360,7 +365,8 @@ class NetworkLearner:
         from tailwise.engine import train
 
         is_small = self.architecture is not None and inputs.ndim == 2  # what is done to a number is known to be little
-        with threads_for(_TOUCHED * self.batch_size * inputs.shape[1]) if is_small else nullcontext():
+        threads = threads_for(_TOUCHED * self.batch_size * inputs.shape[1]) if is_small else nullcontext()
+        with blaming(recipe), threads:
             network = train(
                 recipe,
                 task,

@@ -333,8 +333,8 @@ def _ask(scorer: Callable[..., float], name: str, labels: NDArray[np.int64], ans
     try:
         with warnings.catch_warnings(category=UndefinedMetricWarning, action="ignore"):
             score = float(scorer(answer, np.arange(len(labels)).reshape(-1, 1), labels))
-        if np.isnan(score):
-            raise ValueError("its score is NaN")
+        if not np.isfinite(score):
+            raise ValueError(f"its score is {str(score).replace('nan', 'NaN')}")
         return score
     except Exception as error:  # whatever a user's scorer raises
         known = get_scorer_names()

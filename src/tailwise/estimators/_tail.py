@@ -53,6 +53,27 @@ def _drawn(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
+def _check_positions(base: BaseEstimator) -> None:
+    """Raise TailwiseError if an estimator names columns by position, as encoded columns have others."""
+    for name, value in base.get_params().items():
+        if name.endswith("transformers"):
+            value = [columns for _, _, columns in value]
+        if name.endswith(("transformers", "categorical_features", "monotonic_cst")) and _has_positions(value):
+            raise TailwiseError(
+                f"{name} of {type(base).__name__} has positions of columns, which encoding moves: encode the table "
+                "before TailClassifier, in a pipeline, or name what selects the columns."
+            )
+
+
+def _has_positions(value: Any) -> bool:
+    """Say whether there are numbers, masks or slices of numbers among columns."""
+    if isinstance(value, slice):
+        return isinstance(value.start, Integral) or isinstance(value.stop, Integral)
+    if isinstance(value, list | tuple | np.ndarray):
+        return any(map(_has_positions, value))
+    return isinstance(value, Integral | np.bool_)
+
+
 def _settings(recipe: Recipe) -> dict[str, Any]:
     """Return a recipe's hyper-parameters, to be checked again: it may have been made without :func:`recipe`."""
     return {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.init}  # type: ignore[arg-type]
@@ -281,6 +302,12 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
         kind = learner_kind(self.estimator, self.backbone, data.kind)
         base = self.estimator if self.estimator is not None else default_estimator(data)
         encoder, inputs = fit_encoder(data, kind, base)
+        if (
+            kind == "estimator"
+            and data.kind == "table"
+            and list(encoder.get_feature_names_out()) != data.inputs.columns
+        ):
+            _check_positions(base)
         self.notes_ = (*data.notes, *getattr(encoder, "notes_", ()))
         for note in self.notes_:
             self._tell(note)

@@ -15,6 +15,7 @@ from tailwise import posthoc
 from tailwise.counts import class_counts
 from tailwise.data import Dataset
 from tailwise.engine.stage import Task
+from tailwise.errors import TailwiseError
 from tailwise.estimators._cache import Cache
 from tailwise.estimators._card import model_card
 from tailwise.estimators._chains import fit_chains
@@ -95,6 +96,10 @@ class Training:
         folder = self.cache.checkpoints(key)
         fitted = self.learner.fit(recipe, task, self.inputs[train], self.labels[train], self.seed, folder)
         scores = fitted.scores(self.inputs[held_out])
+        if scores.shape != (len(held_out), self.data.n_classes):
+            raise TailwiseError(
+                f"recipe {recipe.name!r} scores {scores.shape[1]} classes, but the data has {self.data.n_classes}."
+            )
         finished = self.learner.agreed((scores, time.monotonic() - start))
         self.cache.keep(key, *finished)
         return finished

@@ -63,6 +63,8 @@ class Accumulator:
         k, n = self.n_classes, len(y)
         q, s = _matrix(proba, k), _matrix(sets, k)
         q = q if q is None or q.dtype.kind == "f" else q.astype(np.float64)
+        if s is not None and s.dtype != bool and not ((s == 0) | (s == 1)).all():
+            raise TailwiseError("prediction sets are true or false, or 1 or 0, for each class; some are neither.")
         for what, rows in {"predictions": p, "probabilities": q, "prediction sets": s}.items():
             if rows is not None and len(rows) != n:
                 raise TailwiseError(f"{n} labels but {len(rows)} rows of {what}.")
