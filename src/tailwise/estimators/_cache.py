@@ -67,7 +67,7 @@ class Cache:
         if self.folder is None or not (self.folder / f"{key}.npz").exists():
             return None
         try:
-            with np.load(self.folder / f"{key}.npz", allow_pickle=False) as kept:
+            with (self.folder / f"{key}.npz").open("rb") as file, np.load(file, allow_pickle=False) as kept:
                 return kept["scores"], float(kept["seconds"])
         except (BadZipFile, EOFError, KeyError, ValueError):  # damaged, as by a copy that broke off
             return None
