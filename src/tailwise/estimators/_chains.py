@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import chi2
 
 from tailwise import posthoc
 from tailwise.counts import class_counts
@@ -17,6 +18,7 @@ from tailwise.estimators._learners import blaming
 from tailwise.estimators._objective import Objective
 from tailwise.recipes import Recipe
 
+_SURE = 1e-3  # how seldom what is taken for shares of a learner's own may be chance
 _CELLS = 1 << 22  # scores on which class shares are calibrated
 
 
@@ -138,12 +140,17 @@ def _probability(
     Training that re-balanced the classes left its own prior in the scores; if a formula gives it, the probabilities are
     moved back to the prior of the training data. A learner follows such a formula only so far, so that the share of
     each class is calibrated besides. Where training did not re-balance, a temperature is all, which leaves the
-    likeliest class as it is.
+    likeliest class as it is, unless votes or margins have shares of their own, beyond chance.
     """
     weights = objective.weights(labels)
+    class_wise = posthoc.fit_class_wise(scores, labels, weights, shift=_shift(recipe, task))
     if recipe.rebalances(task):
-        return (posthoc.fit_class_wise(scores, labels, weights, shift=_shift(recipe, task)),)
-    return (posthoc.fit_temperature(scores, labels, weights),)
+        return (class_wise,)
+    temperature = posthoc.fit_temperature(scores, labels, weights)
+    rows = np.arange(len(labels))
+    better, worse = (posthoc.log_softmax(step(scores))[rows, labels] for step in (class_wise, temperature))
+    gain = len(labels) * np.average(better - worse, weights=weights)
+    return (class_wise if chi2.sf(2 * gain, scores.shape[1] - 1) < _SURE else temperature,)
 
 
 def cross_fit(
