@@ -57,7 +57,7 @@ def _check_positions(base: BaseEstimator) -> None:
     """Raise TailwiseError if an estimator names columns by position, as encoded columns have others."""
     for name, value in base.get_params().items():
         if name.endswith("transformers"):
-            value = [columns for _, _, columns in value]
+            value = [each[-1] for each in value]
         if name.endswith(("transformers", "categorical_features", "monotonic_cst")) and _has_positions(value):
             raise TailwiseError(
                 f"{name} of {type(base).__name__} has positions of columns, which encoding moves: encode the table "
