@@ -366,6 +366,7 @@ def test_folds_of_one_class_alone_are_not_scored(scorer: str) -> None:
         assert sum(fold is None for fold in row.folds) == 1
         assert row.score is not None
         assert row.high is None or row.high <= (0 if scorer == "neg_log_loss" else 1) + 1e-9
+        assert row.low is None or row.low >= 0 or scorer == "neg_log_loss"
     json.dumps(fitted.model_.card)
 
 

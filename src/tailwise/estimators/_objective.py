@@ -20,6 +20,9 @@ from tailwise.metrics.confusion import EXTREMES, counted
 from tailwise.metrics.estimates import Estimate, estimate, normal_interval
 from tailwise.metrics.resampling import resampled_confusions, resampled_rows
 
+#: How the names of scikit-learn's scores begin that are not below 0.
+_FROM_ZERO = ("accuracy", "average_precision", "f1", "jaccard", "precision", "recall", "roc_auc", "top_k_accuracy")
+
 #: Where scikit-learn keeps scores of numbers and of clusters, whose scorers would misread class codes.
 _NOT_OF_CLASSES = ("sklearn.metrics._regression", "sklearn.metrics.cluster")
 
@@ -326,7 +329,8 @@ def _of_scorer(
     with warnings.catch_warnings(action="ignore"):
         _ask(scorer, name, codes, answer)
     tuned_for = OBJECTIVES["balanced_accuracy"]
-    return Objective(name, tuned_for, scorer=scorer, of_proba=answer.asked_for_proba)
+    least = 0.0 if name.startswith(_FROM_ZERO) and not name.endswith("()") else -np.inf
+    return Objective(name, tuned_for, scorer=scorer, of_proba=answer.asked_for_proba, least=least)
 
 
 def _ask(scorer: Callable[..., float], name: str, labels: NDArray[np.int64], answer: _Predicted) -> float:
