@@ -20,7 +20,7 @@ def describe(value: Any) -> str:
     """Return a text that is the same in every process for the same value.
 
     An estimator is described by all its parameters, some of which its ``repr`` omits; a function by its code, defaults
-    and closure; a dataclass, such as a recipe, also by its methods.
+    and closure; a class of the user's, and what is made of it, also by its methods.
     """
     return _text(value, ())
 
@@ -40,8 +40,8 @@ def _text(value: Any, around: tuple[int, ...]) -> str:
     if isinstance(value, (list, tuple)):
         return f"{type(value).__name__}({', '.join(map(inner, value))})"
     if isinstance(value, BaseEstimator):
-        own = inner(list(_methods(type(value)))) if _is_own(type(value)) else ""
-        return f"{type(value).__name__}({inner(value.get_params(deep=False))}){own}"
+        params, methods = inner(value.get_params(deep=False)), inner(list(_methods(type(value))))
+        return f"{type(value).__name__}({params}) {methods}"
     if isinstance(value, partial):
         return f"partial({inner(value.func)}, {inner(value.args)}, {inner(value.keywords)})"
     if isinstance(value, np.ndarray) and value.dtype != object:
@@ -64,8 +64,8 @@ def _is_own(cls: type) -> bool:
 
 
 def _methods(cls: type) -> Iterator[Any]:
-    """Yield what a class does, without what ``dataclass`` writes and what its versioned bases do."""
-    for base in filter(_is_own, cls.__mro__) if _is_own(cls) else cls.__mro__:
+    """Yield what a class of the user's does, without what ``dataclass`` writes."""
+    for base in filter(_is_own, cls.__mro__):
         for name, value in vars(base).items():
             if inspect.isfunction(value) and (not name.startswith("__") or name == "__call__"):
                 yield value

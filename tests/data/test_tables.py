@@ -359,6 +359,12 @@ def test_commas_separate_where_nothing_speaks_against_it(tmp_path, header, row):
     assert scan(tmp_path / "t.csv").collect().columns == header.split(",")
 
 
-def test_tabs_separate_a_tsv_however_many_commas_there_are(tmp_path):
-    (tmp_path / "t.tsv").write_text("city, state, country\tlabel\nAustin, TX, USA\tcat\n")
-    assert scan(tmp_path / "t.tsv").collect().columns == ["city, state, country", "label"]
+@pytest.mark.parametrize(("name", "mark"), [("t.tsv", "\t"), ("t.csv", "\t"), ("t.csv", ";"), ("t.csv", "|")])
+def test_other_marks_separate_however_many_commas_there_are(tmp_path, name, mark):
+    (tmp_path / name).write_text(f"city, state, country{mark}label\nAustin, TX, USA{mark}cat\n")
+    assert scan(tmp_path / name).collect().columns == ["city, state, country", "label"]
+
+
+def test_blanks_may_follow_commas_that_separate(tmp_path):
+    (tmp_path / "t.csv").write_text("a, b; c, d\n1, 2; 3, 4\n1, 2, 5\n")
+    assert scan(tmp_path / "t.csv").collect().columns == ["a", "b; c", "d"]

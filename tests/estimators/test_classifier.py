@@ -699,6 +699,10 @@ def test_positions_of_columns_are_refused_where_encoding_moves_them() -> None:
         with pytest.raises(TailwiseError, match=r"has positions of columns, which encoding moves: encode the table"):
             quick("cross-entropy", estimator=estimator, verbose=never).fit(frame, Y)
     quick("cross-entropy", estimator=scaled).fit(X, Y)
+    gaps = X.copy()
+    gaps[::5, 0] = np.nan  # for which a column is added
+    with pytest.raises(TailwiseError, match=r"has positions of columns, which encoding moves"):
+        quick("cross-entropy", estimator=scaled, verbose=never).fit(gaps, Y)
     quick("cross-entropy", estimator=HistGradientBoostingClassifier(max_iter=2)).fit(frame, Y)
     first = HistGradientBoostingClassifier(categorical_features=[0], max_iter=2)
     quick("cross-entropy", estimator=first).fit(frame[["c", "x"]], Y)  # where they mean the same

@@ -356,6 +356,16 @@ def test_a_scorer_that_names_its_classes_gets_all_of_them() -> None:
     assert all(fold < 0 for fold in fitted.comparison_[0].folds)
 
 
+def test_a_scorer_that_cannot_do_with_certainty_loses_no_fit() -> None:
+    def both_ways(classifier: Any, x: np.ndarray, y: np.ndarray) -> float:
+        proba, truth = classifier.predict_proba(x), np.eye(3)[y]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return float((truth * np.log(proba) + (1 - truth) * np.log(1 - proba)).mean())
+
+    row = quick("cross-entropy", objective=both_ways).fit(*table(spread=2.0)).comparison_[0]
+    assert row.low < row.score < row.high
+
+
 @pytest.mark.parametrize("scorer", ["roc_auc", "average_precision", "neg_log_loss"])
 def test_folds_of_one_class_alone_are_not_scored(scorer: str) -> None:
     rng = np.random.default_rng(0)

@@ -142,7 +142,7 @@ def fit(
     recipe: Annotated[
         str,
         typer.Option(
-            "--recipe", "-r", help="A recipe, or several separated by commas, of which auto names those that suit."
+            "--recipe", "-r", help="One recipe, or several separated by commas; auto stands for those that suit."
         ),
     ] = "auto",
     set_: Annotated[

@@ -6,7 +6,6 @@ import math
 import warnings
 from collections.abc import Iterable
 from copy import copy
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -179,7 +178,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         for name, of_all in seen.items():
             readings[name].judge(name, of_all)
         own = copy(self)
-        own.readings_ = [Judged(*(getattr(reading, of.name) for of in fields(reading))) for reading in self.readings_]
+        own.readings_ = [Judged(**vars(reading)) for reading in self.readings_]
         return own
 
     def check(self, X: Any) -> tuple[str, ...]:

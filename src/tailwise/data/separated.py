@@ -114,10 +114,10 @@ def csv_header(path: Path) -> tuple[str, list[str], int]:
         raise TailwiseError(f"{path} has no header: its first line is not divided by commas, semicolons, tabs or |.")
     in_names = re.search(r", ", start.partition("\n")[0]) is not None  # as in "price, EUR"
 
-    def likely(mark: str) -> tuple[bool, float, int, bool]:
+    def likely(mark: str) -> tuple[bool, float, bool, int, bool]:
         fields = len(readings[mark])
         agreeing = _agreeing(start, mark, fields)
-        return tabs and mark == "\t" and agreeing > 0, agreeing, fields, (mark == ",") != (in_names and fields > 1)
+        return tabs and mark == "\t" and agreeing > 0, agreeing, in_names and mark != ",", fields, mark == ","
 
     separator = max(readings, key=likely)
     return separator, bare(readings[separator], str(path)), int(declared is not None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -100,11 +101,36 @@ def fit_encoder(data: Dataset, kind: str, base: BaseEstimator) -> tuple[Any, Any
     elif data.kind == "image" and kind == "estimator":
         encoder = PixelEncoder()
     inputs = _plain(encoder).fit_transform(data.inputs)
+    if kind == "estimator" and isinstance(encoder, TableEncoder):
+        _check_positions(base, list(encoder.feature_names_in_), list(encoder.get_feature_names_out()))
     if kind == "network" and issparse(inputs):
         reduction = _plain(TruncatedSVD(min(256, inputs.shape[1]), random_state=0))
         inputs = reduction.fit_transform(inputs)
         encoder = make_pipeline(encoder, reduction)
     return encoder, inputs
+
+
+def _check_positions(base: BaseEstimator, before: list[str], after: list[str]) -> None:
+    """Raise TailwiseError if an estimator names columns by position, and encoding moves them."""
+    if before == after:
+        return
+    for name, value in base.get_params().items():
+        if name.endswith("transformers"):
+            value = [each[-1] for each in value]
+        if name.endswith(("transformers", "categorical_features", "monotonic_cst")) and _has_positions(value):
+            raise TailwiseError(
+                f"{name} of {type(base).__name__} has positions of columns, which encoding moves: encode the table "
+                "before TailClassifier, in a pipeline, or name what selects the columns."
+            )
+
+
+def _has_positions(value: Any) -> bool:
+    """Say whether there are numbers, masks or slices of numbers among columns."""
+    if isinstance(value, slice):
+        return isinstance(value.start, Integral) or isinstance(value.stop, Integral)
+    if isinstance(value, list | tuple | np.ndarray):
+        return any(map(_has_positions, value))
+    return isinstance(value, Integral | np.bool_)
 
 
 def _plain(transformer: Any) -> Any:
@@ -165,8 +191,6 @@ def network_learner(
             raise TailwiseError(f"backbone {backbone!r} does not take {what}: use {use}.")
         architecture = describe_backbone(backbone, inputs.shape[-1])
         backbone = partial(build_backbone, **architecture)
-    else:
-        _check_backbone(backbone)
     return NetworkLearner(
         backbone=backbone,
         architecture=architecture,
@@ -183,12 +207,17 @@ def network_learner(
     )
 
 
-def _check_backbone(build: Callable[[], Any]) -> None:
-    """Raise TailwiseError unless a user's function builds a new network at every call: folds would train the same."""
+def check_backbone(build: Any) -> None:
+    """Raise TailwiseError if a user's function does not build a new network at every call: folds would train the same.
+
+    Names of backbones are passed over.
+    """
     import torch
 
     from tailwise.engine import seeded_by
 
+    if not callable(build):
+        return
     with seeded_by(torch.device("cpu")):
         try:
             first, second = build(), build()

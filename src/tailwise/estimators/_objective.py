@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -136,7 +137,9 @@ class Objective:
             rows = resampled_rows(labels, n, rng)
             resampled = [self.score(labels[r], predicted[r], proba[r], class_counts) for r in rows]
             variance = float(np.var(resampled, ddof=1))  # there may be few
-            most = max(value, self.score(labels, labels, np.eye(len(class_counts))[labels], class_counts))
+            most = np.inf
+            with suppress(TailwiseError):  # a user's scorer that cannot do with certainty
+                most = max(value, self.score(labels, labels, np.eye(len(class_counts))[labels], class_counts))
             return normal_interval(value, variance, most, self.least) if np.ptp(resampled) else Estimate(value)
         drawn = resampled_confusions(_matrix(labels, predicted, class_counts), n, rng)
         centre = None

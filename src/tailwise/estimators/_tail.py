@@ -23,7 +23,7 @@ from tailwise.errors import TailwiseError, nearest
 from tailwise.estimators._cache import Cache
 from tailwise.estimators._card import versions
 from tailwise.estimators._compare import Clock, Fold, compare, seconds
-from tailwise.estimators._defaults import default_estimator, fit_encoder, learner_kind, network_learner
+from tailwise.estimators._defaults import check_backbone, default_estimator, fit_encoder, learner_kind, network_learner
 from tailwise.estimators._learners import AUGMENTATIONS, PRECISIONS, EstimatorLearner, NetworkLearner
 from tailwise.estimators._plan import Plan
 from tailwise.estimators._training import Training
@@ -51,27 +51,6 @@ def _many_classes_are_expected() -> Iterator[None]:
 def _drawn(random_state: Any) -> int:
     """Return the next number of a random state."""
     return int(check_random_state(random_state).randint(2**31 - 1))
-
-
-def _check_positions(base: BaseEstimator) -> None:
-    """Raise TailwiseError if an estimator names columns by position, as encoded columns have others."""
-    for name, value in base.get_params().items():
-        if name.endswith("transformers"):
-            value = [each[-1] for each in value]
-        if name.endswith(("transformers", "categorical_features", "monotonic_cst")) and _has_positions(value):
-            raise TailwiseError(
-                f"{name} of {type(base).__name__} has positions of columns, which encoding moves: encode the table "
-                "before TailClassifier, in a pipeline, or name what selects the columns."
-            )
-
-
-def _has_positions(value: Any) -> bool:
-    """Say whether there are numbers, masks or slices of numbers among columns."""
-    if isinstance(value, slice):
-        return isinstance(value.start, Integral) or isinstance(value.stop, Integral)
-    if isinstance(value, list | tuple | np.ndarray):
-        return any(map(_has_positions, value))
-    return isinstance(value, Integral | np.bool_)
 
 
 def _settings(recipe: Recipe) -> dict[str, Any]:
@@ -245,6 +224,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             raise TailwiseError("augment is for networks of images, and this trains none: drop augment.")
         if kind == "network":
             self._network_learner(data.inputs if data.kind == "image" else np.empty((1, 1)))
+            check_backbone(self.backbone)
         return candidates
 
     def _in_codes(self, base: BaseEstimator, data: Dataset) -> BaseEstimator:
@@ -302,12 +282,6 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
         kind = learner_kind(self.estimator, self.backbone, data.kind)
         base = self.estimator if self.estimator is not None else default_estimator(data)
         encoder, inputs = fit_encoder(data, kind, base)
-        if (
-            kind == "estimator"
-            and data.kind == "table"
-            and list(encoder.get_feature_names_out()) != data.inputs.columns
-        ):
-            _check_positions(base)
         self.notes_ = (*data.notes, *getattr(encoder, "notes_", ()))
         for note in self.notes_:
             self._tell(note)
