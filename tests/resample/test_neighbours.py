@@ -41,6 +41,10 @@ def cloud(kind, seed=0):
         return rng.standard_normal((N, 5)) * [1, 10, 100, 1e3, 1e-3] + 1e6
     if kind == "whole numbers":
         return rng.integers(0, 4, size=(N, 6)).astype(float)
+    if kind == "large whole numbers":
+        return rng.integers(0, 4, size=(N, 6)) * 1001 - 2_000_000.0
+    if kind == "halves and thirds":  # as equally near as whole numbers, but with products that are rounded
+        return rng.integers(0, 4, size=(N, 6)) / [2, 3, 2, 3, 2, 3]
     if kind == "an outlier":
         points = rng.standard_normal((N, 6))
         points[7] = 1e5
@@ -57,6 +61,8 @@ KINDS = [
     "clusters",
     "far from zero",
     "whole numbers",
+    "large whole numbers",
+    "halves and thirds",
     "an outlier",
     "a code for missing",
     "two worlds",
@@ -107,6 +113,26 @@ def test_some_of_some(seed, k, n_of, n_among, few):
     rows, distances = oracle(points, k, of[tried], among)
     np.testing.assert_array_equal(found.rows[tried], rows)
     np.testing.assert_allclose(found.distances[tried], distances)
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    k=st.integers(1, 6),
+    n_of=st.integers(1, 700),
+    n_among=st.integers(8, 700),
+    times=st.sampled_from([1, 300, 2**24]),
+    n_features=st.sampled_from([1, 2, 40]),
+)
+@settings(max_examples=25)
+def test_some_whole_numbers_of_some(seed, k, n_of, n_among, times, n_features):
+    rng = np.random.default_rng(seed)
+    points = rng.poisson(0.5, size=(700, n_features)) * np.float64(times) - 2.0**40
+    of = np.sort(rng.choice(700, n_of, replace=False))
+    among = np.sort(rng.choice(700, n_among, replace=False))
+    found = nearest(points, k, of, among)
+    rows, distances = oracle(points, k, of, among)
+    np.testing.assert_array_equal(found.rows, rows)
+    np.testing.assert_array_equal(found.distances, distances)
 
 
 @given(seed=st.integers(0, 10**6), steep=st.floats(0, 2), n_features=st.integers(1, 30))

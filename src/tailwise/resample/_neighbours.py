@@ -5,7 +5,8 @@ whose bound beats a point's worst neighbour so far are measured. Distances are s
 blocks. Blocks that are too far apart are skipped. Both steps save more, the more structure the data has. The best few
 candidates of each point are then measured in float64. A point for which rounding could have hidden a neighbour, or
 that has more equally near ones than were kept, is searched again in float64, so the result is exact. Among equal
-distances, the point that comes first wins. In a few dimensions a k-d tree does all this faster.
+distances, the point that comes first wins. In a few dimensions a k-d tree does all this faster, and so does comparing
+all pairs where many points have equally near ones, as in tables of 0 and 1.
 
 The bounds cost n²/2 distances of one multiplication per leading axis, minus the blocks that are skipped.
 """
@@ -37,10 +38,11 @@ _TURNS = 16  # the same, per entry of the matrix of principal axes
 _FEW = 1 << 13  # up to so many points, sorting does not pay
 SHALLOW, _DEEP = 6, 15  # features up to which a tree beats blocks, and up to which it beats comparing all pairs
 _CROWD = 1 << 10  # neighbours to ask a tree for, at most
-_PART = 1 << 13  # points to compare with at a time
+_PART = 1 << 12  # points to compare with at a time
 _LEVEL = 64  # equal distances, beyond k, that are measured again
 _EQUAL = 1e-12  # relative difference of distances that rounding may make of equal ones
 _DOUBT = 1e-14  # rounding error of a float64 sum of products, relative to the squared norms
+_ASKED = 32  # points that are asked how many others are equally near
 _LARGEST = 1e150
 _FAR = np.finfo(np.float64).max  # squared distance of points without a common feature
 
@@ -101,11 +103,13 @@ def nearest(
             f"the table holds numbers up to {largest:.0e}, whose squares no distance can hold: scale it."
         )
     small = max(_SMALL, _TURNS * points.shape[1] ** 2)
-    if sparse.issparse(points) or np.isnan(points.min()) or len(of) * len(among) <= small:
+    dense = not sparse.issparse(points) and not np.isnan(points.min())
+    shallow = points.shape[1] <= SHALLOW
+    if not dense or len(of) * len(among) <= small or (not shallow and _tied(points, k, of, among)):
         with one_thread():
             rows, squared = _one_by_one(points, k, of, among)
         return Neighbours(rows, np.sqrt(squared), 1.0)
-    if points.shape[1] <= SHALLOW:
+    if shallow:
         rows, squared = _by_tree(points, k, of, among)
         return Neighbours(rows, np.sqrt(squared), 1.0)
     wide = min(k + _SPARE, others)
@@ -270,7 +274,10 @@ def _apart(points: Any, of: NDArray[np.intp], candidates: NDArray[np.intp]) -> N
 def _one_by_one(
     points: Any, k: int, of: NDArray[np.intp], among: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Find neighbours by brute force in float64."""
+    """Find neighbours by brute force, exactly."""
+    number = _number(points)
+    if number is not None:
+        return _by_number(points, k, of, among, number)
     rows, squared = np.empty((len(of), 0), np.intp), np.empty((len(of), 0))
     for part in np.array_split(among, max(1, len(among) // max(_PART, 2 * k))):
         found = _compared(points, k, of, part)
@@ -280,13 +287,72 @@ def _one_by_one(
     return rows, squared
 
 
+def _tied(points: NDArray[Any], k: int, of: NDArray[np.intp], among: NDArray[np.intp]) -> bool:
+    """Say whether points are whole numbers, a quarter of which have more equally near ones than a search keeps."""
+    if _number(points) is None:
+        return False
+    asked = of[:: -(-len(of) // _ASKED)]
+    distances = (_differences(points, one[None], among)[0] for one in asked)
+    crowds = [np.count_nonzero(apart <= np.partition(apart, k)[k]) for apart in distances]  # itself comes first
+    return bool(np.quantile(crowds, 0.75) > k + 1 + _SPARE)
+
+
+def _number(points: Any) -> type[np.floating[Any]] | None:
+    """Return the smallest type in which products of points are exact; None if they are not small whole numbers."""
+    if sparse.issparse(points) or not all(
+        np.array_equal(points[at], np.rint(points[at])) for at in spans(len(points), points.shape[1])
+    ):
+        return None
+    spread = (points.max(axis=0) - points.min(axis=0)).astype(np.float64)
+    largest = 4 * float(spread @ spread)  # more than any sum on the way to a squared distance
+    if largest * len(points) >= 2**53:  # a distance and a row would not fit into one number
+        return None
+    return np.float32 if largest < 2**24 else np.float64
+
+
+def _by_number(
+    points: NDArray[Any],
+    k: int,
+    of: NDArray[np.intp],
+    among: NDArray[np.intp],
+    number: type[np.floating[Any]],
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Find neighbours of whole numbers, whose products are exact: of equally near ones, the first is found first."""
+    n, least = len(points), points.min(axis=0)
+    others = (points[among] - least).astype(number)
+    right = np.vstack([others.T, np.einsum("ij,ij->i", others, others)])
+    nearest = np.full((len(of), k), np.inf)  # squared distance, less the norm of the point, times n, plus the row
+
+    def look(at: slice) -> None:
+        ones = np.column_stack([-2 * (points[of[at]] - least).astype(number), np.ones(len(of[at]), number)])
+        worst, best = np.full((len(ones), 1), np.inf, number), nearest[at]
+        for start in range(0, len(among), _BLOCK):
+            part = among[start : start + _BLOCK]
+            apart = ones @ right[:, start : start + _BLOCK]
+            itself = np.minimum(np.searchsorted(part, of[at]), len(part) - 1)
+            same = np.flatnonzero(part[itself] == of[at])
+            apart[same, itself[same]] = np.inf
+            closer = np.flatnonzero((apart < worst).any(axis=1))
+            known = np.hstack([best[closer], apart[closer] * np.float64(n) + part])
+            best[closer] = np.partition(known, k - 1, axis=1)[:, :k]
+            worst[closer, 0] = best[closer].max(axis=1) // n
+
+    with ThreadPoolExecutor(joblib.cpu_count()) as pool:
+        for _ in pool.map(look, (slice(start, start + _BLOCK) for start in range(0, len(of), _BLOCK))):
+            pass
+    nearest.sort(axis=1)
+    apart, rows = np.divmod(nearest, n)
+    own = (points[of] - least).astype(np.float64)
+    return rows.astype(np.intp), apart + np.einsum("ij,ij->i", own, own)[:, None]
+
+
 def _compared(
     points: Any, k: int, of: NDArray[np.intp], among: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Compare all pairs by a matrix product, and measure those again that could be among the k nearest."""
     between = distances_to(points, among)
     rows, squared = np.empty((len(of), k), np.intp), np.empty((len(of), k))
-    for at in spans(len(of), 4 * len(among)):
+    for at in spans(len(of), len(among)):
         distances, doubt = between(of[at])
         itself = np.minimum(np.searchsorted(among, of[at]), len(among) - 1)
         same = np.flatnonzero(among[itself] == of[at])
