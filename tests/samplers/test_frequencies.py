@@ -200,10 +200,21 @@ def test_weights_are_followed_example_by_example():
     expected = 150 * weights / weights.sum()
     epochs = 400
     each = np.array([shown(sampler, epoch) for epoch in range(epochs)])
-    assert (np.abs(each - expected) < 1 + 1e-9).all()
-    error = np.sqrt((expected % 1) * (1 - expected % 1) / epochs) + 1 / epochs
+    assert (np.abs(each - expected) < 2).all()
+    error = np.sqrt(np.minimum(expected, 0.5) / epochs) + 1 / epochs
     assert (np.abs(each.mean(axis=0) - expected) < 4.5 * error).all()
     np.testing.assert_allclose(sampler.class_distribution(), np.bincount(labels, weights=expected) / 150)
+
+
+@pytest.mark.parametrize("weight", [1.0, 3.0])
+def test_weights_are_followed_where_one_class_comes_after_the_other_in_turn(weight):
+    labels = np.tile([0, 1], 500)
+    sampler = samplers.WeightedSampler(labels, weights=np.where(labels == 0, 1.0, weight), size=500)
+    second = np.array([shown(sampler, epoch)[labels == 1].sum() for epoch in range(200)])
+    share = weight / (1 + weight)
+    deviation = np.sqrt(500 * share * (1 - share))  # of independent draws
+    assert abs(second.mean() - 500 * share) < 4.5 * deviation / np.sqrt(200)
+    assert second.std() < 1.1 * deviation
 
 
 def test_difficulty_moves_the_shares():
@@ -258,6 +269,29 @@ def test_batches_show_a_class_s_examples_in_turn():
         own = times[labels == c]
         assert own.sum() == 24
         assert own.max() - own.min() <= 1
+
+
+@pytest.mark.parametrize(("counts", "classes"), [([40, 40, 4], 2), ([7, 30, 0, 12, 6, 24], 3), ([9, 9, 9, 9, 9], 4)])
+def test_batches_show_classes_and_examples_in_turn_where_some_classes_are_left_out(counts, classes):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    for batches in (5, 40):
+        times = shown(samplers.ClassBatchSampler(labels, classes=classes, examples=2, batches=batches))
+        each = np.array([times[labels == c] for c in range(len(counts)) if counts[c]], dtype=object)
+        assert max(own.sum() for own in each) - min(own.sum() for own in each) <= 2 * 2
+        assert all(own.max() - own.min() <= 1 for own in each)
+
+
+def test_a_mixture_of_label_sets_counts_labels():
+    has = np.zeros((1000, 5), int)
+    has[:, 0] = has[900:, 1:] = 1
+    parts = [samplers.RepeatFactorSampler(has, 0.0), samplers.FrequencySubsampler(has, 0.1, power=1.0)]
+    parts.append(samplers.EntityRebalancingSampler(has))
+    sampler = samplers.MixtureSampler(parts, [1, 1, 1])
+    for epoch in range(10):
+        sampler.set_epoch(epoch)
+        list(sampler)
+    seen = sampler.seen()
+    np.testing.assert_allclose(sampler.class_distribution(), seen / seen.sum(), atol=0.01)
 
 
 def test_a_mixture_s_parts_have_their_shares_and_may_change():

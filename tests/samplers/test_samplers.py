@@ -310,10 +310,15 @@ def test_breaking_off_begins_the_epoch_anew():
 def test_a_position_may_be_given_when_workers_ran_ahead():
     sampler = samplers.ClassBalancedSampler(LABELS)
     whole = list(sampler)
-    resumed = samplers.ClassBalancedSampler(LABELS)
-    resumed.load_state_dict({**sampler.state_dict(), "shown": 64})
-    assert list(resumed) == whole[64:]
-    np.testing.assert_array_equal(resumed.seen(), sampler.seen())
+    for counted in (False, True):
+        if counted:
+            sampler.seen()
+        resumed = samplers.ClassBalancedSampler(LABELS)
+        resumed.load_state_dict({**sampler.state_dict(), "shown": 64})
+        np.testing.assert_array_equal(resumed.seen(), classes_of(sampler, whole[:64]))
+        resumed.load_state_dict({**sampler.state_dict(), "shown": 64})
+        assert list(resumed) == whole[64:]
+        np.testing.assert_array_equal(resumed.seen(), sampler.seen())
 
 
 @pytest.mark.parametrize(
@@ -337,7 +342,8 @@ def test_a_position_may_be_given_when_workers_ran_ahead():
         (lambda: samplers.ShuffleSampler([0, 10**12]), "label 1000000000000 of 2 labels is no class code"),
         (lambda: samplers.ShuffleSampler(np.ma.array([0, 9], mask=[False, True])), "are masked"),
         (lambda: samplers.PowerSampler([0, 1], np.nan), "finite number"),
-        (lambda: samplers.CooldownSampler([0, 1], epochs=0), "epochs must be at least 1"),
+        (lambda: samplers.CooldownSampler([0, 1], epochs=0), "epochs must be a whole number of at least 1; got 0"),
+        (lambda: samplers.CooldownSampler([0, 1], epochs=2.5), "epochs must be a whole number of at least 1; got 2.5"),
         (lambda: samplers.CooldownSampler([0, 1], epochs=2, temperature=0), "temperature must be above 0"),
         (lambda: samplers.CooldownSampler([0, 1], epochs=2, share=2), "between 0 and 1"),
         (lambda: samplers.LateUpsamplingSampler([0, 1], late=[1], epochs=2), "2 classes need 2 shares"),

@@ -18,8 +18,8 @@ class ClassBatchSampler(EpochSampler):
 
     For ``DataLoader(batch_sampler=)``, and losses that compare examples; Lightning with several processes takes it as
     ``DataLoader(sampler=, batch_size=None)`` only. Classes take turns: in each round a class is in at most one batch,
-    and random classes are left out if the last batch of a round cannot be filled. The examples of a class take turns
-    too; only a class with fewer than ``examples`` repeats some within a batch. Each process takes whole batches.
+    and some, in their turn, are left out if the last batch of a round cannot be filled. The examples of a class take
+    turns too; only a class with fewer than ``examples`` repeats some within a batch. Each process takes whole batches.
 
     Parameters
     ----------
@@ -67,12 +67,18 @@ class ClassBatchSampler(EpochSampler):
 
     def pick(self, epoch: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the batches at the places, (m, classes * examples)."""
-        rounds, turns = np.divmod(places, self._filled.size // self.classes)  # batches that a round of classes fills
-        slots = turns[:, None] * self.classes + np.arange(self.classes)
-        rounds = np.broadcast_to(rounds[:, None], slots.shape)
-        codes = self._filled[permute(slots.ravel(), self._filled.size, self.seed, epoch, stream=rounds.ravel())]
+        n = self._filled.size
+        rounds, turns = np.divmod(places, n // self.classes)  # batches that a round of classes fills
+        slots = (turns[:, None] * self.classes + np.arange(self.classes)).ravel()
+        rounds = np.repeat(rounds, self.classes)
+        # the classes stand in a ring, of which each round leaves out the next few
+        left_out = rounds * (n % self.classes)
+        slots = permute(slots, n - n % self.classes, self.seed, epoch, stream=rounds)
+        ring = (left_out + n % self.classes + slots) % n
+        codes = self._filled[permute(ring, n, self.seed, epoch, 2)]
 
-        shown = rounds.reshape(-1, 1) * self.examples + np.arange(self.examples)  # of its class, before
+        before = rounds - (left_out + n - 1 - ring) // n  # how often its class was in a batch
+        shown = before[:, None] * self.examples + np.arange(self.examples)
         own = np.repeat(self.class_counts[codes], self.examples)
         shown = shown.ravel() % own  # the same order on every lap: what is next to each other is different
         start = np.repeat(self._starts[codes], self.examples)

@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import DistributedSampler
 
 from tailwise.counts import check_codes, check_counts
-from tailwise.counts import class_counts as count_classes
 from tailwise.errors import TailwiseError
 from tailwise.identity import digest
 from tailwise.samplers._permute import permute
@@ -172,10 +171,10 @@ class EpochSampler(DistributedSampler[Any]):
         TailwiseError
             If the state has another seed, number of processes or class counts, or is not one of such a sampler.
         """
-        missing = sorted(set(self.state_dict()) - set(state))
+        own_state = self.state_dict()
+        missing = sorted(set(own_state) - set(state))
         if missing:
             raise TailwiseError(f"this is not the state of a {type(self).__name__}: it lacks {', '.join(missing)}.")
-        own_state = self.state_dict()
         for name in ("seed", "num_replicas", "size", "n_examples"):
             if state[name] != (own := own_state[name]):
                 raise TailwiseError(f"the saved sampler had {name} {state[name]}; build this one with it, not {own}.")
@@ -197,16 +196,24 @@ class EpochSampler(DistributedSampler[Any]):
         """Return the expected share of each class in the current epoch, (n_classes,)."""
         return self.class_counts / self.class_counts.sum()
 
+    def labels_per_example(self) -> NDArray[np.float64]:
+        """Return how many labels of each class an example shown has on average, (n_classes,)."""
+        return self.class_distribution()  # of one class each
+
     def seen(self) -> NDArray[np.int64]:
         """Return how often training has seen each class so far, (n_classes,), over all epochs and processes.
 
-        It is computed on request, from the places shown; all processes are assumed to be at the same place.
+        It is computed on request, from the places shown; all processes are assumed to be at the same place. What a
+        ``DataLoader`` asked for and then dropped, as with ``drop_last``, counts.
         """
         for span in self._spans:
-            epoch, begin, end = span
+            epoch, *counted_and_shown = span
+            begin, end = sorted(counted_and_shown)  # less was shown than counted where workers had run ahead
+            between = np.zeros_like(self._seen)
             for picked in self._picked(epoch, begin * self.num_replicas, end * self.num_replicas):
-                self.count(picked.ravel(), self._seen)
-            span[1] = end
+                self.count(picked.ravel(), between)
+            self._seen += between if span[1] == begin else -between
+            span[1] = span[2]
         del self._spans[:-1]
         return self._seen.copy()
 
@@ -279,5 +286,5 @@ def _count(labels: NDArray[Any]) -> NDArray[np.int64]:
     check_codes(n_classes - 1, labels.size)
     total = np.zeros(n_classes, dtype=np.int64)
     for begin in range(0, labels.size, 2**18):
-        total += count_classes(labels[begin : begin + 2**18], n_classes)
+        np.add.at(total, labels[begin : begin + 2**18], 1)
     return total

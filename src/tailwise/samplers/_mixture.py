@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from tailwise.errors import TailwiseError
 from tailwise.samplers._balanced import check_shares
-from tailwise.samplers._batches import ClassBatchSampler
 from tailwise.samplers._epochs import EpochSampler, check_size, systematic
 from tailwise.samplers._permute import permute
 
@@ -52,8 +51,8 @@ class MixtureSampler(EpochSampler):
     ) -> None:
         if not samplers:
             raise TailwiseError("a mixture needs at least one sampler.")
-        if any(isinstance(sampler, ClassBatchSampler) for sampler in samplers):
-            raise TailwiseError("a mixture takes samplers of examples; a ClassBatchSampler yields batches.")
+        if batches := [type(sampler).__name__ for sampler in samplers if sampler.batched]:
+            raise TailwiseError(f"a mixture takes samplers of examples; a {batches[0]} yields batches.")
         first = samplers[0]
         for part in samplers:
             own, others = (f"{s.n_examples} examples of {s.seen().size} classes" for s in (first, part))
@@ -87,9 +86,13 @@ class MixtureSampler(EpochSampler):
         return picked
 
     def class_distribution(self) -> NDArray[np.float64]:
-        """Return the expected share of each class in the current epoch, (n_classes,)."""
-        parts = [sampler.class_distribution() for sampler in self.samplers]
-        return self.shares(self.epoch) @ np.stack(parts)
+        """Return the expected share of each class in the labels of the current epoch, (n_classes,)."""
+        labels = self.labels_per_example()
+        return labels / labels.sum()
+
+    def labels_per_example(self) -> NDArray[np.float64]:
+        """Return how many labels of each class an example shown has on average, (n_classes,)."""
+        return self.shares(self.epoch) @ np.stack([sampler.labels_per_example() for sampler in self.samplers])
 
     def set_epoch(self, epoch: int) -> None:
         """Go to the start of an epoch, see :meth:`EpochSampler.set_epoch`."""

@@ -117,8 +117,12 @@ class EntityRebalancingSampler(EpochSampler):
 
     def class_distribution(self) -> NDArray[np.float64]:
         """Return the share of each class in the labels of an epoch, (n_classes,)."""
-        shown = np.asarray(self._has[self.kept].sum(axis=0), dtype=np.float64).ravel()
-        return shown / shown.sum()
+        labels = self.labels_per_example()
+        return labels / labels.sum()
+
+    def labels_per_example(self) -> NDArray[np.float64]:
+        """Return how many labels of each class an example shown has on average, (n_classes,)."""
+        return np.asarray(self._has[self.kept].mean(axis=0)).ravel()
 
 
 def _tail_threshold(on: NDArray[np.int64]) -> float:

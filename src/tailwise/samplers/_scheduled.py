@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tailwise.errors import TailwiseError
 from tailwise.samplers._balanced import ClassSampler, check_shares, powered
+from tailwise.samplers._epochs import whole
 
 
 class ProgressivelyBalancedSampler(ClassSampler):
@@ -29,7 +30,7 @@ class ProgressivelyBalancedSampler(ClassSampler):
 
     def __init__(self, labels: ArrayLike | None = None, *, epochs: int, **options: Any) -> None:
         super().__init__(labels, **options)
-        self.epochs = _check_epochs(epochs)
+        self.epochs = whole("epochs", epochs, 1)
 
     def shares(self, epoch: int) -> NDArray[np.float64]:
         """Return ``(1 - t) * prior + t * balanced`` with t from 0 to 1, which the last epoch has, and a single one."""
@@ -69,7 +70,7 @@ class CooldownSampler(ClassSampler):
         **options: Any,
     ) -> None:
         super().__init__(labels, **options)
-        self.epochs = _check_epochs(epochs)
+        self.epochs = whole("epochs", epochs, 1)
         if not temperature > 0:
             raise TailwiseError(f"the temperature must be above 0; got {temperature}.")
         self.temperature = temperature
@@ -113,7 +114,7 @@ class LateUpsamplingSampler(ClassSampler):
         **options: Any,
     ) -> None:
         super().__init__(labels, **options)
-        self.epochs = _check_epochs(epochs)
+        self.epochs = whole("epochs", epochs, 1)
         self.late = check_shares(late, self.class_counts)
         self.early = check_shares(self.class_counts if early is None else early, self.class_counts)
         self.last = _check_share(last)
@@ -121,12 +122,6 @@ class LateUpsamplingSampler(ClassSampler):
     def shares(self, epoch: int) -> NDArray[np.float64]:
         """Return the early shares, or the late ones."""
         return self.early if epoch < self.epochs - max(round(self.last * self.epochs), self.last > 0) else self.late
-
-
-def _check_epochs(epochs: int) -> int:
-    if epochs < 1:
-        raise TailwiseError(f"epochs must be at least 1; got {epochs}.")
-    return epochs
 
 
 def _check_share(share: float) -> float:

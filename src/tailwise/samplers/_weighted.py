@@ -17,7 +17,8 @@ from tailwise.tensors import to_array
 class WeightedSampler(EpochSampler):
     """Shows each example in proportion to its weight, on one process or many.
 
-    An example is shown as often as expected, rounded up or down at random (systematic sampling). Compared with
+    The running sum of the weights is cut into as many equal parts as the epoch has places, and an example is drawn from
+    each (stratified sampling): it is shown as often as expected, give or take less than two. Compared with
     ``torch.utils.data.WeightedRandomSampler`` the expectation is the same and the variance smaller; it shards itself,
     and takes any number of examples. With powers of the losses as weights it is prioritised replay (Schaul et al.,
     Prioritized Experience Replay, ICLR 2016, equation 1).
@@ -75,9 +76,11 @@ class WeightedSampler(EpochSampler):
         return self._size
 
     def pick(self, epoch: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the indices at evenly spaced points of the running sum of weights, permuted."""
+        """Return the indices at a random point of each part of the running sum of weights, permuted."""
         first = np.random.default_rng([self.seed, epoch]).random()
-        points = (permute(places, self._size, self.seed, epoch) + first) * (self._ends[-1] / self._size)
+        # a point for all parts would be in step with data that has an order, such as one class after the other in turn
+        within = (permute(places, self._size, self.seed, epoch, 1) + first) / self._size
+        points = (permute(places, self._size, self.seed, epoch) + within) * (self._ends[-1] / self._size)
         last = np.searchsorted(self._ends, self._ends[-1])  # weights of 0 may follow
         order = np.argsort(points)  # searching far apart costs a cache miss a step
         picked = np.empty(len(places), dtype=np.int64)
