@@ -7,6 +7,7 @@ import statistics
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -184,12 +185,16 @@ def test_frames_and_series_keep_their_types(library):
     assert nameless.name is None
 
 
-def test_lists_stay_lists():
+def test_lists_and_arrow_columns_stay_what_they_are():
     X, y = table(60)
     new_X, new_y = resample.SMOGN(random_state=0).fit_resample(X.tolist(), y.tolist())
     expected_X, expected_y = resample.SMOGN(random_state=0).fit_resample(X, y)
     assert new_X == expected_X.tolist()
     assert new_y == expected_y.tolist()
+    for column in (pa.array(y), pa.chunked_array([y[:20], y[20:]])):
+        new_y = resample.SMOGN(random_state=0).fit_resample(X, column)[1]
+        assert type(new_y) is type(column)
+        assert new_y.to_pylist() == expected_y.tolist()
 
 
 def test_seeds_weights_indices_and_missing_values():

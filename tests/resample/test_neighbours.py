@@ -49,6 +49,10 @@ def cloud(kind, seed=0):
         points = rng.standard_normal((N, 6))
         points[7] = 1e5
         return points
+    if kind == "too large for float32":
+        return rng.standard_normal((N, 8)) * np.where(rng.random((N, 1)) < 0.1, 1e25, 1e-3)
+    if kind == "too small for float32":
+        return rng.standard_normal((N, 8)) * 1e-21
     if kind == "a code for missing":
         return np.column_stack([rng.standard_normal((N, 3)), np.where(rng.random(N) < 0.05, 999_999_999, 0)])
     if kind == "two worlds":
@@ -64,6 +68,8 @@ KINDS = [
     "large whole numbers",
     "halves and thirds",
     "an outlier",
+    "too large for float32",
+    "too small for float32",
     "a code for missing",
     "two worlds",
     "copies",
@@ -195,7 +201,9 @@ def test_many_equally_near_points_take_no_longer_than_few(kind):
 def test_numbers_too_large_for_distances_are_told():
     points = np.random.default_rng(0).standard_normal((4000, 3))
     points[5, 1] = -1e200
-    for table in (points, sparse.csr_array(points)):
+    lacking = points.copy()
+    lacking[7, 2] = np.nan
+    for table in (points, sparse.csr_array(points), lacking, lacking[:40]):
         with pytest.raises(TailwiseError, match=r"numbers up to 1e\+200, whose squares no distance can hold"):
             nearest(table, 3)
 

@@ -24,6 +24,7 @@ from sklearn.datasets import make_classification
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.neighbors import NearestNeighbors
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
@@ -352,6 +353,25 @@ def test_identical_choices_where_nothing_is_drawn(ours, theirs, dtype):
     np.testing.assert_array_equal(ours.sample_indices_, np.sort(theirs.sample_indices_))
 
 
+@pytest.mark.parametrize("method", [resample.SMOTE(), resample.SMOTENC(["kind"]), resample.RandomOverSampler()])
+def test_integers_of_128_bits_are_numbers(method):
+    rng, y = np.random.default_rng(0), np.repeat([0, 1], [45, 15])
+    frame = pl.DataFrame({"n": rng.integers(0, 90, 60), "kind": rng.integers(0, 3, 60)})
+    frame = frame.with_columns(pl.col("n").cast(pl.Int128))
+    resampled, _ = method.fit_resample(frame, y)
+    assert resampled.schema == frame.schema
+    assert resampled["n"].is_between(0, 89).all()
+
+
+def test_near_miss_goes_by_the_first_of_two_smallest_classes():
+    X, y = np.random.default_rng(0).normal(size=(40, 3)), np.array([2] * 5 + [1] * 5 + [0] * 30)
+    for version in (1, 2, 3):
+        ours, theirs = resample.NearMiss(version=version), under.NearMiss(version=version)
+        ours.fit_resample(X, y)
+        theirs.fit_resample(X, y)
+        np.testing.assert_array_equal(ours.sample_indices_, np.sort(theirs.sample_indices_))
+
+
 class Slope(LogisticRegression):
     """A classifier that learns nothing: its probabilities are the same whatever it was fitted to."""
 
@@ -675,7 +695,7 @@ def test_labels_may_be_a_frame_of_one_column():
 @pytest.mark.parametrize("method", [resample.GaussianOverSampler, resample.KMeansSMOTE, resample.ClusterCentroids])
 def test_numbers_too_large_for_distances_are_one_line(method):
     X, y = table()
-    with pytest.raises(TailwiseError, match="measures distances, for which a number of the table is too large"):
+    with pytest.raises(TailwiseError, match="whose squares no distance can hold"):
         made(method).fit_resample(X * 1e200, y)
 
 
@@ -686,8 +706,11 @@ def test_nominal_methods_say_what_they_need():
     with pytest.raises(TailwiseError, match="categorical_features must be a list of columns or 'auto', not 5"):
         resample.SMOTENC(5).fit_resample(frame, y)
     nested = frame.assign(city=pd.Series([["a"]] * len(frame), index=frame.index))
-    with pytest.raises(TailwiseError, match="column 'city' holds values that are no categories, such as lists"):
-        resample.SMOTENC().fit_resample(nested, y)
+    arrow = nested.assign(city=nested["city"].astype(pd.ArrowDtype(pa.list_(pa.string()))))
+    fixed = pl.DataFrame({"size": frame["size"].to_numpy(), "city": np.zeros((len(frame), 2))})
+    for lists in (nested, arrow, fixed, fixed.with_columns(city=pl.struct("size"))):
+        with pytest.raises(TailwiseError, match="column 'city' holds values that are no categories, such as lists"):
+            resample.SMOTENC().fit_resample(lists, y)
     with pytest.raises(TailwiseError, match="does not say which columns are categories"):
         resample.SMOTENC().fit_resample(frame.to_numpy(), y)
     with pytest.raises(TailwiseError, match=r"column 'level' is .* or list it in categorical_features too"):
@@ -977,5 +1000,7 @@ def test_a_frame_keeps_what_is_noted_on_it():
 def test_no_weights_are_routed_to_a_resampler_which_a_pipeline_would_not_take_back():
     X, y = np.random.default_rng(0).normal(size=(60, 2)), np.repeat([0, 1], [45, 15])
     with config_context(enable_metadata_routing=True):
-        assert not hasattr(resample.SMOTE(), "set_fit_resample_request")
-        assert make_pipeline(resample.SMOTE(), LogisticRegression()).fit(X, y).predict(X).shape == (60,)
+        pipeline = make_pipeline(resample.SMOTE(), LogisticRegression().set_fit_request(sample_weight=True))
+        assert resample.SMOTE().get_metadata_routing().fit_resample.requests == {"sample_weight": False}
+        search = GridSearchCV(pipeline, {"logisticregression__C": [1.0]}, cv=GroupKFold(3))
+        assert search.fit(X, y, groups=np.tile(np.arange(3), 20)).predict(X).shape == (60,)

@@ -29,7 +29,7 @@ from tailwise.resample import (
     ResampledClassifier,
     WeightedClassifier,
 )
-from tailwise.resample._wrapper import _rounded, _shared
+from tailwise.resample._binned import _rounded, _shared
 
 rng = np.random.default_rng(0)
 COUNTS = np.array([300, 60, 12, 1])

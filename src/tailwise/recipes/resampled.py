@@ -37,7 +37,7 @@ def check_numbers(recipe: Recipe, task: Task, instead: str) -> None:
 
 
 @dataclass(frozen=True)
-class _OverSampled(Recipe):
+class _Raised(Recipe):
     @property
     def relative_cost(self) -> float:
         """At most twice the rows."""
@@ -47,7 +47,10 @@ class _OverSampled(Recipe):
         resampler.set_params(sampling_strategy=changed(task, _raised(task)))
         return resample.ResampledClassifier(base, resampler)
 
-    def learned_prior(self, task: Task) -> NDArray[np.float64] | None:
+
+@dataclass(frozen=True)
+class _OverSampled(_Raised):
+    def learned_prior(self, task: Task) -> NDArray[np.float64]:
         """Return the raised class counts over their sum."""
         return class_prior(_raised(task))
 
@@ -89,10 +92,20 @@ class SMOTE(_OverSampled):
 
 
 @dataclass(frozen=True)
-class _Numeric(_OverSampled):
+class _OfNumbers(_Raised):
     def _raise(self, base: BaseEstimator, task: Task, resampler: resample.Resampler) -> BaseEstimator:
         check_numbers(self, task, "smote")
         return super()._raise(base, task, resampler)
+
+
+@dataclass(frozen=True)
+class _Numeric(_OfNumbers, _OverSampled):
+    pass
+
+
+@dataclass(frozen=True)
+class _Cleaned(_OfNumbers):
+    assumed_prior = "unknown"  # how many rows of a class are removed depends on where they lie
 
 
 @register("gaussian-over-sampling", paper="Menardi and Torelli, Data Mining and Knowledge Discovery 2014")
@@ -204,7 +217,7 @@ class KMeansSMOTE(_Numeric):
 
 @register("smote-tomek", paper="Batista, Bazzan and Monard, WOB 2003")
 @dataclass(frozen=True)
-class SMOTETomek(_Numeric):
+class SMOTETomek(_Cleaned):
     """SMOTE up to the mean class count, then remove pairs of nearest neighbours from different classes.
 
     Verified: removes the pairs that a search of all neighbours finds. Deviates: classes are raised to the mean count.
@@ -218,7 +231,7 @@ class SMOTETomek(_Numeric):
 
 @register("smote-enn", paper="Batista, Prati and Monard, SIGKDD Explorations 2004")
 @dataclass(frozen=True)
-class SMOTEENN(_Numeric):
+class SMOTEENN(_Cleaned):
     """SMOTE up to the mean class count, then remove rows with a neighbour of another class.
 
     Verified: removes the rows that a search of all neighbours finds. Deviates: one of three neighbours is enough, as in

@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import indexable
-from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import validate_data
 
 from tailwise.errors import TailwiseError
@@ -54,7 +53,7 @@ class TargetResampler(BaseEstimator):
     _takes: ClassVar[frozenset[str]] = frozenset({"sparse", "allow_nan"})
 
     #: Imbalanced-learn's Pipeline, which alone would route weights here, takes none back.
-    __metadata_request__fit_resample: ClassVar[dict[str, Any]] = {"sample_weight": UNUSED}
+    __metadata_request__fit_resample: ClassVar[dict[str, bool]] = {"sample_weight": False}
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn what a table may hold, and that a target is needed."""

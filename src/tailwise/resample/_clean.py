@@ -145,6 +145,7 @@ class NearMiss(Resampler):
 
     Verified: keeps the same examples as imbalanced-learn if no two distances are equal. With ties, the first row
     counts as the nearer one, while imbalanced-learn's choice depends on the order of the rows.
+    Deviates: where the smallest class shrinks too, none of its examples counts as its own neighbour.
     Source: Mani and Zhang, kNN Approach to Unbalanced Data Distributions, ICML Workshop on Learning from Imbalanced
     Datasets 2003.
     """
@@ -165,7 +166,7 @@ class NearMiss(Resampler):
         at_least_one(n_neighbors=self.n_neighbors, n_candidates=self.n_candidates)
         points = numbers(X, type(self).__name__)
         by_class = rows_by_class(codes, len(wanted))
-        rare = min(by_class, key=len)
+        rare = min(by_class, key=lambda rows: (len(rows), rows[0]))  # of several, the one that comes first
         larger = [(rows, int(count)) for rows, count in zip(by_class, wanted, strict=True) if count < len(rows)]
         if not larger:
             return Change(np.arange(len(codes)))

@@ -27,6 +27,7 @@ from scipy.spatial.distance import cdist
 
 from tailwise.errors import TailwiseError
 from tailwise.resample._blocks import Best, Blocks, Shadow, one_thread, spans
+from tailwise.resample._tables import largest, measurable
 
 _SPARE = 2  # neighbours kept beyond k, so that rounding seldom matters
 _TRIED = 2000  # points whose true neighbours determine how many blocks a recall needs
@@ -43,7 +44,7 @@ _LEVEL = 64  # equal distances, beyond k, that are measured again
 _EQUAL = 1e-12  # relative difference of distances that rounding may make of equal ones
 _DOUBT = 1e-14  # rounding error of a float64 sum of products, relative to the squared norms
 _ASKED = 32  # points that are asked how many others are equally near
-_LARGEST = 1e150
+_FLOAT32 = -30, 55  # powers of two between which the largest number must be for float32 to hold all squares
 _FAR = np.finfo(np.float64).max  # squared distance of points without a common feature
 
 
@@ -96,12 +97,11 @@ def nearest(
     if others < k:
         few = "is only 1 other example" if others == 1 else f"are only {others} other examples"
         raise TailwiseError(f"{k} neighbours were asked for, but there {few}.")
-    numbers = points.data if sparse.issparse(points) else points
-    largest = max(-float(numbers.min(initial=0)), float(numbers.max(initial=0)))
-    if largest > _LARGEST:
-        raise TailwiseError(
-            f"the table holds numbers up to {largest:.0e}, whose squares no distance can hold: scale it."
-        )
+    _, exponent = math.frexp(largest(measurable(points)))
+    shift = exponent - min(max(exponent, _FLOAT32[0]), _FLOAT32[1])
+    if shift and not sparse.issparse(points):
+        scaled = nearest(np.ldexp(points.astype(np.float64), -shift), k, of, among, recall)
+        return scaled._replace(distances=np.ldexp(scaled.distances, shift))
     small = max(_SMALL, _TURNS * points.shape[1] ** 2)
     dense = not sparse.issparse(points) and not np.isnan(points.min())
     shallow = points.shape[1] <= SHALLOW
@@ -132,7 +132,7 @@ def nearest(
             # the largest float32 rounding error in the distance of a point that could be among the neighbours
             norms = np.sqrt(here.values[position, -2].astype(np.float64))
             reach = 2 * norms + np.sqrt(squared[at, -1])
-            error = (points.shape[1] + 16) * 2.0**-24 * reach**2
+            error = (points.shape[1] + 16) * (2.0**-24 * reach**2 + 2.0**-149)
             sure[at] = (squared[at, -1] + error < best.worst[position]) | (wide == others)
         else:  # of equally near ones, the order of the threads would decide
             sure[at] = (squared[at, -1] < np.inf) & (squared[at, -1] * (1 + 1e-6) < best.worst[position])
@@ -304,10 +304,10 @@ def _number(points: Any) -> type[np.floating[Any]] | None:
     ):
         return None
     spread = (points.max(axis=0) - points.min(axis=0)).astype(np.float64)
-    largest = 4 * float(spread @ spread)  # more than any sum on the way to a squared distance
-    if largest * len(points) >= 2**53:  # a distance and a row would not fit into one number
+    reach = 4 * float(spread @ spread)  # more than any sum on the way to a squared distance
+    if reach * len(points) >= 2**53:  # a distance and a row would not fit into one number
         return None
-    return np.float32 if largest < 2**24 else np.float64
+    return np.float32 if reach < 2**24 else np.float64
 
 
 def _by_number(

@@ -211,7 +211,7 @@ def _factors(X: Any, columns: NDArray[np.intp]) -> NDArray[np.intp]:
             values = values.astype(values.dtype.newbyteorder("="), copy=False)  # pandas needs native byte order
         try:
             made.append(pd.factorize(values, use_na_sentinel=False)[0])
-        except TypeError:
+        except (TypeError, ValueError, NotImplementedError):  # of pandas or Arrow
             name = repr(X.columns[column]) if hasattr(X, "columns") else column
             raise TailwiseError(f"column {name} holds values that are no categories, such as lists.") from None
     if not made:

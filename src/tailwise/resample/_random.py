@@ -121,7 +121,7 @@ class GaussianOverSampler(Resampler):
     def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
         if not self.shrinkage >= 0:
             raise TailwiseError(f"shrinkage must not be negative; got {self.shrinkage}.")
-        points = measurable(numbers(X, type(self).__name__), type(self).__name__)
+        points = measurable(numbers(X, type(self).__name__))
         if hasattr(points, "nnz"):
             raise TailwiseError("noise would fill a sparse matrix: use another over-sampler, or make it dense.")
         rng = generator(self.random_state)

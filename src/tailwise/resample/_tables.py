@@ -52,7 +52,8 @@ def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any
         values = points = np.empty((len(X), len(names)), dtype)
         for j, name in enumerate(names):
             column = X[name]
-            points[:, j] = column.to_numpy(dtype=dtype, na_value=np.nan) if hasattr(X, "iloc") else column.to_numpy()
+            pandas = hasattr(X, "iloc")
+            points[:, j] = column.to_numpy(dtype=dtype, na_value=np.nan) if pandas else column.cast(float).to_numpy()
     else:
         n_columns(X, method)
         points = np.asarray(to_array(X))
@@ -75,19 +76,26 @@ def numbers(X: Any, method: str, columns: NDArray[np.intp] | None = None) -> Any
     return points
 
 
-def measurable(points: Any, method: str) -> Any:
+def measurable(points: Any) -> Any:
     """Return the result of :func:`numbers` unchanged, or raise TailwiseError if squares of it would overflow."""
-    values = points.data if sparse.issparse(points) else points
-    if values.size and np.nanmax(np.abs(values), initial=0) > min(_LARGEST, float(np.finfo(values.dtype).max)):
-        raise TailwiseError(f"{method} measures distances, for which a number of the table is too large: scale it.")
+    if largest(points) > _LARGEST:
+        raise TailwiseError(
+            f"the table holds numbers up to {largest(points):.0e}, whose squares no distance can hold: scale it."
+        )
     return points
+
+
+def largest(points: Any) -> float:
+    """Return the largest absolute value of a table, 0 if it has none."""
+    values = points.data if sparse.issparse(points) else points
+    return max(-float(np.nanmin(values, initial=0)), float(np.nanmax(values, initial=0)))
 
 
 def complete(points: Any, method: str) -> Any:
     """Return the result of :func:`measurable`, or raise TailwiseError if a value is missing."""
     if np.isnan(points.data if sparse.issparse(points) else points).any():
         raise TailwiseError(f"{method} takes no missing values: fill them in or use another method.")
-    return measurable(points, method)
+    return measurable(points)
 
 
 def n_columns(X: Any, method: str) -> int:
@@ -174,9 +182,13 @@ def with_targets(y: Any, kept: NDArray[np.intp], parents: NDArray[np.intp], made
 
 
 def _as_came(X: Any, grown: NDArray[Any]) -> Any:
-    """Return an array as a tensor, list or tuple if X is one."""
+    """Return an array as a tensor, Arrow column, list or tuple if X is one."""
     if hasattr(X, "new_tensor"):
         return X.new_tensor(grown)
+    if hasattr(X, "to_pylist"):
+        import pyarrow as pa
+
+        return pa.chunked_array([grown], X.type) if hasattr(X, "chunks") else pa.array(grown, X.type)
     return type(X)(grown.tolist()) if isinstance(X, list | tuple) else grown
 
 
