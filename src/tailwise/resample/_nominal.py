@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -70,29 +70,22 @@ class SMOTENC(SMOTE):
             return SMOTEN(self.sampling_strategy, self.k_neighbors, self.random_state)._resample(X, codes, wanted)
         points, kinds = numbers(X, type(self).__name__, numeric), _factors(X, nominal)
         rng = generator(self.random_state)
-        starts, ends, steps, voters = [], [], [], []
-        for c, rows in enumerate(rows_by_class(codes, len(wanted))):
-            count = int(wanted[c]) - len(rows)
-            if count <= 0:
-                continue
-            start = rng.integers(len(rows), size=count)
-            k = min(most, len(rows) - 1)
-            near = nearest(_encoded(points[rows], kinds[rows]), k).rows if k else np.zeros((1, 1), np.intp)
-            voters.append(_padded(rows[near[start]], most))
-            starts.append(rows[start])
-            ends.append(rows[near[start, rng.integers(max(k, 1), size=count)]])
-            steps.append(rng.random(count))
-        none = np.empty(0, np.intp)
-        parents = np.concatenate([none, *starts])
-        every = np.concatenate([np.empty((0, most), np.intp), *voters])
-        line = between(points, parents, np.concatenate([none, *ends]), np.concatenate([none, *steps]))
+        lines = []
+        for start, near in _growing(codes, wanted, lambda rows: _encoded(points[rows], kinds[rows]), most, rng):
+            others = near if near.shape[1] else start[:, None]  # one that is alone is repeated
+            end = others[np.arange(len(start)), rng.integers(others.shape[1], size=len(start))]
+            lines.append((start, end, rng.random(len(start)), _padded(others, most)))
+        if not lines:
+            return Change(np.arange(len(codes)))
+        parents, ends, steps, voters = map(np.concatenate, zip(*lines, strict=True))
+        line = between(points, parents, ends, steps)
 
         def values(at: slice) -> NDArray[Any]:
             made = np.zeros((len(parents[at]), d), points.dtype)
             made[:, numeric] = line(at)
             return made
 
-        sources = {int(column): elected(kinds[:, j], every, rng) for j, column in enumerate(nominal)}
+        sources = {int(column): elected(kinds[:, j], voters, rng) for j, column in enumerate(nominal)}
         return Change(np.arange(len(codes)), parents, values, sources)
 
 
@@ -130,22 +123,41 @@ class SMOTEN(SMOTE):
             counts = counts.reshape(-1, len(wanted))
             shares.append((counts / counts.sum(axis=1, keepdims=True)).astype(np.float32))
         rng = generator(self.random_state)
-        starts, voters = [], []
-        for c, rows in enumerate(rows_by_class(codes, len(wanted))):
-            count = int(wanted[c]) - len(rows)
-            if count <= 0:
-                continue
+
+        def described(rows: NDArray[np.intp]) -> NDArray[np.float32]:
+            return np.concatenate([table[kinds[rows, j]] for j, table in enumerate(shares)], axis=1)
+
+        lines = [
+            (start, _padded(np.column_stack([start, near]), most + 1))
+            for start, near in _growing(codes, wanted, described, most, rng)
+        ]
+        if not lines:
+            return Change(np.arange(len(codes)))
+        parents, voters = map(np.concatenate, zip(*lines, strict=True))
+        sources = {j: elected(kinds[:, j], voters, rng) for j in range(d)}
+        return Change(np.arange(len(codes)), parents, lambda at: np.zeros((len(parents[at]), d)), sources)
+
+
+def _growing(
+    codes: NDArray[np.intp],
+    wanted: NDArray[np.int64],
+    described: Callable[[NDArray[np.intp]], Any],
+    most: int,
+    rng: np.random.Generator,
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Yield, class by class, the (n_new,) rows where new examples start, and the (n_new, k) neighbours of each.
+
+    Parameters
+    ----------
+    described : function from the rows of a class to the points among which neighbours are found
+    most : neighbours that are wanted, of which small classes have fewer
+    """
+    for rows, target in zip(rows_by_class(codes, len(wanted)), wanted, strict=True):
+        if (count := int(target) - len(rows)) > 0:
             start = rng.integers(len(rows), size=count)
             k = min(most, len(rows) - 1)
-            points = np.concatenate([table[kinds[rows, j]] for j, table in enumerate(shares)], axis=1)
-            near = nearest(points, k).rows if k else np.empty((1, 0), np.intp)
-            itself = np.column_stack([np.arange(len(rows)), near])
-            voters.append(_padded(rows[itself[start]], most + 1))
-            starts.append(rows[start])
-        parents = np.concatenate([np.empty(0, np.intp), *starts])
-        every = np.concatenate([np.empty((0, most + 1), np.intp), *voters])
-        sources = {j: elected(kinds[:, j], every, rng) for j in range(d)}
-        return Change(np.arange(len(codes)), parents, lambda at: np.zeros((len(parents[at]), d)), sources)
+            near = nearest(described(rows), k).rows if k else np.empty((len(rows), 0), np.intp)
+            yield rows[start], rows[near[start]]
 
 
 def elected(kinds: NDArray[np.intp], voters: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
