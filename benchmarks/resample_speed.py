@@ -7,7 +7,8 @@ Every measurement is a process of its own. Both get the same float32 table of fi
 of 100. Time is the process's CPU time, which other work on the machine changes less than the clock; memory is the
 rise of the resident size, at its peak, over what it was with the table loaded and everything imported (Linux).
 A side that takes longer than ``--limit`` seconds is stopped. Of a classifier it is fitting, and the probabilities of
-all rows. Sparse tables keep the values that are far from 0, a twentieth.
+all rows. Sparse tables keep the values that are far from 0, a twentieth; tables of 0 and 1 say which three tenths are
+large.
 
 Where imbalanced-learn has no such method, what stands beside ours is the package imbalanced-ensemble (``--packages``
 names the ``site-packages`` that it is installed in, apart from its requirements) or a few lines of NumPy, at the end of
@@ -114,7 +115,15 @@ CASES = {
     ),
     "WeightedClassifier": ("WeightedClassifier", TREE, "resample_speed.Weighted", TREE),
     "NearMiss 3": ("NearMiss", {"version": 3}, "imblearn.under_sampling.NearMiss", {"version": 3}),
+    "TomekLinks, 0 and 1": ("TomekLinks", {}, "imblearn.under_sampling.TomekLinks", {}),
+    "EditedNearestNeighbours, 0 and 1": (
+        "EditedNearestNeighbours",
+        {},
+        "imblearn.under_sampling.EditedNearestNeighbours",
+        {},
+    ),
 }
+FORMS = ", sparse", ", 0 and 1"  # of the table
 
 
 #: Pairs of examples whose distances a method needs, from the class counts, the smaller classes first.
@@ -181,6 +190,8 @@ def measure(case: str, whose: str, folder: str) -> dict:
         X[:, nominal] = np.clip(X[:, nominal] * 2, -4, 4).round()
     if "sparse" in case:
         X = sparse.csr_array(np.where(np.abs(X) > np.quantile(np.abs(X[:10_000]), 0.95), X, 0))
+    if "0 and 1" in case:
+        X = (np.quantile(X[:10_000], 0.7) < X).astype(np.float32)
     few = np.concatenate([np.flatnonzero(y == c)[:200] for c in range(5)])
     change(method(case, whose), X[few], y[few])  # imports and threads
     resampler = method(case, whose)
@@ -232,7 +243,8 @@ def main() -> None:
             print("|---|---:|---:|---:|---:|---:|---:|---:|---|", flush=True)
             done: dict[str, list[dict]] = {}
             for case in args.only:
-                theirs = ", sparse" * ("sparse" in case) + repr(CASES[case][2:])  # the same for both of ours
+                form = next((form for form in FORMS if case.endswith(form)), "")
+                theirs = form + repr(CASES[case][2:])  # the same for both of ours
                 for whose, key in [("ours", case), ("theirs", theirs)]:
                     if key not in done:
                         done[key] = [run(case, whose, folder, args.limit, args.packages) for _ in range(args.runs)]
