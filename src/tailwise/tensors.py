@@ -25,6 +25,33 @@ def to_dense(values: Any) -> NDArray[Any]:
     return np.asarray(values.toarray() if hasattr(values, "toarray") else to_array(values))
 
 
+def to_indicator(labels: Any, where: str = "the labels") -> Any:
+    """Return an (n, n_labels) indicator in CSR format, in its own type, without zeros.
+
+    Raises
+    ------
+    TailwiseError
+        If an entry is neither 0 nor 1.
+    """
+    from scipy import sparse
+
+    table = labels if sparse.issparse(labels) else np.asarray(to_array(labels))
+    try:
+        has = sparse.csr_array(table if table.dtype.kind in "biuf" else table.astype(np.float64), copy=True)
+    except (TypeError, ValueError):
+        raise TailwiseError(
+            f"{where} must be an indicator of 0 and 1, but it has values that are not numbers."
+        ) from None
+    has.sum_duplicates()
+    has.eliminate_zeros()
+    wrong = np.flatnonzero(has.data != 1)
+    if wrong.size:
+        row, column = np.searchsorted(has.indptr, wrong[0], side="right") - 1, has.indices[wrong[0]]
+        value = has.data[wrong[0]]
+        raise TailwiseError(f"{where} must be an indicator of 0 and 1, but row {row}, column {column} is {value}.")
+    return has
+
+
 def to_codes(labels: Any) -> NDArray[Any]:
     """Return class codes or counts as an array; raise TailwiseError if some are masked, which would come back."""
     if isinstance(labels, np.ma.MaskedArray) and labels.mask.any():

@@ -269,10 +269,10 @@ def test_one_line_for_what_cannot_be(method):
     missing = y.astype(float)
     missing[5, 1] = np.nan
     wrong = [
-        (two, "row 7, label 3 of the indicator is 2"),
-        (sparse.csr_array(two), "row 7, label 3 of the indicator is 2"),
-        (missing, "row 5, label 1 of the indicator is nan"),
-        (pl.DataFrame(missing).fill_nan(None), "row 5, label 1 of the indicator is nan"),
+        (two, "row 7, column 3 is 2"),
+        (sparse.csr_array(two), "row 7, column 3 is 2"),
+        (missing, "row 5, column 1 is nan"),
+        (pl.DataFrame(missing).fill_nan(None), "row 5, column 1 is nan"),
         (y.astype(str) + "x", "values that are not numbers"),
         (y[:, 0], r"indicator of 0 and 1; got shape \(150,\). Encode sets of labels"),
         (np.zeros_like(y), "no row has a label"),

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from tailwise.data.labels import MISSING_LABELS, class_name, encode_labels, known_codes
 from tailwise.errors import TailwiseError
-from tailwise.tensors import to_array
+from tailwise.tensors import to_array, to_indicator
 
 if TYPE_CHECKING:
     import polars as pl
@@ -114,7 +114,7 @@ def encode_label_sets(
         If Y has neither form, an indicator has values other than 0 and 1, or a label is not among the known ones.
     """
     if sparse.issparse(Y):
-        return LabelSets(_indicator(Y.toarray(), where), np.arange(Y.shape[1]), "sparse")
+        return LabelSets(_indicator(Y, where), np.arange(Y.shape[1]), "sparse")
     if hasattr(Y, "columns") and hasattr(Y, "to_numpy"):
         names = [str(name) if not isinstance(name, str | int) else name for name in Y.columns]
         texts = [str(name) for name in names]
@@ -172,17 +172,5 @@ def _is_table(rows: list[Any]) -> bool:
     return all(isinstance(bit, int | float | np.number | np.bool_) and bit in (0, 1) for row in rows for bit in row)
 
 
-def _indicator(table: NDArray[Any], where: str) -> NDArray[np.int8]:
-    try:
-        numbers = table.astype(np.float64)
-    except (TypeError, ValueError):
-        raise TailwiseError(
-            f"{where} must be an indicator of 0 and 1, but it has values that are not numbers."
-        ) from None
-    wrong = np.argwhere((numbers != 0) & (numbers != 1))
-    if len(wrong):
-        row, column = wrong[0]
-        raise TailwiseError(
-            f"{where} must be an indicator of 0 and 1, but row {row}, column {column} is {table[row, column]}."
-        )
-    return numbers.astype(np.int8)
+def _indicator(table: Any, where: str) -> NDArray[np.int8]:
+    return to_indicator(table, where).astype(np.int8).toarray()

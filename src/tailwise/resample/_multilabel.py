@@ -14,7 +14,7 @@ from tailwise.resample._containers import RandomState, at_least_one, generator
 from tailwise.resample._neighbours import nearest
 from tailwise.resample._smote import between
 from tailwise.resample._tables import numbers
-from tailwise.tensors import to_array
+from tailwise.tensors import to_indicator
 
 
 class MultiLabelResampler(TargetResampler):
@@ -25,25 +25,13 @@ class MultiLabelResampler(TargetResampler):
     """
 
     def _target(self, y: Any) -> sparse.csr_array:
-        y = to_array(y)
-        table = y if sparse.issparse(y) else y.to_numpy() if hasattr(y, "to_numpy") else np.asarray(y)
-        if table.ndim != 2:
+        shape = np.shape(y) if sparse.issparse(y) or hasattr(y, "shape") else np.shape(np.asarray(y))
+        if len(shape) != 2:
             raise TailwiseError(
-                f"{type(self).__name__} needs an (n, n_labels) indicator of 0 and 1; got shape {table.shape}. "
+                f"{type(self).__name__} needs an (n, n_labels) indicator of 0 and 1; got shape {shape}. "
                 "Encode sets of labels with scikit-learn's MultiLabelBinarizer."
             )
-        try:
-            labels = sparse.csr_array(table if table.dtype.kind in "biuf" else table.astype(np.float64), copy=True)
-        except (TypeError, ValueError):
-            raise TailwiseError("labels must be 0 or 1, but the indicator holds values that are not numbers.") from None
-        labels.sum_duplicates()
-        wrong = np.flatnonzero((labels.data != 0) & (labels.data != 1))
-        if wrong.size:
-            row = np.searchsorted(labels.indptr, wrong[0], side="right") - 1
-            value, column = labels.data[wrong[0]], labels.indices[wrong[0]]
-            raise TailwiseError(f"labels must be 0 or 1, but row {row}, label {column} of the indicator is {value}.")
-        labels.eliminate_zeros()
-        labels = labels.astype(np.int32)
+        labels = to_indicator(y).astype(np.int32)
         counts = _counts(labels)
         if not labels.nnz:
             raise TailwiseError("the indicator is 0 everywhere: no row has a label.")

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from tailwise.errors import TailwiseError
 from tailwise.samplers._balanced import ClassSampler
-from tailwise.tensors import to_array
+from tailwise.tensors import to_indicator
 
 
 class _FactorSampler(ClassSampler):
@@ -150,16 +149,9 @@ class FrequencySubsampler(_FactorSampler):
 
 def indicator(labels: Any) -> Any:
     """Return a boolean matrix of the classes that examples have, or None for a row of codes."""
-    if not sparse.issparse(labels):
-        labels = np.asarray(to_array(labels))
-        if labels.ndim != 2:
-            return None
-        if labels.dtype == object:  # a frame of nullable columns, or of several types
-            labels = labels.astype(float)
-    has = sparse.csr_array(labels)
-    has.eliminate_zeros()
-    if has.data.size and not (has.data == 1).all():
-        raise TailwiseError("an indicator must hold 1 where an example has a class and 0 elsewhere.")
+    if np.ndim(labels) != 2:
+        return None
+    has = to_indicator(labels)
     if not has.shape[0] or not has.nnz:
         raise TailwiseError("no example of the indicator has a class.")
     return has.astype(bool)
