@@ -125,6 +125,13 @@ def test_quoted_line_breaks_in_header_and_rows(tmp_path):
     assert frame.to_dict(as_series=False) == {"a, 1": [1], "b\nc": ["two\nlines"]}
 
 
+def test_quotes_in_names_are_read_as_in_other_formats(tmp_path):
+    frame = pl.DataFrame({'my "id"': ["007"], '"': [1], '""': [2.5], 'x"y': [True], "": ["a"]})
+    frame.write_csv(tmp_path / "t.csv")
+    assert scan(tmp_path / "t.csv", as_text=['my "id"']).collect().equals(frame)
+    assert scan(tmp_path / "t.csv", strings=['"']).collect_schema()['"'] == pl.String
+
+
 @pytest.mark.parametrize("separator", [",", "\t"])
 def test_a_header_may_be_long(tmp_path, separator):
     names = [f"expression of gene {i}" for i in range(7_000)]

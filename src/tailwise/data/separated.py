@@ -41,12 +41,13 @@ def scan_csv(path: Path, as_text: Collection[str], strings: Collection[str] = ()
     """
     import polars as pl
 
-    separator, _, lines = csv_header(path)
+    separator, header, lines = csv_header(path)
     text = pl.scan_csv(path, separator=separator, skip_rows=lines, infer_schema=False, glob=False)
-    raw = text.collect_schema().names()
-    free = [name for name in raw if name.strip() not in as_text]
+    raw = text.collect_schema().names()  # as they are written: a quote in a name is doubled
+    text = text.rename(dict(zip(raw, header, strict=False)))  # as many as header has, unless a quote is not closed
+    free = [name for name in header if name not in as_text]
     text = text.with_columns(pl.when(~named(free).is_in(MISSING)).then(named(free))) if free else text
-    filled = pl.any_horizontal(named(raw).is_not_null())
+    filled = pl.any_horizontal(named(header).is_not_null())
     checks = [pl.when(filled).then(pl.col(_ROW)).max().alias("last"), pl.len().alias("rows")]
     fits: dict[Any, pl.Expr] = {}
     if free:
@@ -60,7 +61,7 @@ def scan_csv(path: Path, as_text: Collection[str], strings: Collection[str] = ()
         holds = {dtype: (fit | value.is_null()).all() & value.is_not_null().any() for dtype, fit in fits.items()}
         checks += [hold.name.suffix(f"/{dtype}") for dtype, hold in holds.items()]
     passed = text.with_row_index(_ROW).select(checks).collect(engine="streaming").row(0, named=True)
-    typed = [name for name in free if name.strip() not in strings]
+    typed = [name for name in free if name not in strings]
     types = {name: next((t for t in fits if passed[f"{name}/{t}"]), pl.String) for name in typed}
     values = [named(name).eq("true") if t == pl.Boolean else named(name).cast(t) for name, t in types.items()]
     rows = 0 if passed["last"] is None else passed["last"] + 1
