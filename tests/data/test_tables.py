@@ -243,13 +243,22 @@ def test_no_batch_has_a_few_rows_unless_the_table_has(tmp_path, suffix, n, sizes
     assert pl.concat(parts).equals(frame)
 
 
-def test_rows_without_values_are_rows_but_blank_lines_at_either_end_are_none(tmp_path):
-    path = write(tmp_path / "t.csv", "\n\na;b\n1;2\n;\n\n3;4\n\n\n")
-    expected = {"a": [1, None, None, 3], "b": [2, None, None, 4]}
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("start", ["", "\n\n", "sep=;\n", "\ufeff"])
+def test_rows_without_values_are_rows_but_blank_lines_are_none(tmp_path, start, end):
+    lines = ["a;b", "", "1;2", ";", "", '3;"x\n\ny"', "", "", "NA;null", "", ";", ""]
+    path = write(tmp_path / "t.csv", start.replace("\n", end) + end.join(lines) + end)
+    expected = {"a": [1, None, 3, None], "b": ["2", None, "x\n\ny", None]}
     assert scan(path).collect().to_dict(as_series=False) == expected
-    assert scan(path, as_text=["a", "b"]).collect()["a"].to_list() == ["1", None, None, "3"]
+    assert scan(path, as_text=["a", "b"]).collect()["a"].to_list() == ["1", None, "3", "NA"]
+    assert scan(path).select("a").collect(engine="streaming")["a"].to_list() == expected["a"]
     (part,) = batches(path)
     assert part.to_dict(as_series=False) == expected
+
+
+def test_a_blank_line_between_the_rows_of_one_column_is_a_missing_value(tmp_path):
+    path = write(tmp_path / "t.csv", "\na\n1\n\n2\nNA\n\n")
+    assert scan(path).collect()["a"].to_list() == [1, None, 2, None]
 
 
 def test_a_column_may_be_called_as_other_files_begin(tmp_path):

@@ -36,8 +36,9 @@ def scan_csv(path: Path, as_text: Collection[str], strings: Collection[str] = ()
 
     The words in :data:`MISSING` become null. Columns in ``as_text`` are kept exactly as written, and only empty cells
     are null there. Columns in ``strings`` stay strings even if they look like numbers. Column names lose surrounding
-    blanks, and blank lines at the end are dropped. Polars' own type inference would load the whole file, or fail later
-    if it used only the first rows.
+    blanks. Blank lines are no rows, except between the rows of a single column, where they are missing values; empty
+    rows at the end are dropped. Polars' own type inference would load the whole file, or fail later if it used only the
+    first rows.
     """
     import polars as pl
 
@@ -46,9 +47,10 @@ def scan_csv(path: Path, as_text: Collection[str], strings: Collection[str] = ()
     raw = text.collect_schema().names()  # as they are written: a quote in a name is doubled
     text = text.rename(dict(zip(raw, header, strict=False)))  # as many as header has, unless a quote is not closed
     free = [name for name in header if name not in as_text]
-    text = text.with_columns(pl.when(~named(free).is_in(MISSING)).then(named(free))) if free else text
+    present = [pl.when(~named(free).is_in(MISSING)).then(named(free))] if free else []
     filled = pl.any_horizontal(named(header).is_not_null())
-    checks = [pl.when(filled).then(pl.col(_ROW)).max().alias("last"), pl.len().alias("rows")]
+    row = pl.when(filled).then(pl.col(_ROW))
+    checks = [pl.col(_ROW).max().alias("last"), pl.col(_ROW).count().alias("filled"), pl.len().alias("rows")]
     fits: dict[Any, pl.Expr] = {}
     if free:
         value = named(free)
@@ -60,13 +62,17 @@ def scan_csv(path: Path, as_text: Collection[str], strings: Collection[str] = ()
         }
         holds = {dtype: (fit | value.is_null()).all() & value.is_not_null().any() for dtype, fit in fits.items()}
         checks += [hold.name.suffix(f"/{dtype}") for dtype, hold in holds.items()]
-    passed = text.with_row_index(_ROW).select(checks).collect(engine="streaming").row(0, named=True)
+    numbered = text.with_row_index(_ROW).with_columns(row, *present)
+    passed = numbered.select(checks).collect(engine="streaming").row(0, named=True)
     typed = [name for name in free if name not in strings]
     types = {name: next((t for t in fits if passed[f"{name}/{t}"]), pl.String) for name in typed}
     values = [named(name).eq("true") if t == pl.Boolean else named(name).cast(t) for name, t in types.items()]
     rows = 0 if passed["last"] is None else passed["last"] + 1
-    table = text.with_columns(values)
-    return table if rows == passed["rows"] else table.head(rows)
+    table = text if rows == passed["rows"] else text.head(rows)
+    if rows > passed["filled"] and len(header) > 1:
+        is_blank = pl.col(_ROW).is_in(_blank_rows(path))
+        table = table.with_row_index(_ROW).filter(filled | ~is_blank).drop(_ROW)
+    return table.with_columns(present).with_columns(values)
 
 
 def _padded(value: pl.Expr) -> pl.Expr:
@@ -132,6 +138,17 @@ def _agreeing(start: str, mark: str, fields: int) -> float:
             for row in islice(csv.reader(io.StringIO(start, newline=""), delimiter=mark), 1, _JUDGED + 1):
                 rows.append(len(row))
     return sum(n == fields for n in rows) / max(len(rows), 1) if fields > 1 else -1.0
+
+
+def _blank_rows(path: Path) -> list[int]:
+    """Return the numbers, from 0, of the rows of a CSV file that are blank lines. Reads the whole file."""
+    separator, _, lines = csv_header(path)
+    with open_text(path) as file, suppress(csv.Error):
+        records = csv.reader(file, delimiter=separator)
+        for _ in islice(filter(None, records), lines + 1):
+            pass
+        return [row for row, record in enumerate(records) if not record]
+    return []
 
 
 def short_records(path: Path) -> str | None:
