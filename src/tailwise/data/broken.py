@@ -7,9 +7,10 @@ import csv
 import gzip
 import json
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from tailwise.data.folders import parquet_files
 from tailwise.data.paths import table_format
@@ -101,9 +102,23 @@ def _bad_json(path: Path) -> str | None:
     """Name a line that is not a JSON object; or None."""
     with open_bytes(path) as file:
         for number, line in enumerate(file, start=1):
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
             try:
-                if line.strip() and not isinstance(json.loads(line), dict):
+                value = json.loads(text or "{}", parse_constant=_no_constant, object_pairs_hook=_object)
+                if not isinstance(value, dict):
                     return f"{path}, line {number}: each line must be a JSON object in braces."
             except ValueError as error:
                 return f"{path}, line {number} is not JSON: {error}."
     return None
+
+
+def _no_constant(word: str) -> None:
+    """Refuse NaN and infinity, which Python writes."""
+    raise ValueError(f"write null instead of {word}")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object, none of whose keys occurs twice."""
+    if len(found := dict(pairs)) < len(pairs):
+        raise ValueError(f"key {Counter(key for key, _ in pairs).most_common(1)[0][0]!r} occurs twice")
+    return found

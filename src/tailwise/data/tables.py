@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Collection, Iterator
 from glob import escape
 from pathlib import Path
@@ -12,7 +13,7 @@ from tailwise.data.broken import reading
 from tailwise.data.folders import parquet_files
 from tailwise.data.labels import MISSING_LABELS
 from tailwise.data.paths import bare, existing, named, require_columns, table_format
-from tailwise.data.separated import csv_header, scan_csv
+from tailwise.data.separated import csv_header, open_bytes, scan_csv
 from tailwise.errors import TailwiseError
 
 if TYPE_CHECKING:
@@ -66,7 +67,10 @@ def scan(path: str | Path, *, as_text: Collection[str] = (), strings: Collection
                 begin = file.read(len(_ARROW_FILE))
             frame = pl.scan_ipc(path, glob=False) if begin == _ARROW_FILE else pl.read_ipc_stream(path).lazy()
         elif form == "json lines":
-            frame = pl.scan_ndjson(escape(str(path)), infer_schema_length=None)  # it alone has no glob=False
+            with open_bytes(path) as file:
+                marked = file.read(len(BOM_UTF8)) == BOM_UTF8  # which polars takes for a part of the first line
+                given = file.read() if marked else escape(str(path))  # scan_ndjson alone has no glob=False
+            frame = pl.scan_ndjson(given, infer_schema_length=None)
         else:
             frame = scan_csv(path, as_text, strings)
         frame = frame.drop(cs.matches(_PANDAS_INDEX))
