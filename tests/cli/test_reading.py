@@ -214,6 +214,10 @@ def test_texts_from_folders_teach_a_model_that_predicts_a_table(run, text_model,
     code, _, err = run("predict", text_model, tmp_path / "t.csv", "-o", tmp_path / "p.csv", "--text", "words")
     assert code == 0, err
     assert pl.read_csv(tmp_path / "p.csv")["label"].to_list() == ["birds"] * 3 + ["fish"] * 3
+    named = ["--text", "words", "--id", "words"]
+    code, _, err = run("predict", text_model, tmp_path / "t.csv", "-o", tmp_path / "n.csv", *named)
+    assert code == 0, err
+    assert pl.read_csv(tmp_path / "n.csv")["id"].to_list() == [line["words"] for line in lines]
     code, out, _ = run("evaluate", text_model, tmp_path / "t.csv", "-t", "y", "--text", "words", "--json")
     assert code == 0
     assert json.loads(out)["overall"]["accuracy"]["value"] == 1

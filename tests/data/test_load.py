@@ -218,6 +218,19 @@ def test_images_from_folders_paths_and_bytes_are_the_same(pictures, tmp_path_fac
         np.testing.assert_array_equal(data.inputs, folder.inputs)
 
 
+@pytest.mark.parametrize("kind", ["text", "image"])
+def test_the_column_of_images_or_texts_may_be_the_id(pictures, kind):
+    files = ["cat/0.png", "dog/1.png", "dog/2.png"]
+    pl.DataFrame({"file": files, "y": ["cat", "dog", "dog"]}).write_csv(pictures / "t.csv")
+    data = load(pictures / "t.csv", "y", **{kind: "file"}, id="file")
+    (part,) = stream(pictures / "t.csv", "y", kind=kind, column="file", id="file", classes=["cat", "dog"])
+    for read in (data, part):
+        assert (read.kind, read.column, read.ids.to_list()) == (kind, "file", files)
+        assert read.labels.tolist() == [0, 1, 1]
+    with pytest.raises(TailwiseError, match="one column cannot be two of target, text, image and id: file, file"):
+        next(stream(pictures / "t.csv", "file", kind=kind, column="file"))
+
+
 def test_test_images_take_the_form_of_the_training_images(pictures, tmp_path_factory):
     image = pytest.importorskip("PIL.Image")
     others = tmp_path_factory.mktemp("others")

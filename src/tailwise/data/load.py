@@ -45,14 +45,19 @@ class _Request:
     form: dict[str, Any]
     known: NDArray[Any] | None
 
+    def __post_init__(self) -> None:
+        if len(set(self.columns)) < len(self.columns):
+            raise TailwiseError(f"one column cannot be two of target, text, image and id: {', '.join(self.columns)}.")
+
     @property
     def columns(self) -> list[str]:
-        """Columns that the table must have."""
-        return [name for name in (self.target, self.text, self.image, self.id) if name is not None]
+        """Columns that the table must have; one with texts or images may be the id as well."""
+        apart = () if self.id in (self.text, self.image) else (self.id,)
+        return [name for name in (self.target, self.text, self.image, *apart) if name is not None]
 
     @property
     def as_text(self) -> list[str]:
-        """Columns that are no features, and are read exactly as written."""
+        """Columns that are read exactly as written."""
         return [name for name in (self.target, self.id) if name is not None]
 
     @property
@@ -92,7 +97,7 @@ def load(
         paths makes images (paths beside other columns only if the first one is there), a single column of long text
         beside the target makes texts, and everything else is a table
     text, image : column with the texts, or with the images (bytes, or paths relative to the table's folder)
-    id : column that identifies rows, kept exactly as written; it is not a feature
+    id : column that identifies rows, kept exactly as written; it is not a feature, but may hold the texts or images
     image_size, channels, broken : size of the images in pixels (side, or height and width), number of channels (1 for
         greyscale, 3 for colour), and treatment of unreadable images; see :func:`read_paths`
     classes : classes in code order, or a data set that has them (the training set, for reading a test set). From a data
@@ -234,11 +239,9 @@ def _column(target: str | None) -> str:
 
 
 def _table(request: _Request, features: Sequence[str], strings: Sequence[str]) -> Dataset:
-    path, wanted = request.path, request.columns
+    path = request.path
     lazy = scan(path, as_text=request.as_text, strings=strings)
-    require_columns(lazy.collect_schema().names(), wanted, str(path))
-    if len(set(wanted)) < len(wanted):
-        raise TailwiseError(f"one column cannot be two of target, text, image and id: {', '.join(wanted)}.")
+    require_columns(lazy.collect_schema().names(), request.columns, str(path))
     with reading(path):
         frame = _with_keys(path, lazy.collect(), features)
     if frame.height == 0:
@@ -272,7 +275,7 @@ def _rows(request: _Request, frame: pl.DataFrame, first_row: int = 0) -> Dataset
             padded = padding(frame[target])
             notes = () if padded is None else (f"column {target!r}: {padded}",)
     ids = first_row + np.arange(frame.height) if request.id is None else frame[request.id]
-    features = frame.drop(named(request.as_text))
+    features = frame.drop(named([name for name in request.as_text if name not in (request.text, request.image)]))
     if not features.width:
         raise TailwiseError(
             f"{path} has no columns beside {', '.join(request.columns)}: there is nothing to learn from."
