@@ -746,3 +746,12 @@ def test_pandas_priors_and_costs_go_by_their_index_in_any_order() -> None:
     answers = [quick("cross-entropy", objective=c).fit(X, Y).predict(X) for c in (cost, cost[::-1], cost[[2, 1, 0]])]
     np.testing.assert_array_equal(answers[0], answers[1])
     np.testing.assert_array_equal(answers[0], answers[2])
+
+
+def test_integers_that_are_classes_name_them_whatever_their_order() -> None:
+    fitted = quick("cross-entropy").fit(as_dataset(X, pd.Categorical(Y, categories=[2, 1, 0], ordered=True)))
+    assert fitted.classes_.tolist() == [2, 1, 0]
+    by_class = {0: 900, 1: 90, 2: 10}
+    wanted = fitted.predict_proba(X, prior=by_class)
+    np.testing.assert_allclose(fitted.predict_proba(X, prior=pd.Series(by_class)), wanted)
+    np.testing.assert_allclose(fitted.predict_proba(X, prior=[10, 90, 900]), wanted)

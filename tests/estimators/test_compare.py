@@ -558,6 +558,8 @@ def test_a_cost_frame_goes_by_its_names() -> None:
     cost = pd.DataFrame([[0, 1, 2], [3, 0, 4], [5, 6, 0]], index=list("abc"), columns=list("abc"))
     for frame in (cost, cost.iloc[::-1, ::-1], cost.to_numpy(), pd.DataFrame(cost.to_numpy())):
         np.testing.assert_array_equal(as_objective(frame, 3, names=list("abc")).cost, cost)
+    numbered = pd.DataFrame(cost.to_numpy())
+    np.testing.assert_array_equal(as_objective(numbered, 3, names=list("210")).cost, cost.iloc[::-1, ::-1])
 
 
 def answers() -> tuple[np.ndarray, np.ndarray]:

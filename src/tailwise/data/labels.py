@@ -6,7 +6,7 @@ import datetime as dt
 import re
 import unicodedata
 import warnings
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -79,16 +79,18 @@ def known_codes(labels: NDArray[Any], known: NDArray[Any], where: str) -> NDArra
     return codes
 
 
-def by_name(numbers: Any) -> Any:
+def by_name(numbers: Any, classes: Collection[str]) -> Any:
     """Return numbers that a pandas index names, such as class shares from ``value_counts``, as a mapping.
 
-    A frame becomes a mapping of rows; what has no names but 0, 1, 2 and so on, in this order, stays as it is.
+    A frame becomes a mapping of rows. What has no names but 0, 1, 2 and so on, in this order, stays as it is, unless
+    these are the names of the classes.
     """
     import pandas as pd
 
     if not isinstance(numbers, pd.Series | pd.DataFrame):
         return numbers
-    if all(axis.equals(pd.RangeIndex(len(axis))) for axis in numbers.axes):
+    plain = [axis.equals(pd.RangeIndex(len(axis))) and {*map(str, axis)} != {*classes} for axis in numbers.axes]
+    if all(plain):
         return numbers
     return numbers.to_dict() if isinstance(numbers, pd.Series) else numbers.to_dict("index")
 

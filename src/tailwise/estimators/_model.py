@@ -155,7 +155,8 @@ class Model(Trained):
             if prior == "estimate":
                 return self._estimated(scores)
             raise TailwiseError(f"unknown prior {prior!r}: use train, uniform, estimate or {self.n_classes} numbers.")
-        names, prior = [class_name(label) for label in self.classes], by_name(prior)
+        names = [class_name(label) for label in self.classes]
+        prior = by_name(prior, names)
         if isinstance(prior, Mapping):
             codes = codes_among(prior, self.classes)
             lacking = set(range(self.n_classes)).difference(codes)

@@ -299,7 +299,7 @@ def _of_labels(scorer: Callable[..., float], labels: NDArray[Any]) -> Callable[.
 
 def _cost_matrix(cost: Any, names: Sequence[str]) -> NDArray[np.float64]:
     try:
-        cost = by_name(cost)
+        cost = by_name(cost, names)
         if isinstance(cost, Mapping):
             rows = {class_name(true): {class_name(p): c for p, c in row.items()} for true, row in cost.items()}
             if not set(rows).union(*rows.values()) <= set(names):
