@@ -25,7 +25,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from estimators.cases import digits, quick, table
 from tailwise.data import TableEncoder, as_dataset
 from tailwise.errors import TailwiseError
-from tailwise.estimators import Model, TailClassifier
+from tailwise.estimators import Model, TailClassifier, _trained
 from tailwise.estimators._learners import FittedEstimator
 from tailwise.posthoc import softmax
 
@@ -308,6 +308,22 @@ def test_inputs_of_another_form_are_refused_in_one_line(inputs: Any, wrong: Any,
 
 
 @needs_torch
+@pytest.mark.parametrize("share", [0.05, 0.3])
+def test_a_column_is_judged_by_all_rows_whatever_their_order(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_trained, "_BLOCK", 1)  # so that blocks have 1,024 rows
+    rng, n = np.random.default_rng(0), 5000
+    fitted = quick("cross-entropy").fit(pd.DataFrame({"x": rng.normal(size=60).astype(str)}), ["a", "b", "c"] * 20)
+    values = np.where(np.arange(n) < share * n, "1.234,5", rng.normal(size=n).astype(str)).astype(object)
+    outcomes = []
+    for order in (np.arange(n), rng.permutation(n)):
+        try:
+            outcomes.append(fitted.predict(pd.DataFrame({"x": values[order]}))[np.argsort(order)].tolist())
+        except TailwiseError as error:
+            outcomes.append(f"{int(share * n)} of {n} values" in str(error))
+    assert outcomes[0] == outcomes[1]
+    assert (outcomes[0] is True) == (share > 0.1)
+
+
 def test_a_backbone_of_ones_own_must_be_given_again(tmp_path: Path) -> None:
     from tailwise.nn import MLP
 

@@ -118,7 +118,7 @@ class Reading:
         """
         self.check_type(column)
         values = self.read(column)
-        if self.is_parsed:
+        if self.judges:
             self.judge(column.name, self.seen(column, values))
         return values
 
@@ -141,8 +141,8 @@ class Reading:
             )
 
     @property
-    def is_parsed(self) -> bool:
-        """Whether strings are read as numbers or dates."""
+    def judges(self) -> bool:
+        """Whether strings are read as numbers or dates, if they look like those in training."""
         return self.kind in _PARSERS
 
     def seen(self, column: pl.Series, values: pl.Series) -> Seen:
@@ -203,10 +203,10 @@ class Reading:
 class Judged(Reading):
     """How a column is read that was judged as a whole, so that parts of it may be as strange as they like."""
 
-    def __call__(self, column: pl.Series) -> pl.Series:
-        """Return the column as :meth:`read` does, after checking its type."""
-        self.check_type(column)
-        return self.read(column)
+    @property
+    def judges(self) -> bool:
+        """False."""
+        return False
 
 
 def read_as(column: pl.Series, max_categories: int = MAX_CATEGORIES) -> Reading:

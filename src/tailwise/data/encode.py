@@ -149,12 +149,12 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         )
 
     def parsed(self, frame: pl.DataFrame) -> list[str]:
-        """Return the columns of a frame whose strings are read as numbers or dates."""
+        """Return the columns of a frame whose strings are read as numbers or dates, and judged by how many are."""
         import polars as pl
 
         check_is_fitted(self)
         pairs = zip(self.feature_names_in_, self.readings_, strict=False)
-        parsed = {name for name, reading in pairs if reading.is_parsed}
+        parsed = {name for name, reading in pairs if reading.judges}
         return [name for name, dtype in frame.schema.items() if name in parsed and dtype == pl.String]
 
     def judging(self, batches: Iterable[pl.DataFrame]) -> TableEncoder:

@@ -47,9 +47,11 @@ class Trained:
 
     def scores(self, X: Any) -> NDArray[np.float32]:
         """Return the learner's (n, n_classes) scores; X is whatever the classifier takes."""
-        inputs = self._in_form(X)
+        inputs, encoder = self._in_form(X), self.encoder
+        if inputs.shape[0] > self.block and hasattr(encoder, "judging"):
+            encoder = encoder.judging([inputs])  # by all rows, whatever their order
         blocks = (inputs[start : start + self.block] for start in range(0, inputs.shape[0], self.block))
-        return np.concatenate([self.learner.scores(self.encoder.transform(block)) for block in blocks])
+        return np.concatenate([self.learner.scores(encoder.transform(block)) for block in blocks])
 
     def _in_form(self, X: Any) -> Any:
         """Return inputs in the form that the encoder was fitted on."""
