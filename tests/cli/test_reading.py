@@ -354,7 +354,10 @@ def test_empty_texts_are_told(run, text_model, tmp_path):
     pl.DataFrame({"text": ["the bird sings in a tree", "", None, "  "]}).write_parquet(tmp_path / "t.parquet")
     code, _, err = run("predict", text_model, tmp_path / "t.parquet", "-o", tmp_path / "p.csv", "--text", "text")
     assert code == 0
-    assert "3 texts are empty, so they get the class shares as probabilities." in err
+    assert "3 texts are empty, so they are answered without a word to go by." in err
+    pl.DataFrame({"text": ["the bird sings in a tree", ""]}).write_parquet(tmp_path / "1.parquet")
+    _, _, err = run("predict", text_model, tmp_path / "1.parquet", "-o", tmp_path / "1.csv", "--text", "text")
+    assert "1 text is empty, so it is answered without a word to go by." in err
     data = load(tmp_path / "t.parquet", text="text")
     assert "3 texts are empty." in data.notes
 

@@ -104,7 +104,8 @@ def noted(model: Model | LabelModel, parts: Iterator[Dataset], console: Console)
         if lost is not None:
             lost.add(part.inputs.select(named([name for name in part.inputs.columns if name != target])))
     if empty:
-        say([f"{plural(empty, 'text is', 'texts are')} empty, so they get the class shares as probabilities."])
+        they = plural(empty, "text is empty, so it is", "texts are empty, so they are")
+        say([f"{they} answered without a word to go by."])
     say(lost.notes() if lost is not None else ())
 
 
