@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -305,3 +306,14 @@ def test_categories_that_are_numbers_are_categories():
     ours = encoder.transform(pd.DataFrame({"code": [1, 2]}))
     np.testing.assert_array_equal(ours, [[0, 1, 0], [0, 0, 1]])
     assert TableEncoder().fit(pd.DataFrame({"code": codes.astype(float).astype("category")})).nominal_ == (0,)
+
+
+@pytest.mark.parametrize("as_format", [sparse.csr_matrix, sparse.csr_array, sparse.dok_matrix])
+def test_sparse_numbers_are_a_table_like_dense_ones(as_format):
+    numbers = np.eye(4)[:, :3] * 2.5
+    given = as_format(numbers)
+    wanted = TableEncoder().fit(numbers).transform(numbers)
+    encoder = TableEncoder().fit(given)
+    np.testing.assert_array_equal(encoder.transform(given), wanted)
+    np.testing.assert_array_equal(TableEncoder().fit_transform(given), wanted)
+    assert encoder.check(given) == ()

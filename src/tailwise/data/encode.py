@@ -106,7 +106,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     def fit_transform(self, X: Any, y: ArrayLike | None = None, **fit_params: Any) -> NDArray[np.float32]:
         """Return the features of the table that decides how columns are read; see :meth:`fit`."""
-        frame = to_frame(dense(X))
+        frame = to_frame(X)
         return self.fit(frame)._encoded(frame, None)
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -119,7 +119,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         ----------
         X : (n, n_columns) as for :meth:`fit`, with columns in any order
         """
-        frame = to_frame(dense(X))
+        frame = to_frame(X)
         require_columns(frame.columns, self.needed, "the table", LEARNED_FROM)
         lost = self.lost_values()
         out = self._encoded(frame, lost)

@@ -58,8 +58,8 @@ def to_frame(X: Any) -> pl.DataFrame:
 
     Parameters
     ----------
-    X : polars or pandas frame, Arrow table, mapping of columns, list of mappings, or (n, n_columns) array, whose
-        columns are named x0, x1, ...
+    X : polars or pandas frame, Arrow table, mapping of columns, list of mappings, or (n, n_columns) array, dense or
+        sparse, whose columns are named x0, x1, ...
 
     Raises
     ------
@@ -74,9 +74,12 @@ def to_frame(X: Any) -> pl.DataFrame:
 def _frame(X: Any) -> pl.DataFrame:
     """Return a table as a polars frame, with names as they are."""
     import polars as pl
+    from scipy import sparse
 
     if isinstance(X, Dataset):
         X = X.inputs
+    if sparse.issparse(X):  # first, as the sparse format dok is a dict
+        X = X.toarray()
     if isinstance(X, pl.LazyFrame):
         return X.collect()
     if isinstance(X, pl.DataFrame):
