@@ -109,6 +109,13 @@ def test_random_order_keeps_the_counts_and_the_seed(seed):
     assert (picked == longtail.make_long_tailed(labels, counts, "random", seed)).all()
 
 
+def test_true_and_false_are_codes_and_no_mask():
+    labels = np.arange(20) % 3 == 0
+    np.testing.assert_array_equal(
+        longtail.make_long_tailed(labels, [5, 2]), longtail.make_long_tailed(labels.astype(int), [5, 2])
+    )
+
+
 def test_random_order_differs_from_file_order():
     labels = np.zeros(100, dtype=int)
     assert (longtail.make_long_tailed(labels, [10], "random", 1) != np.arange(10)).any()

@@ -42,6 +42,12 @@ def place_in_class(labels: ArrayLike, random_state: RandomState | bool = False) 
     return place
 
 
+def as_codes(labels: ArrayLike) -> NDArray[Any]:
+    """Return labels as an array in which no code is a boolean, which would be taken for a mask."""
+    codes = np.asarray(labels)
+    return codes.astype(np.uint8) if codes.dtype == bool else codes
+
+
 def keep_tail(labels: NDArray[np.int64], n_classes: int, most: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """Return the (n_kept,) examples that remain, about ``most``, after random ones of the larger classes are left out.
 
@@ -87,7 +93,7 @@ def stratified_split(
         If ``test_size`` is out of range, or no class has two examples.
     """
     _check_share(test_size)
-    codes = _codes(labels)
+    codes = as_codes(labels)
     counts = class_counts(codes)
     if not (counts > 1).any():
         raise TailwiseError("no class has two examples, so none can be set aside for testing.")
@@ -121,7 +127,7 @@ def stratified_folds(
     TailwiseError
         If ``n_splits`` is not a whole number, less than 2, or more than the examples that can be tested.
     """
-    codes = _codes(labels)
+    codes = as_codes(labels)
     counts = class_counts(codes)
     spread = np.where(counts > 1, counts, 0)
     if not isinstance(n_splits, int | np.integer) or not 2 <= n_splits <= spread.sum():
@@ -266,12 +272,6 @@ def _spared(rows: ArrayLike, tested: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _check_share(test_size: float) -> None:
     if not isinstance(test_size, Real) or not 0 < test_size < 1:
         raise TailwiseError(f"test_size must be a number above 0 and below 1; got {test_size!r}.")
-
-
-def _codes(labels: ArrayLike) -> NDArray[Any]:
-    """Return labels as an array in which no code is a boolean, which would be taken for a mask."""
-    codes = np.asarray(labels)
-    return codes.astype(np.uint8) if codes.dtype == bool else codes
 
 
 def _shares(counts: NDArray[np.int64], test_size: float, rng: np.random.Generator) -> NDArray[np.int64]:
