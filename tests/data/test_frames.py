@@ -120,6 +120,18 @@ def test_labels_must_be_as_many_as_rows():
     assert relabelled.labels.tolist() == [1, 0]
 
 
+def test_new_labels_change_nothing_else_of_a_dataset():
+    data = Dataset(
+        "text", np.array(["a b", "c d"]), None, np.array([]), np.array(["x", "y"]), "mail", "body", ("note",)
+    )
+    assert as_dataset(data, kind="text") is data
+    labelled = as_dataset(data, [1, 0])
+    for name in ("kind", "inputs", "ids", "name", "column", "notes"):
+        assert getattr(labelled, name) is getattr(data, name)
+    with pytest.raises(TailwiseError, match="a data set of text data, which cannot be read as table data"):
+        as_dataset(data, kind="table")
+
+
 def test_one_text_is_not_a_list_of_texts():
     with pytest.raises(TailwiseError, match=r"give a list of texts, not one text: \['good day'\]"):
         as_dataset("good day", kind="text")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -26,31 +27,31 @@ def as_dataset(X: Any, y: ArrayLike | None = None, *, kind: Kind | None = None, 
     ----------
     X : a polars or pandas frame, an Arrow table or a list of mappings (a table, or texts if the only column holds long
         text); (n,) strings or UTF-8 bytes; (n, height, width[, channels]) uint8 images in NumPy or torch (torch also
-        with channels first); (n, n_features) numbers, dense or sparse; or a Dataset, which is returned unchanged if
-        there is no ``y``. NaN is a missing value
+        with channels first); (n, n_features) numbers, dense or sparse; or a Dataset, of which ``y`` replaces the
+        labels and nothing else. NaN is a missing value
     y : (n,) labels; see :func:`encode_labels`
     kind : ``"table"``, ``"text"``, ``"image"`` or ``"array"``, if the guess would be wrong
-    name : name of the data, for messages
+    name : name of the data, for messages; a Dataset has its own
 
     Raises
     ------
     TailwiseError
-        If X has none of these forms, has no rows, or not as many as ``y``; if an array holds infinity (in a frame,
-        :class:`TableEncoder` treats it as missing, with a note); if texts have several columns or are not UTF-8; or as
-        for :func:`encode_labels`.
+        If X has none of these forms, is a Dataset of another kind, has no rows, or not as many as ``y``; if an array
+        holds infinity (in a frame, :class:`TableEncoder` treats it as missing, with a note); if texts have several
+        columns or are not UTF-8; or as for :func:`encode_labels`.
     """
-    notes: tuple[str, ...] = ()
     if isinstance(X, Dataset):
-        if y is None:
-            return X
-        kind, inputs, ids, notes, name = X.kind, X.inputs, X.ids, X.notes, X.name
+        if kind not in (None, X.kind):
+            raise TailwiseError(f"X is a data set of {X.kind} data, which cannot be read as {kind} data.")
+        data = X
     else:
         kind, inputs = _inputs(X, kind)
-        ids = np.arange(inputs.shape[0])
-    labels, class_labels = (None, np.array([], dtype=str)) if y is None else encode_labels(y, where="y")
-    if labels is not None:
-        warn_of_words(y, labels)
-    return Dataset(kind, inputs, labels, class_labels, ids, name, notes=notes)
+        data = Dataset(kind, inputs, None, np.array([], dtype=str), np.arange(inputs.shape[0]), name)
+    if y is None:
+        return data
+    labels, class_labels = encode_labels(y, where="y")
+    warn_of_words(y, labels)
+    return replace(data, labels=labels, class_labels=class_labels)
 
 
 def to_frame(X: Any) -> pl.DataFrame:
