@@ -1,9 +1,15 @@
-from tailwise.wording import few_of_each, plural
+from tailwise.wording import few_of_each, plural, some
 
 
 def test_counts_agree_with_their_nouns():
     assert [plural(n, "row") for n in (0, 1, 1234)] == ["0 rows", "1 row", "1,234 rows"]
     assert [plural(n, "class was", "classes were") for n in (1, 2)] == ["1 class was", "2 classes were"]
+
+
+def test_of_many_names_some_are_told_and_how_many_more_there_are():
+    assert some([]) == ""
+    assert some(("a", "b", "c"), 3) == "a, b, c"
+    assert some([*map(str, range(2000))], 3) == "0, 1, 2 and 1,997 more"
 
 
 def test_of_many_columns_that_say_the_same_some_are_told():

@@ -14,6 +14,12 @@ def plural(count: int, one: str, several: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else several or one + 's'}"
 
 
+def some(names: Iterable[str], most: int = 5) -> str:
+    """Return names in a row, but of more than ``most`` the first ones and how many more there are."""
+    names = list(names)
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
 def spoken(measure: str) -> str:
     """Return the name of a measure in words; the class that it is of, if any, stays as it is written."""
     name, of, label = measure.partition(" of ")

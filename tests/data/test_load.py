@@ -178,6 +178,13 @@ def test_one_of_what_is_left_out_of_a_folder_is_said_of_one(tmp_path):
     )
 
 
+def test_of_many_class_folders_without_files_some_are_named(pictures):
+    for i in range(8):
+        (pictures / f"e{i}").mkdir()
+    (note,) = load(pictures).notes
+    assert note == "8 class folders have no images and were left out: e0, e1, e2, e3, e4 and 3 more."
+
+
 def test_links_to_folders_are_followed_but_not_in_circles(pictures, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (pictures / "dog" / "2.png").rename(elsewhere / "2.png")

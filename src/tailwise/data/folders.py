@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tailwise.data.labels import in_order
 from tailwise.data.paths import is_aside, is_parquet, table_format
 from tailwise.errors import TailwiseError
-from tailwise.wording import plural
+from tailwise.wording import plural, some
 
 
 def files_below(root: Path) -> Iterator[Path]:
@@ -111,7 +111,7 @@ def class_files(
     empty = sorted(f.name for f in root.iterdir() if f.is_dir() and f.name not in classes and not _is_hidden(f.name))
     if empty:
         folders = plural(len(empty), f"class folder has no {what} and was", f"class folders have no {what} and were")
-        notes.append(f"{folders} left out: {', '.join(empty[:5])}.")
+        notes.append(f"{folders} left out: {some(empty)}.")
     return in_class, np.array([code[name] for name in names]), np.array(classes), tuple(notes)
 
 

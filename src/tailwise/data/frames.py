@@ -15,6 +15,7 @@ from tailwise.data.labels import class_name, encode_labels, warn_of_words
 from tailwise.data.paths import check_names
 from tailwise.errors import TailwiseError
 from tailwise.tensors import to_array
+from tailwise.wording import some
 
 if TYPE_CHECKING:
     import polars as pl
@@ -191,8 +192,8 @@ def _inputs(X: Any, kind: Kind | None) -> tuple[Kind, Any]:
             )
         if kind == "text" and frame.width > 1:
             raise TailwiseError(
-                f"texts are one column, but the frame has {frame.width}: {', '.join(frame.columns[:5])}"
-                f"{', ...' * (frame.width > 5)}. Give the column with the texts."
+                f"texts are one column, but the frame has {frame.width}: {some(frame.columns)}. Give the "
+                "column with the texts."
             )
         column = text_column(frame) if kind is None else frame.columns[0] if kind == "text" else None
         return ("text", texts(frame[column])) if column is not None else ("table", frame)

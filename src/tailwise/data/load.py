@@ -21,7 +21,7 @@ from tailwise.data.paths import LEARNED_FROM, existing, is_aside, is_parquet, na
 from tailwise.data.separated import short_records
 from tailwise.data.tables import batches, missing_words, scan
 from tailwise.errors import TailwiseError
-from tailwise.wording import plural
+from tailwise.wording import plural, some
 
 if TYPE_CHECKING:
     import polars as pl
@@ -290,10 +290,7 @@ def _rows(request: _Request, frame: pl.DataFrame, first_row: int = 0) -> Dataset
         labels, ids = None if labels is None else labels[kept], ids[kept]
     if column is not None and features.width > 1:
         others = [name for name in features.columns if name != column]
-        notes = (
-            *notes,
-            f"columns beside {column!r} are not used: {', '.join(others[:5])}{', ...' * (len(others) > 5)}.",
-        )
+        notes = (*notes, f"columns beside {column!r} are not used: {some(others)}.")
     return Dataset(kind, inputs, labels, class_labels, ids, path.name, column, notes)
 
 
@@ -325,7 +322,7 @@ def _kind(request: _Request, features: pl.DataFrame) -> tuple[Kind, str | None]:
     if kind is not None:
         raise TailwiseError(
             f"{request.path}: which column holds the {kind}s? Name it with --{kind} (in Python: {kind}=...); there are "
-            f"{', '.join(features.columns[:12])}."
+            f"{some(features.columns, 12)}."
         )
     return "table", None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tailwise.data.coders import Ordinal
 from tailwise.data.columns import Reading, lost_values
 from tailwise.data.frames import to_frame
-from tailwise.wording import few_of_each, plural
+from tailwise.wording import few_of_each, plural, some
 
 if TYPE_CHECKING:
     import polars as pl
@@ -56,16 +56,15 @@ class LostValues:
             self._present[name] += int(words.sum())
             lost = lost.filter(~words)
         new = coder.new(values) if isinstance(coder, Ordinal) else values.head(0)
-        for what, some in (("stray", lost), ("new", new)):
-            if len(some):
-                self._count(name, what, len(some), some[0])
+        for what, those in (("stray", lost), ("new", new)):
+            if len(those):
+                self._count(name, what, len(those), those[0])
 
     def notes(self) -> tuple[str, ...]:
         """Return one line for each column and kind of loss."""
         ignored, notes = [], []
         if self._ignored:
-            more = f" and {len(self._ignored) - 5} more" if len(self._ignored) > 5 else ""
-            ignored.append(f"columns that training did not have are ignored: {', '.join(self._ignored[:5])}{more}.")
+            ignored.append(f"columns that training did not have are ignored: {some(self._ignored)}.")
         readings = dict(zip(self.encoder.feature_names_in_, self.encoder.readings_, strict=False))
         for name, present in self._present.items():
             lost = self._lost.get(name, {})

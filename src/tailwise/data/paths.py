@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tailwise.errors import TailwiseError, nearest
+from tailwise.wording import some
 
 if TYPE_CHECKING:
     from polars.selectors import Selector
@@ -86,7 +87,7 @@ def require_columns(present: Collection[str], wanted: Collection[str], where: st
     if len(absent) == 1:
         guess = nearest(absent[0], known.difference(wanted)) or listed(present)
         raise TailwiseError(f"{where} has no column {absent[0]!r}{why}.{guess}")
-    raise TailwiseError(f"{where} has no columns {', '.join(map(repr, absent[:8]))}{why}.{listed(present)}")
+    raise TailwiseError(f"{where} has no columns {some(map(repr, absent), 8)}{why}.{listed(present)}")
 
 
 def bare(names: Iterable[str], where: str) -> list[str]:
@@ -121,5 +122,4 @@ def named(names: str | Collection[str]) -> Selector:
 
 def listed(names: Collection[str]) -> str:
     """Return a sentence that names the columns, but not thousands of them."""
-    shown = ", ".join(list(names)[:12])
-    return f" It has {shown}{', ...' if len(names) > 12 else '.'}"
+    return f" It has {some(names, 12)}."

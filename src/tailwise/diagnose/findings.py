@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailwise.diagnose.result import Column, Diagnosis, Finding, Severity
-from tailwise.wording import few_of_each, plural
+from tailwise.wording import few_of_each, plural, some
 
 _ORDER = {"problem": 0, "warning": 1, "note": 2}
 #: A column with at least this held-out lambda leaks the label.
@@ -45,12 +45,11 @@ def find(
     if short is not None:
         found.append(Finding("warning", short[:1].upper() + short[1:]))
     if nested:
-        names, more = ", ".join(map(repr, nested[:5])), f" and {len(nested) - 5} more" if len(nested) > 5 else ""
         found.append(
             Finding(
                 "warning",
-                f"No feature can be made of lists, structures or bytes, so training leaves out {names}{more}: put what "
-                "matters of them into columns of its own.",
+                "No feature can be made of lists, structures or bytes, so training leaves out "
+                f"{some(map(repr, nested))}: put what matters of them into columns of its own.",
             )
         )
     return tuple(sorted(found, key=lambda finding: _ORDER[finding.severity]))
@@ -207,7 +206,7 @@ def _named(columns: Sequence[Column]) -> str:
 
 
 def _these(columns: Sequence[Column]) -> str:
-    return ", ".join(repr(column.name) for column in columns[:5]) + (", ..." if len(columns) > 5 else "")
+    return some(repr(column.name) for column in columns)
 
 
 def _them(columns: Sequence[Column]) -> str:
@@ -264,5 +263,4 @@ def _share(part: float, whole: float) -> str:
 
 
 def _some(names: NDArray[np.object_], one: str, several: str) -> str:
-    shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
-    return f"{plural(len(names), one, several)} ({shown}) {_have(len(names))}"
+    return f"{plural(len(names), one, several)} ({some(map(repr, names))}) {_have(len(names))}"

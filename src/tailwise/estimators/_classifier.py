@@ -26,6 +26,7 @@ from tailwise.estimators._tail import TailEstimator, known_only, mean_of
 from tailwise.estimators._training import Training
 from tailwise.recipes import Recipe
 from tailwise.resample import affordable_rows
+from tailwise.wording import some
 
 CANDIDATES = {
     "estimator": (
@@ -260,7 +261,7 @@ class TailClassifier(TailEstimator):
                 codes = codes_among(value, data.class_labels)
                 if -1 in codes:
                     label = list(value)[codes.index(-1)]
-                    raise TailwiseError(f"{name} names {label!r}, which is no class: {', '.join(data.classes[:10])}.")
+                    raise TailwiseError(f"{name} names {label!r}, which is no class: {some(data.classes, 10)}.")
                 settings[name] = dict(zip(codes, value.values(), strict=True))
         return clone(base).set_params(**settings) if settings else base
 

@@ -17,6 +17,7 @@ from tailwise.errors import TailwiseError
 from tailwise.estimators._chains import Chains
 from tailwise.estimators._objective import Objective, as_objective
 from tailwise.estimators._trained import Trained, read
+from tailwise.wording import some
 
 _PRIOR_STRENGTH = 100  # examples of the training prior that are added to those it is estimated from
 _SURE = 1e-3  # how seldom what is taken for a shift of the class shares may be chance
@@ -170,9 +171,8 @@ class Model(Trained):
         except (TypeError, ValueError):
             raise TailwiseError("a prior must be numbers, one for each class.") from None
         if given.shape != (self.n_classes,):
-            order = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
             raise TailwiseError(
-                f"a prior for {self.n_classes} classes needs {self.n_classes} numbers, in the order {order}; "
+                f"a prior for {self.n_classes} classes needs {self.n_classes} numbers, in the order {some(names, 10)}; "
                 f"got shape {given.shape}."
             )
         if not np.isfinite(given).all() or given.min() < 0 or not given.any():

@@ -20,6 +20,7 @@ from tailwise.metrics import OBJECTIVES
 from tailwise.metrics.confusion import EXTREMES, counted
 from tailwise.metrics.estimates import Estimate, estimate, normal_interval
 from tailwise.metrics.resampling import resampled_confusions, resampled_rows
+from tailwise.wording import some
 
 #: How the names of scikit-learn's scores begin that are not below 0.
 _FROM_ZERO = ("accuracy", "average_precision", "f1", "jaccard", "precision", "recall", "roc_auc", "top_k_accuracy")
@@ -107,9 +108,9 @@ class Objective:
             except TailwiseError:
                 if not self.of_proba or proba is None or len(there) == len(classes):
                     raise
-            some = np.maximum(proba[:, there], np.finfo(np.float64).tiny)
-            some /= some.sum(axis=1, keepdims=True)
-            return _ask(self.scorer, self.name, labels, _Predicted(predicted, some, there))
+            those = np.maximum(proba[:, there], np.finfo(np.float64).tiny)
+            those /= those.sum(axis=1, keepdims=True)
+            return _ask(self.scorer, self.name, labels, _Predicted(predicted, those, there))
         return float(self.confusion(_matrix(labels, predicted, class_counts), class_counts))
 
     def questions(self, n: int, n_classes: int) -> int:
@@ -310,10 +311,10 @@ def _cost_matrix(cost: Any, names: Sequence[str]) -> NDArray[np.float64]:
         if matrix.shape != (len(names),) * 2:
             raise ValueError
     except (AttributeError, KeyError, TypeError, ValueError):
-        shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
         raise TailwiseError(
             f"a cost matrix for {len(names)} classes needs numbers of shape {(len(names),) * 2}, a row per true class "
-            f"and a column per predicted class in the order {shown}, or {{true class: {{predicted class: cost}}}}."
+            f"and a column per predicted class in the order {some(names, 8)}, or {{true class: {{predicted class: "
+            "cost}}."
         ) from None
     return matrix
 

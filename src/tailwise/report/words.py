@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tailwise.counts import shot_groups, shot_thresholds
-from tailwise.wording import plural
+from tailwise.wording import plural, some
 
 _NARROW = "\N{NARROW NO-BREAK SPACE}"
 #: The groups from head to tail, as they are called in the text.
@@ -91,10 +91,10 @@ def untested(evaluation: Mapping[str, Any]) -> str | None:
     missing = [row["class"] for row in evaluation["per_class"] if row["train"] and not row["support"]]
     if not missing:
         return None
-    some = ", ".join(map(short, missing[:5])) + (", …" if len(missing) > 5 else "")
     has, them = ("has", "it") if len(missing) == 1 else ("have", "them")
     of = plural(len(evaluation["classes"]), "class", "classes")
-    return f"{len(missing):,} of {of} {has} no example here, so nothing is known about {them}: {some}."
+    named = some(map(short, missing))
+    return f"{len(missing):,} of {of} {has} no example here, so nothing is known about {them}: {named}."
 
 
 def _only(evaluation: Mapping[str, Any]) -> Mapping[str, Any] | None:
