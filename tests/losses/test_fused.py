@@ -40,7 +40,7 @@ def fused(logits, targets, *, scale=None, margin=None, bias=None):
 
 
 def plain(logits, targets, *, scale=None, margin=None, bias=None):
-    return F.cross_entropy(adjust(logits, targets, scale, margin, bias, -100), targets, reduction="none")
+    return F.cross_entropy(adjust(logits, targets, scale, margin, bias), targets, reduction="none")
 
 
 @each_setting

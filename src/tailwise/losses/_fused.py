@@ -13,12 +13,7 @@ _BLOCK = 1 << 17  # entries of a row-wise loss in work at once; measured on a CP
 
 
 def adjust(
-    logits: Tensor,
-    targets: Tensor,
-    scale: Tensor | float | None,
-    margin: Tensor | None,
-    bias: Tensor | None,
-    ignore_index: int,
+    logits: Tensor, targets: Tensor, scale: Tensor | float | None, margin: Tensor | None, bias: Tensor | None
 ) -> Tensor:
     """Return ``scale * (logits - margin of the target) + bias`` in at least float32, as one new tensor at most."""
     logits = at_least_float32(logits)
@@ -71,7 +66,7 @@ class AdjustedNLL(torch.autograd.Function):
         ignore_index: int,
     ) -> tuple[Tensor, Tensor]:
         """Return the (batch,) losses, 0 where ignored, and the softmax."""
-        adjusted = adjust(logits, targets, scale, margin, bias, ignore_index)
+        adjusted = adjust(logits, targets, scale, margin, bias)
         ignored = targets == ignore_index
         target = adjusted.gather(1, targets.masked_fill(ignored, 0)[:, None])
         top = adjusted.amax(1, keepdim=True)
@@ -98,7 +93,7 @@ class AdjustedNLL(torch.autograd.Function):
             return (None,) * 6
         scale = ctx.number if scale is None else scale
         if torch.is_grad_enabled():  # a second derivative is wanted
-            softmax = torch.softmax(adjust(logits, targets, scale, margin, bias, ctx.ignore_index), 1)
+            softmax = torch.softmax(adjust(logits, targets, scale, margin, bias), 1)
         ignored = targets == ctx.ignore_index
         row = grads[0].masked_fill(ignored, 0.0)[:, None]
         grad = (softmax * row).scatter_add_(1, targets.masked_fill(ignored, 0)[:, None], -row)

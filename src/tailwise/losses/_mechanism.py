@@ -65,7 +65,7 @@ def adjusted_cross_entropy(
             nll, _ = AdjustedNLL.apply(logits, targets, scale, margin, bias, ignore_index)
             return reduce(nll, reduction, example_weight(nll, weight, targets, ignore_index))
     try:
-        adjusted = adjust(logits, targets, scale, margin, bias, ignore_index)
+        adjusted = adjust(logits, targets, scale, margin, bias)
         if weight is None or label_smoothing == 0:
             return F.cross_entropy(
                 adjusted,
