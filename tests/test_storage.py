@@ -38,9 +38,9 @@ def rewrite_manifest(path, change=None):
     (path / "manifest.json").write_text(json.dumps(manifest))
 
 
-def refused(path, message, **options):
+def refused(path, message):
     with pytest.raises(TailwiseError, match=message) as caught:
-        read_folder(path, **options)
+        read_folder(path)
     assert "\n" not in str(caught.value)
 
 
@@ -175,7 +175,6 @@ def test_damage_is_named(folder, tmp_path):
     refused(tmp_path / "absent", "there is no folder")
     (tmp_path / "other").mkdir()
     refused(tmp_path / "other", "not a Tailwise model: it has no manifest.json")
-    refused(folder, "is a Tailwise model, not a checkpoint", kind="checkpoint")
     net = folder / "net.safetensors"
     whole = net.read_bytes()
     net.write_bytes(whole[:-5])
@@ -195,6 +194,7 @@ def test_damage_is_named(folder, tmp_path):
     ("change", "message"),
     [
         (lambda m: m.update(format=99, tailwise="9.0"), "written by Tailwise 9.0, which is newer"),
+        (lambda m: m.update(kind="checkpoint"), "is a Tailwise checkpoint, not a model"),
         (lambda m: m["files"].update({"../secret.json": m["files"]["card.json"]}), "names a file '../secret.json'"),
         (lambda m: m["files"].update({"run.py": m["files"]["card.json"]}), "names a file 'run.py'"),
     ],

@@ -29,6 +29,7 @@ from tailwise.processes import is_first, writing
 from tailwise.wording import first_line
 
 FORMAT = 1
+_KIND = "model"  # of folder, in its manifest
 _MANIFEST = "manifest.json"
 _PAGE = "report.html"  # which a fit puts beside its model
 _CLUTTER = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what file managers put into folders that are looked at
@@ -72,7 +73,6 @@ def write_folder(
     tensors: Mapping[str, Mapping[str, Any]] | None = None,
     estimators: Mapping[str, Any] | None = None,
     *,
-    kind: str = "model",
     force: bool = False,
 ) -> None:
     """Write a folder, completely or not at all; of the processes that share a training, the first writes it.
@@ -83,7 +83,6 @@ def write_folder(
     documents : name -> what JSON can hold
     tensors : name -> tensor name -> NumPy array or torch tensor
     estimators : name -> scikit-learn object
-    kind : what the folder is, checked when it is read
     force : overwrite what Tailwise wrote there earlier; a folder that holds any other file is never overwritten
 
     Raises
@@ -106,7 +105,7 @@ def write_folder(
                 _save_tensors(part / f"{name}.safetensors", arrays)
             for name, estimator in (estimators or {}).items():
                 sealed.dump(estimator, part / f"{name}.skops")
-            _write_manifest(part, kind)
+            _write_manifest(part)
             _swap(part, target)
             for left in target.parent.iterdir():  # by writers that were killed: no other is at work meanwhile
                 if left.name.startswith(_part_of(target)):
@@ -207,7 +206,7 @@ class Folder:
         return self.path / name
 
 
-def read_folder(path: str | Path, kind: str = "model") -> Folder:
+def read_folder(path: str | Path) -> Folder:
     """Read a folder that :func:`write_folder` wrote; nothing in it is executed.
 
     Raises
@@ -218,21 +217,21 @@ def read_folder(path: str | Path, kind: str = "model") -> Folder:
     """
     folder = Path(path)
     if not folder.is_dir():
-        is_file = f"{folder} is a file, not the folder of a {kind}."
+        is_file = f"{folder} is a file, not the folder of a {_KIND}."
         raise TailwiseError(is_file if folder.exists() else f"there is no folder {folder}.")
     try:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         found, version = manifest["kind"], int(manifest["format"])
         files = {name: (int(entry["size"]), str(entry["sha256"])) for name, entry in manifest["files"].items()}
     except FileNotFoundError:
-        raise TailwiseError(f"{folder} is not a Tailwise {kind}: it has no {_MANIFEST}.") from None
+        raise TailwiseError(f"{folder} is not a Tailwise {_KIND}: it has no {_MANIFEST}.") from None
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise TailwiseError(f"{folder / _MANIFEST} is damaged.") from None
     if version > FORMAT:
         written = manifest.get("tailwise", "a newer version")
         raise TailwiseError(f"{folder} was written by Tailwise {written}, which is newer: upgrade Tailwise to read it.")
-    if found != kind:
-        raise TailwiseError(f"{folder} is a Tailwise {found}, not a {kind}.")
+    if found != _KIND:
+        raise TailwiseError(f"{folder} is a Tailwise {found}, not a {_KIND}.")
     for name, (size, sha256) in files.items():
         _check_file(folder, name, size, sha256)
     documents = {}
@@ -258,11 +257,11 @@ def _check_file(folder: Path, name: str, size: int, sha256: str) -> None:
         raise TailwiseError(f"{file} was changed after it was written: its SHA-256 differs from the manifest.")
 
 
-def _write_manifest(folder: Path, kind: str) -> None:
+def _write_manifest(folder: Path) -> None:
     from tailwise import __version__
 
     files = {file.name: {"size": file.stat().st_size, "sha256": _sha256(file)} for file in sorted(folder.iterdir())}
-    manifest = {"kind": kind, "format": FORMAT, "tailwise": __version__, "files": files}
+    manifest = {"kind": _KIND, "format": FORMAT, "tailwise": __version__, "files": files}
     (folder / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     for file in folder.iterdir():
         shutil.copymode(folder / _MANIFEST, file)  # safetensors makes files private, whatever the umask

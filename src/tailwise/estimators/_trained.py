@@ -100,7 +100,7 @@ class Trained:
         if taken := {"model", "manifest"} & documents.keys():
             raise TailwiseError(f"a document cannot be called {min(taken)!r}: a model's folder has one of its own.")
         everything = {"model": written, **self.documents, **documents}
-        storage.write_folder(path, everything, tensors, estimators, kind="model", force=force)
+        storage.write_folder(path, everything, tensors, estimators, force=force)
 
     def _own(self) -> dict[str, Any]:
         """Return what only this kind of model has, as plain data."""
@@ -109,7 +109,7 @@ class Trained:
 
 def read(path: str | Path, build: Callable[[Mapping[str, Any], dict[str, Any]], M], backbone: Any) -> M:
     """Return what ``build`` makes of the document of a model's folder and of the parts that every model has."""
-    folder = storage.read_folder(path, kind="model")
+    folder = storage.read_folder(path)
     try:
         model = folder.documents["model"]
         class_counts = np.array(model["class_counts"], dtype=np.int64)
