@@ -41,7 +41,7 @@ def content(
         diagnosis=found.to_dict(),
         comparison=card.pop("comparison"),
         objective=card["objective"],
-        examples=[] if isinstance(model, LabelModel) else mistakes(model, proof, answer),
+        examples=[] if isinstance(model, LabelModel) else mistakes(proof, answer),
         notes=[
             *filter(None, [untested(measured)]),
             *notes,
@@ -132,7 +132,7 @@ def _notes(model: Model, evaluation: Evaluation) -> list[str]:
     ]
 
 
-def mistakes(model: Model, proof: Dataset, answer: Answer) -> list[Example]:
+def mistakes(proof: Dataset, answer: Answer) -> list[Example]:
     """Return the most confident wrong predictions."""
     assert proof.labels is not None
     confidence = answer.proba[np.arange(len(proof)), answer.predicted]

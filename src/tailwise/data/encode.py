@@ -181,20 +181,6 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         own.readings_ = [Judged(**vars(reading)) for reading in self.readings_]
         return own
 
-    def check(self, X: Any) -> tuple[str, ...]:
-        """Return one line for everything in X that :meth:`transform` would ignore or treat as missing.
-
-        Raises
-        ------
-        TailwiseError
-            If a required column is missing.
-        """
-        frame = to_frame(X)
-        require_columns(frame.columns, self.needed, "the table", LEARNED_FROM)
-        found = self.lost_values()
-        found.add(frame)
-        return found.notes()
-
     def lost_values(self) -> LostValues:
         """Return a counter, to be fed batch by batch, of what :meth:`transform` ignores or treats as missing."""
         check_is_fitted(self)

@@ -200,7 +200,7 @@ def _read(
             shapes[i] = (*_upright_size(image)[::-1], 1 if _is_grey(image) else 3)
             deep[i] = _is_deep(image)
 
-    _in_threads(look, np.arange(len(names)), failed, "Looking at images", progress)
+    _in_threads(look, len(names), failed, "Looking at images", progress)
     good = np.flatnonzero(shapes[:, 2])
     _report(failed, names, broken)
     height, width, notes = _common_size(shapes[good, :2], wanted)
@@ -216,7 +216,7 @@ def _read(
             pixels[row] = _pixels(image, (width, height), "L" if channels == 1 else "RGB")
 
     late: dict[int, str] = {}
-    _in_threads(decode, np.arange(good.size), late, "Reading images", progress)
+    _in_threads(decode, good.size, late, "Reading images", progress)
     if late:  # the header was intact but the rest was not
         failed |= {int(good[row]): why for row, why in late.items()}
         _report(failed, names, broken)
@@ -236,19 +236,19 @@ def _read(
     return Images(pixels, good, notes)
 
 
-def _in_threads(work: Any, items: NDArray[np.int64], failed: dict[int, str], title: str, progress: bool) -> None:
-    """Call ``work`` on every item, and record the items on which it fails."""
+def _in_threads(work: Any, n: int, failed: dict[int, str], title: str, progress: bool) -> None:
+    """Call ``work`` on the numbers below n, and record those on which it fails."""
     from rich.console import Console
     from rich.progress import track
 
-    def run(chunk: NDArray[np.int64]) -> None:
-        for i in chunk.tolist():
+    def run(chunk: range) -> None:
+        for i in chunk:
             try:
                 work(i)
             except Exception as error:  # decoders may raise anything on a broken file
                 failed[i] = str(error).split("\n")[0].split(" <_io")[0] or type(error).__name__
 
-    chunks = np.array_split(items, -(-items.size // _CHUNK) or 1)
+    chunks = [range(n)[start : start + _CHUNK] for start in range(0, n, _CHUNK)]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         done = pool.map(run, chunks)
         console = Console(stderr=True)

@@ -267,7 +267,8 @@ class BatchLoss(Precise):
 
     def reduced(self, losses: Tensor, targets: Tensor) -> Tensor:
         """Reduce (batch,) losses; an ignored example counts for nothing."""
-        return reduce(losses, self.reduction, kept_examples(targets, losses, self.ignore_index))
+        kept = (targets != self.ignore_index).to(losses.dtype) if is_hard(targets) else None
+        return reduce(losses, self.reduction, kept)
 
     def extra_repr(self) -> str:
         """Show how the loss is reduced."""
@@ -356,8 +357,3 @@ def at_target(values: Tensor, targets: Tensor, ignore_index: int) -> Tensor:
     except RuntimeError:
         check_range(targets, values.shape[1], ignore_index)
         raise
-
-
-def kept_examples(targets: Tensor, losses: Tensor, ignore_index: int) -> Tensor | None:
-    """Return 1 for each example that counts and 0 for each that is ignored; None where rows count them all."""
-    return (targets != ignore_index).to(losses.dtype) if is_hard(targets) else None

@@ -92,8 +92,9 @@ class Accumulator:
 
     def _add(self, y: NDArray[Any], p: NDArray[Any], q: NDArray[Any] | None, s: NDArray[np.bool_] | None) -> None:
         k = self.n_classes
-        self.confusion += counted(y, p, k, k) if k * k <= 4 * len(y) else 0
-        if k * k > 4 * len(y):  # a large matrix and a small batch: update only the cells that occur
+        if k * k <= 4 * len(y):
+            self.confusion += counted(y, p, k, k)
+        else:  # a large matrix and a small batch: update only the cells that occur
             np.add.at(self.confusion.ravel(), y.astype(np.intp) * k + p, 1)
         if q is not None and self.probabilities is not None:
             self.probabilities.add(y, p, q)
