@@ -45,10 +45,26 @@ class LabelObjective:
         """Whether it looks at each label's ranking alone, which calibration and thresholds keep as it is."""
         return self.name in ("macro_average_precision", "few_shot_average_precision")
 
+    def score(self, *answers: Any) -> float:
+        """Return the score; arguments as :meth:`estimate`."""
+        return self.estimate(*answers).value
+
+    def questions(self, n: int, n_classes: int) -> int:
+        """Return 0: the interval comes with the score."""
+        return 0
+
     def estimate(
-        self, rows: NDArray[Any], predicted: NDArray[Any], proba: NDArray[Any], class_counts: NDArray[Any]
+        self,
+        rows: NDArray[Any],
+        predicted: NDArray[Any],
+        proba: NDArray[Any],
+        class_counts: NDArray[Any],
+        rng: np.random.Generator | None = None,
     ) -> Estimate:
-        """Return the score with its 95 % interval; arguments as :func:`tailwise.metrics.evaluate_labels`."""
+        """Return the score with its 95 % interval, of which nothing is drawn.
+
+        Arguments are as for :func:`tailwise.metrics.evaluate_labels`.
+        """
         return LABEL_OBJECTIVES[self.name](rows, predicted, proba, class_counts)
 
     def by_label(self, rows: NDArray[Any], predicted: NDArray[Any], proba: NDArray[Any]) -> ByClass:
@@ -145,23 +161,10 @@ class LabelEntrant(Entrant):
                 chains.predict_proba(scores[inside]),
             )
 
-    def _estimate(self, rows: NDArray[np.intp] | slice = slice(None)) -> Estimate:
-        counts = self._task.class_counts
-        return self._objective.estimate(self.labels[rows], self.predicted[rows], self.proba[rows], counts)
-
-    def score(self, rows: NDArray[np.intp] | slice = slice(None)) -> float:
-        """Return the objective on some of the examples seen."""
-        return self._estimate(rows).value
-
     @property
     def merit(self) -> tuple[float, ...]:
         """Where rankings alone count, tuned thresholds change nothing, and decide better."""
         return self.so_far, not self.recipe.decides_plainly
-
-    @property
-    def interval_seconds(self) -> float:
-        """None worth counting: the interval comes with the score."""
-        return 0.0
 
     def _counted(self, labels: NDArray[Any]) -> NDArray[np.int64]:
         """Return how many examples have each label."""
@@ -183,7 +186,3 @@ class LabelEntrant(Entrant):
         )
         variance = float(np.square(theirs.moved - own.moved).sum()) + self._unseen(self.labels[shared])
         return bool((theirs.values - own.values).sum() > 2 * np.sqrt(variance))
-
-    def summarise(self, rng: np.random.Generator | None) -> None:
-        """Write the score and its interval into the row."""
-        self.row.score, self.row.low, self.row.high = self._estimate()
