@@ -11,7 +11,7 @@ from scipy.optimize import minimize, minimize_scalar
 from tailwise.errors import TailwiseError
 from tailwise.posthoc._steps import Step, held_out, log_softmax
 
-_LOG_RANGE = float(np.log(100.0))  # temperatures between 1/100 and 100
+LOG_RANGE = float(np.log(100.0))  # scales between 1/100 and 100
 
 
 def fit_temperature(scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLike | None = None) -> Step:
@@ -41,7 +41,7 @@ def fit_temperature(scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLi
         likelihood = np.average(log_softmax(z * np.exp(log_scale))[rows, y], weights=weights)
         return log_scale**2 / (2 * weights.sum()) - float(likelihood)
 
-    best = minimize_scalar(loss, bounds=(-_LOG_RANGE, _LOG_RANGE), method="bounded", options={"xatol": 1e-6})
+    best = minimize_scalar(loss, bounds=(-LOG_RANGE, LOG_RANGE), method="bounded", options={"xatol": 1e-6})
     scale = float(np.exp(best.x)) if loss(best.x) < loss(0.0) else 1.0  # no gain, as for equal scores: keep them
     return Step.of(f"temperature {1 / scale:.3g}", np.zeros(z.shape[1]), scale)
 
@@ -100,7 +100,7 @@ def fit_class_wise(
 
     start = np.zeros(k + 2)
     start[0], start[1] = np.log(fit_temperature(z + known, y, w).scale), 1.0
-    bounds = [(-_LOG_RANGE, _LOG_RANGE), *[(None, None)] * (k + 1)]
+    bounds = [(-LOG_RANGE, LOG_RANGE), *[(None, None)] * (k + 1)]
     fitted = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
     bias = fitted.x[1] * known + fitted.x[2:] * unit
     return Step.of("class-wise calibration", bias, float(np.exp(fitted.x[0])))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import special
 
 from tailwise.errors import TailwiseError
 from tailwise.tensors import to_array, weights_of_rows
@@ -104,9 +105,7 @@ def held_out(
 
 def log_softmax(scores: ArrayLike) -> NDArray[np.float64]:
     """Return the (n, n_classes) log-probabilities of scores."""
-    array = np.asarray(to_array(scores), dtype=np.float64)
-    shifted = array - array.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return special.log_softmax(np.asarray(to_array(scores), dtype=np.float64), axis=1)
 
 
 def softmax(scores: ArrayLike) -> NDArray[np.float64]:
