@@ -18,10 +18,8 @@ from tailwise.data import Dataset, as_dataset, stratified_folds, stratified_spli
 from tailwise.data.labels import codes_among, encode_labels, warn_of_words
 from tailwise.errors import TailwiseError
 from tailwise.estimators._compare import Fold, held_out_sample
-from tailwise.estimators._learners import EstimatorLearner, NetworkLearner
 from tailwise.estimators._model import Prior
 from tailwise.estimators._objective import Objective, as_objective
-from tailwise.estimators._plan import epochs_in_time, in_time
 from tailwise.estimators._tail import TailEstimator, known_only, mean_of
 from tailwise.estimators._training import Training
 from tailwise.recipes import Recipe
@@ -236,23 +234,15 @@ class TailClassifier(TailEstimator):
     def _recipes(self, kind: str, data: Dataset) -> Sequence[str]:
         return [name for name in CANDIDATES[kind] if name != "balanced-bagging" or data.n_classes <= _BAGGED]
 
-    def _training(self, data: Dataset, candidates: Sequence[Recipe]) -> Training:
-        """Encode the data, set up the learner, the folds and the cache, and plan how much training is affordable."""
-        training = super()._training(data, candidates)
+    def _training(self, data: Dataset) -> Training:
+        """Set up what all fits share, with no more held-out rows than memory has room for."""
+        training = super()._training(data)
         inputs, labels, folds, objective = training.inputs, training.labels, training.folds, training.objective
         most = max(_SCORED, affordable_rows(inputs, data.n_classes) // 4)  # calibrating holds 64 bytes a row and class
         if objective.scorer is None and sum(len(held_out) for _, held_out in folds) > most:
             folds, class_weight = held_out_sample(folds, labels, data.n_classes, most, training.seed)
             objective = objective.on_sample(class_weight)
-        training = replace(training, objective=objective, folds=folds, coverage=self.coverage)
-        plan = self._plan(training, candidates)
-        learner: EstimatorLearner | NetworkLearner
-        if isinstance(training.learner, EstimatorLearner):
-            base, left_out = in_time(training.learner.base, plan)
-            learner = replace(training.learner, base=base)
-        else:
-            learner, left_out = epochs_in_time(training.learner, plan)
-        return replace(training, learner=learner, left_out=left_out)
+        return replace(training, objective=objective, folds=folds, coverage=self.coverage)
 
     def _in_codes(self, base: BaseEstimator, data: Dataset) -> BaseEstimator:
         settings = {}

@@ -20,8 +20,8 @@ from tailwise.errors import TailwiseError
 from tailwise.estimators._compare import Comparison, Fold
 from tailwise.estimators._label_chains import LabelChains, LabelEntrant, LabelObjective, as_label_objective
 from tailwise.estimators._label_model import LabelModel
-from tailwise.estimators._learners import EstimatorLearner, Fitted, NetworkLearner, for_label_sets
-from tailwise.estimators._plan import epochs_in_time, in_time
+from tailwise.estimators._learners import EstimatorLearner, Fitted, for_label_sets
+from tailwise.estimators._plan import Plan, in_time
 from tailwise.estimators._tail import TailEstimator, known_only, mean_of
 from tailwise.estimators._training import Training
 from tailwise.recipes import Recipe
@@ -217,26 +217,18 @@ class TailMultilabelClassifier(TailEstimator):
     def _estimator_learner(self, base: BaseEstimator, nominal: tuple[int, ...]) -> EstimatorLearner:
         return EstimatorLearner(for_label_sets(base), nominal)
 
-    def _training(self, data: Dataset, candidates: Sequence[Recipe]) -> Training:
-        """Encode the data, set up the learner, the folds and the cache, and plan how much training is affordable."""
-        training = super()._training(data, candidates)
-        plan = self._plan(training, candidates)
-        if isinstance(training.learner, NetworkLearner):
-            network, left_out = epochs_in_time(training.learner, plan)
-            return replace(training, learner=network, left_out=left_out)
-        base = training.learner.base
+    def _estimator_in_time(self, base: BaseEstimator, plan: Plan) -> tuple[BaseEstimator, list[str]]:
         if not isinstance(base, OneVsRestClassifier):
-            limited, left_out = in_time(base, replace(plan, each="with the same rarest label"))
-            return replace(training, learner=replace(training.learner, base=limited), left_out=left_out)
+            return in_time(base, replace(plan, each="with the same rarest label"))
         # every label has a fit of its own: the one in the middle is timed, and each gets its share of the time
-        there = np.flatnonzero((data.class_counts > 0) & (data.class_counts < len(data)))
-        middle = there[np.argsort(data.class_counts[there], kind="stable")[len(there) // 2]]
-        share = None if plan.budget is None else plan.budget / data.n_classes
-        own = training.labels[:, middle].astype(np.int64)
+        counts = plan.task.class_counts
+        there = np.flatnonzero((counts > 0) & (counts < len(plan.labels)))
+        middle = there[np.argsort(counts[there], kind="stable")[len(there) // 2]]
+        share = None if plan.budget is None else plan.budget / len(counts)
+        own = plan.labels[:, middle].astype(np.int64)
         of_label = replace(plan, labels=own, budget=share, each="with or without a label")
         each, left_out = in_time(base.estimator, of_label)
-        learner = replace(training.learner, base=OneVsRestClassifier(each))
-        return replace(training, learner=learner, left_out=left_out)
+        return OneVsRestClassifier(each), left_out
 
     def _testable(self, data: Dataset) -> int:
         return int(np.count_nonzero(data.is_labelled))

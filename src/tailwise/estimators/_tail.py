@@ -25,7 +25,7 @@ from tailwise.estimators._card import versions
 from tailwise.estimators._compare import Clock, Fold, compare, seconds
 from tailwise.estimators._defaults import check_backbone, default_estimator, fit_encoder, learner_kind, network_learner
 from tailwise.estimators._learners import AUGMENTATIONS, PRECISIONS, EstimatorLearner, NetworkLearner
-from tailwise.estimators._plan import Plan
+from tailwise.estimators._plan import Plan, epochs_in_time, in_time
 from tailwise.estimators._training import Training
 from tailwise.identity import describe, digest
 from tailwise.processes import working_in
@@ -134,6 +134,10 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
         """Return what trains a scikit-learn classifier on such labels."""
         return EstimatorLearner(base, nominal)
 
+    def _estimator_in_time(self, base: BaseEstimator, plan: Plan) -> tuple[BaseEstimator, list[str]]:
+        """Return as much of a classifier as is affordable, and a sentence for each thing left out."""
+        return in_time(base, plan)
+
     @_many_classes_are_expected()
     def _fit(self, X: Any, y: Any) -> None:
         """Compare the recipes, train the winner on everything, and set the fitted attributes."""
@@ -142,7 +146,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
         data = self._labelled(X, y)
         candidates = self.check_options(data)
         with nullcontext() if self.work_dir is None else working_in(self.work_dir):
-            training = self._training(data, candidates)
+            training = self._in_time(self._training(data), candidates)
             candidates = self._usable(training, candidates)
             plain = find_recipe("cross-entropy")
             comparison = compare(
@@ -276,8 +280,8 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         self.model_.save(path, force=force)
 
-    def _training(self, data: Dataset, candidates: Sequence[Recipe]) -> Training:
-        """Encode the data and set up the learner, the folds and the cache for the recipes."""
+    def _training(self, data: Dataset) -> Training:
+        """Encode the data and set up the learner, the folds and the cache."""
         labels = np.asarray(data.labels)
         kind = learner_kind(self.estimator, self.backbone, data.kind)
         base = self.estimator if self.estimator is not None else default_estimator(data)
@@ -318,10 +322,10 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             tell=tell,
         )
 
-    def _plan(self, training: Training, candidates: Sequence[Recipe]) -> Plan:
-        """Return what is to be fitted, and in which time."""
+    def _in_time(self, training: Training, candidates: Sequence[Recipe]) -> Training:
+        """Plan what is to be fitted, and in which time, and return as much of the training as is affordable."""
         trainings = list(dict.fromkeys(candidate.training for candidate in candidates))
-        return Plan(
+        plan = Plan(
             inputs=training.inputs,
             labels=training.labels,
             task=training.task,
@@ -332,6 +336,13 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             seed=training.seed,
             cache=training.cache,
         )
+        learner: EstimatorLearner | NetworkLearner
+        if isinstance(training.learner, EstimatorLearner):
+            base, left_out = self._estimator_in_time(training.learner.base, plan)
+            learner = replace(training.learner, base=base)
+        else:
+            learner, left_out = epochs_in_time(training.learner, plan)
+        return replace(training, learner=learner, left_out=left_out)
 
     def _seed(self) -> int:
         """Return the number that, as ``random_state``, gives this fit again."""
