@@ -79,6 +79,11 @@ def _enclosed(function: Any) -> Iterator[Any]:
             continue
 
 
+def differing(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    """Return the sorted names of what a result depends on that are different in two descriptions of it."""
+    return sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+
+
 def digest(*arrays: Any) -> str:
     """Return a SHA-256 of the shapes, types and contents of arrays, sparse matrices, lists or frames of one type."""
     sha = hashlib.sha256()

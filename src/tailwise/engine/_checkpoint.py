@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from tailwise.errors import TailwiseError
+from tailwise.identity import differing
 from tailwise.storage import atomic_write
 
 _NAME = "checkpoint.safetensors"
@@ -86,11 +87,10 @@ def read(folder: Path, identity: dict[str, Any]) -> Checkpoint | None:
         raise TailwiseError(f"{path} is not a readable checkpoint ({error}); remove it to start again.") from None
     if header.get("format") != _FORMAT:
         raise TailwiseError(f"{path} was written by another version of Tailwise; remove it to start again.")
-    theirs = header["identity"]
-    differing = sorted(name for name in identity.keys() | theirs.keys() if identity.get(name) != theirs.get(name))
-    if differing:
+    other = differing(identity, header["identity"])
+    if other:
         raise TailwiseError(
-            f"the checkpoint in {folder} belongs to another training: it differs in {', '.join(differing)};"
+            f"the checkpoint in {folder} belongs to another training: it differs in {', '.join(other)};"
             " choose another folder, or remove it to start again."
         )
     parts: dict[str, dict[str, Tensor]] = {"network": {}, "loss": {}, "optimizer": {}}

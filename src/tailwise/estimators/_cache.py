@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailwise.errors import TailwiseError
+from tailwise.identity import differing
 from tailwise.processes import is_first
 from tailwise.storage import atomic_write
 
@@ -39,8 +40,7 @@ class Cache:
             with atomic_write(mark, "w") as file:
                 json.dump(identity, file, indent=1)
         else:
-            theirs = json.loads(mark.read_text(encoding="utf-8"))
-            other = sorted(name for name in theirs.keys() | identity.keys() if theirs.get(name) != identity.get(name))
+            other = differing(identity, json.loads(mark.read_text(encoding="utf-8")))
             if other:
                 if "random_state" in other:  # which decides what is held out for the test, too
                     other = [name for name in other if name != "data"]
