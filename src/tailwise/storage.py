@@ -31,7 +31,7 @@ from tailwise.wording import first_line
 FORMAT = 1
 _KIND = "model"  # of folder, in its manifest
 _MANIFEST = "manifest.json"
-_PAGE = "report.html"  # which a fit puts beside its model
+PAGE = "report.html"  # which a fit puts beside its model
 _CLUTTER = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what file managers put into folders that are looked at
 _NAME = re.compile(r"[A-Za-z0-9_-]+\.(json|safetensors|skops)")
 
@@ -155,7 +155,7 @@ def _files_of(folder: Path) -> set[str] | None:
         return None
     if not isinstance(manifest, dict) or not {"kind", "format", "tailwise", "files"} <= manifest.keys():
         return None
-    return {_MANIFEST, _PAGE, *manifest["files"]}
+    return {_MANIFEST, PAGE, *manifest["files"]}
 
 
 @dataclass(frozen=True)

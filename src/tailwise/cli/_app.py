@@ -1,4 +1,4 @@
-"""The command line: options, help and exit codes. Each command's work is in a module of its own, loaded when called."""
+"""The command line: options, help and exit codes. A command's work is in another module, loaded when called."""
 
 from __future__ import annotations
 
@@ -288,9 +288,9 @@ def report(
     force: Force = False,
 ) -> None:
     """Rewrite the report of a fitted model."""
-    from tailwise.cli import _fit
+    from tailwise.cli import _report
 
-    _fit.rewrite_report(model, output, force=force)
+    _report.rewrite(model, output, force=force)
 
 
 @app.command(epilog="Example: [bold]tailwise demo[/]")

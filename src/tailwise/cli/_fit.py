@@ -30,7 +30,7 @@ from tailwise.metrics import evaluate as measure
 from tailwise.metrics import evaluate_labels
 from tailwise.processes import is_first, together, writing
 from tailwise.recipes import Recipe, load_recipes_from, recipe
-from tailwise.report import Report, write_report
+from tailwise.report import write_report
 from tailwise.wording import plural
 
 _TEST_SHARE = 0.2
@@ -158,7 +158,7 @@ def main_job(
                 source=source.to_dict(train),
                 report=report.to_dict(),
             )
-            write_report(output / "report.html", report)
+            write_report(output / storage.PAGE, report)
 
     _show.comparison(console, model.card["comparison"], objective)
     examples = plural(evaluation.n_examples, "example")
@@ -173,7 +173,7 @@ def main_job(
     _show.evaluations(console, columns, objective)
     for note in report.notes:
         console.print(f"[dim]· {escape(note)}[/]")
-    page = output / "report.html"
+    page = output / storage.PAGE
     console.print(f"\nModel in [bold]{escape(str(output))}[/], report in [bold]{escape(str(page))}[/]")
     if json:
         everything = {
@@ -185,22 +185,6 @@ def main_job(
             "notes": report.notes,
         }
         print(json_module.dumps(everything, indent=1))
-
-
-def rewrite_report(model: Path, output: Path | None, *, force: bool) -> None:
-    """Write a model's report again, by default where it was."""
-    own = model / "report.html"
-    output = own if output is None else output
-    if output.resolve() != own.resolve() and output.resolve().parent == model.resolve():
-        raise TailwiseError(f"{output} would be among the model's own files: choose another folder, or report.html.")
-    if output.exists() and output.resolve() != own.resolve() and not force:
-        raise TailwiseError(f"{output} already exists; choose another name, or overwrite it with --force.")
-    documents = storage.read_folder(model).documents
-    if "report" not in documents:
-        raise TailwiseError(f"{model} was not written by tailwise fit, so there is nothing to report.")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    write_report(output, Report.from_dict(documents["report"]))
-    Console(highlight=False).print(f"Report in [bold]{escape(str(output))}[/]")
 
 
 def _check_proof(proof: Dataset, train: Dataset) -> None:

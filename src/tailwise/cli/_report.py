@@ -1,18 +1,23 @@
-"""What a fit puts into its report."""
+"""What a fit puts into its report; and ``tailwise report``, which writes it again."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 
+from tailwise import storage
+from tailwise.cli._show import escape
 from tailwise.data import Dataset
 from tailwise.diagnose import Diagnosis
+from tailwise.errors import TailwiseError
 from tailwise.estimators import Answer, LabelModel, Model
 from tailwise.metrics import Evaluation, LabelEvaluation
-from tailwise.report import Example, Report, thumbnail
+from tailwise.report import Example, Report, thumbnail, write_report
 from tailwise.report.words import untested
 from tailwise.wording import plural
 
@@ -50,6 +55,22 @@ def content(
         ],
         model_card=card,
     )
+
+
+def rewrite(model: Path, output: Path | None, *, force: bool) -> None:
+    """Write a model's report again, by default where it was."""
+    own = model / storage.PAGE
+    output = own if output is None else output
+    if output.resolve() != own.resolve() and output.resolve().parent == model.resolve():
+        raise TailwiseError(f"{output} would be among the model's own files: choose another folder, or {storage.PAGE}.")
+    if output.exists() and output.resolve() != own.resolve() and not force:
+        raise TailwiseError(f"{output} already exists; choose another name, or overwrite it with --force.")
+    documents = storage.read_folder(model).documents
+    if "report" not in documents:
+        raise TailwiseError(f"{model} was not written by tailwise fit, so there is nothing to report.")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_report(output, Report.from_dict(documents["report"]))
+    Console(highlight=False).print(f"Report in [bold]{escape(str(output))}[/]")
 
 
 def _remarks(model: Model | LabelModel, evaluation: Evaluation | LabelEvaluation) -> list[str]:
