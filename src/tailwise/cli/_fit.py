@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import blake2b
@@ -111,8 +111,7 @@ def main_job(
     json: bool = False,
 ) -> None:
     """Diagnose, hold out the test data, compare and train, measure beside the plain learner, save and report."""
-    if proof is not None:
-        _check_proof(proof, train)
+    readings = {} if proof is None else _check_proof(proof, train)
     storage.check_free(output, force=force or resume)  # a resumed fit was itself about to write what it finds there
     console = Console(stderr=json, highlight=False, quiet=not is_first())
     status = console.status("preparing", spinner="line")
@@ -132,8 +131,8 @@ def main_job(
         found = diagnose(whole)
         _show.diagnosis(console, found)
         if train is not whole:  # what is given was checked before
-            _check_proof(proof, train)
-        in_training = int(_in_training(proof, train).sum())
+            readings = _check_proof(proof, train)
+        in_training = int(_in_training(proof, train, readings).sum())
 
         console.print()
         with status:
@@ -187,8 +186,14 @@ def main_job(
         print(json_module.dumps(everything, indent=1))
 
 
-def _check_proof(proof: Dataset, train: Dataset) -> None:
-    """Raise TailwiseError, before training, if a model of the training data could not be tested on ``proof``."""
+def _check_proof(proof: Dataset, train: Dataset) -> dict[str, Reading]:
+    """Return how the columns of the training data are read, if it is a table.
+
+    Raises
+    ------
+    TailwiseError
+        Before training, if a model of the training data could not be tested on ``proof``.
+    """
     if proof.labels is None or not proof.is_labelled.any():
         raise TailwiseError(
             f"{proof.name} has no labelled rows to test the model on: name the label column with --target."
@@ -200,11 +205,13 @@ def _check_proof(proof: Dataset, train: Dataset) -> None:
         raise TailwiseError(f"{proof.name} has {one} per row, but {train.name} has {other}.")
     if proof.has_sets and not (proof.labels > 0).any():
         raise TailwiseError(f"{proof.name} has no row with a label to test the model on.")
-    if train.kind == "table":
-        readings = _readings(train)
-        require_columns(proof.inputs.columns, list(readings), proof.name)
-        for name, read in readings.items():
-            read(proof.inputs[name])
+    if train.kind != "table":
+        return {}
+    readings = _readings(train)
+    require_columns(proof.inputs.columns, list(readings), proof.name)
+    for name, read in readings.items():
+        read(proof.inputs[name])
+    return readings
 
 
 def _readings(train: Dataset) -> dict[str, Reading]:
@@ -218,11 +225,10 @@ def _readings(train: Dataset) -> dict[str, Reading]:
     return some
 
 
-def _in_training(proof: Dataset, train: Dataset) -> NDArray[np.bool_]:
+def _in_training(proof: Dataset, train: Dataset, readings: dict[str, Reading]) -> NDArray[np.bool_]:
     """Say for each test example whether the training data holds the same one, with the same label."""
     import polars as pl
 
-    readings = _readings(train) if train.kind == "table" else {}
     keys = []
     for data in (proof, train):
         if readings:
@@ -230,19 +236,15 @@ def _in_training(proof: Dataset, train: Dataset) -> NDArray[np.bool_]:
                 pl.DataFrame([read.read(data.inputs[name]) for name, read in readings.items()]).hash_rows().to_numpy()
             )
         else:
-            rows = (row.encode() if isinstance(row, str) else row.tobytes() for row in data.inputs)
-            content = np.array([int.from_bytes(blake2b(row, digest_size=8).digest()) for row in rows], dtype=np.uint64)
-        keys.append(content ^ _label_keys(data))
+            content = _keys(row.encode() if isinstance(row, str) else row.tobytes() for row in data.inputs)
+        labels = np.asarray(data.labels)
+        keys.append(content ^ (_keys(row.tobytes() for row in labels) if data.has_sets else labels.astype(np.uint64)))
     return np.isin(keys[0], keys[1]) & proof.is_labelled
 
 
-def _label_keys(data: Dataset) -> NDArray[np.uint64]:
-    """Return a number for each row's label, or for its set of labels."""
-    labels = np.asarray(data.labels)
-    if not data.has_sets:
-        return labels.astype(np.uint64)
-    digests = (blake2b(row.tobytes(), digest_size=8).digest() for row in labels)
-    return np.array([int.from_bytes(digest) for digest in digests], dtype=np.uint64)
+def _keys(rows: Iterable[bytes]) -> NDArray[np.uint64]:
+    """Return a number for each row, the same for the same content."""
+    return np.array([int.from_bytes(blake2b(row, digest_size=8).digest()) for row in rows], dtype=np.uint64)
 
 
 def _evaluate(model: Any, proof: Dataset, answer: Any) -> Any:
