@@ -177,3 +177,8 @@ def test_a_bare_network_is_weighted_like_a_wrapped_one_and_nothing_is_learned_wi
     with torch.no_grad():
         assert loss(network, *batches).isfinite()
     assert all(torch.equal(value, before[name]) for name, value in loss.state_dict().items())
+
+
+def test_a_network_of_weights_has_a_hidden_unit():
+    with pytest.raises(TailwiseError, match="width must be at least 1; got -1"):
+        losses.MetaWeightNet(-1)

@@ -276,7 +276,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
         )
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
-        """Write the model folder; :meth:`tailwise.Model.load` reads it. Under ``torchrun`` the first process writes."""
+        """Write the model folder; :func:`tailwise.load_model` reads it. Under ``torchrun`` the first process writes."""
         check_is_fitted(self)
         self.model_.save(path, force=force)
 

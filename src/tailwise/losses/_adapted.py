@@ -14,11 +14,6 @@ class AdaptedLoss(nn.Module):
     ----------
     loss : any module
     call : ``call(loss, logits, targets)`` returns the loss of a batch
-
-    Raises
-    ------
-    TailwiseError
-        If counts or settings are out of range or, when called, shapes do not fit.
     """
 
     def __init__(self, loss: nn.Module, call: Callable[[nn.Module, Tensor, Tensor], Tensor]) -> None:

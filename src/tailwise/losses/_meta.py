@@ -111,7 +111,7 @@ class MetaWeightNet(nn.Module):
     Raises
     ------
     TailwiseError
-        If counts or settings are out of range or, when called, shapes do not fit.
+        If the width is below 1.
 
     Source: Shu et al., Meta-Weight-Net: Learning an Explicit Mapping For Sample Weighting, NeurIPS 2019, equations 3
     to 5; the width and the normalisation as in the authors' code (Meta-weight-net_class-imbalance).
@@ -121,6 +121,7 @@ class MetaWeightNet(nn.Module):
 
     def __init__(self, width: int = 100) -> None:
         super().__init__()
+        number("width", width, 1)
         self.layers = nn.Sequential(nn.Linear(1, width), nn.ReLU(), nn.Linear(width, 1), nn.Sigmoid())
 
     def forward(self, losses: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Published systems, one file each: which parts they combine, stage by stage, and nothing else.
+"""Published systems, a file for each family: which parts they combine, stage by stage, and nothing else.
 
 "Measured" in a recipe's docstring is its mean gain in balanced accuracy over plain training, of three seeds, with its
 defaults and short trainings; benchmarks/recipes.py makes the numbers, benchmarks/results/recipes.md has them with their
