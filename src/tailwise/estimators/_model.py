@@ -16,7 +16,7 @@ from tailwise.data.labels import by_name, class_name, codes_among
 from tailwise.errors import TailwiseError
 from tailwise.estimators._chains import Chains
 from tailwise.estimators._objective import Objective, as_objective
-from tailwise.estimators._trained import Trained, read
+from tailwise.estimators._trained import Trained, is_of_sets, read
 from tailwise.wording import some
 
 _PRIOR_STRENGTH = 100  # examples of the training prior that are added to those it is estimated from
@@ -199,7 +199,7 @@ class Model(Trained):
 
     @classmethod
     def _of(cls, model: Mapping[str, Any], parts: dict[str, Any]) -> Model:
-        if "n_examples" in model:
+        if is_of_sets(model):
             raise TailwiseError("this model is for sets of labels: read it with tailwise.load_model.")
         chains, sets = Chains.from_dict(model["chains"]), posthoc.ConformalSets.from_dict(model["sets"])
         return cls(chains=chains, sets=sets, **parts)

@@ -107,6 +107,11 @@ class Trained:
         raise NotImplementedError
 
 
+def is_of_sets(model: Mapping[str, Any]) -> bool:
+    """Say whether the document of a model's folder is that of one for sets of labels."""
+    return "n_examples" in model
+
+
 def read(path: str | Path, build: Callable[[Mapping[str, Any], dict[str, Any]], M], backbone: Any) -> M:
     """Return what ``build`` makes of the document of a model's folder and of the parts that every model has."""
     folder = storage.read_folder(path)
@@ -119,7 +124,7 @@ def read(path: str | Path, build: Callable[[Mapping[str, Any], dict[str, Any]], 
         learner: Fitted
         if model["learner"] == "network":
             learner = FittedNetwork.rebuild(model["network"], folder.tensors("network"), backbone)
-        elif "n_examples" in model:
+        elif is_of_sets(model):
             learner = FittedLabelSets(folder.estimator("estimator"), class_counts, int(model["n_examples"]))
         else:
             learner = FittedEstimator(folder.estimator("estimator"), class_counts)
