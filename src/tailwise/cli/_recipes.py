@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tailwise.cli._show import escape
-from tailwise.errors import TailwiseError, nearest
-from tailwise.recipes import Recipe, load_recipes_from, recipes
+from tailwise.recipes import Recipe, load_recipes_from, recipe, recipes
 
 _TRAINS = {
     ("estimator",): "scikit-learn estimators",
@@ -29,9 +28,7 @@ def run(name: str | None, *, recipe_files: Sequence[Path], json: bool) -> None:
     """Print all recipes, or one with its settings."""
     for file in recipe_files:
         load_recipes_from(file)
-    known = recipes()
-    if name is not None and name not in known:
-        raise TailwiseError(f"there is no recipe {name!r}.{nearest(name, known)} `tailwise recipes` lists them all.")
+    shown = recipes() if name is None else {name: type(recipe(name))}
     rows: list[dict[str, Any]] = [
         {
             "name": key,
@@ -41,8 +38,7 @@ def run(name: str | None, *, recipe_files: Sequence[Path], json: bool) -> None:
             "summary": _summary(cls),
             "settings": {f.name: f.default for f in dataclasses.fields(cls)},  # type: ignore[arg-type]
         }
-        for key, cls in known.items()
-        if name in (None, key)
+        for key, cls in shown.items()
     ]
     if json:
         print(json_module.dumps(rows, indent=1))
