@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from estimators.cases import quick, table
-from tailwise.estimators._learners import _FEW
+from tailwise.estimators._fitted import _FEW
 
 
 def openmp() -> dict[str, int]:

@@ -26,7 +26,7 @@ from estimators.cases import digits, quick, table
 from tailwise.data import TableEncoder, as_dataset
 from tailwise.errors import TailwiseError
 from tailwise.estimators import Model, TailClassifier, _trained
-from tailwise.estimators._learners import FittedEstimator
+from tailwise.estimators._fitted import FittedEstimator
 from tailwise.posthoc import softmax
 
 pytestmark = pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp`:DeprecationWarning")

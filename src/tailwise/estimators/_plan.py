@@ -18,7 +18,8 @@ from tailwise.counts import capped_counts, class_counts
 from tailwise.data.splits import place_in_class, rarest_label
 from tailwise.engine.stage import Task
 from tailwise.estimators._cache import Cache
-from tailwise.estimators._learners import NetworkLearner, threads_for
+from tailwise.estimators._fitted import threads_for
+from tailwise.estimators._learners import NetworkLearner
 from tailwise.recipes import Recipe, recipe
 from tailwise.resample import CaseControlClassifier
 

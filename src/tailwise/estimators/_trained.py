@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tailwise import storage
 from tailwise.data import Dataset, as_dataset
 from tailwise.errors import TailwiseError
-from tailwise.estimators._learners import Fitted, FittedEstimator, FittedLabelSets, FittedNetwork
+from tailwise.estimators._fitted import Fitted, FittedEstimator, FittedLabelSets, FittedNetwork
 
 M = TypeVar("M")
 

@@ -20,7 +20,8 @@ from tailwise.estimators._cache import Cache
 from tailwise.estimators._card import model_card
 from tailwise.estimators._chains import fit_chains
 from tailwise.estimators._compare import Comparison, Entrant, Fold
-from tailwise.estimators._learners import EstimatorLearner, Fitted, NetworkLearner
+from tailwise.estimators._fitted import Fitted
+from tailwise.estimators._learners import EstimatorLearner, NetworkLearner
 from tailwise.estimators._model import Model
 from tailwise.identity import describe, digest
 from tailwise.recipes import Recipe
