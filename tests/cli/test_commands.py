@@ -19,7 +19,7 @@ from tailwise import storage
 from tailwise.cli import _app, _fit
 from tailwise.data import load
 from tailwise.errors import Interrupted, TailwiseError
-from tailwise.estimators import Model, TailClassifier, _compare, _objective, load_model
+from tailwise.estimators import Model, TailClassifier, _clock, _objective, load_model
 from tailwise.recipes import _base, recipes
 from tailwise.wording import spoken
 
@@ -930,7 +930,7 @@ def test_evaluate_measures_what_was_optimised(objective, table, tmp_path, capsys
 
 
 def test_a_scorer_that_was_too_slow_for_intervals_is_asked_once_of_the_test(table, tmp_path, monkeypatch):
-    monkeypatch.setattr(_compare, "_INTERVALS", 0.0)
+    monkeypatch.setattr(_clock, "_INTERVALS", 0.0)
     monkeypatch.setattr(_objective, "_RESAMPLES", 10**6)
     monkeypatch.setattr(_objective, "_SCORER_WORK", 10**12)
     fit = ["fit", table, "-t", "species", "-o", tmp_path / "m", "-r", "cross-entropy", "--time", "20s"]

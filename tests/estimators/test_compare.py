@@ -31,9 +31,10 @@ from tailwise import posthoc
 from tailwise.data import stratified_folds
 from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
-from tailwise.estimators import _compare, _tail
+from tailwise.estimators import _clock, _compare, _tail
 from tailwise.estimators._chains import cross_fit, fit_chains, halves
-from tailwise.estimators._compare import Clock, Comparison, _beaten, compare, held_out_sample, seconds
+from tailwise.estimators._clock import Clock, seconds
+from tailwise.estimators._compare import Comparison, _beaten, compare, held_out_sample
 from tailwise.estimators._objective import as_objective
 from tailwise.recipes import Recipe, recipe
 
@@ -122,7 +123,8 @@ def race(*recipes: Recipe, n_folds: int = 3, pause: float = 0.0, budget: float |
 def only_fits_take_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no real time pass, so that what a budget allows does not depend on the machine."""
     now = [0.0]
-    monkeypatch.setattr(_compare, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    for module in (_clock, _compare):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(Fitter, "sleep", lambda self, seconds: now.append(now.pop() + seconds))
 
 

@@ -22,7 +22,8 @@ from tailwise.data import Dataset
 from tailwise.errors import TailwiseError, nearest
 from tailwise.estimators._cache import Cache
 from tailwise.estimators._card import versions
-from tailwise.estimators._compare import Clock, Fold, compare, seconds
+from tailwise.estimators._clock import Clock, seconds
+from tailwise.estimators._compare import Fold, compare
 from tailwise.estimators._defaults import check_backbone, default_estimator, fit_encoder, learner_kind, network_learner
 from tailwise.estimators._learners import AUGMENTATIONS, PRECISIONS, EstimatorLearner, NetworkLearner
 from tailwise.estimators._plan import Plan, epochs_in_time, in_time
