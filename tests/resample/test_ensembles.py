@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from imblearn.ensemble import BalancedBaggingClassifier as Reference
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
@@ -104,16 +105,29 @@ def test_frames_and_missing_values():
     assert fitted.predict(frame).shape == y.shape
 
 
-def test_self_paced_shares_follow_the_equation():
+class Sure(ClassifierMixin, BaseEstimator):
+    """A classifier that learns nothing: the probability of class 1 is the first column."""
+
+    def fit(self, X, y):
+        self.seen_, self.classes_ = X[y == 0, 0], np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        return np.stack([1 - X[:, 0], X[:, 0]], axis=1)
+
+
+def test_self_paced_shares_follow_the_equation_in_every_round():
     rng = np.random.default_rng(0)
-    hardness = np.concatenate([rng.uniform(0, 0.1, 50_000), rng.uniform(0.45, 0.55, 5_000), rng.uniform(0.9, 1, 2_000)])
-    bins = np.repeat([0, 1, 2], [50_000, 5_000, 2_000])
+    bins = np.repeat([0, 1, 2], [50_000, 30_000, 20_000])
+    hardness = rng.uniform([0, 0.4, 0.9], [0.04, 0.6, 1], (100_000, 3))[np.arange(100_000), bins]
     mean = np.array([hardness[bins == b].mean() for b in range(3)])
-    for alpha in (0.05, 1.0, 1e9):
-        drawn = np.bincount(bins[self_paced(hardness, 300, 3, alpha, rng)], minlength=3)
-        share = 1 / (mean + alpha)
-        expected = 300 * share / share.sum()
-        assert (np.abs(drawn - expected) < 4 * np.sqrt(expected) + 3).all()
+    X = np.append(hardness, np.full(3000, 0.5))[:, None]
+    y = np.repeat([0, 1], [100_000, 3000])
+    members = SelfPacedEnsembleClassifier(Sure(), 4, n_bins=3, random_state=0).fit(X, y).estimators_
+    shares = [np.array([0.5, 0.3, 0.2]), *(1 / (mean + np.tan(np.pi / 2 * i / 3)) for i in (1, 2)), np.ones(3)]
+    for member, share in zip(members, shares, strict=True):
+        drawn = np.histogram(member.seen_, [0, 0.3, 0.7, 1])[0]
+        np.testing.assert_allclose(drawn, 3000 * share / share.sum(), atol=4 * np.sqrt(3000 / 3 * 2 / 3))
 
 
 def test_self_paced_draws_no_example_twice_and_always_enough():
