@@ -165,12 +165,29 @@ def test_boosting_survives_noise():
     assert np.isfinite(boosted.predict_proba(X)).all()
 
 
-def test_votes_of_boosting_follow_samme():
-    X, y = table([300, 60])
-    boosted = RUSBoostClassifier(TREE, 2, random_state=0).fit(X, y)
-    wrong = boosted.estimators_[0].predict(X) != y
-    assert boosted.estimator_weights_[0] == pytest.approx(np.log((1 - wrong.mean()) / wrong.mean()))
-    weights = np.exp(boosted.estimator_weights_[0] * wrong)
-    error = (weights * (boosted.estimators_[1].predict(X) != y)).sum() / weights.sum()
-    assert boosted.estimator_weights_[1] == pytest.approx(np.log((1 - error) / error))
-    assert (weights * wrong).sum() / weights.sum() == pytest.approx(0.5)  # the first is no better than chance now
+class Noted(DecisionTreeClassifier):
+    """A tree that notes what it was fitted to."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.seen_, self.weights_ = X[:, 0], sample_weight
+        return super().fit(X, y, sample_weight)
+
+
+@pytest.mark.parametrize("rate", [0.5, 1.0])
+def test_votes_and_weights_of_boosting_follow_samme(rate):
+    X, y = table([300, 60, 30])
+    order = X[:, 0].argsort()
+    X, y = X[order], y[order]
+    boosted = RUSBoostClassifier(Noted(max_depth=3), 4, learning_rate=rate, random_state=0).fit(X, y)
+    weights, shares = np.full(len(y), 1 / len(y)), np.zeros((len(y), 3))
+    for member, vote in zip(boosted.estimators_, boosted.estimator_weights_, strict=True):
+        seen = weights[np.searchsorted(X[:, 0], member.seen_)]
+        np.testing.assert_allclose(member.weights_ / member.weights_.sum(), seen / seen.sum())
+        predicted = member.predict(X)
+        error = weights[predicted != y].sum()
+        assert vote == pytest.approx(rate * (np.log((1 - error) / error) + np.log(3 - 1)))
+        weights[predicted != y] *= np.exp(vote)
+        weights /= weights.sum()
+        shares[np.arange(len(y)), predicted] += vote
+    assert len(boosted.estimators_) == 4, "no round was discarded"
+    np.testing.assert_allclose(boosted.predict_proba(X), shares / boosted.estimator_weights_.sum())
