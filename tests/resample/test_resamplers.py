@@ -431,6 +431,16 @@ def test_same_distribution_as_imbalanced_learn(ours, theirs):
     assert max(moved) < 1e-6  # the test can tell
 
 
+def steps(X, starts, near, new):
+    """Return how far along the line to one of the (n, k) neighbours ``near`` each new row lies, and which it is."""
+    lines, moved = X[near] - X[starts][:, None], (new - X[starts])[:, None]
+    along = (lines * moved).sum(axis=2) / (lines**2).sum(axis=2)
+    off = np.abs(moved - along[:, :, None] * lines).max(axis=2)
+    line = np.arange(len(new)), off.argmin(axis=1)
+    np.testing.assert_allclose(off[line], 0, atol=1e-9)
+    return along[line], near[line]
+
+
 def test_svm_smote_starts_from_support_vectors_inwards_where_others_are_near_and_outwards_elsewhere():
     X, y = make_classification(1500, 6, n_informative=4, weights=[0.85], class_sep=0.8, flip_y=0.02, random_state=0)
     support = np.intersect1d(SVC().fit(X, y).support_, np.flatnonzero(y == 1))
@@ -440,7 +450,14 @@ def test_svm_smote_starts_from_support_vectors_inwards_where_others_are_near_and
     assert 0.2 < share < 0.8
     resampler = resample.SVMSMOTE(random_state=0)
     one = resampler.fit_resample(X, y)[0][len(X) :]
-    assert set(resampler.sample_indices_[len(X) :]) <= set(support[foreign < 10])
+    starts, own = resampler.sample_indices_[len(X) :], np.flatnonzero(y == 1)
+    assert set(starts) <= set(support[foreign < 10])
+    near = own[NearestNeighbors(n_neighbors=6).fit(X[own]).kneighbors(X[starts], return_distance=False)[:, 1:]]
+    along, _ = steps(X, starts, near, one)
+    inwards = np.isin(starts, support[foreign >= 5])
+    for found, low, high in ((along[inwards], 0, 1), (along[~inwards], -0.5, 0)):
+        assert (found.min(), found.max()) == pytest.approx((low, high), abs=0.03)
+        assert low <= found.min() <= found.max() <= high
 
     class InTurn(np.random.RandomState):
         def beta(self, a, b):  # what imbalanced-learn draws the share of new examples from that lie inwards
@@ -509,9 +526,13 @@ def test_borderline_2_goes_half_as_far_towards_others():
     X, y = make_classification(2000, 4, n_informative=4, n_redundant=0, weights=[0.9], class_sep=0.5, random_state=0)
     resampler = resample.BorderlineSMOTE(kind="borderline-2", random_state=0)
     new_X, _ = resampler.fit_resample(X, y)
-    start = X[resampler.sample_indices_[len(X) :]]
-    assert np.bincount(y[resampler.sample_indices_[len(X) :]]).tolist()[0] == 0
-    assert (np.linalg.norm(new_X[len(X) :] - start, axis=1) > 0).mean() > 0.99
+    starts = resampler.sample_indices_[len(X) :]
+    assert (y[starts] == 1).all()
+    near = NearestNeighbors(n_neighbors=6).fit(X).kneighbors(X[starts], return_distance=False)[:, 1:]
+    along, ends = steps(X, starts, near, new_X[len(X) :])
+    for found, far in ((along[y[ends] == 1], 1), (along[y[ends] == 0], 0.5)):
+        assert 0 <= found.min() < 0.03 * far
+        assert 0.97 * far < found.max() <= far
 
 
 @pytest.mark.parametrize(
