@@ -642,6 +642,20 @@ def test_smotenc_keeps_categories_and_what_is_missing(library):
     assert head.equals(frame)
 
 
+def test_a_category_that_differs_is_a_median_deviation_away_for_smotenc():
+    rng = np.random.default_rng(0)
+    numbers, kinds = rng.normal(size=(90, 3)) * [1, 2, 5], rng.integers(3, size=(90, 2))
+    X, y = np.column_stack([numbers, kinds]), np.repeat([0, 1], [30, 60])
+    apart = np.median(numbers[30:].std(axis=0))
+    far = ((X[30:, None, :3] - X[30:, :3]) ** 2).sum(axis=2) + apart**2 * (kinds[30:, None] != kinds[30:]).sum(axis=2)
+    near = 30 + (far + np.diag(np.full(60, np.inf))).argmin(axis=1)
+    resampler = resample.SMOTENC([3, 4], {1: 400}, k_neighbors=1, random_state=0)
+    new, starts = resampler.fit_resample(X, y)[0][90:], resampler.sample_indices_[90:]
+    ends = near[starts - 30]
+    steps(numbers, starts, ends[:, None], new[:, :3])
+    np.testing.assert_array_equal(new[:, 3:], kinds[ends])
+
+
 def test_smotenc_takes_the_most_frequent_category_of_the_neighbours():
     numbers, kinds = [0.0, 0.1, 0.2, 0.3, 0.4, 9, 9.1, 9.2], [0, 0, 0, 1, 0, 1, 1, 1]
     X = np.column_stack([numbers, kinds])
@@ -664,6 +678,20 @@ def test_smoten_takes_the_vote_of_an_example_and_its_neighbours():
     numbers = np.unique(X, return_inverse=True)[1].reshape(X.shape)
     swapped = resample.SMOTEN(random_state=0).fit_resample(numbers.astype(">i4"), y)[0]
     np.testing.assert_array_equal(swapped, resample.SMOTEN(random_state=0).fit_resample(numbers, y)[0])
+
+
+def test_smoten_makes_the_example_of_its_paper():
+    X = np.array([list(row) for row in ["ABCDE", "AFCGN", "HBCDN", *["VWXYZ"] * 6]])
+    new, _ = resample.SMOTEN(k_neighbors=2, random_state=0).fit_resample(X, np.repeat([1, 0], [3, 6]))
+    assert {"".join(row) for row in new[9:]} == {"ABCDN"}
+
+
+def test_ties_between_categories_are_broken_at_random():
+    X, y = np.array([["a"], ["b"], *[["c"]] * 402]), np.repeat([1, 0], [2, 402])
+    resampler = resample.SMOTEN(random_state=0)
+    new = resampler.fit_resample(X, y)[0][404:]
+    for start in (0, 1):  # one vote is its own, the other its only neighbour's
+        assert (new[resampler.sample_indices_[404:] == start] == "a").mean() == pytest.approx(0.5, abs=0.15)
 
 
 def test_of_categories_alone_smotenc_is_smoten():
