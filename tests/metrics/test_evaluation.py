@@ -363,6 +363,14 @@ def test_a_batch_without_labels_leaves_nothing_behind():
     assert found["accuracy"] == 1
 
 
+def test_a_few_flawless_answers_are_not_certain():
+    y = np.repeat([0, 1], 5)
+    found = evaluate(y, y, class_counts=[50, 5]).overall["balanced_accuracy"]
+    assert found.low < 0.95 < found.high == 1
+    found = evaluate(y, 1 - y, class_counts=[50, 5]).overall["balanced_accuracy"]
+    assert found.low == 0 < 0.05 < found.high
+
+
 def test_a_flawless_ranking_of_a_few_examples_is_not_certain():
     y, p = np.repeat([0, 1], [50, 2]), np.r_[np.linspace(0, 0.4, 50), 0.8, 0.9]
     found = evaluate(y, (p > 0.5).astype(int), proba=np.stack([1 - p, p], axis=1), class_counts=[500, 20])
