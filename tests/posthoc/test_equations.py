@@ -315,6 +315,15 @@ def test_thresholds_of_their_own_are_found_where_the_scores_are_biased_and_refus
     assert moved.bias[1] - moved.bias[0] == pytest.approx(-2, abs=0.4)
 
 
+def test_thresholds_of_their_own_are_seldom_kept_where_only_chance_speaks_for_them():
+    kept, prior = 0, np.array([0.5, 0.3, 0.2])
+    for seed in range(20):
+        scores, labels = simulated(100, prior, seed)
+        bias = posthoc.tune_bias(scores, labels, OBJECTIVES["accuracy"], 100 * prior).bias
+        kept += np.abs(np.cross(bias, np.log(prior))).max() > 1e-9  # more than a factor on the log prior
+    assert kept <= 2
+
+
 def test_classes_may_be_permuted():
     scores, labels = simulated(800, COUNTS / COUNTS.sum(), 11)
     order = np.array([2, 0, 3, 1])
