@@ -324,6 +324,12 @@ def test_thresholds_of_their_own_are_seldom_kept_where_only_chance_speaks_for_th
     assert kept <= 2
 
 
+def test_of_factors_on_the_log_prior_that_do_equally_well_the_one_nearest_to_one_is_taken():
+    labels = np.repeat(np.arange(4), 5)
+    step = posthoc.tune_bias(100 * np.eye(4)[labels], labels, OBJECTIVES["accuracy"], COUNTS)
+    np.testing.assert_allclose(step.bias, posthoc.logit_adjustment(COUNTS).bias)
+
+
 def test_classes_may_be_permuted():
     scores, labels = simulated(800, COUNTS / COUNTS.sum(), 11)
     order = np.array([2, 0, 3, 1])
