@@ -143,6 +143,10 @@ def test_labels_are_dealt_evenly_where_chance_would_not():
     assert (np.abs(rows[halves == 0].sum(axis=0) - counts / 2) <= np.maximum(2, 0.1 * counts)).all()
 
 
+def test_labels_that_parts_lack_equally_go_where_examples_lack():
+    assert np.bincount(label_set_halves(np.eye(100))).tolist() == [50, 50]
+
+
 def test_rows_whose_labels_nobody_knows_are_in_neither_part():
     rows = np.array([[1, 0], [1, 0], [0, 1], [0, 1], [1, 1], [1, 1], [-1, -1]], np.int8)
     train, test = label_set_split(rows, 0.3, 0)
