@@ -80,9 +80,15 @@ def test_many_classes_and_a_large_size_keep_their_sum(n_classes, seed):
     assert sampler._plan[1][-1] == counts.sum()
 
 
-def test_reversed_is_one_over_the_counts():
-    weights = COUNTS.max() / COUNTS
-    np.testing.assert_allclose(samplers.ReversedSampler(LABELS).class_distribution(), weights / weights.sum())
+@pytest.mark.parametrize(
+    ("sampler", "weights"),
+    [
+        (samplers.ReversedSampler(LABELS), COUNTS.max() / COUNTS),
+        (samplers.PowerSampler(class_counts=COUNTS, power=0.75), COUNTS**0.75),  # word2vec's negative examples
+    ],
+)
+def test_shares_are_powers_of_the_counts(sampler, weights):
+    np.testing.assert_allclose(sampler.class_distribution(), weights / weights.sum())
 
 
 def test_epochs_of_another_size():
