@@ -115,6 +115,22 @@ def test_class_wise_calibration_corrects_a_class_with_many_examples_and_hardly_o
     np.testing.assert_allclose(proba.sum(axis=0), np.bincount(labels, minlength=3), atol=2)
 
 
+@pytest.mark.parametrize("strength", [0.5, 10.0])
+def test_calibration_is_the_likeliest_under_its_priors(strength):
+    scores, labels = simulated(40, np.array([0.5, 0.3, 0.2]), 2)
+    weights = np.random.default_rng(0).uniform(0.1, 3, 40)
+
+    def loss(log_scale, bias):
+        log_p = posthoc.log_softmax(scores * np.exp(log_scale) + bias)
+        return -weights @ log_p[np.arange(40), labels] + log_scale**2 / 2 + strength / 2 * (bias**2).sum()
+
+    best = minimize(lambda x: loss(x[0], x[1:]), np.zeros(4), method="BFGS", options={"gtol": 1e-7}).x
+    step = posthoc.fit_class_wise(scores, labels, weights, strength=strength)
+    np.testing.assert_allclose([np.log(step.scale), *step.bias], best, atol=0.005)
+    alone = minimize(lambda x: loss(x[0], np.zeros(3)), [0.0], options={"gtol": 1e-7}).x
+    assert np.log(posthoc.fit_temperature(scores, labels, weights).scale) == pytest.approx(alone[0], abs=1e-4)
+
+
 def test_expectation_maximisation_finds_the_prior():
     source, target = np.array([0.7, 0.2, 0.1]), np.array([0.2, 0.3, 0.5])
     rng = np.random.default_rng(4)
