@@ -527,9 +527,10 @@ def test_borderline_2_goes_half_as_far_towards_others():
     resampler = resample.BorderlineSMOTE(kind="borderline-2", random_state=0)
     new_X, _ = resampler.fit_resample(X, y)
     starts = resampler.sample_indices_[len(X) :]
-    assert (y[starts] == 1).all()
-    near = NearestNeighbors(n_neighbors=6).fit(X).kneighbors(X[starts], return_distance=False)[:, 1:]
-    along, ends = steps(X, starts, near, new_X[len(X) :])
+    near = NearestNeighbors(n_neighbors=11).fit(X).kneighbors(X, return_distance=False)[:, 1:]
+    foreign = (y[near] == 0).sum(axis=1)
+    assert set(starts) == set(np.flatnonzero((y == 1) & (foreign >= 5) & (foreign < 10)))
+    along, ends = steps(X, starts, near[starts, :5], new_X[len(X) :])
     for found, far in ((along[y[ends] == 1], 1), (along[y[ends] == 0], 0.5)):
         assert 0 <= found.min() < 0.03 * far
         assert 0.97 * far < found.max() <= far
