@@ -687,6 +687,18 @@ def test_smoten_makes_the_example_of_its_paper():
     assert {"".join(row) for row in new[9:]} == {"ABCDN"}
 
 
+def test_categories_are_as_far_apart_as_their_shares_of_classes_for_smoten():
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(8, size=(190, 4)), np.repeat([0, 1, 2], [100, 50, 40])
+    own = np.arange(150, 190)
+    shares = [[[(y[X[:, j] == v] == c).mean() for c in range(3)] for v in range(8)] for j in range(4)]
+    points = np.concatenate([np.array(shares[j])[X[own, j]] for j in range(4)], axis=1)
+    near = own[NearestNeighbors(n_neighbors=2).fit(points).kneighbors(points, return_distance=False)[:, 1]]
+    resampler = resample.SMOTEN({2: 400}, k_neighbors=1, random_state=0)
+    new, starts = resampler.fit_resample(X, y)[0][190:], resampler.sample_indices_[190:]
+    assert ((new == X[starts]) | (new == X[near[starts - 150]])).all()
+
+
 def test_ties_between_categories_are_broken_at_random():
     X, y = np.array([["a"], ["b"], *[["c"]] * 402]), np.repeat([1, 0], [2, 402])
     resampler = resample.SMOTEN(random_state=0)
