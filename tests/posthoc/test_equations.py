@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import minimize
-from scipy.stats import binom
+from scipy.stats import binom, chi2
 
 from tailwise import posthoc
 from tailwise.errors import TailwiseError
@@ -177,6 +177,14 @@ def test_a_shift_is_told_from_chance() -> None:
     shifted = posterior(rng.choice(3, 200, p=[0.4, 0.4, 0.2]))
     assert posthoc.shift_p_value(shifted, source, posthoc.estimate_prior_em(shifted, source)) < 1e-4
     assert posthoc.shift_p_value(shifted, source, source) == 1
+
+
+def test_a_class_without_share_in_the_source_is_no_degree_of_freedom():
+    proba = np.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7]])
+    wider = np.column_stack([proba, np.zeros(3)])
+    found = posthoc.shift_p_value(wider, [3, 1, 0], [1, 1, 0])
+    assert found == pytest.approx(posthoc.shift_p_value(proba, [3, 1], [1, 1]))
+    assert found == pytest.approx(chi2.sf(2 * np.log(proba @ [2 / 3, 2]).sum(), 1))
 
 
 def test_a_class_without_share_in_the_target_is_out() -> None:
