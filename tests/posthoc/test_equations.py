@@ -195,6 +195,12 @@ def test_a_class_without_share_in_the_target_is_out() -> None:
     np.testing.assert_allclose(moved.sum(axis=1), 1)
 
 
+def test_black_box_shift_estimation_inverts_the_confusion_of_each_label():
+    labels, predicted = np.repeat([0, 1], [10, 5]), np.repeat([0, 1, 0, 1], [8, 2, 1, 4])
+    new = np.repeat([0, 1], [38, 62])  # 0.8 * 0.3 + 0.2 * 0.7 are taken for the first
+    np.testing.assert_allclose(posthoc.estimate_prior_bbse(labels, predicted, new, 2), [0.3, 0.7], atol=1e-6)
+
+
 def test_black_box_shift_estimation_finds_the_prior_and_survives_a_class_never_predicted():
     source, target = np.array([0.7, 0.2, 0.1]), np.array([0.2, 0.3, 0.5])
     held, labels = simulated(20_000, source, 5, sharpness=2.5)
