@@ -284,10 +284,17 @@ def test_rare_classes_share_a_threshold():
     assert lonely.thresholds[1] == lonely.marginal
 
 
+def test_the_most_probable_class_is_always_in_the_set():
+    sets = posthoc.ConformalSets.fit(np.full((20, 2), [0.9, 0.1]), np.zeros(20, dtype=int), 0.5)
+    assert sets([[0.6, 0.4], [0.3, 0.7]]).tolist() == [[True, False], [False, True]]
+
+
 def test_the_rank_of_the_threshold_is_the_finite_sample_one():
     proba = np.stack([np.linspace(0.5, 1, 19), 1 - np.linspace(0.5, 1, 19)], axis=1)
     sets = posthoc.ConformalSets.fit(proba, np.zeros(19, dtype=int), 0.9)
     assert sets.thresholds[0] == pytest.approx(np.sort(1 - proba[:, 0])[17])  # ceil(20 * 0.9) = 18th smallest
+    for n, pooled in ((8, (0, 1)), (9, (1,))):  # ceil(9 * 0.9) = 9 is more than there are, ceil(10 * 0.9) = 9 is not
+        assert posthoc.ConformalSets.fit(proba[:n], np.zeros(n, dtype=int), 0.9).pooled == pooled
     assert binom.sf(17, 19, 0.9) > 0.4  # a guard on the numbers above: 18 of 19 is what 90 % coverage asks for
 
 
