@@ -63,21 +63,24 @@ def test_the_order_of_the_labels_does_not_matter(order, seed):
         np.testing.assert_allclose(turned.bias, np.array(step.bias)[order], atol=0.02)
 
 
-def best_f1(log_odds, rows, **average):
-    cuts = np.r_[log_odds.min() - 1, np.unique(log_odds)]
-    return max(f1_score(rows, log_odds > cut, zero_division=0, **average) for cut in cuts)
+def best_cut(log_odds, expected):
+    """Return the best F1 of the examples above a cut, and where it is: in the middle between two scores."""
+    order = (-log_odds).argsort()
+    f1 = 2 * expected[order].cumsum() / (expected.sum() + np.arange(1, len(order) + 1))
+    return f1.max(), log_odds[order[f1.argmax() :][:2]].mean()
 
 
 def test_thresholds_are_where_f1_is_best():
-    log_odds, rows = make(400, (0.5, 0.3))
-    step = tune_f1(log_odds, rows)
-    for label in range(2):
-        found = f1_score(rows[:, label], step(log_odds)[:, label] > 0)
-        assert found > best_f1(log_odds[:, label], rows[:, label]) - 0.005  # of two examples' worth of expectation
+    log_odds, rows = make(400, (0.5, 0.02))
+    log_odds += 1  # which the probabilities and the examples do not agree on
+    bias = tune_f1(log_odds, rows).bias
+    for label, n in enumerate(rows.sum(axis=0)):
+        expected = (n * rows[:, label] + 20 * expit(log_odds[:, label])) / (n + 20)
+        assert -bias[label] == pytest.approx(best_cut(log_odds[:, label], expected)[1])
     pooled = tune_f1(log_odds, rows, pooled=True)
-    assert len(set(pooled.bias)) == 1
-    found = f1_score(rows, pooled(log_odds) > 0, average="micro")
-    assert found == pytest.approx(best_f1(log_odds, rows, average="micro"))
+    best, cut = best_cut(log_odds.ravel(), rows.ravel())
+    assert pooled.bias == pytest.approx((-cut, -cut))
+    assert f1_score(rows, pooled(log_odds) > 0, average="micro") == pytest.approx(best)
 
 
 def test_one_held_out_example_does_not_decide_alone():
@@ -100,12 +103,10 @@ def test_a_label_without_held_out_examples_keeps_one_half():
     assert set(tune_f1(log_odds, 0 * rows, pooled=True).bias) == {0}
 
 
-def test_examples_with_one_score_are_not_parted():
-    log_odds = np.array([[3.0], [3.0], [3.0], [-3.0]])
-    step = tune_f1(log_odds, np.array([[1], [0], [1], [0]]))
-    assert (step(log_odds)[:, 0] > 0).tolist() == [True, True, True, False]
-    everything = tune_f1(np.zeros((3, 1)), np.ones((3, 1)))
-    assert (everything(np.zeros((3, 1))) > 0).all()
+@pytest.mark.parametrize(("log_odds", "positive"), [([-2.0] * 60, [1] * 30 + [0] * 30), ([0.0] * 3, [1] * 3)])
+def test_examples_with_one_score_are_not_parted(log_odds, positive):
+    log_odds = np.array(log_odds)[:, None]
+    assert (tune_f1(log_odds, np.array(positive)[:, None])(log_odds) > 0).all()
 
 
 def test_what_cannot_be_fitted_is_one_line():
