@@ -265,6 +265,8 @@ def test_strategies():
     two = y > 0
     assert np.bincount(resample.RandomOverSampler(0.8).fit_resample(X, two)[1]).tolist() == [120, 96]
     assert np.bincount(resample.RandomUnderSampler(0.5).fit_resample(X, two)[1]).tolist() == [110, 55]
+    for method, count in ((resample.SMOTE, 120), (resample.RandomUnderSampler, 55)):
+        assert np.bincount(method(1.0).fit_resample(X, two)[1]).tolist() == [count, count]
     for method, wrong in [(resample.SMOTE, {0: 10}), (resample.RandomUnderSampler, {0: 1000}), (resample.SMOTE, 0.5)]:
         with pytest.raises(TailwiseError, match=r"cannot bring class 0 from 120|needs two classes"):
             method(wrong).fit_resample(X, y)
