@@ -135,6 +135,9 @@ def test_the_tail_is_whole_and_every_class_keeps_its_weight(container):
     rows = [int(np.flatnonzero((row == X).all(axis=1))[0]) for row in kept]
     assert len(set(rows)) == len(rows)
     np.testing.assert_array_equal(LABELS[rows], seen.y_)
+    own = rng.random(len(LABELS))
+    again = CaseControlClassifier(Recorder(), max_rows=80, random_state=0).fit(container(X), LABELS, own).estimator_
+    np.testing.assert_allclose(again.sample_weight_, seen.sample_weight_ * own[rows])
 
 
 def test_of_sets_of_labels_the_rarest_is_the_class():
