@@ -9,6 +9,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import check_estimator
@@ -59,6 +61,13 @@ def test_same_seed_same_answer_whatever_the_number_of_jobs(ensemble):
     assert (first != other).any()
 
 
+def test_every_step_of_a_pipeline_is_seeded():
+    X, y = table([200, 50, 10])
+    piped = make_pipeline(StandardScaler(), DecisionTreeClassifier(max_depth=3, splitter="random"))
+    first, again = (BalancedBaggingClassifier(piped, 3, random_state=0).fit(X, y).predict_proba(X) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+
+
 @pytest.mark.parametrize("ensemble", [BalancedBaggingClassifier, SelfPacedEnsembleClassifier])
 def test_every_bag_is_even(ensemble):
     X, y = table([300, 60, 7])
@@ -69,6 +78,12 @@ def test_every_bag_is_even(ensemble):
             head = member._fit_X[member._y == 0]
             assert len(np.unique(head, axis=0)) == size  # all different where there are enough
     assert (members[0]._fit_X != members[1]._fit_X).any()
+
+
+def test_every_bag_is_boosted_as_often_as_asked():
+    X, y = table([60, 30])
+    ensemble = EasyEnsembleClassifier(DecisionTreeClassifier(max_depth=1), 2, n_boosts=7, random_state=0)
+    assert [len(member.estimators_) for member in ensemble.fit(X, y).estimators_] == [7, 7]
 
 
 def test_probabilities_assume_equal_classes():
