@@ -272,6 +272,16 @@ def test_strategies():
             method(wrong).fit_resample(X, y)
 
 
+@pytest.mark.parametrize("method", [resample.RandomOverSampler, resample.GaussianOverSampler])
+def test_examples_are_repeated_round_after_round(method):
+    X, y = table([130, 40, 15])
+    resampler = made(method)
+    resampler.fit_resample(X, y)
+    times = np.bincount(resampler.sample_indices_)
+    for c, expected in enumerate([{1}, {3, 4}, {8, 9}]):
+        assert set(times[y == c]) == expected
+
+
 def test_strategies_that_cannot_be_are_one_line():
     X, y = table()
     for strategy, message in [
