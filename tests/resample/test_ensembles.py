@@ -173,19 +173,21 @@ def test_one_line_for_what_cannot_be():
         RUSBoostClassifier(KNeighborsClassifier()).fit(X, y)
 
 
-def test_boosting_survives_noise():
-    X, y = np.random.default_rng(0).normal(size=(300, 4)), np.repeat([0, 1, 2], [200, 80, 20])
-    boosted = RUSBoostClassifier(TREE, 5, random_state=0).fit(X, y)
-    assert len(boosted.estimators_) >= 1
-    assert np.isfinite(boosted.predict_proba(X)).all()
-
-
 class Noted(DecisionTreeClassifier):
     """A tree that notes what it was fitted to."""
 
     def fit(self, X, y, sample_weight=None):
         self.seen_, self.weights_ = X[:, 0], sample_weight
         return super().fit(X, y, sample_weight)
+
+
+def test_boosting_leaves_out_rounds_of_noise_and_starts_again_with_equal_weights():
+    X, y = np.random.default_rng(0).normal(size=(300, 4)), np.repeat([0, 1, 2], [200, 80, 20])
+    boosted = RUSBoostClassifier(Noted(max_depth=3), 20, random_state=0).fit(X, y)
+    assert 1 < len(boosted.estimators_) < 20
+    assert boosted.estimator_weights_[1:].min() > 1e-9
+    assert any(np.ptp(member.weights_) == 0 for member in boosted.estimators_[2:])
+    assert np.isfinite(boosted.predict_proba(X)).all()
 
 
 @pytest.mark.parametrize("rate", [0.5, 1.0])
