@@ -123,6 +123,17 @@ def test_late_upsampling_changes_the_last_fifth():
     assert [early.shares(epoch)[0] for epoch in range(3)] == [1, 1, 0]
 
 
+def test_the_last_epoch_of_a_schedule_is_in_its_second_part():
+    late = [0, 0, 0, 1]
+    for sampler, last in (
+        (samplers.CooldownSampler(LABELS, epochs=2, share=0.9), COUNTS),
+        (samplers.CooldownSampler(LABELS, epochs=2, share=1), COUNTS**0.2),
+        (samplers.LateUpsamplingSampler(LABELS, late=late, epochs=2, last=0.1), late),
+        (samplers.LateUpsamplingSampler(LABELS, late=late, epochs=2, last=0), COUNTS),
+    ):
+        np.testing.assert_allclose(sampler.shares(1), last / np.sum(last))
+
+
 @pytest.fixture
 def indicator():
     rng = np.random.default_rng(3)
