@@ -71,7 +71,7 @@ def test_sparse_is_the_same_and_the_seed_decides() -> None:
         ([WORDS], {"passes": 2}, "passes must be from 1 to the 1 perspectives"),
         ([WORDS], {"share": 0}, "share from 0 to 1"),
         ([WORDS], {"thresholds": [1, 2]}, "thresholds must be 1 numbers above 0"),
-        ([WORDS * 2], {}, "must be an indicator of 0 and 1, but row 0, column"),
+        ([WORDS * 2], {}, "must be an indicator of 0 and 1, but row "),
     ],
 )
 def test_one_line_for_what_cannot_be(perspectives: list, settings: dict, message: str) -> None:

@@ -12,6 +12,7 @@ from tailwise import losses
 from tailwise.counts import Weighting
 from tailwise.engine.stage import Stage, Task
 from tailwise.recipes._base import Recipe, register
+from tailwise.recipes.class_weighted import over_examples
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -34,7 +35,8 @@ class LabelDistributionSmoothing(Recipe):
 
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything with weighted cross-entropy."""
-        yield Stage("learn", loss=losses.SmoothedDensityLoss(task.class_counts, self.sigma, self.scheme))
+        weighted = losses.SmoothedDensityLoss(task.class_counts, self.sigma, self.scheme, reduction="none")
+        yield Stage("learn", loss=over_examples(weighted))
 
 
 @register("presto", paper="Faletto and Bien, ICML 2023, arXiv:2305.18700")
