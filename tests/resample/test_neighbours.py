@@ -141,6 +141,17 @@ def test_some_whole_numbers_of_some(seed, k, n_of, n_among, times, n_features):
     np.testing.assert_array_equal(found.distances, distances)
 
 
+@pytest.mark.parametrize(("k", "n_of", "n_among"), [(3, 700, 3), (600, 700, 650), (699, 700, 700)])
+def test_nearly_all_whole_numbers(k, n_of, n_among, monkeypatch):
+    monkeypatch.setattr(_neighbours, "_SMALL", 0)
+    monkeypatch.setattr(_neighbours, "_TURNS", 0)
+    points = np.random.default_rng(0).integers(0, 2, size=(1400, 9)).astype(float)
+    of = np.arange(n_of)
+    among = of if n_among == n_of else np.arange(700, 700 + n_among)
+    found = nearest(points, k, of, among)
+    np.testing.assert_array_equal(found.rows, oracle(points, k, of, among)[0])
+
+
 @given(seed=st.integers(0, 10**6), steep=st.floats(0, 2), n_features=st.integers(1, 30))
 @settings(max_examples=25)
 def test_shadows_are_no_farther_apart(seed, steep, n_features):

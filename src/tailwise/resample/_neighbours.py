@@ -293,7 +293,8 @@ def _tied(points: NDArray[Any], k: int, of: NDArray[np.intp], among: NDArray[np.
         return False
     asked = of[:: -(-len(of) // _ASKED)]
     distances = (_differences(points, one[None], among)[0] for one in asked)
-    crowds = [np.count_nonzero(apart <= np.partition(apart, k)[k]) for apart in distances]  # itself comes first
+    last = min(k, len(among) - 1)  # itself comes first
+    crowds = [np.count_nonzero(apart <= np.partition(apart, last)[last]) for apart in distances]
     return bool(np.quantile(crowds, 0.75) > k + 1 + _SPARE)
 
 
@@ -335,7 +336,7 @@ def _by_number(
             closer = np.flatnonzero((apart < worst).any(axis=1))
             known = np.hstack([best[closer], apart[closer] * np.float64(n) + part])
             best[closer] = np.partition(known, k - 1, axis=1)[:, :k]
-            worst[closer, 0] = best[closer].max(axis=1) // n
+            worst[closer, 0] = np.floor(best[closer].max(axis=1) / n)  # rounded up, it lets too many through at most
 
     with ThreadPoolExecutor(joblib.cpu_count()) as pool:
         for _ in pool.map(look, (slice(start, start + _BLOCK) for start in range(0, len(of), _BLOCK))):
