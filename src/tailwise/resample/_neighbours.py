@@ -322,11 +322,11 @@ def _by_number(
     n, least = len(points), points.min(axis=0)
     others = (points[among] - least).astype(number)
     right = np.vstack([others.T, np.einsum("ij,ij->i", others, others)])
-    nearest = np.full((len(of), k), np.inf)  # squared distance, less the norm of the point, times n, plus the row
+    found = np.full((len(of), k), np.inf)  # squared distance, less the norm of the point, times n, plus the row
 
     def look(at: slice) -> None:
         ones = np.column_stack([-2 * (points[of[at]] - least).astype(number), np.ones(len(of[at]), number)])
-        worst, best = np.full((len(ones), 1), np.inf, number), nearest[at]
+        worst, best = np.full((len(ones), 1), np.inf, number), found[at]
         for start in range(0, len(among), _BLOCK):
             part = among[start : start + _BLOCK]
             apart = ones @ right[:, start : start + _BLOCK]
@@ -341,8 +341,8 @@ def _by_number(
     with ThreadPoolExecutor(joblib.cpu_count()) as pool:
         for _ in pool.map(look, (slice(start, start + _BLOCK) for start in range(0, len(of), _BLOCK))):
             pass
-    nearest.sort(axis=1)
-    apart, rows = np.divmod(nearest, n)
+    found.sort(axis=1)
+    apart, rows = np.divmod(found, n)
     own = (points[of] - least).astype(np.float64)
     return rows.astype(np.intp), apart + np.einsum("ij,ij->i", own, own)[:, None]
 
