@@ -307,7 +307,6 @@ def test_inputs_of_another_form_are_refused_in_one_line(inputs: Any, wrong: Any,
         assert "\n" not in str(error.value)
 
 
-@needs_torch
 @pytest.mark.parametrize("share", [0.05, 0.3])
 def test_a_column_is_judged_by_all_rows_whatever_their_order(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_trained, "_BLOCK", 1)  # so that blocks have 1,024 rows
@@ -324,6 +323,7 @@ def test_a_column_is_judged_by_all_rows_whatever_their_order(share: float, monke
     assert (outcomes[0] is True) == (share > 0.1)
 
 
+@needs_torch
 def test_a_backbone_of_ones_own_must_be_given_again(tmp_path: Path) -> None:
     from tailwise.nn import MLP
 
