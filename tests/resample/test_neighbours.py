@@ -12,7 +12,7 @@ from sklearn.datasets import make_classification
 from sklearn.metrics.pairwise import nan_euclidean_distances
 
 from tailwise.errors import TailwiseError
-from tailwise.resample import _neighbours
+from tailwise.resample import _neighbours, _pairs
 from tailwise.resample._blocks import Shadow
 from tailwise.resample._neighbours import nearest
 
@@ -173,7 +173,7 @@ def test_shadows_are_narrow_where_few_axes_lead():
 def test_parts_are_as_the_whole(monkeypatch):
     points = cloud("copies")[:1500]
     whole = nearest(points, 4)
-    monkeypatch.setattr(_neighbours, "_PART", 100)
+    monkeypatch.setattr(_pairs, "_PART", 100)
     np.testing.assert_array_equal(nearest(points, 4).rows, whole.rows)
 
 

@@ -18,7 +18,8 @@ from tailwise.resample._base import Change, Resampler
 from tailwise.resample._blocks import one_thread, spans
 from tailwise.resample._containers import RandomState, at_least_one, rows_by_class, seeds
 from tailwise.resample._goals import Kind, Strategy
-from tailwise.resample._neighbours import SHALLOW, distances_to, nearest
+from tailwise.resample._neighbours import SHALLOW, nearest
+from tailwise.resample._pairs import distances_to
 from tailwise.resample._tables import numbers
 
 _MANY = 1 << 12  # rare rows from which a tree, in a few dimensions, beats a product with all of them

@@ -14,7 +14,8 @@ from tailwise.errors import TailwiseError
 from tailwise.resample._base import Change, TargetResampler
 from tailwise.resample._blocks import spans
 from tailwise.resample._containers import RandomState, at_least_one, generator
-from tailwise.resample._neighbours import distances_to, nearest
+from tailwise.resample._neighbours import nearest
+from tailwise.resample._pairs import distances_to
 from tailwise.resample._random import deviations, rounds
 from tailwise.resample._smote import between
 from tailwise.resample._tables import numbers

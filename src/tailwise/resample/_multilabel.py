@@ -25,10 +25,9 @@ class MultiLabelResampler(TargetResampler):
     """
 
     def _target(self, y: Any) -> sparse.csr_array:
-        shape = np.shape(y) if sparse.issparse(y) or hasattr(y, "shape") else np.shape(np.asarray(y))
-        if len(shape) != 2:
+        if np.ndim(y) != 2:
             raise TailwiseError(
-                f"{type(self).__name__} needs an (n, n_labels) indicator of 0 and 1; got shape {shape}. "
+                f"{type(self).__name__} needs an (n, n_labels) indicator of 0 and 1; got shape {tuple(np.shape(y))}. "
                 "Encode sets of labels with scikit-learn's MultiLabelBinarizer."
             )
         labels = to_indicator(y).astype(np.int32)

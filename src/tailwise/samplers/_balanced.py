@@ -66,8 +66,8 @@ class ClassSampler(EpochSampler):
         chosen = self._starts[codes] + permute(turns, own, self.seed, epoch, stream=streams)
         return chosen if self._by_class is None else self._by_class[chosen]
 
-    def class_distribution(self) -> NDArray[np.float64]:
-        """Return the expected share of each class in the current epoch, (n_classes,)."""
+    def labels_per_example(self) -> NDArray[np.float64]:
+        """Return the share of each class, as an example has one label, (n_classes,)."""
         return self.shares(self.epoch)
 
 

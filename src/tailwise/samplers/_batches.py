@@ -86,6 +86,6 @@ class ClassBatchSampler(EpochSampler):
         indices = chosen if self._by_class is None else self._by_class[chosen]
         return indices.reshape(len(places), -1)
 
-    def class_distribution(self) -> NDArray[np.float64]:
-        """Return the expected share of each class in an epoch: equal for all with examples."""
+    def labels_per_example(self) -> NDArray[np.float64]:
+        """Return the share of each class, (n_classes,): equal for all with examples."""
         return (self.class_counts > 0) / self._filled.size

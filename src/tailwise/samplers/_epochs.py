@@ -35,7 +35,8 @@ class EpochSampler(DistributedSampler[Any]):
     that divide batches of any sampler, such as Accelerate, need ``num_replicas=1, rank=0`` here. Fabric's
     ``setup_dataloaders`` calls :meth:`set_epoch` itself, and counts from 0 in every run: to resume, do without it.
 
-    A subclass defines :meth:`pick`, and :meth:`size` if an epoch is shorter or longer than the number of examples.
+    A subclass defines :meth:`pick`, :meth:`size` if an epoch is shorter or longer than the number of examples, and
+    :meth:`labels_per_example` if it shows classes in other shares than they have.
 
     Parameters
     ----------
@@ -193,12 +194,13 @@ class EpochSampler(DistributedSampler[Any]):
         self._spans[-1][2] = self._start
 
     def class_distribution(self) -> NDArray[np.float64]:
-        """Return the expected share of each class in the current epoch, (n_classes,)."""
-        return self.class_counts / self.class_counts.sum()
+        """Return the expected share of each class in the labels of the current epoch, (n_classes,)."""
+        labels = self.labels_per_example()
+        return labels / labels.sum()
 
     def labels_per_example(self) -> NDArray[np.float64]:
-        """Return how many labels of each class an example shown has on average, (n_classes,)."""
-        return self.class_distribution()  # of one class each
+        """Return how many labels of each class an example shown in the current epoch has on average, (n_classes,)."""
+        return self.class_counts / self.n_examples
 
     def seen(self) -> NDArray[np.int64]:
         """Return how often training has seen each class so far, (n_classes,), over all epochs and processes.

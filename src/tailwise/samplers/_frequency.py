@@ -49,11 +49,6 @@ class _FactorSampler(ClassSampler):
         shown = self.class_counts * self.factors
         return shown / shown.sum()
 
-    def class_distribution(self) -> NDArray[np.float64]:
-        """Return the expected share of each class in the labels of an epoch, (n_classes,)."""
-        labels = self.shares(self.epoch) if self._has is None else self.labels_per_example()
-        return labels / labels.sum()
-
     def labels_per_example(self) -> NDArray[np.float64]:
         """Return how many labels of each class an example shown has on average, (n_classes,)."""
         if self._has is None:

@@ -85,11 +85,6 @@ class MixtureSampler(EpochSampler):
             picked[which == s] = sampler.pick(epoch, turns[which == s] % sampler.size())
         return picked
 
-    def class_distribution(self) -> NDArray[np.float64]:
-        """Return the expected share of each class in the labels of the current epoch, (n_classes,)."""
-        labels = self.labels_per_example()
-        return labels / labels.sum()
-
     def labels_per_example(self) -> NDArray[np.float64]:
         """Return how many labels of each class an example shown has on average, (n_classes,)."""
         return self.shares(self.epoch) @ np.stack([sampler.labels_per_example() for sampler in self.samplers])

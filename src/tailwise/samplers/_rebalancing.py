@@ -115,11 +115,6 @@ class EntityRebalancingSampler(EpochSampler):
         """Return the indices at these places of a permutation of the kept examples."""
         return self.kept[permute(places, self.size(), self.seed, epoch)]
 
-    def class_distribution(self) -> NDArray[np.float64]:
-        """Return the share of each class in the labels of an epoch, (n_classes,)."""
-        labels = self.labels_per_example()
-        return labels / labels.sum()
-
     def labels_per_example(self) -> NDArray[np.float64]:
         """Return how many labels of each class an example shown has on average, (n_classes,)."""
         return np.asarray(self._has[self.kept].mean(axis=0)).ravel()

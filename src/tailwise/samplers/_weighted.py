@@ -87,8 +87,8 @@ class WeightedSampler(EpochSampler):
         picked[order] = np.minimum(np.searchsorted(self._ends, points[order], side="right"), last)
         return picked
 
-    def class_distribution(self) -> NDArray[np.float64]:
-        """Return the expected share of each class in the current epoch, (n_classes,)."""
+    def labels_per_example(self) -> NDArray[np.float64]:
+        """Return the expected share of each class, as an example has one label, (n_classes,)."""
         shown = np.zeros(self.class_counts.size)
         if self.labels is None:
             filled = self.class_counts > 0
