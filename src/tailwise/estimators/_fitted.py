@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from tailwise.counts import class_prior
 from tailwise.errors import TailwiseError
-from tailwise.wording import plural
+from tailwise.wording import first_line, plural
 
 _LOG_FLOOR = float(np.log(np.finfo(np.float32).tiny))
 
@@ -33,6 +33,35 @@ def threads_for(numbers: int) -> Iterator[None]:
     """
     with threadpool_limits(1, "openmp") if numbers <= _FEW else nullcontext():
         yield
+
+
+@contextmanager
+def _scoring(estimator: BaseEstimator, inputs: Any) -> Iterator[None]:
+    """Name the estimator, which may be the user's own, in whatever scoring raises; limit its threads as needed."""
+    try:
+        with threads_for(inputs.size):
+            yield
+    except TailwiseError:
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {first_line(error)}"
+        raise TailwiseError(f"{type(estimator).__name__} cannot score the data: {said}") from error
+
+
+def _checked(scores: NDArray[Any], shape: tuple[int, int], estimator: BaseEstimator) -> NDArray[Any]:
+    """Return an estimator's scores if they are numbers and of that shape.
+
+    Raises
+    ------
+    TailwiseError
+        If they are not.
+    """
+    name = type(estimator).__name__
+    if scores.shape != shape:
+        raise TailwiseError(f"{name} must score {shape[0]} rows and {shape[1]} classes; it returned {scores.shape}.")
+    if not np.isfinite(scores).all():
+        raise TailwiseError(f"{name} returned scores that are no finite numbers, or probabilities below 0.")
+    return scores
 
 
 @dataclass(frozen=True)
@@ -54,19 +83,33 @@ class FittedEstimator:
 
         A probability of exactly zero, as from a forest or from neighbours, means that none of a few votes was for the
         class: it counts as a hundredth of the class's share.
+
+        Raises
+        ------
+        TailwiseError
+            If the estimator fails, or does not say or score its classes.
         """
-        with threads_for(inputs.size):
-            known = self._known(inputs)
-        scores = np.full((known.shape[0], len(self.class_counts)), _LOG_FLOOR, dtype=np.float32)
-        scores[:, self.estimator.classes_] = known
+        codes, n = self._codes(), inputs.shape[0]
+        with _scoring(self.estimator, inputs):
+            known = self._known(inputs, codes)
+        scores = np.full((n, len(self.class_counts)), _LOG_FLOOR, dtype=np.float32)
+        scores[:, codes] = _checked(known, (n, len(codes)), self.estimator)
         return scores
 
-    def _known(self, inputs: Any) -> NDArray[Any]:
-        """Return the scores of the classes that the estimator knows, a column each."""
+    def _codes(self) -> NDArray[np.intp]:
+        """Return the codes of the classes that the estimator knows."""
+        codes = np.asarray(getattr(self.estimator, "classes_", ()))
+        if not codes.size or not np.isin(codes, np.arange(len(self.class_counts))).all():
+            name = type(self.estimator).__name__
+            raise TailwiseError(f"{name} must have classes_ once it is fitted: those of y, sorted, as np.unique(y) is.")
+        return codes.astype(np.intp)
+
+    def _known(self, inputs: Any, codes: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the scores of the classes with these codes, a column each."""
         if not hasattr(self.estimator, "predict_proba"):
             values = np.asarray(self.estimator.decision_function(inputs))
             return np.stack([-values / 2, values / 2], axis=1) if values.ndim == 1 else values
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             if hasattr(self.estimator, "predict_log_proba"):  # finer where probabilities underflow
                 known = np.asarray(self.estimator.predict_log_proba(inputs))
             else:
@@ -74,7 +117,7 @@ class FittedEstimator:
         none = np.isneginf(known)
         if not none.any():
             return known
-        little = np.log(_UNSEEN * class_prior(self.class_counts)[self.estimator.classes_])
+        little = np.log(_UNSEEN * class_prior(self.class_counts)[codes])
         least = np.where(none, 0, known).min(axis=1, keepdims=True)  # nothing comes before what got a vote
         return np.where(none, np.minimum(little, least), known)
 
@@ -100,9 +143,14 @@ class FittedLabelSets:
 
         A probability is at least a hundredth of the label's share, and at most 1 minus a hundredth of the others'. A
         label that no training example had, or that all had, gets the odds of its share.
+
+        Raises
+        ------
+        TailwiseError
+            If the estimator fails, or does not score all labels.
         """
-        with threads_for(inputs.size):
-            known = self._known(inputs)
+        with _scoring(self.estimator, inputs):
+            known = _checked(self._known(inputs), (inputs.shape[0], len(self.class_counts)), self.estimator)
         n, counts = self.n_examples, self.class_counts
         odds = np.log((counts + 0.5) / (n - counts + 0.5))
         return np.where((counts == 0) | (counts == n), odds, known).astype(np.float32)

@@ -44,7 +44,8 @@ def fit_label_sets(estimator: BaseEstimator, inputs: Any, rows: NDArray[Any]) ->
     """Fit a classifier on (n, n_labels) rows, without the warning about labels that no example has, or all."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Label .* is present in all training examples", UserWarning)
-        return estimator.fit(inputs, rows.astype(np.int32))  # scikit-learn numbers the labels in the rows' own type
+        estimator.fit(inputs, rows.astype(np.int32))  # scikit-learn numbers the labels in the rows' own type
+    return estimator
 
 
 @contextmanager
@@ -99,11 +100,11 @@ class EstimatorLearner:
         self, recipe: Recipe, task: Task, inputs: Any, labels: NDArray[Any], seed: int, folder: Path | None = None
     ) -> FittedEstimator | FittedLabelSets:
         """Fit a clone of the base estimator in the recipe's way."""
-        base = clone(self.base)
-        _seed(base, seed)
-        estimator = recipe.estimator(base, task)
-        _seed(estimator, seed)
-        with threads_for(inputs.size):
+        with blaming(recipe), threads_for(inputs.size):
+            base = clone(self.base)
+            _seed(base, seed)
+            estimator = recipe.estimator(base, task)
+            _seed(estimator, seed)
             try:
                 if task.has_sets:
                     fitted = fit_label_sets(estimator, inputs, labels)
@@ -111,7 +112,7 @@ class EstimatorLearner:
                 return FittedEstimator(fit_classifier(estimator, inputs, labels), task.class_counts)
             except TailwiseError:
                 raise
-            except (TypeError, ValueError) as error:
+            except Exception as error:
                 into = f"the data, encoded as an array of {inputs.shape[1]} columns of numbers"
                 raise TailwiseError(
                     f"{type(self.base).__name__} cannot be fitted to {into}: {first_line(error)}"

@@ -243,12 +243,15 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
     def _known(self, data: Dataset) -> Dataset:
         """Return the data, after setting the attributes that scikit-learn's contract asks for."""
         base = self.estimator
-        if base is not None and (isinstance(base, type) or not hasattr(base, "fit") or not classifies(base)):
+        needed = ("fit", "get_params", "__sklearn_tags__")
+        is_estimator = not isinstance(base, type) and all(hasattr(base, name) for name in needed)
+        if base is not None and not (is_estimator and classifies(base)):
             raise TailwiseError(f"estimator must be a scikit-learn classifier, such as SVC(); got {base!r}.")
         if base is not None and not (hasattr(base, "predict_proba") or hasattr(base, "decision_function")):
             raise TailwiseError(
                 f"estimator must score the classes, by predict_proba or decision_function; {type(base).__name__} does "
-                f"neither{' unless its voting is soft' * hasattr(base, 'voting')}."
+                f"neither{' unless its voting is soft' * hasattr(base, 'voting')}"
+                f"{' unless its final_estimator is named' * hasattr(base, 'final_estimator')}."
             )
         if data.kind == "array":
             validate_data(self, data.inputs, accept_sparse="csr", ensure_all_finite="allow-nan")

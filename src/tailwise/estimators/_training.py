@@ -21,7 +21,7 @@ from tailwise.estimators._card import model_card
 from tailwise.estimators._chains import fit_chains
 from tailwise.estimators._compare import Comparison, Entrant, Fold
 from tailwise.estimators._fitted import Fitted
-from tailwise.estimators._learners import EstimatorLearner, NetworkLearner
+from tailwise.estimators._learners import EstimatorLearner, NetworkLearner, blaming
 from tailwise.estimators._model import Model
 from tailwise.identity import describe, digest
 from tailwise.recipes import Recipe
@@ -96,11 +96,12 @@ class Training:
         task = self._task_of(self.labels[train])
         folder = self.cache.checkpoints(key)
         fitted = self.learner.fit(recipe, task, self.inputs[train], self.labels[train], self.seed, folder)
-        scores = fitted.scores(self.inputs[held_out])
-        if scores.shape != (len(held_out), self.data.n_classes):
-            raise TailwiseError(
-                f"recipe {recipe.name!r} scores {scores.shape[1]} classes, but the data has {self.data.n_classes}."
-            )
+        with blaming(recipe):
+            scores = fitted.scores(self.inputs[held_out])
+            if scores.shape != (len(held_out), self.data.n_classes):
+                raise TailwiseError(
+                    f"recipe {recipe.name!r} scores {scores.shape[1]} classes, but the data has {self.data.n_classes}."
+                )
         finished = self.learner.agreed((scores, time.monotonic() - start))
         self.cache.keep(key, *finished)
         return finished

@@ -85,7 +85,8 @@ def fit_classifier(estimator: BaseEstimator, X: Any, y: Any, sample_weight: Arra
     if not classifies(estimator):
         raise TailwiseError(f"a classifier is needed; {type(estimator).__name__} is none.")
     named = {} if sample_weight is None else {weight_parameter(estimator): sample_weight}
-    return estimator.fit(X, y, **named)
+    estimator.fit(X, y, **named)
+    return estimator
 
 
 def weight_parameter(estimator: BaseEstimator) -> str:
