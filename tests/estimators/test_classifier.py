@@ -18,7 +18,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import f1_score, get_scorer, make_scorer
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_validate
-from sklearn.naive_bayes import MultinomialNB
+from sklearn.naive_bayes import ComplementNB, MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -392,6 +392,22 @@ def test_counts_need_no_scaling_for_learners_of_counts() -> None:
     counts = np.abs(X * 10).astype(int)
     fitted = quick("cross-entropy", estimator=MultinomialNB()).fit(counts, Y)
     assert fitted.score(counts, Y) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("worst", "form", "told"),
+    [
+        (-1.0, np.asarray, "negative numbers, which column 1 has: make"),
+        (np.nan, np.asarray, "missing numbers, which column 1 has: fill"),
+        (-1.0, sparse.csr_array, "negative numbers, which column 1 has"),
+        (-1.0, lambda x: pd.DataFrame(x, columns=["a", "b"]), "negative numbers, which column 'b' has"),
+    ],
+)
+def test_learners_of_counts_say_which_column_has_none(worst: float, form: Any, told: str) -> None:
+    counts = np.abs(X[:, :2] * 10).round()
+    counts[7, 1] = worst
+    with pytest.raises(TailwiseError, match=f"ComplementNB takes no {told}"):
+        quick("cross-entropy", estimator=ComplementNB(), verbose=never).fit(form(counts), Y)
 
 
 def test_margins_are_calibrated_before_they_are_adjusted() -> None:

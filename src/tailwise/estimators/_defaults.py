@@ -103,11 +103,26 @@ def fit_encoder(data: Dataset, kind: str, base: BaseEstimator) -> tuple[Any, Any
     inputs = _plain(encoder).fit_transform(data.inputs)
     if kind == "estimator" and isinstance(encoder, TableEncoder):
         _check_positions(base, list(encoder.feature_names_in_), list(encoder.get_feature_names_out()))
+    if kind == "estimator" and takes.positive_only and not takes.allow_nan:
+        _check_positive(base, encoder, inputs)
     if kind == "network" and issparse(inputs):
         reduction = _plain(TruncatedSVD(min(256, inputs.shape[1]), random_state=0))
         inputs = reduction.fit_transform(inputs)
         encoder = make_pipeline(encoder, reduction)
     return encoder, inputs
+
+
+def _check_positive(base: BaseEstimator, encoder: Any, inputs: Any) -> None:
+    """Raise TailwiseError if numbers are missing or negative, and the estimator takes neither."""
+    lowest = inputs.min(axis=0).toarray().ravel() if issparse(inputs) else inputs.min(axis=0)
+    wrong = np.flatnonzero(~(lowest >= 0))
+    if len(wrong):
+        names = encoder.get_feature_names_out() if hasattr(encoder, "get_feature_names_out") else np.arange(len(lowest))
+        what, do = ("missing", "fill them in") if np.isnan(lowest[wrong[0]]) else ("negative", "make them positive")
+        raise TailwiseError(
+            f"{type(base).__name__} takes no {what} numbers, which column {names.tolist()[wrong[0]]!r} has: {do} "
+            "before, or choose another estimator."
+        )
 
 
 def _check_positions(base: BaseEstimator, before: list[str], after: list[str]) -> None:
