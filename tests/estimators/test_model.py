@@ -217,6 +217,7 @@ NETWORKS: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "table": ({"recipe": "crt", "backbone": "mlp"}, frame(X, Y), NAMES),
     "text": ({"recipe": "cross-entropy", "backbone": "mlp"}, words(Y), NAMES),
     "identity": ({"recipe": "balanced-softmax", "backbone": "identity"}, X, NAMES),
+    "double precision": ({"recipe": "cross-entropy", "backbone": "mlp", "precision": "64-true"}, X, Y),
 }
 
 

@@ -70,6 +70,15 @@ def test_a_network_is_its_head_on_its_features() -> None:
         Network.linear(nn.ReLU(), 3)
 
 
+def test_lazy_layers_are_refused_until_they_have_weights() -> None:
+    backbone = nn.Sequential(nn.LazyLinear(4), nn.ReLU())
+    backbone.out_features = 4  # type: ignore[assignment]
+    with pytest.raises(TailwiseError, match="backbone Sequential has a LazyLinear, which has no weights"):
+        Network.linear(backbone, 3)
+    backbone(torch.zeros(1, 5))
+    assert Network.linear(backbone, 3)(torch.zeros(2, 5)).shape == (2, 3)
+
+
 @settings(max_examples=20)
 @given(n=st.integers(2, 60), chunk=st.integers(1, 70), offset=st.floats(-1e4, 1e4), seed=st.integers(0, 99))
 def test_standardise_is_numpy_s_mean_and_deviation(n: int, chunk: int, offset: float, seed: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from tailwise.errors import MissingExtraError, TailwiseError, nearest
@@ -105,14 +106,15 @@ def build_head(description: Mapping[str, Any]) -> nn.Module:
 
 
 def build_network(backbone: nn.Module, head: Mapping[str, Any], weights: Mapping[str, Any]) -> Network:
-    """Return a network in evaluation mode with these weights.
+    """Return a network in evaluation mode with these weights, in float64 if they are, else in float32.
 
     Raises
     ------
     TailwiseError
         If the weights do not fit the backbone and the head, or are no finite numbers.
     """
-    network = Network(backbone, build_head(head))
+    is_double = any(values.dtype == torch.float64 for values in weights.values())
+    network = Network(backbone, build_head(head)).to(torch.float64 if is_double else torch.float32)
     try:
         network.load_state_dict(dict(weights))
     except RuntimeError as error:

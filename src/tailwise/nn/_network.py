@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from tailwise.errors import TailwiseError
 from tailwise.nn._heads import NormedLinear
@@ -36,7 +37,7 @@ class Network(nn.Module):
         Raises
         ------
         TailwiseError
-            If the backbone has no integer attribute ``out_features``.
+            If the backbone has no integer attribute ``out_features``, or layers that are lazy.
         """
         return cls(backbone, nn.Linear(_width(backbone), n_classes))
 
@@ -79,8 +80,13 @@ class Identity(nn.Module):
 
 
 def _width(backbone: nn.Module) -> int:
-    width = getattr(backbone, "out_features", None)
+    width, kind = getattr(backbone, "out_features", None), type(backbone).__name__
+    lazy = next((type(part).__name__ for part in backbone.modules() if isinstance(part, LazyModuleMixin)), None)
+    if lazy is not None:
+        raise TailwiseError(
+            f"backbone {kind} has a {lazy}, which has no weights before its first batch: use a layer of known width, "
+            "or pass a batch through the backbone in the function that builds it."
+        )
     if not isinstance(width, int):
-        kind = type(backbone).__name__
         raise TailwiseError(f"backbone {kind} must have an int attribute out_features, the width of its features.")
     return width
