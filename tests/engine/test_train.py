@@ -124,6 +124,24 @@ def test_what_does_not_move_is_frozen_with_its_statistics() -> None:
     assert changed == {"head.weight", "head.bias"}
 
 
+def test_what_the_backbone_froze_stays_as_it_is() -> None:
+    seen: dict[str, torch.Tensor] = {}
+
+    def remember(network: Network, features: object) -> None:
+        seen.update({name: value.clone() for name, value in network.state_dict().items()})
+
+    def half_frozen() -> nn.Module:
+        backbone = nn.Sequential(nn.BatchNorm1d(4).requires_grad_(False), nn.Linear(4, 8))
+        backbone.out_features = 8
+        return backbone
+
+    head = Stage("head", share=0.5, loss=LOSS, prepare=remember, parameters=lambda network: network.head.parameters())
+    network = fit(head, Stage("all", share=0.5, loss=LOSS), backbone=half_frozen)
+    changed = {name for name, value in network.state_dict().items() if not torch.equal(value, seen[name])}
+    assert changed == {"backbone.1.weight", "backbone.1.bias", "head.weight", "head.bias"}
+    assert {name for name, value in network.named_parameters() if value.requires_grad} == changed
+
+
 def test_a_stage_without_epochs_prepares_from_the_features() -> None:
     def means(network: Network, features: object) -> None:
         x, y = features()

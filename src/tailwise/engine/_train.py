@@ -164,6 +164,7 @@ def train(
             if length == 0:
                 save(0, None)
             elif done < length:
+                free = [parameter for parameter in network.parameters() if parameter.requires_grad]
                 train_stage(
                     fabric, stage, task, network, data, targets,
                     epochs=range(done, length),
@@ -174,8 +175,8 @@ def train(
                     bar=bar,
                     before=sum(epochs[:number]),
                 )  # fmt: skip
-    for parameter in network.parameters():
-        parameter.requires_grad_(True)
+                for parameter in free:
+                    parameter.requires_grad_(True)
     return network.eval()
 
 

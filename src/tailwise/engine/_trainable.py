@@ -11,12 +11,15 @@ from tailwise.errors import TailwiseError
 def set_trainable(stage: Stage, network: nn.Module) -> list[nn.Parameter]:
     """Make the stage's parameters, and only those, require gradients; return them.
 
+    Unless the stage picks any, these are all that require gradients already.
+
     Raises
     ------
     TailwiseError
         If the stage picks none.
     """
-    chosen = list(network.parameters() if stage.parameters is None else stage.parameters(network))
+    free = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    chosen = free if stage.parameters is None else list(stage.parameters(network))
     if not chosen:
         raise TailwiseError(
             f"stage {stage.name!r} trains no parameter of the network; check what its `parameters` picks."

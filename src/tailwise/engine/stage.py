@@ -107,8 +107,8 @@ class Stage:
         the first's. The loss is then called as ``loss(network, inputs, targets, companion_inputs, companion_targets)``,
         where ``network.module`` is the network without the wrapper that shares gradients among processes
     penalty : ``penalty(network)`` is added to the loss of every batch
-    parameters : picks the parameters to train; None is all. The others are frozen, including their batch normalisation
-        statistics
+    parameters : picks the parameters to train; None is all that the backbone's function or the recipe did not freeze by
+        ``requires_grad_(False)``. The others are frozen, including their batch normalisation statistics
     prepare : ``prepare(network, features)`` is called once before the stage and may change the network in place or
         return another; ``features()`` gives the training set's (features, labels) under the current backbone
     before_epoch : ``before_epoch(sampler, network, features)`` is called before every epoch and may adapt the sampler

@@ -93,15 +93,12 @@ class AnchoredFineTuning(Recipe):
         def anchored(loss: nn.Module, logits: Tensor, targets: Tensor) -> Tensor:
             return loss(logits, targets, given["network"].base_logits)
 
-        def moving(network: Anchored) -> Iterable[Any]:
-            return network.network.parameters()
-
         def release(network: Anchored, features: object) -> Any:
             return network.network
 
         tuned = losses.AdaptedLoss(losses.DFTLoss(anchor=self.anchor), anchored)
         yield Stage("warm up", share=self.warm_up, loss=losses.CrossEntropyLoss())
-        yield Stage("fine-tune", share=1 - self.warm_up, loss=tuned, prepare=anchor, parameters=moving)
+        yield Stage("fine-tune", share=1 - self.warm_up, loss=tuned, prepare=anchor)
         yield Stage("done", share=0, prepare=release)
 
 
