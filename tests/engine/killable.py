@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
@@ -14,6 +15,7 @@ from torch import nn
 from tailwise.counts import class_counts
 from tailwise.engine import train
 from tailwise.engine.stage import Stage, Task
+from tailwise.errors import TailwiseError
 from tailwise.nn import MLP, Network, tau_normalise
 from tailwise.samplers import ClassBalancedSampler, HardAwareSampler
 
@@ -78,6 +80,14 @@ def normalised() -> nn.Module:
     return network
 
 
+def partly_used() -> nn.Module:
+    """Return an MLP with a layer that nothing uses."""
+    network = MLP(6, (16, 8))
+    network.forward = partial(nn.Sequential.forward, nn.Sequential(*network))
+    network.unused = nn.Linear(2, 2)
+    return network
+
+
 def task(labels: np.ndarray, epochs: int = 40, *, dropout: float = 0.2, augment: object = jitter) -> Task:
     return Task(
         class_counts(labels),
@@ -105,6 +115,9 @@ if __name__ == "__main__":
             everyone = [torch.empty_like(value) for _ in range(torch.distributed.get_world_size())]
             torch.distributed.all_gather(everyone, value)
             assert all(torch.equal(value, other) for other in everyone)
+    if mode == "told":
+        with pytest.raises(TailwiseError, match="the parameter backbone.unused.weight, which several processes"):
+            train(FourStages(), replace(task(y, 4), backbone=partly_used), x, y, progress=False)
     temporary = Path(out).with_suffix(f".{torch.distributed.get_rank() if torch.distributed.is_initialized() else 0}")
     save_file(network.state_dict(), temporary)
     temporary.replace(out)

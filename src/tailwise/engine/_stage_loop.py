@@ -44,7 +44,7 @@ def train_stage(
     Raises
     ------
     TailwiseError
-        If the stage has no loss, trains no parameter, or diverges.
+        If the stage has no loss, trains no parameter, diverges, or has parameters that several processes cannot share.
     """
     if stage.loss is None:
         raise TailwiseError(f"stage {stage.name!r} has a share of the epochs but no loss.")
@@ -89,6 +89,8 @@ def train_stage(
                     )
                 stepper.zero_grad()
                 fabric.backward(loss)
+                if fabric.world_size > 1:
+                    _require_gradients(stage, network)
                 stepper.step()
                 schedule.step()
                 total += loss.detach()
@@ -160,6 +162,16 @@ def _batches(sampler: Any, epoch: int, steps: int) -> Iterator[NDArray[np.int64]
         yield from (np.array(batch, dtype=np.int64) for batch in sampler)
         return
     yield from np.array_split(np.fromiter(sampler, dtype=np.int64, count=len(sampler)), steps)
+
+
+def _require_gradients(stage: Stage, network: nn.Module) -> None:
+    """Raise TailwiseError if a parameter got no gradient, for which the other processes would wait in vain."""
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad and parameter.grad is None:
+            raise TailwiseError(
+                f"the loss of stage {stage.name!r} does not depend on the parameter {name}, which several processes "
+                "cannot share: leave it out of the network, or freeze it with requires_grad_(False)."
+            )
 
 
 def _sum(fabric: Fabric, number: Tensor) -> Tensor:
