@@ -17,6 +17,10 @@ class DataWarning(UserWarning):
     """Something in the data is left out or taken as missing that may not have been meant so."""
 
 
+class UnsavableWarning(TailwiseError, UserWarning):  # noqa: N818 (a warning, unless what is trained has to be saved)
+    """What is about to be trained could not be saved; where it has to be, this is raised as an error."""
+
+
 class Interrupted(TailwiseError):  # noqa: N818 (nothing is wrong)
     """The user stopped what can be continued; the message says how."""
 

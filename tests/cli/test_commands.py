@@ -252,6 +252,25 @@ def test_a_recipe_of_the_users_own(table, tmp_path):
     assert json.loads((tmp_path / "m" / "model.json").read_text())["card"]["settings"] == {"strength": 3}
 
 
+def test_what_cannot_be_saved_is_refused_before_it_is_trained(table, tmp_path, capsys):
+    mine = write(
+        tmp_path / "mine.py",
+        "from dataclasses import dataclass\n"
+        "from sklearn.tree import DecisionTreeClassifier\n"
+        "from tailwise.recipes import Recipe, register\n"
+        "class Own(DecisionTreeClassifier):\n"
+        "    pass\n"
+        "@register('cli-unsavable', paper='none')\n"
+        "@dataclass(frozen=True)\n"
+        "class Mine(Recipe):\n"
+        "    def estimator(self, base, task):\n"
+        "        return Own()\n",
+    )
+    fit = ["fit", table, "-t", "species", "-o", tmp_path / "m", "--recipe-file", mine]
+    refused(capsys, "recipe 'cli-unsavable': a model that holds tailwise_user_mine.Own", *fit, "-r", "cli-unsavable")
+    assert not (tmp_path / "m.unfinished").exists()
+
+
 def test_a_recipe_without_a_docstring_has_no_summary(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(_base, "_REGISTRY", dict(recipes()))
     mine = write(

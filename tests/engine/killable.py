@@ -116,7 +116,7 @@ if __name__ == "__main__":
             torch.distributed.all_gather(everyone, value)
             assert all(torch.equal(value, other) for other in everyone)
     if mode == "told":
-        with pytest.raises(TailwiseError, match="the parameter backbone.unused.weight, which several processes"):
+        with pytest.raises(TailwiseError, match=r"the parameter backbone\.unused\.weight, which several processes"):
             train(FourStages(), replace(task(y, 4), backbone=partly_used), x, y, progress=False)
     temporary = Path(out).with_suffix(f".{torch.distributed.get_rank() if torch.distributed.is_initialized() else 0}")
     save_file(network.state_dict(), temporary)

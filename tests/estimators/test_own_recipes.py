@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from tailwise import TailClassifier
-from tailwise.errors import TailwiseError
+from tailwise import TailClassifier, TailMultilabelClassifier
+from tailwise.errors import TailwiseError, UnsavableWarning
 from tailwise.recipes import Recipe, Stage, _base, recipe, recipes, register
 
 if TYPE_CHECKING:
     from decimal import Decimal
+    from pathlib import Path
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(60, 3)), np.repeat([0, 1, 2], [40, 15, 5])
@@ -133,3 +135,91 @@ def test_an_estimator_that_is_a_class() -> None:
     mine = registered(estimator=lambda self, base, task: DecisionTreeClassifier)
     with pytest.raises(TailwiseError, match=r"recipe 'mine': estimator\(\) must return a scikit-learn classifier"):
         TailClassifier(mine, estimator=DecisionTreeClassifier()).fit(X, Y)
+
+
+def needs(rows: int) -> Any:
+    """Return the method of a recipe whose classifier cannot be fitted to fewer rows."""
+
+    class Large(DecisionTreeClassifier):
+        def fit(self, X: Any, y: Any) -> Any:
+            if len(X) < rows:
+                raise ValueError("too few rows")
+            return super().fit(X, y)
+
+    return lambda self, base, task: Large()
+
+
+def test_what_fails_late_is_told_before_anything_else_is_trained() -> None:
+    told: list[str] = []
+    mine = registered(estimator=lambda self, base, task: base, posthoc=lambda self, task, scores, labels: fails(task))
+    with pytest.raises(TailwiseError, match="recipe 'mine' cannot be used: KeyError: 'weights'"):
+        TailClassifier(["cross-entropy", mine], estimator=DecisionTreeClassifier(), verbose=told.append).fit(X, Y)
+    assert told == ["mine, on a few examples"]
+
+
+def test_what_fails_in_a_later_stage_is_told_before_anything_else_is_trained() -> None:
+    torch = pytest.importorskip("torch")
+    told: list[str] = []
+    first = Stage("first", share=0.5, loss=torch.nn.CrossEntropyLoss())
+    mine = registered(stages=lambda self, task: [first, Stage("second", share=0.5, loss=Raising())])
+    with pytest.raises(TailwiseError, match="recipe 'mine' cannot be used: ZeroDivisionError"):
+        TailClassifier(["cross-entropy", mine], backbone="mlp", epochs=2, verbose=told.append).fit(X, Y)
+    assert told[0] == "mine, on a few examples"
+    assert not any("cross-entropy" in line for line in told)
+
+
+def test_a_recipe_that_needs_many_rows_gets_them(tmp_path: Path) -> None:
+    x, y = np.tile(X, (10, 1)), np.tile(Y, 10)
+    mine = registered(estimator=needs(300))
+    with pytest.warns(UnsavableWarning, match="recipe 'mine': a model that holds .*Large cannot be saved") as warned:
+        fitted = TailClassifier(mine, estimator=DecisionTreeClassifier(), work_dir=tmp_path / "work").fit(x, y)
+    assert warned[0].filename == __file__
+    assert fitted.score(x, y) > 0.9
+    assert sorted(file.suffix for file in (tmp_path / "work").iterdir()) == [".json", ".json", ".npz", ".npz", ".npz"]
+    with pytest.raises(TailwiseError, match=r"recipe 'mine': DecisionTreeClassifier cannot be fitted.*: too few rows"):
+        TailClassifier(registered(estimator=needs(10_000)), estimator=DecisionTreeClassifier()).fit(x, y)
+
+
+def test_classifiers_that_cannot_be_saved_are_told_before_long_fits() -> None:
+    x, y = np.tile(X, (35, 1)), np.tile(Y, 35)
+    neighbours = TailClassifier("cross-entropy", estimator=KNeighborsClassifier())
+    with pytest.warns(UnsavableWarning, match="recipe 'cross-entropy': a model that holds .* cannot be saved"):
+        neighbours.fit(x, y)
+    neighbours.fit(x[:300], y[:300])
+
+
+def test_sets_of_labels_are_rehearsed_too() -> None:
+    told: list[str] = []
+    rows = np.stack([Y == 0, Y == 1, X[:, 0] > 0], axis=1).astype(int)
+    mine = registered(targets=("labels",), estimator=lambda self, base, task: base)
+    fitted = TailMultilabelClassifier(
+        mine, estimator=DecisionTreeClassifier(max_depth=3), objective="macro_f1", verbose=told.append
+    ).fit(X, rows)
+    assert told[0] == "mine, on a few examples"
+    assert fitted.recipe_ == mine
+
+
+def wider(self: Any, task: Any) -> Any:
+    from tailwise.nn import MLP, Network
+
+    return Network.linear(MLP(3, (5,)), task.n_classes)
+
+
+def bare(self: Any, task: Any) -> Any:
+    import torch
+
+    return torch.nn.Linear(3, 3)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (bare, "recipe 'mine': a network of type Linear cannot be saved: only a tailwise.nn.Network"),
+        (wider, "recipe 'mine': the saved weights do not fit a network with backbone MLP"),
+    ],
+)
+def test_networks_that_would_not_come_back_are_told(network: Any, message: str) -> None:
+    torch = pytest.importorskip("torch")
+    mine = registered(network=network, stages=lambda self, task: [Stage("learn", loss=torch.nn.CrossEntropyLoss())])
+    with pytest.warns(UnsavableWarning, match=message):
+        TailClassifier(mine, backbone="mlp", epochs=1).fit(X, Y)

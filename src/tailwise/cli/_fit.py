@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 import shutil
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,7 +25,7 @@ from tailwise.data import Dataset, as_dataset, label_set_split, longtail, make_l
 from tailwise.data.columns import Reading, read_as
 from tailwise.data.paths import require_columns
 from tailwise.diagnose import diagnose
-from tailwise.errors import Interrupted, TailwiseError
+from tailwise.errors import Interrupted, TailwiseError, UnsavableWarning
 from tailwise.estimators import TailClassifier, TailMultilabelClassifier
 from tailwise.metrics import evaluate as measure
 from tailwise.metrics import evaluate_labels
@@ -136,7 +137,8 @@ def main_job(
 
         console.print()
         with status:
-            classifier.fit(train)
+            with warnings.catch_warnings(action="error", category=UnsavableWarning):
+                classifier.fit(train)
             _meet()  # none of the others needs the folder any more
             if not is_first():
                 return

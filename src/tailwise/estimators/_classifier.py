@@ -101,6 +101,9 @@ class TailClassifier(TailEstimator):
     honest probabilities under the training prior, corrected for whatever re-balancing the recipe did and calibrated on
     held-out scores. With a balanced objective, the predicted class need not be the likeliest one.
 
+    Recipes of your own, and an estimator for more than 2,000 rows, are tried on a few rows before anything is trained
+    for long: what fails is told at once, and a warning says what :meth:`save` would refuse.
+
     The intervals of ``comparison_`` and of :func:`tailwise.metrics.evaluate` allow for classes with one to three
     held-out examples: that of balanced accuracy held 90 to 100 % of the time in simulations. For scikit-learn scorers
     of probabilities, such as ``"roc_auc_ovr"``, those of ``comparison_`` are too narrow there.

@@ -204,9 +204,18 @@ class FittedNetwork:
         return predict(self.network, inputs)
 
     def describe(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the network's description in plain data, and its weights."""
-        from tailwise.nn import describe_head
+        """Return the network's description in plain data, and its weights.
 
+        Raises
+        ------
+        TailwiseError
+            If it could not be built again.
+        """
+        from tailwise.nn import Network, describe_head
+
+        if not isinstance(self.network, Network):
+            kind = type(self.network).__name__
+            raise TailwiseError(f"a network of type {kind} cannot be saved: only a tailwise.nn.Network, with a head.")
         description = {"backbone": self.architecture, "head": describe_head(self.network.head)}
         return description, {
             name: value.contiguous().clone()
