@@ -75,6 +75,15 @@ def test_float32_stays_float32_and_containers_agree(container: Any) -> None:
     np.testing.assert_allclose(fitted.predict_proba(container(x.astype(np.float32))), exact.predict_proba(x), atol=1e-4)
 
 
+def test_long_indices_of_a_small_matrix_are_taken() -> None:
+    x, y = table()
+    short, long = csr_array(x), csr_array(x)
+    long.indices, long.indptr = long.indices.astype(np.int64), long.indptr.astype(np.int64)
+    fits = [OneVsRestLogisticRegression(random_state=0).fit(given, y) for given in (short, long)]
+    np.testing.assert_array_equal(fits[0].coef_, fits[1].coef_)
+    assert long.indices.dtype == np.int64
+
+
 def test_many_features_cost_nothing_that_no_row_has() -> None:
     """Where L-BFGS moves vectors of classes times features, as with the n-grams of texts."""
     rng = np.random.default_rng(0)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from scipy.special import log_expit, logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
@@ -70,7 +71,7 @@ class OneVsRestLogisticRegression(ClassifierMixin, BaseEstimator):
         ValueError
             If fewer than two classes have weight, or as scikit-learn's LogisticRegression does.
         """
-        X, y = validate_data(self, X, y, accept_sparse="csr", accept_large_sparse=False, dtype=[np.float64, np.float32])
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
         check_classification_targets(y)
         if sample_weight is not None:  # LIBLINEAR cannot fit a class without weight
             weights = column_or_1d(sample_weight, dtype=np.float64)
@@ -90,6 +91,9 @@ class OneVsRestLogisticRegression(ClassifierMixin, BaseEstimator):
             random_state=self.random_state,
         )
         doubles = X.astype(np.float64, copy=False)  # LIBLINEAR's own type, converted once for all classes
+        if issparse(X) and X.nnz <= np.iinfo(np.int32).max:  # and its own type of indices
+            places = (indices.astype(np.int32, copy=False) for indices in (X.indices, X.indptr))
+            doubles = type(X)((doubles.data, *places), shape=X.shape)
         coefficients, intercepts, passes = [], [], []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # one for each class
