@@ -324,6 +324,14 @@ def test_a_column_is_judged_by_all_rows_whatever_their_order(share: float, monke
     assert (outcomes[0] is True) == (share > 0.1)
 
 
+@pytest.mark.parametrize("form", [np.asarray, pd.DataFrame, sparse.csr_array])
+def test_blocks_of_many_rows_are_answered_as_few_are(form: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_trained, "_BLOCK", 1)  # so that blocks have 1,024 rows
+    fitted = quick("cross-entropy", estimator=LogisticRegression()).fit(form(X), Y)
+    few = fitted.predict_proba(form(X))
+    np.testing.assert_allclose(fitted.predict_proba(form(np.tile(X, (30, 1)))), np.tile(few, (30, 1)), rtol=1e-6)
+
+
 @needs_torch
 def test_a_backbone_of_ones_own_must_be_given_again(tmp_path: Path) -> None:
     from tailwise.nn import MLP

@@ -48,7 +48,7 @@ class Trained:
     def scores(self, X: Any) -> NDArray[np.float32]:
         """Return the learner's (n, n_classes) scores; X is whatever the classifier takes."""
         inputs, encoder = self._in_form(X), self.encoder
-        if inputs.shape[0] > self.block and hasattr(encoder, "judging"):
+        if inputs.shape[0] > self.block and self.kind == "table":
             encoder = encoder.judging([inputs])  # by all rows, whatever their order
         blocks = (inputs[start : start + self.block] for start in range(0, inputs.shape[0], self.block))
         return np.concatenate([self.learner.scores(encoder.transform(block)) for block in blocks])
