@@ -329,12 +329,15 @@ def test_can_be_exported_for_batches_of_any_size(name, rows):
     torch.testing.assert_close(program.module()(logits[:3], targets[:3]), loss(logits[:3], targets[:3]))
 
 
-@pytest.mark.parametrize("name", ["AsymmetricLoss", "DistributionBalancedLoss", "EqualizationLoss", "LADELoss"])
+@pytest.mark.parametrize(
+    "name", ["AsymmetricLoss", "DistributionBalancedLoss", "EqualizationLoss", "EqualizationLossV2", "LADELoss"]
+)
 def test_classes_that_are_masked_leave_values_and_gradients_finite(name):
     logits, codes, _ = batch()
     masked = logits.clone()
     masked[:, 0] = -torch.inf
     codes = codes.clamp_min(1)
+    codes[0] = -100
     for targets in (codes, as_rows(codes, logits, -100)):
         z = masked.clone().requires_grad_()
         value = build(name)(z, targets)

@@ -270,9 +270,10 @@ def sigmoid_nll(logits: Tensor, targets: Tensor, positive: Tensor, negative: Ten
     if is_hard(targets):
         logits = at_least_float32(logits)
         if not torch.compiler.is_compiling():
-            weights = positive.to(logits.dtype), negative.to(logits.dtype)
+            weights, ignored = (positive.to(logits.dtype), negative.to(logits.dtype)), targets == ignore_index
             with suppress(IndexError, RuntimeError):  # a forward derivative or a code out of range
-                return SigmoidNLL.apply(logits, targets.masked_fill(targets == ignore_index, 0), *weights)
+                losses = SigmoidNLL.apply(logits, targets.masked_fill(ignored, 0), *weights)
+                return losses.masked_fill(ignored, 0)  # class 0 may be masked, and its loss infinite
         return sigmoid_rows(logits, as_rows(targets, logits, ignore_index), positive, negative)
     return row_losses(partial(sigmoid_rows, positive=positive, negative=negative), logits, targets)
 
