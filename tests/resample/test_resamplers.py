@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from imblearn.pipeline import make_pipeline
 from scipy import sparse
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import cdist, pdist
 from scipy.stats import ks_2samp
 from sklearn import config_context
 from sklearn.base import clone
@@ -382,6 +382,19 @@ def test_near_miss_goes_by_the_first_of_two_smallest_classes():
         ours.fit_resample(X, y)
         theirs.fit_resample(X, y)
         np.testing.assert_array_equal(ours.sample_indices_, np.sort(theirs.sample_indices_))
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("n_neighbors", [3, 9])
+def test_near_miss_can_shrink_the_smallest_class_in_which_nobody_is_its_own_neighbour(version, n_neighbors):
+    for seed in range(5):
+        X, y = np.random.default_rng(seed).normal(size=(39, 2)), np.repeat([0, 1], [30, 9])
+        apart = np.sort(cdist(X[30:], X[30:]), axis=1)[:, 1:]
+        k = min(n_neighbors, 8)
+        score = (apart[:, :k], apart[:, -k:], -apart[:, :k])[version - 1].sum(axis=1)
+        ours = resample.NearMiss({1: 4}, version=version, n_neighbors=n_neighbors, n_candidates=9)
+        ours.fit_resample(X, y)
+        np.testing.assert_array_equal(ours.sample_indices_[30:], 30 + np.sort(np.argsort(score)[:4]))
 
 
 class Slope(LogisticRegression):

@@ -126,7 +126,7 @@ class NearMiss(Resampler):
     """Keeps the examples of the larger classes that are nearest to the smallest class.
 
     Missing values are allowed in dense tables. If the smallest class has fewer than ``n_neighbors`` examples, all of
-    them are used.
+    them are used; if it shrinks too, all but one.
 
     Parameters
     ----------
@@ -168,22 +168,21 @@ class NearMiss(Resampler):
         points = numbers(X, type(self).__name__)
         by_class = rows_by_class(codes, len(wanted))
         rare = min(by_class, key=lambda rows: (len(rows), rows[0]))  # of several, the one that comes first
-        larger = [(rows, int(count)) for rows, count in zip(by_class, wanted, strict=True) if count < len(rows)]
-        if not larger:
-            return Change(np.arange(len(codes)))
-        return _least(*self._scored(points, larger, rare), codes, wanted)
+        larger = [(rows, int(count)) for rows, count in zip(by_class, wanted, strict=True) if 0 < count < len(rows)]
+        scored = self._scored(points, larger, rare) if larger else (rare[:0], np.empty(0))
+        return _least(*scored, codes, wanted)
 
     def _scored(
         self, points: Any, larger: list[tuple[NDArray[np.intp], int]], rare: NDArray[np.intp]
     ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Return candidate rows of the larger classes, sorted, and their scores; the lowest are kept."""
-        k = min(self.n_neighbors, len(rare))
+        """Return candidate rows of the classes that shrink, sorted, and their scores; the lowest are kept."""
+        k = min(self.n_neighbors, len(rare) - any(rows is rare for rows, _ in larger))
+        near = [rows for rows, _ in larger]
         if self.version == 1:
-            near = [_near_enough(points, rows, rare, k, count) for rows, count in larger]
-        elif self.version == 2:
-            near = [rows for rows, _ in larger]
-        else:
-            near = [nearest(points, min(self.n_candidates, len(rows)), of=rare, among=rows).rows for rows, _ in larger]
+            near = [rows if rows is rare else _near_enough(points, rows, rare, k, count) for rows, count in larger]
+        elif self.version == 3:
+            most = [min(self.n_candidates, len(rows) - (rows is rare)) for rows in near]
+            near = [nearest(points, n, of=rare, among=rows).rows for rows, n in zip(near, most, strict=True)]
         rows = np.unique(np.concatenate(near, axis=None))
         if self.version == 2:
             return rows, _farthest(points, rows, rare, k)
@@ -271,8 +270,6 @@ def _near_enough(points: Any, rows: NDArray[np.intp], rare: NDArray[np.intp], k:
     in float32, suffices to exclude them. All rows are returned where no product can tell, or a tree of the many rare
     rows will be faster.
     """
-    if count == 0:
-        return rows[:0]
     if sparse.issparse(points) or np.isnan(points.min()) or (points.shape[1] <= SHALLOW and len(rare) > _MANY):
         return rows
     centre = points[rare].mean(axis=0, dtype=np.float64)
