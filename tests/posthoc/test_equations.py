@@ -315,7 +315,7 @@ def test_a_weight_is_as_good_as_that_many_examples() -> None:
         posthoc.ConformalSets.fit(proba[rows], labels[rows], 0.8),
     )
     assert weighted.marginal == pytest.approx(repeated.marginal, abs=0.02)  # which has more examples
-    for unit in (100.0, 1 / 200):
+    for unit in (100.0, 1 / 200, 0.9, 1.3):
         equal = posthoc.ConformalSets.fit(proba, labels, 0.8, np.full(200, unit))
         assert equal == posthoc.ConformalSets.fit(proba, labels, 0.8), "the unit of weights does not matter"
     assert weighted.thresholds == posthoc.ConformalSets.fit(proba, labels, 0.8).thresholds

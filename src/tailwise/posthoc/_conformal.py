@@ -137,11 +137,10 @@ def _rank(n: Any, coverage: float) -> Any:
 
 
 def _quantile(scores: NDArray[np.float64], coverage: float, weights: ArrayLike | None = None) -> float:
+    rank = int(_rank(len(scores), coverage))
     if weights is not None:
         order = np.argsort(scores, kind="stable")
         sorted_weights = np.asarray(weights, dtype=np.float64)[order]
-        total = np.cumsum(sorted_weights / sorted_weights.mean())  # as many as there are examples
-        rank = int(np.searchsorted(total, _rank(total[-1], coverage))) + 1
-    else:
-        rank = int(_rank(len(scores), coverage))
+        total = np.cumsum(sorted_weights / sorted_weights.mean())  # as many as there are examples, but for rounding
+        rank = int(np.searchsorted(total, rank * (1 - 1e-9))) + 1
     return float(np.inf) if rank > len(scores) else float(np.partition(scores, rank - 1)[rank - 1])
