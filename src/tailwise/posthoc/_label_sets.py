@@ -37,7 +37,8 @@ def fit_label_wise(scores: ArrayLike, rows: ArrayLike, *, strength: float = 1.0)
     Raises
     ------
     TailwiseError
-        If the shapes of scores and rows differ, a score is not finite, or ``strength`` is negative.
+        If the shapes of scores and rows differ, a score is not finite, rows hold other numbers than 0 and 1, or
+        ``strength`` is negative.
     """
     if not strength >= 0:
         raise TailwiseError(f"strength must be 0 or more; got {strength}.")
@@ -86,7 +87,7 @@ def tune_f1(log_odds: ArrayLike, rows: ArrayLike, *, pooled: bool = False) -> St
     Raises
     ------
     TailwiseError
-        If the shapes of log odds and rows differ, or log odds are not finite.
+        If the shapes of log odds and rows differ, log odds are not finite, or rows hold other numbers than 0 and 1.
     """
     z, y = _held_out(log_odds, rows)
     if pooled:
@@ -116,4 +117,7 @@ def _held_out(scores: ArrayLike, rows: ArrayLike) -> tuple[NDArray[np.float64], 
         raise TailwiseError(f"scores and rows must both be (n, n_labels), n at least 1; got {z.shape}, {y.shape}.")
     if not np.isfinite(z).all():
         raise TailwiseError("scores must be finite; some are NaN or infinite.")
-    return z, y > 0
+    has = y == 1
+    if not (has | (y == 0)).all():
+        raise TailwiseError("rows must be an indicator of 0 and 1.")
+    return z, has
