@@ -1027,8 +1027,10 @@ def test_a_class_that_is_cleaned_away_is_told():
     with pytest.warns(UserWarning, match="EditedNearestNeighbours removed every example of class c: name the classes"):
         labels = resample.EditedNearestNeighbours().fit_resample(X, y)[1]
     assert sorted(set(labels)) == ["a", "b", "d"]
-    with pytest.warns(UserWarning, match="class c"):
+    with pytest.warns(UserWarning, match="SMOTEENN removed .* class c: use SMOTE, and then Edited") as told:
         resample.SMOTEENN("minority").fit_resample(X, y)
+    assert len(told) == 1
+    assert told[0].filename == __file__
 
 
 @pytest.mark.parametrize("rare", [1, 2])

@@ -149,6 +149,9 @@ class Resampler(TargetResampler):
     sampling_strategy: Strategy
     _kind: ClassVar[Kind]
 
+    #: What to do about a class that was lost.
+    _remedy: ClassVar[str] = "name the classes that may lose some in sampling_strategy"
+
     def _checked(self, X: Any, y: ArrayLike) -> tuple[Any, NDArray[np.intp], NDArray[np.int64]]:
         """Return the table, (n,) class codes and the (n_classes,) target counts of :func:`goals`."""
         check_settings(self)
@@ -165,7 +168,6 @@ class Resampler(TargetResampler):
             label = next(iter(take(y, np.flatnonzero(codes == lost[0])[:1])))
             more = f" and of {plural(len(lost) - 1, 'further class', 'further classes')}" if len(lost) > 1 else ""
             warnings.warn(
-                f"{type(self).__name__} removed every example of class {label!s}{more}: name the classes that may lose "
-                "some in sampling_strategy.",
+                f"{type(self).__name__} removed every example of class {label!s}{more}: {self._remedy}.",
                 stacklevel=3,
             )

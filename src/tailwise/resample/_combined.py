@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar
 
 from numpy.typing import ArrayLike
@@ -30,6 +31,7 @@ class SMOTETomek(Resampler):
     """
 
     _kind: ClassVar[Kind] = "over"
+    _remedy = "use SMOTE, and then TomekLinks with a sampling_strategy of its own"
 
     def __init__(
         self,
@@ -46,11 +48,15 @@ class SMOTETomek(Resampler):
     def fit_resample(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> tuple[Any, ...]:
         """Resample a table; see :meth:`Resampler.fit_resample`."""
         X = collected(X)
-        self._checked(X, y)
+        _, *target = self._checked(X, y)
         over, clean = SMOTE(self.sampling_strategy, self.k_neighbors, self.random_state), self._cleaning()
-        result = clean.fit_resample(*over.fit_resample(X, y, sample_weight))
+        resampled = over.fit_resample(X, y, sample_weight)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".* removed every example")  # told below
+            result = clean.fit_resample(*resampled)
         self.sample_indices_ = over.sample_indices_[clean.sample_indices_]
         self.synthetic_ = over.synthetic_[clean.sample_indices_]
+        self._warn_of_lost(y, *target)
         return result
 
     def _cleaning(self) -> Resampler:
@@ -74,6 +80,8 @@ class SMOTEENN(SMOTETomek):
     Source: Batista, Prati and Monard, A Study of the Behavior of Several Methods for Balancing Machine Learning
     Training Data, SIGKDD Explorations 2004.
     """
+
+    _remedy = "use SMOTE, and then EditedNearestNeighbours with a sampling_strategy of its own"
 
     def __init__(
         self,
