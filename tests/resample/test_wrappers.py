@@ -25,6 +25,7 @@ from tailwise.errors import TailwiseError
 from tailwise.resample import (
     BalancedBaggingClassifier,
     CaseControlClassifier,
+    EasyEnsembleClassifier,
     RandomUnderSampler,
     ResampledClassifier,
     WeightedClassifier,
@@ -102,7 +103,7 @@ def test_a_pipeline_is_weighted_in_its_last_step():
 
 
 def test_what_is_no_classifier_is_one_line():
-    for wrapper in (WeightedClassifier, CaseControlClassifier, BalancedBaggingClassifier):
+    for wrapper in (WeightedClassifier, CaseControlClassifier, BalancedBaggingClassifier, EasyEnsembleClassifier):
         with pytest.raises(TailwiseError, match="a classifier is needed; LinearRegression is none"):
             wrapper(LinearRegression()).fit(X, LABELS)
 
@@ -150,6 +151,10 @@ def test_of_sets_of_labels_the_rarest_is_the_class():
     assert seen.y_[:, 1].sum() == 2
     assert seen.sample_weight_.sum() == pytest.approx(len(LABELS))
     assert seen.sample_weight_[seen.y_[:, 1] == 1].tolist() == [1, 1]
+    again = CaseControlClassifier(Recorder(), max_rows=20, random_state=0).fit(X, sparse.csr_array(sets)).estimator_
+    np.testing.assert_array_equal(again.y_, seen.y_)
+    with pytest.raises(TailwiseError, match="must be an indicator of 0 and 1, but row 0, column 0 is -1"):
+        CaseControlClassifier(Recorder()).fit(X, 2 * sets - 1)
 
 
 def test_probabilities_are_those_of_the_whole():

@@ -14,7 +14,7 @@ from tailwise.errors import TailwiseError
 from tailwise.resample._containers import RandomState, generator, labelled, rows_by_class, take
 from tailwise.resample._wrapper import WrappedClassifier, fit_classifier, weight_parameter
 from tailwise.settings import check_settings
-from tailwise.tensors import to_array, weights_of_rows
+from tailwise.tensors import to_dense, to_indicator, weights_of_rows
 
 #: Bytes per row and class that gradient boosting needs during training: a raw prediction in float64, and a gradient and
 #: a hessian in float32.
@@ -66,20 +66,20 @@ class CaseControlClassifier(WrappedClassifier):
         Parameters
         ----------
         X : (n, n_features) array, sparse matrix or frame
-        y : (n,) labels, or (n, n_labels) rows of 0 and 1
+        y : (n,) labels, or (n, n_labels) rows of 0 and 1, dense or SciPy sparse
         sample_weight : (n,) weights, multiplied by those of the sampling
 
         Raises
         ------
         TailwiseError
-            If the estimator takes no sample weights, ``sample_weight`` is not one per row, or ``max_rows`` is not a
-            number or less than one row per class.
+            If the estimator takes no sample weights, ``sample_weight`` is not one per row, rows of labels are not 0 and
+            1, or ``max_rows`` is not a number or less than one row per class.
         """
         check_settings(self)
-        given = np.asarray(to_array(y))
-        has_sets = given.ndim == 2 and given.shape[1] > 1
-        X, labels, classes, codes = labelled(X, rarest_label(given) if has_sets else y)
-        targets = given if has_sets else labels
+        given = to_dense(y)
+        sets = to_indicator(given).toarray() if given.ndim == 2 and given.shape[1] > 1 else None
+        X, labels, classes, codes = labelled(X, y if sets is None else rarest_label(sets))
+        targets = labels if sets is None else sets
         weights = weights_of_rows(sample_weight, len(labels))
         counts = np.bincount(codes)
         kept = capped_counts(counts, self.limit(X, len(classes)))

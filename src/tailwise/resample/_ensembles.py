@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validat
 
 from tailwise.errors import TailwiseError
 from tailwise.resample._containers import RandomState, at_least_one, generator, labelled, rows_by_class, seeds, take
-from tailwise.resample._wrapper import fit_classifier
+from tailwise.resample._wrapper import check_classifier, fit_classifier
 from tailwise.settings import check_settings
 
 
@@ -185,6 +185,7 @@ class EasyEnsembleClassifier(BalancedBaggingClassifier):
         return self
 
     def _member(self) -> BaseEstimator:
+        check_classifier(self.estimator)
         if not has_fit_parameter(self.estimator, "sample_weight"):  # AdaBoost passes it on under this name
             name = type(self.estimator).__name__
             raise TailwiseError(f"{name} takes no sample_weight, so it cannot be boosted: choose another estimator.")

@@ -72,6 +72,12 @@ def classifies(estimator: Any) -> bool:
     return kind == "classifier" or (kind is None and scores)
 
 
+def check_classifier(estimator: Any) -> None:
+    """Raise TailwiseError if an estimator is no classifier."""
+    if not classifies(estimator):
+        raise TailwiseError(f"a classifier is needed; {type(estimator).__name__} is none.")
+
+
 def fit_classifier(estimator: BaseEstimator, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> BaseEstimator:
     """Fit an estimator, with sample weights if there are any.
 
@@ -82,8 +88,7 @@ def fit_classifier(estimator: BaseEstimator, X: Any, y: Any, sample_weight: Arra
     """
     if isinstance(estimator, HistGradientBoostingClassifier):
         X = binned(X, estimator, sample_weight)
-    if not classifies(estimator):
-        raise TailwiseError(f"a classifier is needed; {type(estimator).__name__} is none.")
+    check_classifier(estimator)
     named = {} if sample_weight is None else {weight_parameter(estimator): sample_weight}
     estimator.fit(X, y, **named)
     return estimator
