@@ -346,6 +346,8 @@ def test_a_weight_that_is_set_later_is_kept_moved_and_checked(loss):
             loss.weight = torch.tensor(bad)
     assert loss.weight.tolist() == [1, 2, 4]
     assert loss.to("meta").weight.device.type == "meta"
+    loss.weight = [1.0, 3.0, 9.0]
+    assert loss.weight.device.type == "meta", "where the module is"
     loss.weight = None
     assert "weight" not in loss.state_dict()
 

@@ -252,7 +252,7 @@ class BatchLoss(Precise):
             super().__setattr__(name, value)
 
     def keep(self, name: str, values: ArrayLike | Tensor | None) -> None:
-        """Keep numbers per class as a buffer, and None as a plain attribute, which is found faster."""
+        """Keep numbers per class as a buffer, on the device of the others, and None as a plain, faster attribute."""
         if values is None:
             setattr(self, name, None)
             return
@@ -263,7 +263,7 @@ class BatchLoss(Precise):
             if not numbers.is_meta and not ((numbers >= 0) & numbers.isfinite()).all():
                 raise TailwiseError("class weights must be finite and not negative.")
         self.__dict__.pop(name, None)
-        self.register_buffer(name, numbers)
+        self.register_buffer(name, numbers.to(next(self.buffers(), numbers).device))
 
     def reduced(self, losses: Tensor, targets: Tensor) -> Tensor:
         """Reduce (batch,) losses; an ignored example counts for nothing."""
