@@ -98,6 +98,18 @@ def test_a_known_temperature_is_found_again(temperature):
     assert not any(step.bias)
 
 
+def test_the_temperature_of_few_scores_in_a_small_unit_is_the_best_of_all():
+    for seed in range(5):
+        scores, labels = simulated(40, np.array([0.6, 0.3, 0.1]), seed)
+
+        def total(log_scale, z=scores / 300, y=labels):
+            likelihood = posthoc.log_softmax(z * np.exp(log_scale))[np.arange(len(y)), y].sum()
+            return log_scale**2 / 2 - likelihood  # which has a minimum near 0, too
+
+        found = np.log(posthoc.fit_temperature(scores / 300, labels).scale)
+        assert total(found) <= min(map(total, np.linspace(-4.6, 4.6, 200))) + 1e-3
+
+
 @pytest.mark.parametrize("scores", [np.zeros((5, 2)), [[1.0, 1.0], [3.0, 3.0], [-2.0, -2.0], [0.0, 0.0], [9.0, 9.0]]])
 def test_scores_that_say_nothing_keep_their_temperature(scores):
     assert posthoc.fit_temperature(scores, [0, 1, 0, 1, 1]).scale == 1

@@ -41,7 +41,10 @@ def fit_temperature(scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLi
         likelihood = np.average(log_softmax(z * np.exp(log_scale))[rows, y], weights=weights)
         return log_scale**2 / (2 * weights.sum()) - float(likelihood)
 
-    best = minimize_scalar(loss, bounds=(-LOG_RANGE, LOG_RANGE), method="bounded", options={"xatol": 1e-6})
+    tried = np.linspace(-LOG_RANGE, LOG_RANGE, 9)  # the likelihood and its prior may have a maximum each
+    near = int(np.argmin([loss(log_scale) for log_scale in tried]))
+    bounds = tried[max(near - 1, 0)], tried[min(near + 1, len(tried) - 1)]
+    best = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
     scale = float(np.exp(best.x)) if loss(best.x) < loss(0.0) else 1.0  # no gain, as for equal scores: keep them
     return Step.of(f"temperature {1 / scale:.3g}", np.zeros(z.shape[1]), scale)
 
