@@ -226,6 +226,14 @@ def test_black_box_shift_estimation_finds_the_prior_and_survives_a_class_never_p
     assert two[3] == 0
 
 
+def test_black_box_shift_estimation_is_the_nearest_prior_where_none_fits():
+    labels, predicted = np.repeat([0, 1, 2], 10), np.repeat([0, 1, 0, 1, 2, 1, 2], [8, 2, 2, 6, 2, 2, 8])
+    new = np.repeat([0, 1, 2], [28, 2, 10])  # class 1 is predicted less than for any label
+    first, last, seen = np.array([[0.8, 0.2, 0], [0, 0.2, 0.8], [0.7, 0.05, 0.25]])
+    share = (seen - last) @ (first - last) / ((first - last) @ (first - last))
+    np.testing.assert_allclose(posthoc.estimate_prior_bbse(labels, predicted, new, 3), [share, 0, 1 - share], atol=1e-6)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16])
 def test_the_labels_type_does_not_matter(dtype):
     scores, labels = simulated(2000, np.full(20, 0.05), 13)
@@ -435,6 +443,7 @@ def test_steps_and_sets_survive_json():
         ),
         (lambda: posthoc.ConformalSets.fit([[0.5, np.nan]], [0]), "scores must be finite"),
         (lambda: posthoc.ConformalSets.fit([[2.5, -1.0]], [0]), "from 0 to 1: apply softmax"),
+        (lambda: posthoc.ConformalSets.fit([[1.01, 0.0]], [0]), "from 0 to 1: apply softmax"),
         (lambda: posthoc.ConformalSets.fit([[0.5, 0.5]], [0.0]), "whole class codes"),
         (lambda: posthoc.fit_temperature([[0.0, 1.0]], ["a"]), "whole class codes"),
         (lambda: posthoc.fit_temperature([[0.0, 1.0]], [0], [0]), "sample_weight must not be all zero"),
