@@ -212,6 +212,15 @@ def test_columns_that_training_leaves_out_are_named():
     assert "leaves out 'tags', 'who': put" in said
 
 
+def test_bytes_are_examined_as_the_texts_that_training_takes_them_for():
+    said = ["yes", "no"] * 20
+    frame = pl.DataFrame({"x": [0, 1, 2, 3] * 10, "said": said, "raw": [b"\xff"] * 40, "y": said})
+    found = diagnose(frame.with_columns(pl.col("said").cast(pl.Binary)), "y")
+    assert sentences(found, "Column 'said' alone predicts 100 %")
+    (left_out,) = sentences(found, "No feature can be made of lists")
+    assert "leaves out 'raw': put" in left_out
+
+
 def test_one_class_is_a_problem():
     found = diagnose(pl.DataFrame({"x": [1, 2], "y": ["a", "a"]}), "y")
     assert found.findings[0].severity == "problem"

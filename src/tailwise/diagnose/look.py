@@ -117,6 +117,7 @@ def _diagnose(
     """Examine a table; sets of labels are in ``labels``, and the target column then has a name for each whole set."""
     typed = table.frame.with_columns(cs.by_dtype(pl.Null).cast(pl.String))  # a column without values has no type
     table = replace(table, frame=typed)
+    table = _decoded(table) if kind == "table" else table
     padded = None
     if path is not None:
         table, padded = _trimmed(table)
@@ -149,6 +150,24 @@ def _diagnose(
             short = short_records(path)
     findings = find(diagnosis, similar_names(classes), padded, words, nested, short)
     return replace(diagnosis, findings=findings)
+
+
+def _decoded(table: Table) -> Table:
+    """Return a table whose columns of UTF-8 bytes are strings, as training reads them."""
+    unseen = (name for name in table.features if name not in {*table.examined, *table.never_ids})
+    texts = [name for name in unseen if table.schema[name] == pl.Binary and _is_utf8(table.frame, name)]
+    if not texts:
+        return table
+    examined = tuple(name for name in table.features if name in {*table.examined, *texts})
+    return replace(table, frame=table.frame.with_columns(named(texts).cast(pl.String)), examined=examined)
+
+
+def _is_utf8(frame: pl.LazyFrame, name: str) -> bool:
+    try:
+        frame.select(named(name).cast(pl.String).max()).collect(engine="streaming")
+    except pl.exceptions.ComputeError:
+        return False
+    return True
 
 
 def _trimmed(table: Table) -> tuple[Table, str | None]:
