@@ -101,11 +101,13 @@ def test_a_name_is_no_pattern(tmp_path, name, stem):
     assert scan(path).collect().equals(FRAME)
 
 
-def test_a_folder_may_have_any_name(tmp_path):
-    (tmp_path / "t[1]").mkdir()
-    FRAME.write_parquet(tmp_path / "t[1]" / "*.parquet")
-    FRAME.write_parquet(tmp_path / "t[1]" / "1.parquet")
-    assert scan(tmp_path / "t[1]").collect().height == 6
+@pytest.mark.parametrize("name", ["t[1]", ".cache/t", "_t", "a/../t"])
+def test_a_folder_may_have_any_name(tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir(parents=True)
+    FRAME.write_parquet(folder / "*.parquet")
+    FRAME.write_parquet(folder / "1.parquet")
+    assert scan(folder).collect().height == 6
 
 
 def test_csv_types_hold_for_every_row(tmp_path):

@@ -33,7 +33,7 @@ LEARNED_FROM = ", which the model was trained on"
 def table_format(path: Path) -> str | None:
     """Return ``"csv"``, ``"json lines"``, ``"parquet"`` or ``"arrow"`` by a path's name; None if it is not a table."""
     if path.is_dir():
-        return "parquet" if any(is_parquet(file) and file.is_file() for file in path.iterdir()) else None
+        return "parquet" if any(is_parquet(Path(file.name)) and file.is_file() for file in path.iterdir()) else None
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()
