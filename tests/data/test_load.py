@@ -1,6 +1,8 @@
+import errno
 import json
 import os
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -195,6 +197,21 @@ def test_links_to_folders_are_followed_but_not_in_circles(pictures, tmp_path_fac
     data = load(pictures)
     assert data.ids.tolist() == ["cat/0.png", "dog/1.png", "ibis/2.png"]
     assert data.classes == ("cat", "dog", "ibis")
+
+
+def test_a_class_folder_that_cannot_be_read_is_not_left_out(pictures, monkeypatch):
+    def scandir(folder, read=os.scandir):
+        if Path(folder).name in unreadable:
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
+        return read(folder)
+
+    unreadable = {"lost+found"}  # at the top of a disk, where only root may look into it
+    monkeypatch.setattr(os, "scandir", scandir)
+    (pictures / "lost+found").mkdir()
+    assert load(pictures).notes == ()
+    unreadable.add("dog")
+    with pytest.raises(TailwiseError, match="dog cannot be read: Permission denied"):
+        load(pictures)
 
 
 def test_images_from_folders_paths_and_bytes_are_the_same(pictures, tmp_path_factory):

@@ -20,6 +20,11 @@ def files_below(root: Path) -> Iterator[Path]:
     """Yield every file below ``root``, sorted and relative to it, except hidden files and those in system folders.
 
     Links to folders are followed, unless they lead back into ``root`` or to a folder that was visited before.
+
+    Raises
+    ------
+    TailwiseError
+        If a folder cannot be read.
     """
     top = root.resolve()
     seen = {top}
@@ -33,7 +38,10 @@ def files_below(root: Path) -> Iterator[Path]:
         seen.add(real)
         return True
 
-    for base, folders, names in os.walk(root, followlinks=True):
+    def refuse(error: OSError) -> None:
+        raise TailwiseError(f"{error.filename} cannot be read: {error.strerror}.") from None
+
+    for base, folders, names in os.walk(root, onerror=refuse, followlinks=True):
         folders[:] = sorted(name for name in folders if is_wanted(Path(base, name)))
         files = (Path(base, name) for name in sorted(names) if not name.startswith("."))
         yield from (file.relative_to(root) for file in files if file.is_file())  # a link may lead nowhere
@@ -122,4 +130,4 @@ def _is_text(name: str) -> bool:
 
 def _is_hidden(name: str) -> bool:
     """Return whether a folder is hidden or a system folder."""
-    return name.startswith(".") or name in ("__MACOSX", "__pycache__")
+    return name.startswith(".") or name in ("__MACOSX", "__pycache__", "lost+found")
