@@ -5,6 +5,7 @@ import re
 import struct
 import zlib
 from base64 import b64decode
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -59,6 +60,12 @@ def test_names_from_data_are_shown_and_never_run(report):
     assert report.title in words
     assert report.evaluation["classes"][0] in words
     assert page.tags.count("img") == sum(e.image is not None for e in report.examples)
+
+
+@pytest.mark.parametrize("report", ["two"], indirect=True)
+def test_a_class_in_the_objective_is_written_as_it_is(report):
+    page = Page(render(replace(report, objective="f1 of 'Fraud'")))
+    assert any(words.startswith("F1 of 'Fraud' on held-out folds") for words in page.words)
 
 
 def test_every_section_that_has_something_to_say_is_there(report):

@@ -55,6 +55,7 @@ def _template() -> Template:
         "plural": plural,
         "value": _value,
         "text": _text,
+        "opening": _opening,
         "short": words.short,
     }
     return environment.from_string(files(__package__).joinpath("page.html.j2").read_text(encoding="utf-8"))
@@ -110,8 +111,7 @@ def _measures(evaluation: Mapping[str, Any], objective: str) -> list[tuple[str, 
     """Return the measures of all examples: key, name, meaning, and whether it is a share."""
     named = [(key, *text, key not in _NO_SHARES) for key, text in _MEASURES.items() if key in evaluation["overall"]]
     if objective in evaluation["overall"] and objective not in _MEASURES and "_shot_" not in objective:
-        name = spoken(objective)
-        return [(objective, name[:1].upper() + name[1:], "what recipes were compared by", False), *named]
+        return [(objective, _opening(spoken(objective)), "what recipes were compared by", False), *named]
     return named
 
 
@@ -132,6 +132,11 @@ def _headline(evaluation: Mapping[str, Any], baseline: Mapping[str, Any] | None)
         return baseline["by_group"].get(group, {}).get(shown.in_groups)
 
     return [{"group": g, "label": label, "estimate": e, "before": before(g)} for g, label, e in rows]
+
+
+def _opening(words: str) -> str:
+    """Return words that open a line; the names in them stay as they are written."""
+    return words[:1].upper() + words[1:]
 
 
 def _value(number: float | None, share: bool) -> str:
