@@ -121,6 +121,17 @@ def test_an_identifier_can_be_named_as_diagnose_says(run, tmp_path):
         assert f"tailwise fit {data} --target y --id key" in out
 
 
+def test_a_diagnosis_of_class_folders_says_what_is_left_out(run, tmp_path):
+    for name, words in WORDS.items():
+        (tmp_path / name).mkdir()
+        for i in range(3):
+            (tmp_path / name / f"{i}.txt").write_text(words.format(i) if i else " ")
+    (tmp_path / "mammals").mkdir()
+    code, _, err = run("diagnose", tmp_path)
+    assert code == 0
+    assert err == "· 1 class folder has no texts and was left out: mammals. · 2 texts are empty."
+
+
 def test_the_next_command_names_the_id_that_was_found(run, tmp_path):
     _, out, _ = run("diagnose", table(tmp_path / "t.csv", key=pl.int_range(60).shuffle(seed=0)), "-t", "y")
     assert shlex.split(out.partition("Next: ")[2])[3:7] == ["--target", "y", "--id", "key"]

@@ -10,12 +10,13 @@ from rich.console import Console
 from tailwise.cli import _show
 from tailwise.cli._show import escape
 from tailwise.cli._source import Source
+from tailwise.data.paths import existing, is_class_folder
 from tailwise.diagnose import diagnose
 
 
 def run(source: Source, *, json: bool) -> None:
     """Print a diagnosis, as a table or as JSON."""
-    if source.skip_broken:
+    if source.skip_broken or is_class_folder(existing(source.path)):
         data = source.load()
         found = diagnose(data)
         for note in data.notes:

@@ -17,7 +17,16 @@ from tailwise.data.folders import class_files, files_below
 from tailwise.data.frames import empty_texts, text_column, texts
 from tailwise.data.label_sets import encode_label_sets, sets_in
 from tailwise.data.labels import encode_labels, known_codes, padding, trimmed
-from tailwise.data.paths import LEARNED_FROM, existing, is_aside, is_parquet, named, require_columns, table_format
+from tailwise.data.paths import (
+    LEARNED_FROM,
+    existing,
+    is_aside,
+    is_class_folder,
+    is_parquet,
+    named,
+    require_columns,
+    table_format,
+)
 from tailwise.data.separated import short_records
 from tailwise.data.tables import batches, missing_words, scan
 from tailwise.errors import TailwiseError
@@ -59,11 +68,6 @@ class _Request:
     def as_text(self) -> list[str]:
         """Columns that are read exactly as written."""
         return [name for name in (self.target, self.id) if name is not None]
-
-    @property
-    def is_folder(self) -> bool:
-        """Whether the path is a folder of classes, not a table."""
-        return self.path.is_dir() and table_format(self.path) is None
 
 
 def load(
@@ -124,7 +128,7 @@ def load(
     known = None if classes is None else np.asarray(classes)
     form = {"image_size": image_size, "channels": channels, "broken": broken, "progress": progress}
     request = _Request(path, target, separator, kind, text, image, id, form, known)
-    data = _folder(request) if request.is_folder else _table(request, features, strings)
+    data = _folder(request) if is_class_folder(path) else _table(request, features, strings)
     if not len(data):
         raise _no_image(path, data)
     if asked is not None and data.kind != "image":
@@ -193,7 +197,7 @@ def stream(
     form: dict[str, Any] = {"image_size": image_size, "channels": channels, "broken": broken}
     text, image = (column if kind == wanted else None for wanted in ("text", "image"))
     request = _Request(path, target, separator, kind, text, image, id, form, known)
-    if request.is_folder:
+    if is_class_folder(path):
         data = _folder(replace(request, target=None, separator=None))
         if not len(data):
             raise _no_image(path, data)

@@ -40,6 +40,11 @@ def table_format(path: Path) -> str | None:
     return _FORMATS.get(suffixes[-1]) if suffixes else None
 
 
+def is_class_folder(path: Path) -> bool:
+    """Say whether a path is a folder with a sub-folder for each class, not a table."""
+    return path.is_dir() and table_format(path) is None
+
+
 def is_parquet(file: Path) -> bool:
     """Say whether a file is a part of a table, by its name."""
     return _FORMATS.get(file.suffix.lower()) == "parquet" and not is_aside(file)

@@ -18,7 +18,7 @@ from tailwise.data.frames import texts, to_frame
 from tailwise.data.label_sets import encode_label_sets, sets_in
 from tailwise.data.labels import class_name, padding, trimmed
 from tailwise.data.load import image_column
-from tailwise.data.paths import existing, listed, named, require_columns, table_format
+from tailwise.data.paths import existing, is_class_folder, listed, named, require_columns, table_format
 from tailwise.data.separated import short_records
 from tailwise.data.tables import missing_words, scan
 from tailwise.diagnose.findings import find
@@ -76,7 +76,7 @@ def diagnose(
     """
     if sample < 1:
         raise TailwiseError(f"sample must be at least 1 row; got {sample}.")
-    if isinstance(data, str | Path) and _is_class_folder(existing(data)):
+    if isinstance(data, str | Path) and is_class_folder(existing(data)):
         data = load(data)
     if isinstance(data, str | Path):
         path = existing(data)
@@ -105,10 +105,6 @@ def diagnose(
 
 def _of_dataset(data: Dataset, sample: int) -> Diagnosis:
     return _diagnose(_dataset(data), data.name, data.kind, sample, labels=data if data.has_sets else None)
-
-
-def _is_class_folder(path: Path) -> bool:
-    return path.is_dir() and table_format(path) is None
 
 
 def _diagnose(
