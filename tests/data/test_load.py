@@ -427,6 +427,19 @@ def test_class_names_of_hugging_face_are_used(tmp_path):
     assert found[0].labels.tolist() == [0, 1, 0, -1]
 
 
+def test_lists_of_class_codes_in_hugging_face_files_have_names_too(tmp_path):
+    table = pa.table({"x": [0.5, 1.5, 2.5, 3.5], "labels": [[2, 0], [], [1], None]})
+    feature = {"names": ["red", "green", "blue"], "_type": "ClassLabel"}
+    features = {"labels": {"feature": feature, "length": -1, "_type": "Sequence"}}
+    pq.write_table(
+        table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})}),
+        tmp_path / "t.parquet",
+    )
+    data = load(tmp_path / "t.parquet", "labels")
+    assert data.classes == ("blue", "green", "red")
+    assert data.labels.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0], [-1, -1, -1]]
+
+
 def test_arrow_streams_are_read_as_files_are(tmp_path):
     frame = pl.DataFrame({"x": [0.5, 1.5], "y": ["a", "b"]})
     frame.write_ipc_stream(tmp_path / "s.arrow")

@@ -7,7 +7,7 @@ from codecs import BOM_UTF8
 from collections.abc import Collection, Iterator
 from glob import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tailwise.data.broken import reading
 from tailwise.data.folders import parquet_files
@@ -91,13 +91,23 @@ def _with_class_names(frame: pl.LazyFrame, file: Path) -> pl.LazyFrame:
         features = json.loads(kept)["info"]["features"].items()
     except (ArrowException, AttributeError, KeyError, TypeError, ValueError):  # Arrow lacks a type that polars has
         return frame
-    labels = {column: of for column, of in features if isinstance(of, dict) and of.get("_type") == "ClassLabel"}
-    names = {column: list(map(str, of["names"])) for column, of in labels.items() if isinstance(of.get("names"), list)}
-    return frame.with_columns(
-        named(column).replace_strict(list(range(len(each))), each, default=None, return_dtype=pl.Enum(each))
-        for column, each in names.items()
-        if column in schema and schema[column].is_integer() and len(set(each)) == len(each)
-    )
+    spelt: list[pl.Expr] = []
+    for column, feature in features:
+        dtype: Any = schema.get(column)
+        is_list = isinstance(dtype, pl.List) and isinstance(feature, dict)  # of the labels of each row
+        codes: pl.Expr = pl.element() if is_list else named(column)
+        names = _class_names(feature.get("feature") if is_list else feature)
+        if names and dtype is not None and (dtype.inner if is_list else dtype).is_integer():
+            value = codes.replace_strict(list(range(len(names))), names, default=None, return_dtype=pl.Enum(names))
+            spelt.append(named(column).list.eval(value) if is_list else value)
+    return frame.with_columns(spelt)
+
+
+def _class_names(feature: Any) -> list[str]:
+    """Return the names in what Hugging Face's data sets keep about class codes; none if it is something else."""
+    names = feature.get("names") if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else None
+    spelt = list(map(str, names)) if isinstance(names, list) else []
+    return spelt if len(set(spelt)) == len(spelt) else []
 
 
 def missing_words(path: Path, column: str) -> str:
