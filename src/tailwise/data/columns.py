@@ -40,8 +40,9 @@ _CURRENCY = r"[$€£¥₹₩₽%]|USD|EUR|GBP|JPY|CHF|CNY|INR|AUD|CAD|SEK|NOK|D
 _AROUND = rf"^({_CURRENCY})\s*|\s*({_CURRENCY})$|^([-−(])\s*({_CURRENCY})\s*"
 _BREAKS = r"'’_ \x{00a0}\x{202f}"  # between thousands
 _SHAPE = {  # minus before or after a number, or brackets, make it negative; 007 is a code, not a number
-    ".": rf"^[-+−(]?([1-9]\d{{0,2}}([,{_BREAKS}]\d{{3}})+|0|[1-9]\d*)?(\.\d*)?([eE][-+]?\d+)?[-)]?$",
-    ",": rf"^[-+−(]?([1-9]\d{{0,2}}([.{_BREAKS}]\d{{3}})+|0|[1-9]\d*)?(,\d*)?[-)]?$",
+    mark: rf"^[-+−(]?([1-9]\d{{0,2}}([{other}{_BREAKS}]\d{{3}})+([{mark}]\d*)?"
+    rf"|(0|[1-9]\d*)?([{mark}]\d*)?([eE][-+]?\d+)?)[-)]?$"  # powers of ten have no thousands
+    for mark, other in ((".", ","), (",", "."))
 }
 #: Times of a day, which are numbers as those of a time column are: nanoseconds since midnight.
 _CLOCK = r"^\d{1,2}:\d{2}(:\d{2}(?:\.\d+)?)?$"
