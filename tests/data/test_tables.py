@@ -195,6 +195,11 @@ BROKEN = {
     "Excel": ("e.csv", b"PK\x03\x04\x14\x00\x06\x00\x08\x00\x00\xff", "is not text but an archive, such as Excel's"),
     "a zero byte": ("e.csv", "a,b\n1,2\n3,\0\n", "line 3 has a zero byte.*tr -d '.0' < .*e.csv > .*clean-e.csv"),
     "a pattern for a name": ("e.csv", "a,^a.*$\n1,2\n", "'.a...', which polars takes for a pattern: rename it"),
+    "a title above the names": (
+        "e.csv",
+        "Sales of May,,\n\na,b,c\n1,2,3\n",
+        "2 columns without a name: .* above the line",
+    ),
     "names that differ in blanks": ("e.jsonl", '{"a": 1, " a": 2}\n', "2 columns named 'a'"),
     "old Mac": ("e.csv", "a,b\r1,2\r", "old Mac"),
     "a longer line": ("e.csv", 'a,b\n1,"x\ny"\n1,2,3\n', "line 4: 3 fields, but the header has 2"),

@@ -84,7 +84,7 @@ def test_any_form_of_labels_is_scored_alike() -> None:
     with pytest.raises(TailwiseError, match="y has no column 'b', which training had"):
         named.score(x, frame[["a", "c", "d", "e"]])
     with pytest.raises(TailwiseError, match="y has 2 columns named 'a'"):
-        quick().fit(x, frame.set_axis(["a", "a", "c", "d", "e"], axis=1))
+        quick().fit(x, frame.set_axis(["a", "a", "c", "c", "e"], axis=1))
     with pytest.raises(TailwiseError, match="nothing to score"):
         fitted.score(x[:2], [None, None])
     with pytest.raises(TailwiseError, match="sample_weight must be one number for each of"):

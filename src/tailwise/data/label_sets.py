@@ -119,7 +119,8 @@ def encode_label_sets(
         names = [str(name) if not isinstance(name, str | int) else name for name in Y.columns]
         texts = [str(name) for name in names]
         if twice := [name for name in texts if texts.count(name) > 1]:
-            raise TailwiseError(f"{where} has {len(twice)} columns named {twice[0]!r}; give each label its own name.")
+            times = texts.count(twice[0])
+            raise TailwiseError(f"{where} has {times} columns named {twice[0]!r}; give each label its own name.")
         has, own = _indicator(Y.to_numpy(), where), "pandas" if hasattr(Y, "iloc") else "polars"
         if known is None or form in ("array", "sparse"):  # of which the columns have no names
             return LabelSets(has, np.array(names) if known is None else np.asarray(known), own)

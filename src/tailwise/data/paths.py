@@ -112,7 +112,9 @@ def check_names(names: Collection[str], where: str) -> None:
     """Raise TailwiseError if two columns have one name, or polars takes one for a pattern."""
     for twice, times in Counter(names).most_common(1):
         if times > 1:
-            raise TailwiseError(f"{where} has {times} columns named {twice!r}; give each its own name.")
+            what = f"named {twice!r}; give each its own name."
+            unnamed = "without a name: give each its own, or take out what stands above the line with the names."
+            raise TailwiseError(f"{where} has {times} columns {what if twice else unnamed}")
     pattern = next((name for name in names if name.startswith("^") and name.endswith("$")), None)
     if pattern is not None:
         raise TailwiseError(f"{where} has a column named {pattern!r}, which polars takes for a pattern: rename it.")
