@@ -83,6 +83,13 @@ def test_thresholds_are_where_f1_is_best():
     assert f1_score(rows, pooled(log_odds) > 0, average="micro") == pytest.approx(best)
 
 
+@pytest.mark.parametrize("pooled", [False, True])
+def test_a_threshold_stays_at_one_half_if_no_other_is_better(pooled):
+    log_odds = np.array([-90.0, -80.0, -70.0, 5.0])[:, None]
+    assert tune_f1(log_odds, log_odds > 0, pooled=pooled).bias == (0,)
+    assert tune_f1(np.abs(log_odds), log_odds < 99, pooled=pooled).bias == (0,)
+
+
 def test_one_held_out_example_does_not_decide_alone():
     """Its threshold would be just below it, be it the likeliest of all or the least likely."""
     log_odds, _ = make(1000, (0.02,))

@@ -71,6 +71,8 @@ def fit_label_wise(scores: ArrayLike, rows: ArrayLike, *, strength: float = 1.0)
 def tune_f1(log_odds: ArrayLike, rows: ArrayLike, *, pooled: bool = False) -> Step:
     """Return the step that moves each label's decision threshold from probability one half to the best F1.
 
+    A threshold is half-way, in log odds, between the examples that it parts, or one half if that parts them too.
+
     With only a few held-out examples, the best threshold would fit them by chance. The F1 of a label is therefore a
     weighted mean of two: that of its own examples, and that which the probabilities predict, with the weight of twenty
     examples. A label without held-out examples keeps the threshold of one half.
@@ -102,13 +104,15 @@ def tune_f1(log_odds: ArrayLike, rows: ArrayLike, *, pooled: bool = False) -> St
 
 
 def _best_threshold(z: NDArray[np.float64], expected: NDArray[np.float64]) -> float:
-    """Return the threshold with the best F1, given the expected label (0 to 1) of each example."""
+    """Return the threshold with the best F1, given the expected label (0 to 1) of each example; 0 if none is better."""
     order = np.argsort(-z, kind="stable")
     ranked = z[order]
     f1 = 2 * np.cumsum(expected[order]) / (expected.sum() + np.arange(1, len(z) + 1))
     f1[:-1][ranked[1:] == ranked[:-1]] = -1  # no threshold separates equal scores
     last = int(f1.argmax())
-    return float((ranked[last] + ranked[last + 1]) / 2) if last + 1 < len(z) else float(ranked[last] - 1)
+    lowest = float(ranked[last])  # of those that get the label
+    next_lower = float(ranked[last + 1]) if last + 1 < len(z) else min(lowest, 0) - 2
+    return 0.0 if next_lower <= 0 < lowest else (lowest + next_lower) / 2
 
 
 def _held_out(scores: ArrayLike, rows: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
