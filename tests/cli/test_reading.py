@@ -132,6 +132,17 @@ def test_a_diagnosis_of_class_folders_says_what_is_left_out(run, tmp_path):
     assert err == "· 1 class folder has no texts and was left out: mammals. · 2 texts are empty."
 
 
+def test_a_folder_without_class_folders_is_told_how_to_have_them(run, text_model, tmp_path):
+    for i, words in enumerate(WORDS.values()):
+        (tmp_path / f"{i}.txt").write_text(words)
+    for command in (["diagnose"], ["fit", "-o", tmp_path / "m"], ["evaluate", text_model]):
+        code, _, err = run(*command, tmp_path)
+        assert code == 2
+        assert "put the files of each class into a sub-folder named after it" in err
+    code, _, err = run("fit", table(tmp_path / "t.csv"), "-o", tmp_path / "m")
+    assert "t.csv has no labels to learn from: name the label column with --target" in err
+
+
 def test_the_next_command_names_the_id_that_was_found(run, tmp_path):
     _, out, _ = run("diagnose", table(tmp_path / "t.csv", key=pl.int_range(60).shuffle(seed=0)), "-t", "y")
     assert shlex.split(out.partition("Next: ")[2])[3:7] == ["--target", "y", "--id", "key"]

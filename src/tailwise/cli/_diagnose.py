@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tailwise.cli import _show
 from tailwise.cli._show import escape
-from tailwise.cli._source import Source
+from tailwise.cli._source import Source, without_labels
 from tailwise.data.paths import existing, is_class_folder
 from tailwise.diagnose import diagnose
 
@@ -18,6 +18,8 @@ def run(source: Source, *, json: bool) -> None:
     """Print a diagnosis, as a table or as JSON."""
     if source.skip_broken or is_class_folder(existing(source.path)):
         data = source.load()
+        if data.labels is None:
+            raise without_labels(data, "labels to diagnose")
         found = diagnose(data)
         for note in data.notes:
             Console(stderr=True, highlight=False).print(f"[dim]· {escape(note)}[/]")

@@ -17,7 +17,7 @@ from rich.console import Console
 from tailwise.cli import _show
 from tailwise.cli._beside import batches, judging, measure_objective, noted, prior_for, prior_line, trained_on, with_id
 from tailwise.cli._show import Measured, escape
-from tailwise.cli._source import Source
+from tailwise.cli._source import Source, without_labels
 from tailwise.data.labels import class_name
 from tailwise.errors import TailwiseError
 from tailwise.estimators import LabelModel, Model, load_model
@@ -43,7 +43,7 @@ def run(model: Path, new: Source, *, prior: str, json: bool) -> None:
     rows: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]] = []
     for part in noted(fitted, batches(fitted, new, fitted.classes), Console(stderr=True, highlight=False)):
         if part.labels is None:
-            raise TailwiseError(f"{new.path} has no labels to measure against: name the label column with --target.")
+            raise without_labels(part, "labels to measure against")
         if part.has_sets:
             raise TailwiseError(
                 f"{new.path}, column {new.target!r}, has a set of labels per row, but this model predicts one class."

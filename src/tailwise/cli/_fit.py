@@ -20,7 +20,7 @@ from tailwise import storage
 from tailwise.cli import _report, _show
 from tailwise.cli._beside import measure_objective
 from tailwise.cli._show import escape
-from tailwise.cli._source import Source, number_or_file, settings
+from tailwise.cli._source import Source, number_or_file, settings, without_labels
 from tailwise.data import Dataset, as_dataset, label_set_split, longtail, make_long_tailed, stratified_split
 from tailwise.data.columns import Reading, read_as
 from tailwise.data.paths import require_columns
@@ -70,7 +70,7 @@ def run(
         storage.check_free(output, force=force or resume)
         train = source.load()
         if train.labels is None:
-            raise TailwiseError(f"{train.name} has no labels to learn from: name the label column with --target.")
+            raise without_labels(train, "labels to learn from")
         proof = None if test is None else replace(source, path=test).load(train)
         if long_tailed is not None:
             train = _long_tailed(train, long_tailed)
@@ -197,9 +197,7 @@ def _check_proof(proof: Dataset, train: Dataset) -> dict[str, Reading]:
         Before training, if a model of the training data could not be tested on ``proof``.
     """
     if proof.labels is None or not proof.is_labelled.any():
-        raise TailwiseError(
-            f"{proof.name} has no labelled rows to test the model on: name the label column with --target."
-        )
+        raise without_labels(proof, "labelled rows to test the model on")
     if proof.kind != train.kind:
         raise TailwiseError(f"{proof.name} holds {proof.kind} data, but {train.name} holds {train.kind} data.")
     if proof.has_sets != train.has_sets:

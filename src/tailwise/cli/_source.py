@@ -51,6 +51,13 @@ class Source:
         return {"target": self.target, **sets, "column": data.column, "id": self.id, **form}
 
 
+def without_labels(data: Dataset, missing: str) -> TailwiseError:
+    """Return the error for data that lacks labels, with how they are given."""
+    in_folder = data.kind in ("image", "text") and data.column is None
+    how = "put the files of each class into a sub-folder named after it" if in_folder else ""
+    return TailwiseError(f"{data.name} has no {missing}: {how or 'name the label column with --target'}.")
+
+
 def number_or_file(text: str, what: str) -> Any:
     """Return ``text``, or the numbers in the JSON file that it names: an array, or a dict by class name.
 
