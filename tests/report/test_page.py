@@ -115,6 +115,7 @@ def test_evaluation_that_lacks_something_is_named():
     [
         ([500, 50, 5], "many-shot: more than 100 examples; few-shot: fewer than 20"),
         ([9000, 1000, 1000], "many-shot: more than 5,000 examples; few-shot: fewer than 5,001"),
+        ([2, 1, 1], "many-shot: more than 1 example; few-shot: fewer than 2"),
         ([950, 50], "of two classes the larger is many-shot and the smaller few-shot"),
         ([7, 7, 7], "all classes have the same number of examples, so all are medium-shot"),
     ],

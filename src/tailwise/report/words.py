@@ -143,7 +143,7 @@ def borders(class_counts: Sequence[int]) -> str:
         return "all classes have the same number of examples, so all are medium-shot"
     if len(class_counts) == 2:
         return "of two classes the larger is many-shot and the smaller few-shot"
-    return f"many-shot: more than {many:,.10g} examples; few-shot: fewer than {few:,.10g}"
+    return f"many-shot: more than {many:,.10g} example{'s' * (many != 1)}; few-shot: fewer than {few:,.10g}"
 
 
 def _against(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
