@@ -136,11 +136,10 @@ def test_quotes_in_names_are_read_as_in_other_formats(tmp_path):
     assert scan(tmp_path / "t.csv", strings=['"']).collect_schema()['"'] == pl.String
 
 
-@pytest.mark.parametrize("separator", [",", "\t"])
-def test_a_header_may_be_long(tmp_path, separator):
+def test_a_header_may_be_long(tmp_path):
     names = [f"expression of gene {i}" for i in range(7_000)]
     rows = [names, range(7_000), range(7_000)]
-    (tmp_path / "t.csv").write_text("\n".join(separator.join(map(str, row)) for row in rows))
+    (tmp_path / "t.csv").write_text("\n".join(",".join(map(str, row)) for row in rows))
     frame = scan(tmp_path / "t.csv").collect()
     assert frame.columns == names
     assert frame.row(1) == tuple(range(7_000))

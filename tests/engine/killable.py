@@ -1,6 +1,5 @@
-"""A small training, run as a script by the tests that kill it or share it among processes."""
+"""A small training, for the tests that kill it or share it among processes."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -99,27 +98,37 @@ def task(labels: np.ndarray, epochs: int = 40, *, dropout: float = 0.2, augment:
     )
 
 
-if __name__ == "__main__":
-    folder, out, mode = sys.argv[1:]
+def train_in(folder: Path, out: Path) -> None:
+    """Train with checkpoints in a folder, and write the network."""
     torch.set_num_threads(1)
     x, y = data()
-    if mode == "shared":  # nothing random per process, so that any number of processes gives one result
-        settings = {"task": task(y, 4, dropout=0.0, augment=None)}
-    elif mode == "told":
-        settings = {"task": replace(task(y, 4), backbone=normalised)}
-    else:
-        settings = {"task": task(y), "checkpoint_dir": folder, "resume": True}
-    network = train(FourStages(), inputs=x, labels=y, progress=False, **settings)
-    if torch.distributed.is_initialized():  # every process ends with the same network, running statistics included
-        for value in network.state_dict().values():
-            everyone = [torch.empty_like(value) for _ in range(torch.distributed.get_world_size())]
-            torch.distributed.all_gather(everyone, value)
-            assert all(torch.equal(value, other) for other in everyone)
-    if mode == "told":
-        with pytest.raises(TailwiseError, match=r"the parameter backbone\.unused\.weight, which several processes"):
-            train(FourStages(), replace(task(y, 4), backbone=partly_used), x, y, progress=False)
-    temporary = Path(out).with_suffix(f".{torch.distributed.get_rank() if torch.distributed.is_initialized() else 0}")
-    save_file(network.state_dict(), temporary)
-    temporary.replace(out)
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    network = train(FourStages(), task(y), x, y, checkpoint_dir=folder, resume=True, progress=False)
+    save_file(network.state_dict(), out)
+
+
+def train_alone_or_together(out: Path, mode: str) -> None:
+    """Train by what is shared, and write the network."""
+    torch.set_num_threads(1)
+    x, y = data()
+    tasks = {  # the first with nothing random per process, so that any number of processes gives one result
+        "shared": task(y, 4, dropout=0.0, augment=None),
+        "told": replace(task(y, 4), backbone=normalised),
+    }
+    network = train(FourStages(), tasks[mode], x, y, progress=False)
+    if not torch.distributed.is_initialized():
+        save_file(network.state_dict(), out)
+        return
+    for value in network.state_dict().values():  # every process ends with the same network, running statistics included
+        everyone = [torch.empty_like(value) for _ in range(torch.distributed.get_world_size())]
+        torch.distributed.all_gather(everyone, value)
+        assert all(torch.equal(value, other) for other in everyone)
+    if torch.distributed.get_rank() == 0:
+        save_file(network.state_dict(), out)
+    torch.distributed.destroy_process_group()
+
+
+def train_with_a_part_unused() -> None:
+    """Train a network with a layer that no loss depends on, which has no gradients to share."""
+    x, y = data()
+    with pytest.raises(TailwiseError, match=r"the parameter backbone\.unused\.weight, which several processes"):
+        train(FourStages(), replace(task(y, 4), backbone=partly_used), x, y, progress=False)

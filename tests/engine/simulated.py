@@ -1,11 +1,10 @@
-"""A second device, simulated in host memory, that refuses what a GPU refuses; run as a script by test_device.py.
+"""A second device, simulated in host memory, that refuses what a GPU refuses; for processes of test_device.py.
 
 Its tensors say that they are on device "sim". An operation on tensors of both devices is an error, save the few for
 which a GPU takes tensors of the host too, and so are a generator of the host and a view as a NumPy array. All else
 computes what the CPU computes, so that whatever trains here must end with exactly the CPU's numbers.
 """
 
-import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -269,8 +268,3 @@ def check_estimator() -> None:
             return [classifier.predict_proba(X), Model.load(f"{folder}/model").predict_proba(X)]
 
     alike("the estimator", fitted)
-
-
-if __name__ == "__main__":
-    for check in sys.argv[1:]:
-        globals()[f"check_{check}"]()

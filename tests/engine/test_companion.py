@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from killable import jitter
 from test_train import LOSS, Y, fit
 from torch import nn
 
+from engine.killable import jitter
 from tailwise.engine.stage import Stage
 from tailwise.losses import EqualizationLossV2
 from tailwise.samplers import ClassBalancedSampler, ShuffleSampler

@@ -1,6 +1,5 @@
-"""A fit that keeps its work, run as a script by the test that kills it."""
+"""A fit that keeps its work, for the test that kills it."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ def data() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return x[rows], y[rows], x[::9]
 
 
-def classifier(folder: str | None) -> TailClassifier:
+def classifier(folder: Path | None) -> TailClassifier:
     """Two trainings, on three folds and on everything."""
     return TailClassifier(
         ["cross-entropy", "logit-adjustment", "crt"],
@@ -32,9 +31,8 @@ def classifier(folder: str | None) -> TailClassifier:
     )
 
 
-if __name__ == "__main__":
-    folder, out = sys.argv[1:]
+def fit(folder: Path | None, out: Path) -> None:
+    """Fit in a folder, and write what is predicted."""
     torch.set_num_threads(1)
     x, y, new = data()
-    model = classifier(folder if folder != "none" else None).fit(x, y)
-    np.save(Path(out), model.predict_proba(new))
+    np.save(out, classifier(folder).fit(x, y).predict_proba(new))

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from estimators.cases import quick, table
-from tailwise.estimators._fitted import _FEW
+from tailwise.estimators import _fitted
 
 
 def openmp() -> dict[str, int]:
@@ -34,12 +34,14 @@ class Counting(ClassifierMixin, BaseEstimator):
 
 
 @pytest.mark.parametrize("is_small", [True, False])
-def test_a_small_table_takes_one_thread_and_gives_the_others_back(is_small: bool) -> None:
+def test_a_small_table_takes_one_thread_and_gives_the_others_back(
+    is_small: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: F401  # brings OpenMP
 
     x, y = table((200, 60, 20))
     if not is_small:
-        x = np.tile(x, (1, _FEW // 100))
+        monkeypatch.setattr(_fitted, "_FEW", 1)
     Counting.seen.clear()
     with threadpool_limits(2, "openmp"):
         before = openmp()

@@ -19,21 +19,11 @@ from sklearn.ensemble import BaggingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from estimators.cases import digits, quick, table
+from forked import finish, start
 from tailwise.errors import TailwiseError
 from tailwise.identity import describe
 
 pytestmark = pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp`:DeprecationWarning")
-SCRIPT = Path(__file__).with_name("killable.py")
-
-
-def start(folder: Path | str, out: Path) -> subprocess.Popen:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, str(SCRIPT), str(folder), str(out)], env=environment)
-
-
-def finish(process: subprocess.Popen, out: Path) -> np.ndarray:
-    assert process.wait(timeout=120) == 0
-    return np.load(out)
 
 
 def kept(folder: Path) -> set[tuple[str, int]]:
@@ -48,20 +38,25 @@ def kept(folder: Path) -> set[tuple[str, int]]:
 
 def test_killed_at_random_moments_and_run_again_ends_the_same(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    whole = finish(start("none", tmp_path / "whole.npy"), tmp_path / "whole.npy")
+    from estimators.killable import fit
+
+    finish(start(fit, None, tmp_path / "whole.npy"))
     rng = np.random.default_rng(3)
     folder, out, kills = tmp_path / "work", tmp_path / "killed.npy", 0
     while kills < 3:
-        process, before = start(folder, out), kept(folder)
-        while process.poll() is None and kept(folder) == before:  # let it get a little further, or it would never end
+        before = kept(folder)
+        process = start(fit, folder, out)
+        while process.is_alive() and kept(folder) == before:  # let it get a little further, or it would never end
             time.sleep(0.002)
         time.sleep(rng.uniform(0, 0.6))
-        process.send_signal(signal.SIGKILL)
-        if process.wait() != -signal.SIGKILL:
+        process.kill()
+        process.join()
+        if process.exitcode != -signal.SIGKILL:
             break
         kills += 1
     assert kills >= 2
-    np.testing.assert_array_equal(finish(start(folder, out), out), whole)
+    finish(start(fit, folder, out))
+    np.testing.assert_array_equal(np.load(out), np.load(tmp_path / "whole.npy"))
 
 
 def test_what_is_finished_is_not_fitted_again(tmp_path: Path) -> None:

@@ -3,17 +3,18 @@
 import numpy as np
 import torch
 import torch.distributed as dist
-import torch.multiprocessing
 from lightning_fabric import Fabric
 from torch.utils.data import DataLoader, TensorDataset
 
+from forked import share
 from tailwise import samplers
 
 COUNTS = np.array([901, 60, 8, 2])
 
 
-def _train(rank, folder):
-    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+def _train(folder):
+    dist.init_process_group("gloo")
+    rank = dist.get_rank()
     torch.set_num_threads(1)
     labels = torch.from_numpy(np.repeat(np.arange(4), COUNTS))
     sampler = samplers.ClassBalancedSampler(labels, seed=3)
@@ -36,12 +37,12 @@ def _train(rank, folder):
         assert np.abs(own.numpy() - 486 / 4).max() < 4.5 * np.sqrt(486 * 0.25 * 0.75)
         head = [set(part) & set(range(901)) for part in both]
         assert len(head[0] & head[1]) <= 1  # none is repeated in an epoch, but for the one that fills up
-        np.save(f"{folder}/{epoch}-{rank}.npy", np.array(indices))
+        np.save(folder / f"{epoch}-{rank}.npy", np.array(indices))
     dist.destroy_process_group()
 
 
 def test_two_processes_share_a_balanced_epoch(tmp_path):
-    torch.multiprocessing.spawn(_train, (str(tmp_path),), nprocs=2)
+    share(_train, tmp_path)
     for epoch in range(2):
         for rank in range(2):
             alone = samplers.ClassBalancedSampler(np.repeat(np.arange(4), COUNTS), seed=3, num_replicas=2, rank=rank)
@@ -49,16 +50,18 @@ def test_two_processes_share_a_balanced_epoch(tmp_path):
             np.testing.assert_array_equal(np.load(tmp_path / f"{epoch}-{rank}.npy"), alone.indices())
 
 
-def _load(fabric, folder):
+def _load(folder):
     torch.set_num_threads(1)
+    fabric = Fabric(accelerator="cpu", devices=2)
+    fabric.launch()
     sampler = samplers.ShuffleSampler(class_counts=COUNTS)
     loader = DataLoader(TensorDataset(torch.arange(COUNTS.sum())), batch_size=50, sampler=sampler)
     shown = [index for (batch,) in fabric.setup_dataloaders(loader) for index in batch.tolist()]
-    np.save(f"{folder}/{fabric.global_rank}.npy", np.array(shown))
+    np.save(folder / f"{fabric.global_rank}.npy", np.array(shown))
 
 
 def test_lightning_does_not_divide_once_more_what_is_divided(tmp_path):
     """It would have each process see a half of its half, and tell nobody."""
-    Fabric(accelerator="cpu", devices=2, strategy="ddp_spawn").launch(_load, str(tmp_path))
+    share(_load, tmp_path)
     shown = np.concatenate([np.load(tmp_path / f"{rank}.npy") for rank in range(2)])
     np.testing.assert_array_equal(np.unique(shown), np.arange(COUNTS.sum()))
