@@ -813,6 +813,7 @@ def test_processes_of_one_fit_share_its_output(table, tmp_path):
     port = 20000 + os.getpid() % 20000
     launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
     fit = ["-m", "tailwise", "fit", table, "-t", "species", "-o", tmp_path / "m", "--backbone", "mlp", "--epochs", "3"]
+    fit += ["-r", "balanced-softmax"]
     assert run("fit", table, "-t", "species", "-o", tmp_path / "m", *FAST) == 0
     subprocess.run([sys.executable, *launcher, *map(str, fit), "--force"], check=True, timeout=120)
     assert [file.name for file in tmp_path.iterdir()] == ["m"]
