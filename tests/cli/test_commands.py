@@ -344,13 +344,23 @@ def test_names_of_several_lines_are_told_in_one(tmp_path, capsys):
     refused(capsys, "It has free text, y.", "diagnose", tmp_path / "a.csv", "-t", "class")
 
 
-def test_prediction_sets_promise_nothing_for_a_class_with_one_example(tmp_path):
-    rows = [f"{i % 7 + 9 * (i % 3)},{'abc'[i % 3]}" for i in range(60)]
-    write(tmp_path / "a.csv", "\n".join(["x,y", *rows, "99,alone", ""]))
-    assert run("fit", tmp_path / "a.csv", "-t", "y", "-o", tmp_path / "m", *FAST) == 0
+@pytest.mark.parametrize(
+    ("rare", "promise"),
+    [
+        ({"alone": 1}, "class; nothing is known of 1 class whose one example cannot be held out"),
+        ({"d": 6}, "class; one class has too few held-out examples to be certain of that"),
+        ({"d": 4, "e": 4}, "class; 2 classes have too few held-out examples, even together, to be certain of that"),
+        ({"d": 8, "e": 8}, "class; 2 classes with few held-out examples share one threshold, so it holds for them "),
+    ],
+)
+def test_prediction_sets_promise_no_more_than_they_can(rare, promise, tmp_path):
+    labels = [*"abc" * 20, *(name for name, n in rare.items() for _ in range(n))]
+    rows = [f"{i % 7 + 9 * ord(label[0])},{label}" for i, label in enumerate(labels)]
+    write(tmp_path / "a.csv", "\n".join(["x,y", *rows, ""]))
+    fit = ["fit", tmp_path / "a.csv", "-t", "y", "-o", tmp_path / "m", "-r", "cross-entropy", "--folds", 2]
+    assert run(*fit) == 0
     (sentence,) = (n for n in json.loads((tmp_path / "m/report.json").read_text())["notes"] if "Prediction sets" in n)
-    assert "nothing is known of 1 class whose one example cannot be held out" in sentence
-    assert "few" not in sentence
+    assert f"for 90 % of the examples of each {promise}" in sentence
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,8 @@ def _notes(model: Model, evaluation: Evaluation) -> list[str]:
         sets = f"Prediction sets are made to hold the true class for {share} of the examples of each class"
         if pooled == 1:
             sets += "; one class has too few held-out examples to be certain of that"
+        elif pooled and model.sets.thresholds[model.sets.pooled[0]] == model.sets.marginal:
+            sets += f"; {pooled:,} classes have too few held-out examples, even together, to be certain of that"
         elif pooled:
             sets += (
                 f"; {pooled:,} classes with few held-out examples share one threshold, so it holds for them together"
