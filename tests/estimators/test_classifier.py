@@ -74,7 +74,7 @@ def test_scikit_learns_contract_with_every_default(
 
 @needs_torch
 @pytest.mark.slow
-@checks(TailClassifier("balanced-softmax", backbone="mlp", epochs=15, batch_size=16))
+@checks(TailClassifier("balanced-softmax", backbone="mlp", epochs=8, batch_size=16))
 def test_scikit_learns_contract_with_a_network(estimator: TailClassifier, check: Any) -> None:
     check(estimator)
 

@@ -21,15 +21,12 @@ def grades(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def log_loss(name: str, **settings: float) -> float:
-    """Return the mean log loss on new examples, over two training sets."""
-    losses = []
-    for seed in (0, 1):
-        x, y = grades(600, seed)
-        new, labels = grades(20_000, 100 + seed)
-        classifier = TailClassifier(recipe(name, **settings), backbone="mlp", epochs=15, cv=0.2, random_state=seed)
-        proba = classifier.fit(x, y).predict_proba(new)
-        losses.append(-np.log(proba[np.arange(len(labels)), labels]).mean())
-    return float(np.mean(losses))
+    """Return the mean log loss on new examples."""
+    x, y = grades(600, 0)
+    new, labels = grades(20_000, 100)
+    classifier = TailClassifier(recipe(name, **settings), backbone="mlp", epochs=15, cv=0.2, random_state=0)
+    proba = classifier.fit(x, y).predict_proba(new)
+    return float(-np.log(proba[np.arange(len(labels)), labels]).mean())
 
 
 def test_presto_estimates_better_than_softmax_and_than_steps_of_their_own() -> None:
