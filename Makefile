@@ -30,7 +30,7 @@ unit oldest: export OMP_NUM_THREADS = 1
 unit: $(VENV)/ready
 	$(BIN)/pytest -n 2
 
-# The scikit-learn contract once more, against the oldest release that is supported.
+# What packages do for us once more, by the oldest releases that are supported.
 $(VENV)-oldest/ready: pyproject.toml constraints.txt constraints-oldest.txt
 	$(PYTHON) -m venv $(VENV)-oldest
 	$(VENV)-oldest/bin/python -m pip install --quiet --upgrade "pip>=25.1"
