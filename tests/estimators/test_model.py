@@ -17,10 +17,13 @@ from scipy import sparse
 from scipy.stats import binom
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.feature_selection import SelectKBest, mutual_info_classif
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
 
 from estimators.cases import digits, quick, table
 from tailwise.data import TableEncoder, as_dataset
@@ -199,6 +202,13 @@ def frame(x: np.ndarray, y: np.ndarray) -> pd.DataFrame:
 X, Y = table()
 NAMES = np.array(["ant", "bee", "cow"])[Y]
 BOOSTING = HistGradientBoostingClassifier(max_iter=5)
+SELECTED = make_pipeline(SelectKBest(mutual_info_classif, k=2), LogisticRegression())
+
+
+def searched(scoring: str | None) -> GridSearchCV:
+    return GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, scoring=scoring, cv=2)
+
+
 MODELS: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "array": ({"recipe": "class-weighted"}, X, Y),
     "array of boosting": ({"recipe": "tuned-thresholds", "estimator": BOOSTING}, X, NAMES),
@@ -207,6 +217,12 @@ MODELS: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "table of boosting": ({"recipe": "class-weighted", "estimator": BOOSTING}, frame(X, Y), Y > 0),
     "text": ({"recipe": "logit-adjustment", "estimator": None}, words(Y), Y.astype(float)),
     "costs": ({"recipe": "cross-entropy", "objective": 1.0 - np.eye(3)}, X, Y),
+    "search": ({"recipe": "logit-adjustment", "estimator": searched(None)}, X, Y),
+    **{
+        f"search by {scoring}": ({"recipe": "cross-entropy", "estimator": searched(scoring)}, X, Y)
+        for scoring in ("balanced_accuracy", "f1_macro", "neg_log_loss", "roc_auc_ovr", "average_precision")
+    },
+    "selection": ({"recipe": "cross-entropy", "estimator": SELECTED}, X, Y),
 }
 NETWORKS: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "mlp": ({"recipe": "balanced-softmax", "backbone": "mlp"}, X, NAMES),
