@@ -27,6 +27,12 @@ from tailwise.wording import spoken
 FAST = ["--recipe", "logit-adjustment"]
 
 
+@pytest.fixture(autouse=True)
+def own_registry(monkeypatch):
+    """Recipes that a test registers are gone after it."""
+    monkeypatch.setattr(_base, "_REGISTRY", dict(recipes()))
+
+
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     """A messy, long-tailed CSV: iris with commas in numbers, a text column of categories, gaps, and unlabelled rows."""
@@ -55,7 +61,7 @@ def model(table):
     return path
 
 
-def run(*arguments, monkeypatch=None):
+def run(*arguments):
     """Run a command in this process and return its exit code."""
     before = sys.argv
     sys.argv = ["tailwise", *map(str, arguments)]
@@ -277,8 +283,7 @@ def test_what_cannot_be_saved_is_refused_before_it_is_trained(table, tmp_path, c
     assert not (tmp_path / "m.unfinished").exists()
 
 
-def test_a_recipe_without_a_docstring_has_no_summary(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(_base, "_REGISTRY", dict(recipes()))
+def test_a_recipe_without_a_docstring_has_no_summary(tmp_path, capsys):
     mine = write(
         tmp_path / "mine.py",
         "from dataclasses import dataclass\n"
@@ -702,7 +707,6 @@ class Slow(Recipe):
 
 
 def test_two_fits_with_one_output_are_kept_apart_and_a_killed_one_resumes(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(_base, "_REGISTRY", dict(recipes()))
     output, work, table = tmp_path / "m", tmp_path / "m.unfinished", tmp_path / "t.csv"
     pl.DataFrame({"says": ["miaow purr", "woof bark", "moo"] * 10, "y": ["cat", "dog", "cow"] * 10}).write_csv(table)
     recipe = ["--recipe-file", write(tmp_path / "slow.py", SLOW), "-r", "slow", "--set", f"work={work}"]
