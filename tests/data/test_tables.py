@@ -210,6 +210,16 @@ BROKEN = {
     "a key twice in JSON": ("e.jsonl", '{"a": {"b": 1, "b": 2}}\n', "line 1 is not JSON: key 'b' occurs twice"),
     "a mark within JSON": ("e.jsonl", '{"a": 1}\n\ufeff{"a": 1}\n', "line 2 is not JSON: Unexpected UTF-8 BOM"),
     "JSON without objects": ("e.jsonl", "[1]\n", "line 1: each line must be a JSON object"),
+    "lists and numbers in JSON": (
+        "e.jsonl",
+        '{"a": null, "b": "x"}\n{"a": [1], "b": 1}\n{"a": 2, "b": 1}\n',
+        "'a' is a list in line 2 and a number in line 3",
+    ),
+    "objects among lists in JSON": (
+        "e.jsonl",
+        '{"a": {"b": [[1], [2]]}}\n{"a": {"b": [{"c": 1}]}}\n',
+        r"'a\.b\[\]' is a list in line 1 and an object in line 2",
+    ),
     "Parquet cut short": ("e.parquet", parquet_bytes()[:-9], "cut short"),
     "no Parquet": ("e.parquet", "hello", "is not a Parquet file"),
     "Arrow cut short": ("e.arrow", b"ARROW1\0\0", "is no Arrow file, or it is cut short"),

@@ -99,7 +99,9 @@ def _bad_record(path: Path) -> str | None:
 
 
 def _bad_json(path: Path) -> str | None:
-    """Name a line that is not a JSON object; or None."""
+    """Name a line that is not a JSON object, or a key that is a list here and something else there; or None."""
+    forms: dict[str, tuple[str, int]] = {}  # of each key, with the first line
+    mixed = None
     with open_bytes(path) as file:
         for number, line in enumerate(file, start=1):
             text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
@@ -109,7 +111,25 @@ def _bad_json(path: Path) -> str | None:
                     return f"{path}, line {number}: each line must be a JSON object in braces."
             except ValueError as error:
                 return f"{path}, line {number} is not JSON: {error}."
-    return None
+            for key, form in _forms(value, ""):
+                first, begin = forms.setdefault(key, (form, number))
+                if form != first and mixed is None:
+                    mixed = f"{path}: {key!r} is {first} in line {begin} and {form} in line {number}. Write them alike."
+    return mixed
+
+
+def _forms(value: Any, key: str) -> Iterator[tuple[str, str]]:
+    """Yield the forms of a JSON value and of what is in it; polars reads texts and null beside all of them."""
+    if isinstance(value, dict):
+        yield key, "an object"
+        for name, inner in value.items():
+            yield from _forms(inner, f"{key}.{name}" if key else name)
+    elif isinstance(value, list):
+        yield key, "a list"
+        for inner in value:
+            yield from _forms(inner, f"{key}[]")
+    elif isinstance(value, int | float):  # true and false, too
+        yield key, "a number"
 
 
 def _no_constant(word: str) -> None:
