@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import zipfile
 
 import numpy as np
@@ -78,6 +79,17 @@ def test_torch_tensors_come_back(tmp_path):
     found = read_folder(tmp_path / "m").tensors("net")
     assert found["a"].dtype == torch.bfloat16
     assert all(torch.equal(found[name], weights[name]) for name in weights)
+
+
+def test_a_read_only_folder_that_is_overwritten_is_gone(folder, monkeypatch):
+    def remove_if_writable(path, remove=shutil.rmtree, **_):  # root may remove anything
+        if path.exists() and path.stat().st_mode & 0o200:
+            remove(path)
+
+    monkeypatch.setattr(shutil, "rmtree", remove_if_writable)
+    folder.chmod(0o500)
+    write_folder(folder, {"card": {}}, force=True)
+    assert [p.name for p in folder.parent.iterdir()] == ["model"]
 
 
 def test_what_stands_there_is_kept_unless_forced(folder, tmp_path):

@@ -16,7 +16,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -296,6 +296,8 @@ def _swap(part: Path, target: Path) -> None:
     except OSError:
         old.replace(target)
         raise
+    with suppress(OSError):  # of another owner
+        old.chmod(0o700)  # it may be read-only
     shutil.rmtree(old, ignore_errors=True)
 
 
