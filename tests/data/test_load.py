@@ -119,6 +119,16 @@ def test_free_text_is_found_or_named(tmp_path, header, options, kind):
         assert data.inputs[3] == LONG.format(3)
 
 
+def test_new_texts_may_all_be_numbers(tmp_path):
+    pl.DataFrame({"text": [LONG.format(i) for i in range(4)], "y": ["a", "b"] * 2}).write_csv(tmp_path / "t.csv")
+    (tmp_path / "new.csv").write_text("text,y\n12,a\n")
+    train = load(tmp_path / "t.csv", "y", text="text")
+    assert load(tmp_path / "new.csv", "y", text="text", classes=train).inputs.tolist() == ["12"]
+    assert next(stream(tmp_path / "new.csv", kind="text", column="text")).inputs.tolist() == ["12"]
+    with pytest.raises(TailwiseError, match="'text' holds Int64, not texts"):
+        diagnose(tmp_path / "new.csv", "y", text="text")
+
+
 def test_folders_of_texts(tmp_path):
     for name, count in (("neg", 1), ("pos", 2), ("none", 0)):
         (tmp_path / name).mkdir()
@@ -283,6 +293,7 @@ def test_test_images_take_the_form_of_the_training_images(pictures, tmp_path_fac
         ("a,category\n1,x\n2,y\n", {"target": "a", "id": "a"}, "one column cannot be two"),
         ("a,category\n1,x\n2,y\n", {"target": "category", "kind": "image"}, "column holds the images.* --image"),
         ("a,category\n1,x\n2,y\n", {"text": "a", "image": "a"}, "one column cannot be two"),
+        ("a,b,category\n1,u,x\n2,v,y\n", {"target": "category", "text": "a"}, "'a' holds Int64, not texts"),
         ("a,category\n", {"target": "category"}, "columns but no rows"),
         ("a,category\n1,x\n2,x\n", {"target": "category"}, "has only one class, 'x'"),
         ("a,category\n1,\n2,NA\n", {"target": "category"}, "all labels are missing"),

@@ -228,6 +228,14 @@ def text_column(frame: pl.DataFrame) -> str | None:
     return frame.columns[0] if float(words or 0) >= 4 and values.n_unique() > len(values) / 2 else None  # type: ignore[arg-type]
 
 
+def require_text(schema: Mapping[str, pl.DataType], name: str | None) -> None:
+    """Raise TailwiseError if a column that is named as the texts to learn from is there but holds none."""
+    import polars as pl
+
+    if name is not None and schema[name] not in (pl.String, pl.Binary, pl.Categorical, pl.Enum, pl.Null):
+        raise TailwiseError(f"column {name!r} holds {schema[name]}, not texts: name another column, or learn from all.")
+
+
 def texts(column: Any) -> NDArray[Any]:
     """Return (n,) texts from strings or UTF-8 bytes; missing texts are empty."""
     values = column.to_list() if hasattr(column, "to_list") else list(column)

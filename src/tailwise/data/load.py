@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tailwise.data.broken import reading
 from tailwise.data.dataset import Dataset, Kind
 from tailwise.data.folders import class_files, files_below
-from tailwise.data.frames import empty_texts, text_column, texts
+from tailwise.data.frames import empty_texts, require_text, text_column, texts
 from tailwise.data.label_sets import encode_label_sets, sets_in
 from tailwise.data.labels import encode_labels, known_codes, padding, trimmed
 from tailwise.data.paths import (
@@ -246,6 +246,8 @@ def _table(request: _Request, features: Sequence[str], strings: Sequence[str]) -
     path = request.path
     lazy = scan(path, as_text=request.as_text, strings=strings)
     require_columns(lazy.collect_schema().names(), request.columns, str(path))
+    if request.known is None:  # a few new texts may be numbers
+        require_text(lazy.collect_schema(), request.text)
     with reading(path):
         frame = _with_keys(path, lazy.collect(), features)
     if frame.height == 0:

@@ -14,7 +14,7 @@ import polars.selectors as cs
 from tailwise.data import Dataset, load
 from tailwise.data.broken import reading
 from tailwise.data.dataset import Kind
-from tailwise.data.frames import texts, to_frame
+from tailwise.data.frames import require_text, texts, to_frame
 from tailwise.data.label_sets import encode_label_sets, sets_in
 from tailwise.data.labels import class_name, padding, trimmed
 from tailwise.data.load import image_column
@@ -183,6 +183,7 @@ def _columns(
     if target is None:
         raise TailwiseError(f"{where}: name the label column (target).{listed(schema)}")
     require_columns(schema.names(), [name for name in (target, text, image, id) if name is not None], where)
+    require_text(schema, text)
     content = tuple(name for name in (text, image) if name is not None)  # which is then all that is learned from
     features = content or tuple(name for name in schema if name not in (target, id))
     examined = tuple(name for name in features if _is_scalar(schema[name]))
