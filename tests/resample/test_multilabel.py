@@ -199,6 +199,17 @@ def test_frames_keep_their_types(method, library, kind):
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("kind", [pl.Int8, pl.Boolean])
+def test_arrow_tables_are_taken_and_given_back(method, kind):
+    X, y = table()
+    labels = pl.DataFrame(y).cast(kind).to_arrow()
+    _, expected = method(random_state=0).fit_resample(X, y)
+    _, new = method(random_state=0).fit_resample(X, labels)
+    assert new.schema == labels.schema
+    np.testing.assert_array_equal(pl.DataFrame(new).to_numpy(), expected)
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csc_matrix, sparse.csr_matrix, sparse.coo_array])
 def test_sparse_stays_sparse_and_means_the_same(method, container):
     X, y = table()

@@ -170,6 +170,11 @@ def with_targets(y: Any, kept: NDArray[np.intp], parents: NDArray[np.intp], made
     if sparse.issparse(y):
         return with_rows(rows, kept, n_new, lambda at: type(rows)(made[at]), {}).asformat(y.format)
 
+    if hasattr(y, "column_names"):  # an Arrow table
+        import polars as pl
+
+        return with_targets(pl.DataFrame(y), kept, parents, made).to_arrow().cast(y.schema)
+
     def values(at: slice) -> NDArray[Any]:
         return made[at].toarray() if sparse.issparse(made) else made[at]
 
