@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tailwise.errors import TailwiseError
+from tailwise.settings import number
 from tailwise.tensors import to_codes
 
 Weighting = Literal["inverse", "sqrt", "effective", "none"]
@@ -137,7 +138,7 @@ def effective_number(class_counts: ArrayLike, beta: float = 0.9999) -> NDArray[n
         If ``beta`` is not in [0, 1).
     """
     counts = check_counts(class_counts)
-    if not 0 <= beta < 1:
+    if not 0 <= number("beta", beta) < 1:
         raise TailwiseError(f"beta must be at least 0 and less than 1; got {beta}.")
     if beta == 0:
         return (counts > 0).astype(np.float64)
@@ -163,9 +164,7 @@ def smoothed_counts(class_counts: ArrayLike, sigma: float = 2.0) -> NDArray[np.f
         If ``sigma`` is negative or not finite.
     """
     counts = check_counts(class_counts)
-    if not 0 <= sigma < np.inf:
-        raise TailwiseError(f"sigma must be 0 or more, and finite; got {sigma}.")
-    if sigma == 0:
+    if number("sigma", sigma, 0) == 0:
         return counts
     from scipy.ndimage import gaussian_filter1d
 

@@ -1,13 +1,17 @@
-"""Check settings against their type hints, so that a wrong type is reported before any work starts."""
+"""Check settings, against their type hints or a range, so that a wrong one is reported before any work starts."""
 
 from __future__ import annotations
 
+import sys
 from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 from tailwise.errors import TailwiseError
 
+_HUGE = sys.float_info.max
 _NAMES = {float: "a number", int: "a whole number", bool: "true or false", str: "text", NoneType: "None"}
 
 
@@ -45,3 +49,33 @@ def check_settings(owner: Any) -> None:
     for name, value in owner.get_params(deep=False).items():
         if (must := must_be(hints.get(name, Any), value)) is not None:
             raise TailwiseError(f"{type(owner).__name__}: {name} must be {must}; got {value!r}.")
+
+
+def number(name: str, value: Any, least: float = -_HUGE, most: float = _HUGE) -> float:
+    """Return a hyper-parameter that is one number in a range; infinity is in none that does not name it.
+
+    Class counts, which many functions take first, are refused.
+
+    Raises
+    ------
+    TailwiseError
+        If it is none.
+    """
+    if np.ndim(value):
+        raise TailwiseError(f"{name} must be one number; got {np.shape(value)}. Does this take class counts?")
+    try:
+        inside = least <= value <= most
+    except TypeError:
+        raise TailwiseError(f"{name} must be a number; got {value!r}.") from None
+    if not inside:
+        bounds = [f"at least {least:g}"] * (least > -_HUGE) + [f"at most {most:g}"] * (most < _HUGE)
+        bounds += ["finite"] * (most == _HUGE and not abs(value) <= _HUGE)
+        raise TailwiseError(f"{name} must be {' and '.join(bounds)}; got {value}.")
+    return float(value)
+
+
+def divisor(name: str, value: Any, most: float = _HUGE) -> float:
+    """Return a hyper-parameter that is one number above 0; raise TailwiseError if it is none."""
+    if not number(name, value, -_HUGE, most) > 0:
+        raise TailwiseError(f"{name} must be above 0; got {value}.")
+    return float(value)

@@ -194,7 +194,7 @@ def test_smoothed_density_weights_average_one_over_the_training_examples():
     found = losses.SmoothedDensityLoss(counts).weight.numpy()
     np.testing.assert_allclose(found[np.repeat(np.arange(6), counts)], scaled, rtol=1e-6)
     assert found[1] > 0, "a class without examples has its neighbours'"
-    with pytest.raises(TailwiseError, match="sigma must be 0 or more"):
+    with pytest.raises(TailwiseError, match="sigma must be at least 0"):
         smoothed_counts(counts, -1)
 
 

@@ -253,7 +253,7 @@ def test_one_line_for_parameters():
         resample.SMOGN().fit_resample(sparse.csr_array(X), y)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         resample.SMOGN().fit_resample(X, y[:-1])
-    with pytest.raises(TailwiseError, match="sigma must be 0 or more"):
+    with pytest.raises(TailwiseError, match="sigma must be at least 0"):
         resample.density_weights(y, sigma=-1)
     with pytest.raises(TailwiseError, match="do not cover the target"):
         resample.density_weights(y, bins=[0, 1, 2])

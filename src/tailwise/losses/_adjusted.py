@@ -11,15 +11,8 @@ from torch import Tensor
 
 from tailwise.counts import class_prior, floored_counts, log_prior
 from tailwise.losses._fused import finite
-from tailwise.losses._mechanism import (
-    ClassificationLoss,
-    as_rows,
-    check_batch,
-    is_hard,
-    number,
-    per_class,
-    reduce,
-)
+from tailwise.losses._mechanism import ClassificationLoss, as_rows, check_batch, is_hard, per_class, reduce
+from tailwise.settings import number
 
 
 class BalancedSoftmaxLoss(ClassificationLoss):

@@ -20,12 +20,11 @@ from tailwise.losses._mechanism import (
     ClassificationLoss,
     as_rows,
     check_batch,
-    divisor,
     is_hard,
-    number,
     per_class,
     row_losses,
 )
+from tailwise.settings import divisor, number
 
 
 def _in_tail(class_counts: ArrayLike, threshold: float) -> NDArray[np.bool_]:

@@ -17,13 +17,12 @@ from tailwise.losses._mechanism import (
     adjusted_cross_entropy,
     as_rows,
     check_batch,
-    divisor,
     example_weight,
     is_hard,
-    number,
     per_class,
     reduce,
 )
+from tailwise.settings import divisor, number
 
 Strategy = Literal["linear", "quadratic", "extremes"]
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from tailwise.counts import check_counts, floored_counts
 from tailwise.losses._fused import at_least_float32
-from tailwise.losses._mechanism import ClassificationLoss, check_batch, divisor, number, per_class
+from tailwise.losses._mechanism import ClassificationLoss, check_batch, per_class
+from tailwise.settings import divisor, number
 
 
 class LDAMLoss(ClassificationLoss):

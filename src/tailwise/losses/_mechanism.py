@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Literal, Self
@@ -15,10 +14,10 @@ from torch.nn import functional as F
 
 from tailwise.errors import TailwiseError
 from tailwise.losses._fused import AdjustedNLL, RowLosses, adjust, at_least_float32
+from tailwise.settings import number
 
 Reduction = Literal["none", "mean", "sum"]
 _REDUCTIONS = ("none", "mean", "sum")
-_HUGE = sys.float_info.max
 _LARGE = 1 << 20  # entries; measured on a CPU, see benchmarks/losses_speed.py
 
 
@@ -196,30 +195,6 @@ def per_class(values: ArrayLike | Tensor) -> Tensor:
     if isinstance(values, Tensor):
         return values.detach().to(dtype)
     return torch.as_tensor(np.asarray(values, dtype=np.float64), dtype=dtype)
-
-
-def number(name: str, value: Any, least: float = -_HUGE, most: float = _HUGE) -> float:
-    """Return a hyper-parameter that is one number in a range; infinity is in none that does not name it.
-
-    Class counts, which other losses take first, are refused.
-    """
-    if np.ndim(value):
-        raise TailwiseError(f"{name} must be one number; got {np.shape(value)}. Does this loss take class counts?")
-    try:
-        inside = least <= value <= most
-    except TypeError:
-        raise TailwiseError(f"{name} must be a number; got {value!r}.") from None
-    if not inside:
-        bounds = [f"at least {least:g}"] * (least > -_HUGE) + [f"at most {most:g}"] * (most < _HUGE)
-        raise TailwiseError(f"{name} must be {' and '.join(bounds) or 'finite'}; got {value}.")
-    return float(value)
-
-
-def divisor(name: str, value: Any, most: float = _HUGE) -> float:
-    """Return a hyper-parameter that is one number above 0."""
-    if not number(name, value, -_HUGE, most) > 0:
-        raise TailwiseError(f"{name} must be above 0; got {value}.")
-    return float(value)
 
 
 class Precise(nn.Module):

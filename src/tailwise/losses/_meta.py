@@ -12,7 +12,8 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from tailwise.errors import TailwiseError
 from tailwise.losses._fused import at_least_float32
-from tailwise.losses._mechanism import Precise, number
+from tailwise.losses._mechanism import Precise
+from tailwise.settings import number
 
 
 def meta_loss(

@@ -15,13 +15,8 @@ from torch.nn import functional as F
 from tailwise.counts import floored_counts, log_prior
 from tailwise.errors import TailwiseError
 from tailwise.losses._fused import at_least_float32
-from tailwise.losses._mechanism import (
-    BatchLoss,
-    Reduction,
-    check_range,
-    number,
-    per_class,
-)
+from tailwise.losses._mechanism import BatchLoss, Reduction, check_range, per_class
+from tailwise.settings import number
 
 _FINE = 1 << 53  # parts of the proposal's whole, as many as float64 tells apart
 

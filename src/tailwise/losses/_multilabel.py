@@ -13,13 +13,8 @@ from torch.nn import functional as F
 from tailwise.counts import floored_counts
 from tailwise.errors import TailwiseError
 from tailwise.losses._fused import finite
-from tailwise.losses._mechanism import (
-    RowLoss,
-    as_rows,
-    divisor,
-    number,
-    per_class,
-)
+from tailwise.losses._mechanism import RowLoss, as_rows, per_class
+from tailwise.settings import divisor, number
 
 
 class AsymmetricLoss(RowLoss):

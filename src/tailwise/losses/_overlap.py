@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from tailwise.losses._fused import at_least_float32
-from tailwise.losses._mechanism import RowLoss, as_rows, number
+from tailwise.losses._mechanism import RowLoss, as_rows
+from tailwise.settings import number
 
 
 class TverskyLoss(RowLoss):

@@ -9,15 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tailwise.losses._fused import at_least_float32
-from tailwise.losses._mechanism import (
-    ClassificationLoss,
-    RowLoss,
-    at_target,
-    check_batch,
-    divisor,
-    is_hard,
-    number,
-)
+from tailwise.losses._mechanism import ClassificationLoss, RowLoss, at_target, check_batch, is_hard
+from tailwise.settings import divisor, number
 
 
 class NormalisedSoftmaxLoss(ClassificationLoss):

@@ -19,10 +19,10 @@ from tailwise.losses._mechanism import (
     check_batch,
     example_weight,
     is_hard,
-    number,
     reduce,
     row_losses,
 )
+from tailwise.settings import number
 
 
 class CrossEntropyLoss(ClassificationLoss):

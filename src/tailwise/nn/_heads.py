@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tailwise.errors import TailwiseError
+from tailwise.settings import number
 
 
 class NormedLinear(nn.Module):
@@ -110,9 +112,7 @@ def tau_normalise(linear: nn.Linear, tau: float = 1.0) -> nn.Linear:
     TailwiseError
         If ``tau`` is negative or NaN.
     """
-    if not tau >= 0:
-        raise TailwiseError(f"tau must be 0 or more; got {tau}.")
-    keep = tau == 0 and linear.bias is not None
+    keep = number("tau", tau, 0, math.inf) == 0 and linear.bias is not None
     least = max(1e-12, torch.finfo(linear.weight.dtype).tiny)  # half precision rounds the first to 0
     weight = linear.weight / linear.weight.norm(dim=1, keepdim=True).clamp(min=least) ** tau
     return _linear(weight, linear.bias if keep else None)

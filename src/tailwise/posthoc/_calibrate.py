@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize, minimize_scalar
 
-from tailwise.errors import TailwiseError
 from tailwise.posthoc._steps import Step, held_out, log_softmax
+from tailwise.settings import number
 
 LOG_RANGE = float(np.log(100.0))  # scales between 1/100 and 100
 
@@ -80,8 +80,7 @@ def fit_class_wise(
     TailwiseError
         If ``strength`` is negative, or as for :func:`fit_temperature`.
     """
-    if not strength >= 0:
-        raise TailwiseError(f"strength must be 0 or more; got {strength}.")
+    strength = number("strength", strength, 0, np.inf)
     z, y, w = held_out(scores, labels, sample_weight)
     n, k = z.shape
     rows = np.arange(n)

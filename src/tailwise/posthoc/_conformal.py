@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tailwise.errors import TailwiseError
 from tailwise.posthoc._steps import held_out
+from tailwise.settings import number
 from tailwise.tensors import to_array
 
 _ALL = 1.0  # threshold that admits every class; unlike infinity, it can be written as JSON
@@ -65,7 +66,7 @@ class ConformalSets:
         TailwiseError
             If the coverage is not between 0 and 1, or as for :func:`fit_temperature`.
         """
-        if not 0 < coverage < 1:
+        if not 0 < number("coverage", coverage) < 1:
             raise TailwiseError(f"coverage must lie between 0 and 1; got {coverage}.")
         p, y, weights = held_out(proba, labels, sample_weight)
         _check_range(p)

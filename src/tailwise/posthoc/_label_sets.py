@@ -12,6 +12,7 @@ from scipy.special import expit
 from tailwise.errors import TailwiseError
 from tailwise.posthoc._calibrate import LOG_RANGE
 from tailwise.posthoc._steps import Step
+from tailwise.settings import number
 from tailwise.tensors import to_dense
 
 #: Weight, in examples, of the F1 that the probabilities predict. On tags of packages, with an MLP, macro F1 was 0.185
@@ -40,8 +41,7 @@ def fit_label_wise(scores: ArrayLike, rows: ArrayLike, *, strength: float = 1.0)
         If the shapes of scores and rows differ, a score is not finite, rows hold other numbers than 0 and 1, or
         ``strength`` is negative.
     """
-    if not strength >= 0:
-        raise TailwiseError(f"strength must be 0 or more; got {strength}.")
+    strength = number("strength", strength, 0, np.inf)
     z, y = _held_out(scores, rows)
     n, k = z.shape
     deviation = float(z.std()) or 1.0

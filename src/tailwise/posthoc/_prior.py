@@ -9,6 +9,7 @@ from tailwise.counts import class_prior, log_prior
 from tailwise.errors import TailwiseError
 from tailwise.metrics.confusion import counted
 from tailwise.posthoc._steps import Step
+from tailwise.settings import number
 from tailwise.tensors import to_array
 
 
@@ -31,8 +32,7 @@ def logit_adjustment(class_counts: ArrayLike, tau: float = 1.0) -> Step:
     TailwiseError
         If the counts cannot be used, or tau is negative.
     """
-    if not (np.isfinite(tau) and tau >= 0):
-        raise TailwiseError(f"tau must be 0 or more; got {tau}.")
+    tau = number("tau", tau, 0)
     return Step.of(f"logit adjustment, tau {tau:g}", -tau * log_prior(class_counts))
 
 
@@ -96,8 +96,7 @@ def estimate_prior_em(
     TailwiseError
         If there is no row, shapes do not match, rows are not probabilities, or all rows would be ignored.
     """
-    if not 0 <= strength < np.inf:
-        raise TailwiseError(f"strength must be a finite number of examples, 0 or more; got {strength}.")
+    strength = number("strength", strength, 0)
     source = class_prior(source_prior)
     p = _probabilities(proba, source.size)
     ratio = np.divide(p, source, out=np.zeros_like(p), where=source > 0)

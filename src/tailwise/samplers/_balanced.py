@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from tailwise.errors import TailwiseError
 from tailwise.samplers._epochs import EpochSampler, check_size, systematic
 from tailwise.samplers._permute import permute
+from tailwise.settings import number
 from tailwise.tensors import to_array
 
 
@@ -94,9 +95,7 @@ class PowerSampler(ClassSampler):
 
     def __init__(self, labels: ArrayLike | None = None, power: float = 1.0, **options: Any) -> None:
         super().__init__(labels, **options)
-        if not np.isfinite(power):
-            raise TailwiseError(f"the power must be a finite number; got {power}.")
-        self.power = power
+        self.power = number("power", power)
 
     def shares(self, epoch: int) -> NDArray[np.float64]:
         """Return ``n ** power`` over its sum."""

@@ -79,9 +79,8 @@ class EpochSampler(DistributedSampler[Any]):
         together = dist.is_available() and dist.is_initialized()
         self.num_replicas = num_replicas if num_replicas is not None else dist.get_world_size() if together else 1
         self.rank = rank if rank is not None else dist.get_rank() if together else 0
-        if self.num_replicas > 1 and rank is None and not together:
+        if whole("num_replicas", self.num_replicas, 1) > 1 and rank is None and not together:
             raise TailwiseError("give the rank, too: torch.distributed, which would know it, has not been initialised.")
-        whole("num_replicas", self.num_replicas, 1)
         if not 0 <= whole("rank", self.rank, 0) < self.num_replicas:
             raise TailwiseError(f"rank {self.rank} is not below the number of processes, {self.num_replicas}.")
         self.seed = whole("seed", seed, 0)

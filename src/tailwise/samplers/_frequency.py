@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tailwise.errors import TailwiseError
 from tailwise.samplers._balanced import ClassSampler
+from tailwise.settings import divisor, number
 from tailwise.tensors import to_indicator
 
 
@@ -89,9 +90,7 @@ class RepeatFactorSampler(_FactorSampler):
     """
 
     def __init__(self, labels: Any = None, threshold: float = 1e-3, **options: Any) -> None:
-        if not 0 <= threshold < np.inf:
-            raise TailwiseError(f"the threshold must not be negative, nor infinite; got {threshold}.")
-        self.threshold = threshold
+        self.threshold = number("threshold", threshold, 0)
         super().__init__(labels, **options)
 
     def _factors(self, frequency: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -131,11 +130,7 @@ class FrequencySubsampler(_FactorSampler):
     """
 
     def __init__(self, labels: Any = None, threshold: float = 1e-5, power: float = 0.5, **options: Any) -> None:
-        if not threshold > 0:
-            raise TailwiseError(f"the threshold must be above 0; got {threshold}.")
-        if not 0 <= power <= 1:
-            raise TailwiseError(f"the power must be between 0 and 1; got {power}.")
-        self.threshold, self.power = threshold, power
+        self.threshold, self.power = divisor("threshold", threshold, np.inf), number("power", power, 0, 1)
         super().__init__(labels, **options)
 
     def _factors(self, frequency: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tailwise.errors import TailwiseError
 from tailwise.samplers._balanced import ClassSampler, check_shares, powered
 from tailwise.samplers._epochs import whole
+from tailwise.settings import divisor, number
 
 
 class ProgressivelyBalancedSampler(ClassSampler):
@@ -71,10 +71,8 @@ class CooldownSampler(ClassSampler):
     ) -> None:
         super().__init__(labels, **options)
         self.epochs = whole("epochs", epochs, 1)
-        if not temperature > 0:
-            raise TailwiseError(f"the temperature must be above 0; got {temperature}.")
-        self.temperature = temperature
-        self.share = _check_share(share)
+        self.temperature = divisor("temperature", temperature, np.inf)
+        self.share = number("share", share, 0, 1)
 
     def shares(self, epoch: int) -> NDArray[np.float64]:
         """Return ``n ** (1 / T)`` over its sum, with T the temperature of the epoch."""
@@ -117,14 +115,8 @@ class LateUpsamplingSampler(ClassSampler):
         self.epochs = whole("epochs", epochs, 1)
         self.late = check_shares(late, self.class_counts)
         self.early = check_shares(self.class_counts if early is None else early, self.class_counts)
-        self.last = _check_share(last)
+        self.last = number("last", last, 0, 1)
 
     def shares(self, epoch: int) -> NDArray[np.float64]:
         """Return the early shares, or the late ones."""
         return self.early if epoch < self.epochs - max(round(self.last * self.epochs), self.last > 0) else self.late
-
-
-def _check_share(share: float) -> float:
-    if not 0 <= share <= 1:
-        raise TailwiseError(f"a share of the epochs must be between 0 and 1; got {share}.")
-    return share

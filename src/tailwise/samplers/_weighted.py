@@ -11,6 +11,7 @@ from tailwise.errors import TailwiseError
 from tailwise.samplers._balanced import ClassSampler, softmax
 from tailwise.samplers._epochs import EpochSampler, check_size
 from tailwise.samplers._permute import permute
+from tailwise.settings import divisor
 from tailwise.tensors import to_array
 
 
@@ -126,9 +127,7 @@ class HardAwareSampler(ClassSampler):
 
     def __init__(self, labels: ArrayLike | None = None, temperature: float = 0.1, **options: Any) -> None:
         super().__init__(labels, **options)
-        if not temperature > 0:
-            raise TailwiseError(f"the temperature must be above 0; got {temperature}.")
-        self.temperature = temperature
+        self.temperature = divisor("temperature", temperature, np.inf)
         self.difficulty = np.zeros(self.class_counts.size)
 
     def set_difficulty(self, difficulty: ArrayLike) -> None:
