@@ -407,8 +407,8 @@ def test_paths_beside_other_columns_are_images_only_if_they_are_there(pictures):
 
 def test_a_table_for_a_model_of_an_array_is_one_line(tmp_path):
     (tmp_path / "t.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(TailwiseError, match="is a table, but the model was trained on an array"):
-        next(stream(tmp_path / "t.csv", kind="array"))
+    with pytest.raises(TailwiseError, match="has no array, but the model was trained on one"):
+        next(stream(tmp_path / "t.csv", kind="array", features=["x0", "x1"]))
 
 
 def test_a_name_that_is_no_text_is_told(tmp_path):

@@ -55,6 +55,11 @@ class _Request:
     known: NDArray[Any] | None
 
     def __post_init__(self) -> None:
+        if self.kind == "array":
+            raise TailwiseError(
+                f"{self.path} has no array, but the model was trained on one, whose columns have no names: predict in "
+                "Python, or train on a table."
+            )
         if len(set(self.columns)) < len(self.columns):
             raise TailwiseError(f"one column cannot be two of target, text, image and id: {', '.join(self.columns)}.")
 
@@ -320,11 +325,6 @@ def _kind(request: _Request, features: pl.DataFrame) -> tuple[Kind, str | None]:
             column = strings[0]
         if column is not None:
             return "text", column
-    if kind == "array":
-        raise TailwiseError(
-            f"{request.path} is a table, but the model was trained on an array, whose columns have no names: predict "
-            "in Python, or train on a table."
-        )
     if kind is not None:
         raise TailwiseError(
             f"{request.path}: which column holds the {kind}s? Name it with --{kind} (in Python: {kind}=...); there are "
