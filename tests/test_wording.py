@@ -1,9 +1,21 @@
-from tailwise.wording import few_of_each, plural, some
+from tailwise.wording import few_of_each, plural, some, times
 
 
 def test_counts_agree_with_their_nouns():
     assert [plural(n, "row") for n in (0, 1, 1234)] == ["0 rows", "1 row", "1,234 rows"]
     assert [plural(n, "class was", "classes were") for n in (1, 2)] == ["1 class was", "2 classes were"]
+
+
+def test_large_ratios_keep_their_digits():
+    assert [times(ratio) for ratio in (1.0, 7.5, 62.5 / 3, 999.96, 1000, 15041.2, 1e6)] == [
+        "1",
+        "7.5",
+        "20.83",
+        "1000",
+        "1,000",
+        "15,041",
+        "1,000,000",
+    ]
 
 
 def test_of_many_names_some_are_told_and_how_many_more_there_are():

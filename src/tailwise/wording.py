@@ -14,6 +14,11 @@ def plural(count: int, one: str, several: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else several or one + 's'}"
 
 
+def times(ratio: float) -> str:
+    """Return a ratio with four digits, or with all of the whole number if that has more."""
+    return f"{ratio:,.0f}" if ratio >= 1000 else f"{ratio:.4g}"
+
+
 def some(names: Iterable[str], most: int = 5) -> str:
     """Return names in a row, but of more than ``most`` the first ones and how many more there are."""
     names = list(names)

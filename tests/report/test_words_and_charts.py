@@ -42,6 +42,18 @@ def test_the_tail_is_told_in_numbers(evaluation):
     assert words.distribution({**evaluation, "class_counts": [7, 6]}) == "The 2 classes are about equally frequent."
 
 
+def test_the_worst_classes_are_those_with_the_lowest_recall(evaluation):
+    assert words.worst(evaluation) == "; the worst class is e"
+    assert words.worst(measured({**RIGHT, 3: 0}, {(3, 0): 1, (4, 1): 1})) == "; the worst classes are d, e"
+    assert words.worst(measured(RIGHT | {4: 1}, {})) == ""
+    assert words.worst(measured({2: 5}, {})) == "; the worst class is c"
+
+
+def test_confused_examples_have_their_thousands_apart():
+    page = render(Report("t", measured({0: 4000, 1: 8}, {(0, 1): 1200})))
+    assert "<td>1,200 of 5,200</td>" in page
+
+
 def test_the_fall_from_head_to_tail_is_told_beside_plain_training(evaluation):
     rising = measured({**RIGHT, 1: 3, 3: 10}, {(1, 0): 7})
     said = plain(words.by_size(evaluation, rising))

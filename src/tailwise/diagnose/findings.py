@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailwise.diagnose.result import Column, Diagnosis, Finding, Severity
-from tailwise.wording import few_of_each, plural, some
+from tailwise.wording import few_of_each, plural, some, times
 
 _ORDER = {"problem": 0, "warning": 1, "note": 2}
 #: A column with at least this held-out lambda leaks the label.
@@ -115,7 +115,7 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
         yield Finding(
             "warning",
             f"The largest class, {names[largest]!r}, has {_n(counts[largest])} examples and the smallest, "
-            f"{names[smallest]!r}, {_n(counts[smallest])}: an imbalance factor of {factor:,.4g}. Plain training "
+            f"{names[smallest]!r}, {_n(counts[smallest])}: an imbalance factor of {times(factor)}. Plain training "
             f"favours the head; compare recipes by {measure}.",
         )
     else:

@@ -97,6 +97,18 @@ def untested(evaluation: Mapping[str, Any]) -> str | None:
     return f"{len(missing):,} of {of} {has} no example here, so nothing is known about {them}: {named}."
 
 
+def worst(evaluation: Mapping[str, Any]) -> str:
+    """Name the classes with the lowest recall after a semicolon; nothing if all that were tested have the same."""
+    if drawn(evaluation) != _RECALL:
+        return ""
+    tested = [row for row in evaluation["per_class"] if row["support"]]
+    lowest = min(row["recall"] for row in tested)
+    found = [row["class"] for row in tested if row["recall"] == lowest]
+    if 1 < len(found) == len(tested):
+        return ""
+    return f"; the worst {'class is' if len(found) == 1 else 'classes are'} {some(found)}"
+
+
 def _only(evaluation: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the one class that has examples, if it is only one."""
     if len(evaluation["by_group"]) > 1:
