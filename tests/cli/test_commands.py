@@ -1058,6 +1058,17 @@ def test_damaged_gzip_and_a_home_folder_are_understood_where_rows_have_ids(table
     refused(capsys, "Did you mean 't.csv'?", "predict", tmp_path / "m", tmp_path / "tt.csv", "-o", tmp_path / "q.csv")
 
 
+def test_long_names_in_a_narrow_terminal_are_told_whole_beside_whole_bars(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    names = [f"{'a-name-without-blanks' * 3}-{i}" for i in range(2)]
+    pl.DataFrame({"x": range(60), "y": [names[0]] * 40 + [names[1]] * 20}).write_csv(tmp_path / "t.csv")
+    assert run("diagnose", tmp_path / "t.csv", "-t", "y") == 0
+    table = capsys.readouterr().out.partition("bars are")[0]
+    assert "…" not in table
+    first = "".join(line.split()[0] for line in table.splitlines())
+    assert all(name in first for name in names)
+
+
 def test_what_steers_a_terminal_is_shown_as_a_mark(tmp_path, capsys):
     rng = np.random.default_rng(0)
     y = ["a\x1b[31mred"] * 40 + ["b\x07"] * 20

@@ -14,7 +14,7 @@ from rich.table import Table
 from tailwise.diagnose import Diagnosis
 from tailwise.metrics import LabelEvaluation, Measured
 from tailwise.report.words import borders
-from tailwise.wording import plural, printable, spoken
+from tailwise.wording import plural, printable, spoken, times
 
 _MARK = {"problem": "[bold red]✗[/]", "warning": "[yellow]![/]", "note": "[dim]·[/]"}
 _GROUP = {"many": "many-shot", "medium": "medium-shot", "few": "few-shot"}
@@ -25,7 +25,7 @@ _MEASURES = (
     "few_shot_average_precision", "micro_average_precision",
     "accuracy", "macro_f1", "micro_f1", "g_mean", "log_loss", "ece", "coverage", "set_size",
 )  # fmt: skip
-_BAR = 28
+_BAR = 24  # narrow enough that long names give way in a terminal of 80 columns, not the bars
 _MOST_CLASSES = 20
 
 
@@ -56,7 +56,7 @@ def diagnosis(console: Console, found: Diagnosis) -> None:
     several = "" if found.labels_per_row is None else f", {found.labels_per_row:.3g} per row"
     console.print(
         f"[bold]{escape(found.name)}[/]: {rows}, {plural(len(counts), 'class', 'classes')}{several}, "
-        f"imbalance factor {found.imbalance_factor:.4g}, Gini {found.gini:.2f}, "
+        f"imbalance factor {times(found.imbalance_factor)}, Gini {found.gini:.2f}, "
         f"{found.effective_classes:,.1f} effective classes"
     )
     console.print(table)
@@ -75,7 +75,7 @@ def _borders(console: Console, class_counts: NDArray[Any], thresholds: tuple[flo
 def comparison(console: Console, rows: Sequence[dict[str, Any]], objective: str) -> None:
     """Print the recipes that were compared, best first."""
     table = _table("recipe", escape(spoken(objective)), "95 % interval", "seconds", "")
-    table.columns[0].no_wrap, table.columns[0].overflow = True, "fold"  # a name is to be typed
+    table.columns[0].no_wrap = True  # a name is to be typed
     for column in table.columns[1:4]:
         column.justify = "right"
     for row in sorted(rows, key=lambda r: -np.inf if r["score"] is None else r["score"], reverse=True):
@@ -131,4 +131,6 @@ def classes(console: Console, found: Measured) -> None:
 
 
 def _table(*columns: str) -> Table:
-    return Table(*columns, box=None, header_style="bold", pad_edge=False)
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    table.columns[0].overflow = "fold"  # names may differ at their ends only
+    return table
