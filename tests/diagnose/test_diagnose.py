@@ -133,6 +133,12 @@ def test_duplicates_of_many_rows_are_estimated_by_content(monkeypatch):
     assert found.conflicting == pytest.approx(pairs.filter(pl.col("y") > 1)["len"].sum(), rel=0.15)
 
 
+def test_infinity_is_missing_as_in_training():
+    x = pl.Series("x", [float("inf"), None, -float("inf"), float("nan"), *[0.5, 1.5] * 20])
+    (column,) = diagnose(pl.DataFrame({"x": x, "y": ["a", "b"] * 22}), "y").columns
+    assert (column.missing, column.distinct, column.top_share) == (4, 2, 20 / 44)
+
+
 def test_unlabelled_rows_are_counted_and_never_conflict():
     data = pl.DataFrame({"x": [1, 1, 2, 3, 4], "y": ["a", None, "b", "NA", "a"]})
     found = diagnose(data, "y")

@@ -31,8 +31,8 @@ class Column:
     Attributes
     ----------
     name, dtype : as in the table
-    missing : number of rows without a value that training can use (null, NaN, "NA", a rare word among numbers); exact,
-        except for words that are not in the sample
+    missing : number of rows without a value that training can use (null, NaN, infinity, "NA", a rare word among
+        numbers); exact, except for words that are not in the sample
     distinct : number of distinct values, not counting missing ones
     exact : whether ``distinct`` was counted; in tables with more than 20 million values it is estimated, with an error
         of up to a tenth

@@ -128,7 +128,7 @@ def examine_columns(
     columns = []
     for name in names:
         values, (missing, different) = sampled[name], counted[name]
-        values = values.fill_nan(None) if values.dtype.is_float() else values
+        values = values.set(~values.is_finite(), None) if values.dtype.is_float() else values
         parts = _parts(values, readings[name]) if name in readings else [values]
         distinct = min(different - (missing > 0), n_rows - missing)
         present = (names_of(values) if name in readings else values).drop_nulls()
@@ -198,7 +198,7 @@ def _is_there(name: str, dtype: pl.DataType, reading: Reading | None) -> pl.Expr
     """Return in which rows training would find a value in a column."""
     value = named(name)
     if reading is None:
-        return value.is_not_nan() if dtype.is_float() else value.is_not_null()
+        return value.is_finite() if dtype.is_float() else value.is_not_null()
     if reading.kind not in ("number", "date"):
         return ~value.str.contains(NO_VALUE)
 
