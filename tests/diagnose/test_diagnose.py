@@ -352,6 +352,8 @@ def test_a_text_column_is_never_an_identifier():
         (lambda f: diagnose(f), "name the label column"),
         (lambda f: diagnose(f, "none"), "all labels are missing"),
         (lambda f: diagnose(f.head(0), "label"), "no rows"),
+        (lambda f: diagnose(f, "label", id="label"), "one column cannot be two of target, text, image and id"),
+        (lambda f: diagnose(f, "label", text="label"), "one column cannot be two of target, text, image and id"),
         (lambda f: diagnose(f, "label", sample=0), "sample"),
         (lambda f: diagnose("no/such/file.csv", "label"), "there is no"),
         (

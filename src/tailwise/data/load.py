@@ -60,19 +60,32 @@ class _Request:
                 f"{self.path} has no array, but the model was trained on one, whose columns have no names: predict in "
                 "Python, or train on a table."
             )
-        if len(set(self.columns)) < len(self.columns):
-            raise TailwiseError(f"one column cannot be two of target, text, image and id: {', '.join(self.columns)}.")
+        named_columns(self.target, self.text, self.image, self.id)
 
     @property
     def columns(self) -> list[str]:
-        """Columns that the table must have; one with texts or images may be the id as well."""
-        apart = () if self.id in (self.text, self.image) else (self.id,)
-        return [name for name in (self.target, self.text, self.image, *apart) if name is not None]
+        """Columns that the table must have."""
+        return named_columns(self.target, self.text, self.image, self.id)
 
     @property
     def as_text(self) -> list[str]:
         """Columns that are read exactly as written."""
         return [name for name in (self.target, self.id) if name is not None]
+
+
+def named_columns(target: str | None, text: str | None, image: str | None, id: str | None) -> list[str]:
+    """Return the columns that are named; one with texts or images may be the id as well.
+
+    Raises
+    ------
+    TailwiseError
+        If one is otherwise two of these.
+    """
+    apart = () if id in (text, image) else (id,)
+    names = [name for name in (target, text, image, *apart) if name is not None]
+    if len(set(names)) < len(names):
+        raise TailwiseError(f"one column cannot be two of target, text, image and id: {', '.join(names)}.")
+    return names
 
 
 def load(

@@ -17,7 +17,7 @@ from tailwise.data.dataset import Kind
 from tailwise.data.frames import require_text, texts, to_frame
 from tailwise.data.label_sets import encode_label_sets, sets_in
 from tailwise.data.labels import class_name, padding, trimmed
-from tailwise.data.load import image_column
+from tailwise.data.load import image_column, named_columns
 from tailwise.data.paths import existing, is_class_folder, listed, named, require_columns, table_format
 from tailwise.data.separated import short_records
 from tailwise.data.tables import missing_words, scan
@@ -182,7 +182,7 @@ def _columns(
     schema = frame.collect_schema()
     if target is None:
         raise TailwiseError(f"{where}: name the label column (target).{listed(schema)}")
-    require_columns(schema.names(), [name for name in (target, text, image, id) if name is not None], where)
+    require_columns(schema.names(), named_columns(target, text, image, id), where)
     require_text(schema, text)
     content = tuple(name for name in (text, image) if name is not None)  # which is then all that is learned from
     features = content or tuple(name for name in schema if name not in (target, id))
