@@ -36,6 +36,8 @@ TRUSTED = frozenset(
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
         "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
         "sklearn.utils._bunch.Bunch",
+        "sklearn.utils._metadata_requests.MetadataRequest",
+        "sklearn.utils._metadata_requests.MethodMetadataRequest",
         "skrub._datetime_encoder.DatetimeEncoder",
         "skrub._string_encoder.StringEncoder",
         "skrub._to_str.ToStr",

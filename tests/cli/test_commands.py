@@ -706,7 +706,7 @@ class Slow(Recipe):
 """
 
 
-def test_two_fits_with_one_output_are_kept_apart_and_a_killed_one_resumes(tmp_path, capsys, monkeypatch):
+def test_two_fits_with_one_output_are_kept_apart_and_a_killed_one_resumes(tmp_path, capsys):
     output, work, table = tmp_path / "m", tmp_path / "m.unfinished", tmp_path / "t.csv"
     pl.DataFrame({"says": ["miaow purr", "woof bark", "moo"] * 10, "y": ["cat", "dog", "cow"] * 10}).write_csv(table)
     recipe = ["--recipe-file", write(tmp_path / "slow.py", SLOW), "-r", "slow", "--set", f"work={work}"]

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
 
 from tailwise.errors import TailwiseError
 from tailwise.processes import together
@@ -37,7 +38,8 @@ def launch(devices: int | str, precision: Any) -> Fabric:
         raise TailwiseError(f"devices={devices!r} needs as many processes: run torchrun --nproc-per-node {devices} ...")
     if precision == "16-mixed" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
         raise TailwiseError("training with precision '16-mixed' needs a GPU: use 'bf16-mixed' here.")
-    strategy = "ddp" if world > 1 else "auto"
+    # running statistics are shared once an epoch: at every forward pass they would change under those of a companion
+    strategy = DDPStrategy(broadcast_buffers=False) if world > 1 else "auto"
     log = logging.getLogger("lightning_fabric")
     level = log.level
     log.setLevel(logging.WARNING)  # otherwise it reports its precision at every fit
