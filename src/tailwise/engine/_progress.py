@@ -33,7 +33,8 @@ class EpochProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        if not self._bar.disable:  # Rich before 14.3 ends a line that it has not begun
+            self._bar.stop()
 
     def batch(self, stage: str, share: float) -> None:
         """Advance by a share of an epoch."""
