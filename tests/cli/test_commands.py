@@ -949,7 +949,7 @@ def test_the_proof_has_what_was_asked_for(table, tmp_path, capsys):
     assert "expected cost (negative)" in stored
 
 
-@pytest.mark.parametrize("objective", ["cost.json", "matthews_corrcoef", "neg_brier_score", "macro_f1"])
+@pytest.mark.parametrize("objective", ["cost.json", "matthews_corrcoef", "neg_log_loss", "macro_f1"])
 def test_evaluate_measures_what_was_optimised(objective, table, tmp_path, capsys):
     write(tmp_path / "cost.json", json.dumps([[0, 1, 1], [2, 0, 1], [9, 9, 0]]))
     asked = tmp_path / objective if objective.endswith("json") else objective

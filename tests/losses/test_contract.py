@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
+from torch.torch_version import TorchVersion
 
 from losses.cases import CASES, COUNTS, HEADS
 from tailwise import losses
@@ -318,6 +319,7 @@ def test_compiles_whole(name):
 
 @pytest.mark.parametrize("name", sorted(CASES))
 @pytest.mark.parametrize("rows", [False, True])
+@pytest.mark.skipif(TorchVersion(torch.__version__) < "2.13", reason="an older torch exports for one size of batch")
 def test_can_be_exported_for_batches_of_any_size(name, rows):
     if name == "InfluenceBalancedLoss":
         pytest.skip("takes features besides")
