@@ -384,6 +384,8 @@ def test_a_position_may_be_given_when_workers_ran_ahead():
             "yields batches",
         ),
         (lambda: samplers.ShuffleSampler([0], num_replicas=2), "give the rank, too"),
+        (lambda: samplers.ShuffleSampler([0], num_replicas="2", rank="0"), "num_replicas must be a whole .* got '2'"),
+        (lambda: samplers.EntityRebalancingSampler([[0, 1]], seed=-1), "seed must be a whole number of at least 0"),
         (
             lambda: samplers.ShuffleSampler([0, 0]).load_state_dict(samplers.ShuffleSampler([0]).state_dict()),
             "the saved sampler had size 1; build this one with it, not 2",
@@ -405,6 +407,12 @@ def test_a_position_may_be_given_when_workers_ran_ahead():
                 {**samplers.ShuffleSampler([0]).state_dict(), "shown": 9}
             ),
             "9 places shown of an epoch of 1",
+        ),
+        (
+            lambda: samplers.MixtureSampler([samplers.ShuffleSampler([0])], [1]).load_state_dict(
+                samplers.MixtureSampler([samplers.ShuffleSampler([0])] * 2, [1, 1]).state_dict()
+            ),
+            "the saved mixture had 2 samplers; this one has 1",
         ),
     ],
 )

@@ -104,7 +104,15 @@ class MixtureSampler(EpochSampler):
         return {**super().state_dict(), "samplers": [sampler.state_dict() for sampler in self.samplers]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a :meth:`state_dict`."""
+        """Continue from a :meth:`state_dict`.
+
+        Raises
+        ------
+        TailwiseError
+            As for the other samplers, or if the state is one of more or fewer samplers.
+        """
+        if len(parts := state.get("samplers", self.samplers)) != len(self.samplers):
+            raise TailwiseError(f"the saved mixture had {len(parts)} samplers; this one has {len(self.samplers)}.")
         super().load_state_dict(state)
-        for sampler, part in zip(self.samplers, state["samplers"], strict=True):
+        for sampler, part in zip(self.samplers, parts, strict=True):
             sampler.load_state_dict(part)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailwise.errors import TailwiseError
-from tailwise.samplers._epochs import EpochSampler
+from tailwise.samplers._epochs import EpochSampler, whole
 from tailwise.samplers._frequency import indicator
 from tailwise.samplers._permute import permute
 
@@ -101,7 +101,8 @@ class EntityRebalancingSampler(EpochSampler):
     """
 
     def __init__(self, labels: Any, threshold: float | None = None, *, seed: int = 0, **processes: Any) -> None:
-        self.kept = entity_rebalancing(labels, thresholds=None if threshold is None else [threshold], random_state=seed)
+        thresholds = None if threshold is None else [threshold]
+        self.kept = entity_rebalancing(labels, thresholds=thresholds, random_state=whole("seed", seed, 0))
         if not self.kept.size:
             raise TailwiseError("no example is kept: there are too few for rebalancing by entities.")
         self._has = indicator(labels)
