@@ -279,6 +279,7 @@ def test_a_setting_out_of_range_is_refused_before_anything_is_trained() -> None:
         ("hard-aware-sampling", {"temperature": 0.0}),
         ("cooldown", {"temperature": 0.0}),
         ("late-upsampling", {"last": 2.0}),
+        ("frequency-subsampling", {"threshold": 0.0}),
     ],
 )
 def test_a_setting_of_a_sampler_is_refused_before_anything_is_trained(name: str, settings: dict[str, Any]) -> None:

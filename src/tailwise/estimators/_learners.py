@@ -176,12 +176,13 @@ class NetworkLearner:
         from tailwise.engine import plan_stages, seeded_by
 
         with blaming(recipe), seeded_by(torch.device("cpu")):  # some losses have weights of their own
-            recipe.learned_prior(task)
             stages, _ = plan_stages(recipe, task)
             labels = np.repeat(np.arange(task.n_classes), np.asarray(task.class_counts, dtype=np.int64))
             builders = [build for stage in stages for build in (stage.sampler, stage.companion) if build is not None]
             for build in () if task.has_sets else builders:
                 build(labels, num_replicas=1, rank=0, seed=0)
+            if not task.has_sets:
+                recipe.learned_prior(task)
 
     def fit(
         self, recipe: Recipe, task: Task, inputs: Any, labels: NDArray[Any], seed: int, folder: Path | None = None
