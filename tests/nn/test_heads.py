@@ -100,6 +100,15 @@ def test_nearest_mean_predicts_the_nearest_and_never_an_empty_class() -> None:
     np.testing.assert_allclose(np.diff(logits[:, :3]), -np.diff(distance) / (2 * variance))
 
 
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [([0, 1, -1], "from 0 to 1; got -1 to 1"), ([0, 1, 2], "from 0 to 1; got 0 to 2"), ([0, 1], "3 features need")],
+)
+def test_nearest_mean_says_in_a_line_which_labels_it_cannot_take(labels: list[int], message: str) -> None:
+    with pytest.raises(TailwiseError, match=message):
+        nearest_mean(torch.from_numpy(X[:3]), torch.tensor(labels), 2)
+
+
 def test_cosines_of_zero_features_are_zero_in_half_precision():
     assert NormedLinear(4, 3).half()(torch.zeros(2, 4, dtype=torch.float16)).eq(0).all()
 

@@ -134,9 +134,20 @@ def nearest_mean(features: Tensor, labels: Tensor, n_classes: int) -> nn.Linear:
     features : (n, width) floating point
     labels : (n,) int64 class codes, or (n, n_classes) shares of the classes in each example
     n_classes : number of classes
+
+    Raises
+    ------
+    TailwiseError
+        If there is not one label for each example, or a code is out of range.
     """
     x, labels = features.cpu().double(), labels.cpu()  # not every device has float64
+    if labels.shape not in ((len(x),), (len(x), n_classes)):
+        raise TailwiseError(f"{len(x)} features need as many labels; got shape {tuple(labels.shape)}.")
     if labels.ndim == 1:
+        if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < n_classes:
+            raise TailwiseError(
+                f"labels must be from 0 to {n_classes - 1}; got {int(labels.min())} to {int(labels.max())}."
+            )
         counts, shares = torch.bincount(labels, minlength=n_classes), x.new_ones(len(x))
         sums = x.new_zeros(n_classes, x.shape[1]).index_add_(0, labels, x)
     else:
