@@ -98,7 +98,8 @@ class GCLLoss(_NoisyLoss):
     sigma 1/3, the clamp and the absolute value as in the authors' code.
     Verified: value and gradient equal that code (GCLLoss, losses.py) to 1e-15, given the same noise.
     Deviates: a class without examples counts as if it had one. The code's factor on the clamped noise is left at 1;
-    its CIFAR script has margin 0 and factor 1/2, which is ``sigma`` 1/6 but for draws beyond three deviations.
+    its CIFAR script for the backbone has margin 0 and factor 1/2, which is ``sigma`` 1/6 but for draws beyond three
+    deviations.
     """
 
     def __init__(

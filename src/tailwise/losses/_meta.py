@@ -152,7 +152,7 @@ class MetaWeightedLoss(Precise):
     Source: as :class:`MetaWeightNet`, algorithm 1; Adam and its learning rate as in the authors' code for noisy labels
     (MW-Net.py).
     Verified: steps equal ``torch.optim.Adam``'s on the gradient of :func:`meta_loss`.
-    Deviates: no weight decay.
+    Deviates: no weight decay, and a constant virtual learning rate, where theirs is that of the network.
     """
 
     moments: Tensor
