@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tailwise.errors import TailwiseError
 from tailwise.settings import number
 
 
