@@ -10,7 +10,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import fields, replace
 from numbers import Integral, Real
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,18 +19,18 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tailwise.data import Dataset
-from tailwise.errors import TailwiseError, UnsavableWarning, nearest
+from tailwise.errors import TailwiseError, nearest
 from tailwise.estimators._cache import Cache
 from tailwise.estimators._card import versions
 from tailwise.estimators._clock import Clock, seconds
 from tailwise.estimators._compare import Fold, compare
 from tailwise.estimators._defaults import check_backbone, default_estimator, fit_encoder, learner_kind, network_learner
-from tailwise.estimators._label_model import load_model
 from tailwise.estimators._learners import AUGMENTATIONS, PRECISIONS, EstimatorLearner, NetworkLearner
 from tailwise.estimators._plan import Plan, epochs_in_time, in_time
+from tailwise.estimators._rehearsal import rehearse
 from tailwise.estimators._training import Training
 from tailwise.identity import describe, digest
-from tailwise.processes import is_first, working_in
+from tailwise.processes import working_in
 from tailwise.recipes import Recipe
 from tailwise.recipes import recipe as find_recipe
 from tailwise.resample import classifies
@@ -41,8 +40,6 @@ from tailwise.wording import plural
 
 #: Options that change no fold's result, so a fit may be resumed with different ones.
 _NO_MATTER = {"verbose", "work_dir", "baseline", "recipe"}
-
-_LONG = 2000  # rows, from which a fit takes much longer than one on a few
 
 
 @contextmanager
@@ -153,7 +150,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
         with nullcontext() if self.work_dir is None else working_in(self.work_dir):
             training = self._in_time(self._training(data), candidates)
             candidates = self._usable(training, candidates)
-            self._rehearse(training, candidates)
+            rehearse(training, candidates, self.estimator, self.backbone)
             plain = find_recipe("cross-entropy")
             comparison = compare(
                 candidates,
@@ -194,24 +191,6 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             else:
                 usable.append(candidate)
         return usable
-
-    def _rehearse(self, training: Training, candidates: list[Recipe]) -> None:
-        """Try recipes of the user's own on a few rows before anything is trained for long, and the user's estimator.
-
-        Whether what they make can be saved, and comes back, is known only once it is fitted.
-        """
-        own = [candidate for candidate in candidates if not type(candidate).__module__.startswith("tailwise.")]
-        if not own and self.estimator is not None and len(training.labels) > _LONG:
-            own = candidates[:1]
-        for candidate in own:
-            model = training.rehearse(candidate)
-            with TemporaryDirectory() as folder:
-                try:
-                    model.save(Path(folder, "model"))
-                    if is_first():
-                        load_model(Path(folder, "model"), self.backbone if callable(self.backbone) else None)
-                except TailwiseError as error:
-                    warnings.warn(UnsavableWarning(f"recipe {candidate.name!r}: {error}"), stacklevel=5)
 
     def check_options(self, data: Dataset) -> list[Recipe]:
         """Return the recipes to compare if all options can be used on such data; :meth:`fit` begins with it, too.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from tailwise import posthoc
 from tailwise.counts import class_counts
 from tailwise.data import Dataset
-from tailwise.data.splits import keep_tail, rarest_label
 from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
 from tailwise.estimators._cache import Cache
@@ -27,9 +26,6 @@ from tailwise.estimators._model import Model
 from tailwise.identity import describe, digest
 from tailwise.recipes import Recipe
 from tailwise.resample import CaseControlClassifier
-
-_FEW = 128  # examples of a rehearsal
-_FEW_OF_CLASS = 10  # on average: as many as neighbours and folds within a class need
 
 
 @dataclass(frozen=True)
@@ -100,12 +96,12 @@ class Training:
         task = self._task_of(self.labels[train])
         folder = self.cache.checkpoints(key)
         fitted = self.learner.fit(recipe, task, self.inputs[train], self.labels[train], self.seed, folder)
-        scores = self._scores(recipe, fitted, held_out)
+        scores = self.scores(recipe, fitted, held_out)
         finished = self.learner.agreed((scores, time.monotonic() - start))
         self.cache.keep(key, *finished)
         return finished
 
-    def _scores(self, recipe: Recipe, fitted: Fitted, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    def scores(self, recipe: Recipe, fitted: Fitted, rows: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return the scores of a fitted learner for some rows."""
         with blaming(recipe):
             scores = fitted.scores(self.inputs[rows])
@@ -114,44 +110,6 @@ class Training:
                     f"recipe {recipe.name!r} scores {scores.shape[1]} classes, but the data has {self.data.n_classes}."
                 )
         return scores
-
-    def rehearse(self, recipe: Recipe) -> Model:
-        """Return the model of a recipe trained and tested on a few rows, or on more as long as it fails.
-
-        Raises
-        ------
-        TailwiseError
-            If the recipe fails on all rows.
-        """
-        self.tell(f"{recipe.name}, on a few examples")
-        of_class = self.labels if self.labels.ndim == 1 else rarest_label(self.labels)
-        classes = int(of_class.max()) + 1
-        most = max(_FEW, _FEW_OF_CLASS * classes)
-        while True:
-            rows = keep_tail(of_class, classes, most, np.random.default_rng(self.seed))
-            try:
-                return self._of_few(recipe, rows)
-            except TailwiseError:
-                if len(rows) == len(of_class):
-                    raise
-            most *= 4
-
-    def _of_few(self, recipe: Recipe, rows: NDArray[np.intp]) -> Model:
-        """Return the model of a recipe trained on some rows and tested on the same."""
-        all_of_them = np.arange(len(rows))
-        few = replace(
-            self,
-            labels=self.labels[rows],
-            inputs=self.inputs[rows],
-            folds=[(all_of_them, all_of_them)],
-            cache=Cache(None, {}),
-            tell=lambda line: None,
-        )
-        fitted = few.on_everything(recipe.training)
-        scores = few._scores(recipe.training, fitted, all_of_them)
-        entrant = few.enter(recipe, few.task, few.labels, few.objective)
-        entrant.add_fold(all_of_them, scores)
-        return few.model(recipe, fitted, Comparison([entrant.row], recipe, {recipe: (all_of_them, scores)}))
 
     def on_everything(self, recipe: Recipe) -> Fitted:
         """Train a recipe on all rows."""
