@@ -53,9 +53,10 @@ class Source:
 
 def without_labels(data: Dataset, missing: str) -> TailwiseError:
     """Return the error for data that lacks labels, with how they are given."""
-    in_folder = data.kind in ("image", "text") and data.column is None
-    how = "put the files of each class into a sub-folder named after it" if in_folder else ""
-    return TailwiseError(f"{data.name} has no {missing}: {how or 'name the label column with --target'}.")
+    how = "name the label column with --target"
+    if data.kind in ("image", "text") and data.column is None:
+        how = "put the files of each class into a sub-folder named after it"
+    return TailwiseError(f"{data.name} has no {missing}: {how}.")
 
 
 def number_or_file(text: str, what: str) -> Any:

@@ -24,6 +24,7 @@ from tailwise.data.paths import (
     is_class_folder,
     is_parquet,
     named,
+    named_columns,
     require_columns,
     table_format,
 )
@@ -71,21 +72,6 @@ class _Request:
     def as_text(self) -> list[str]:
         """Columns that are read exactly as written."""
         return [name for name in (self.target, self.id) if name is not None]
-
-
-def named_columns(target: str | None, text: str | None, image: str | None, id: str | None) -> list[str]:
-    """Return the columns that are named; one with texts or images may be the id as well.
-
-    Raises
-    ------
-    TailwiseError
-        If one is otherwise two of these.
-    """
-    apart = () if id in (text, image) else (id,)
-    names = [name for name in (target, text, image, *apart) if name is not None]
-    if len(set(names)) < len(names):
-        raise TailwiseError(f"one column cannot be two of target, text, image and id: {', '.join(names)}.")
-    return names
 
 
 def load(

@@ -71,6 +71,21 @@ def existing(path: str | Path) -> Path:
     raise TailwiseError(f"there is no {path}.{nearest(path.name, (p.name for p in path.parent.iterdir()))}")
 
 
+def named_columns(target: str | None, text: str | None, image: str | None, id: str | None) -> list[str]:
+    """Return the columns that are named; one with texts or images may be the id as well.
+
+    Raises
+    ------
+    TailwiseError
+        If one is otherwise two of these.
+    """
+    apart = () if id in (text, image) else (id,)
+    names = [name for name in (target, text, image, *apart) if name is not None]
+    if len(set(names)) < len(names):
+        raise TailwiseError(f"one column cannot be two of target, text, image and id: {', '.join(names)}.")
+    return names
+
+
 def require_columns(present: Collection[str], wanted: Collection[str], where: str, why: str = "") -> None:
     """Check that all wanted columns are present.
 

@@ -17,8 +17,16 @@ from tailwise.data.dataset import Kind
 from tailwise.data.frames import require_text, texts, to_frame
 from tailwise.data.label_sets import encode_label_sets, sets_in
 from tailwise.data.labels import class_name, padding, trimmed
-from tailwise.data.load import image_column, named_columns
-from tailwise.data.paths import existing, is_class_folder, listed, named, require_columns, table_format
+from tailwise.data.load import image_column
+from tailwise.data.paths import (
+    existing,
+    is_class_folder,
+    listed,
+    named,
+    named_columns,
+    require_columns,
+    table_format,
+)
 from tailwise.data.separated import short_records
 from tailwise.data.tables import missing_words, scan
 from tailwise.diagnose.findings import find
