@@ -19,7 +19,7 @@ from tailwise.estimators._objective import Objective
 from tailwise.recipes import Recipe
 
 _SURE = 1e-3  # how seldom what is taken for shares of a learner's own may be chance
-_CELLS = 1 << 22  # scores on which class shares are calibrated
+_CELLS = 1 << 22  # scores on which probabilities are calibrated
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def fit_chains(
     few, weights = _few(labels, objective.weights(labels), scores.shape[1])
     share = posthoc.fit_class_wise(scores[few], labels[few], weights, strength=1.0, shift=_shift(recipe, task))
     decision = _decision(recipe, task, scores, labels, objective)
-    probability = _probability(recipe, task, scores, labels, objective)
+    probability = _probability(recipe, task, scores[few], labels[few], weights)
     return Chains((*first, *decision), (*first, *probability), (*first, share), objective.cost)
 
 
@@ -133,7 +133,7 @@ def _shift(recipe: Recipe, task: Task) -> posthoc.Step | None:
 
 
 def _probability(
-    recipe: Recipe, task: Task, scores: NDArray[Any], labels: NDArray[np.int64], objective: Objective
+    recipe: Recipe, task: Task, scores: NDArray[Any], labels: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> tuple[posthoc.Step, ...]:
     """Return the step to probabilities: the prior correction and the calibration.
 
@@ -142,14 +142,14 @@ def _probability(
     each class is calibrated besides. Where training did not re-balance, a temperature is all, which leaves the
     likeliest class as it is, unless votes or margins have shares of their own, beyond chance.
     """
-    weights = objective.weights(labels)
     class_wise = posthoc.fit_class_wise(scores, labels, weights, shift=_shift(recipe, task))
     if recipe.rebalances(task):
         return (class_wise,)
     temperature = posthoc.fit_temperature(scores, labels, weights)
     rows = np.arange(len(labels))
     better, worse = (posthoc.log_softmax(step(scores))[rows, labels] for step in (class_wise, temperature))
-    gain = len(labels) * np.average(better - worse, weights=weights)
+    effective = weights.sum() ** 2 / (weights**2).sum()  # number of examples that unequal weights are worth (Kish)
+    gain = effective * np.average(better - worse, weights=weights)
     return (class_wise if chi2.sf(2 * gain, scores.shape[1] - 1) < _SURE else temperature,)
 
 
@@ -172,10 +172,12 @@ def cross_fit(
     for group in np.unique(groups):
         inside = groups == group
         first = _log_probabilities(task, scores[~inside], labels[~inside], objective)
-        others = task, posthoc.apply(first, scores[~inside]), labels[~inside]
-        unused = proba is None and objective.cost is None
-        probability = () if unused else _probability(recipe, *others, objective)
-        chains = Chains(_decision(recipe, *others, objective), probability, (), objective.cost)
+        others, known = posthoc.apply(first, scores[~inside]), labels[~inside]
+        probability: tuple[posthoc.Step, ...] = ()
+        if proba is not None or objective.cost is not None:
+            few, weights = _few(known, objective.weights(known), scores.shape[1])
+            probability = _probability(recipe, task, others[few], known[few], weights)
+        chains = Chains(_decision(recipe, task, others, known, objective), probability, (), objective.cost)
         here = posthoc.apply(first, scores[inside])
         predicted[inside] = chains.predict(here)
         if proba is not None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize, minimize_scalar
 
-from tailwise.posthoc._steps import Step, held_out, log_softmax
+from tailwise.posthoc._steps import Step, held_out
 from tailwise.settings import number
 
 LOG_RANGE = float(np.log(100.0))  # scales between 1/100 and 100
@@ -35,11 +35,13 @@ def fit_temperature(scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLi
         If scores, labels and weights do not have matching shapes, or one of them has invalid values.
     """
     z, y, weights = held_out(scores, labels, sample_weight)
-    rows = np.arange(len(y))
+    below_top = z - z.max(axis=1, keepdims=True)
+    own, scaled = below_top[np.arange(len(y)), y], np.empty_like(z)  # made once: large arrays are slow to come by
 
     def loss(log_scale: float) -> float:
-        likelihood = np.average(log_softmax(z * np.exp(log_scale))[rows, y], weights=weights)
-        return log_scale**2 / (2 * weights.sum()) - float(likelihood)
+        scale = np.exp(log_scale)
+        total = np.exp(np.multiply(below_top, scale, out=scaled), out=scaled).sum(axis=1)
+        return log_scale**2 / (2 * weights.sum()) + float(np.average(np.log(total) - scale * own, weights=weights))
 
     tried = np.linspace(-LOG_RANGE, LOG_RANGE, 9)  # the likelihood and its prior may have a maximum each
     near = int(np.argmin([loss(log_scale) for log_scale in tried]))
@@ -86,16 +88,20 @@ def fit_class_wise(
     rows = np.arange(n)
     counts, total = np.bincount(y, w, minlength=k), w.sum()
     known = np.zeros(k) if shift is None else np.asarray(shift.bias)
+    p = np.empty_like(z)  # made once, as above
     # of the biases: the loss then has similar curvature along all of them
     unit = np.sqrt(total / (counts + max(strength, 1)))
 
     def loss(parameters: NDArray[Any]) -> tuple[float, NDArray[Any]]:
         scale, factor, bias = np.exp(parameters[0]), parameters[1], parameters[2:] * unit
-        log_p = log_softmax(z * scale + factor * known + bias)
-        p = w[:, None] * np.exp(log_p)
+        np.add(np.multiply(z, scale, out=p), factor * known + bias, out=p)
+        np.subtract(p, p.max(axis=1, keepdims=True), out=p)
+        own = p[rows, y]
+        each = np.exp(p, out=p).sum(axis=1)
+        np.multiply(p, (w / each)[:, None], out=p)
         by_class = p.sum(axis=0) - counts
-        by_scale = scale * ((p * z).sum() - w @ z[rows, y])
-        value = -(w @ log_p[rows, y]) + strength / 2 * (bias**2).sum() + parameters[0] ** 2 / 2
+        by_scale = scale * (np.einsum("ij,ij", p, z) - w @ z[rows, y])
+        value = w @ (np.log(each) - own) + strength / 2 * (bias**2).sum() + parameters[0] ** 2 / 2
         return value / total, np.concatenate(
             [[by_scale + parameters[0], by_class @ known], (by_class + strength * bias) * unit]
         ) / total
