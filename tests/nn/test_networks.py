@@ -1,6 +1,7 @@
 """Backbones, the networks made of them, and the standardising of inputs."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -118,6 +119,15 @@ def test_timm_says_what_to_install_where_it_is_missing() -> None:
             timm_backbone("resnet18")
     else:
         assert timm_backbone("resnet18", pretrained=False).out_features == 512
+
+
+def test_a_timm_backbone_is_as_wide_as_what_it_returns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MobileNetV3, VGG and others have a layer between what timm calls features and the classifier."""
+    model = nn.Linear(3, 5)
+    model.num_features, model.head_hidden_size = 3, 5
+    timm = SimpleNamespace(is_model=lambda name: True, create_model=lambda name, num_classes: model)
+    monkeypatch.setattr("tailwise.nn._timm.require", lambda package, extra: timm)
+    assert timm_backbone("mobilenetv3_small_050").out_features == 5
 
 
 def test_the_anchor_stands_still_in_any_loop() -> None:

@@ -30,5 +30,5 @@ def timm_backbone(name: str, **settings: Any) -> nn.Module:
     if not timm.is_model(name):
         raise TailwiseError(f"timm has no model {name!r}.{nearest(name, timm.list_models())}")
     model = timm.create_model(name, num_classes=0, **settings)
-    model.out_features = model.num_features
+    model.out_features = model.head_hidden_size  # num_features leaves out the layers before the classifier
     return model
