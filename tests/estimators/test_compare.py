@@ -35,7 +35,7 @@ from tailwise.estimators import _clock, _compare, _tail
 from tailwise.estimators._chains import cross_fit, fit_chains, halves
 from tailwise.estimators._clock import Clock, seconds
 from tailwise.estimators._compare import Comparison, _beaten, compare, held_out_sample
-from tailwise.estimators._objective import as_objective
+from tailwise.estimators._objective import Objective, as_objective
 from tailwise.recipes import Recipe, recipe
 
 pytestmark = pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp`:DeprecationWarning")
@@ -487,6 +487,24 @@ def test_intervals_from_a_slow_scorer_end_in_time(pause: float, begun: int, draw
     known = sorted((row for row in rows if row.score is not None), key=lambda row: -row.score)
     assert len(known) == begun
     assert [row.low is not None for row in known] == [True] * drawn + [False] * (begun - drawn), "the best come first"
+
+
+@pytest.mark.usefixtures("only_fits_take_time")
+def test_judging_takes_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a thousand classes, three recipes of one training took as long to score as to fit."""
+    score = Objective.score
+
+    def slow(self: Objective, *answers: Any) -> float:
+        Fitter.sleep(None, 0.5)
+        return score(self, *answers)
+
+    monkeypatch.setattr(Objective, "score", slow)
+    field = [recipe("cross-entropy"), recipe("logit-adjustment"), recipe("tuned-thresholds")]
+    comparison, fitter = race(*field, pause=1, budget=12)
+    assert _compare.time.monotonic() + 1.5 <= 12, "with time left to train the winner on everything"
+    assert "no time left after fold 1" in statuses(comparison)
+    assert len(fitter.calls) >= 1
+    assert all(row.low is None for row in comparison.rows), "an interval would take minutes"
 
 
 def test_recipes_with_fewer_folds_are_not_preferred() -> None:

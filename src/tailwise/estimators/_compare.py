@@ -34,7 +34,7 @@ class Row:
     ----------
     recipe, settings : name and hyper-parameters
     score, low, high : the objective on held-out examples with its 95 % bootstrap interval; None if never fitted, the
-        interval also if there was no time to ask a slow scorer for it
+        interval also if there was no time for it
     folds : the objective on each fold; None where a scorer could not score it, for want of a class
     seconds : spent fitting; 0 where the learner is another recipe's
     status : ``"selected"``, ``"compared"``, ``"better by less than a standard error"`` (see :func:`compare`),
@@ -118,8 +118,8 @@ class Entrant:
 
     @property
     def interval_seconds(self) -> float:
-        """How long the interval of what was seen so far may take: a scorer is asked many times."""
-        return self._objective.questions(len(self.seen), len(self._task.class_counts)) * self.asked
+        """How long the interval of what was seen so far may take: the objective is asked many times."""
+        return self._objective.interval_work(len(self.seen), len(self._task.class_counts)) * self.asked
 
     def _predict(self, scores: NDArray[np.float32], fold: NDArray[np.int64]) -> None:
         """Predict each fold, or each half of one, by what is fitted on the others."""
@@ -188,9 +188,8 @@ def compare(
 
     After each fold, recipes that lose by more than chance explains are dropped, but never the baseline: the reference,
     or else plain training. Recipes with the same ``training`` share one learner. A fit starts only if there is time for
-    it and, afterwards, for training on everything, and for intervals where a scorer is asked for them; a recipe that
-    had no time for as many folds as others is chosen only if it beats them on its own folds by more than chance
-    explains.
+    it and, afterwards, for judging it, for intervals and for training on everything; a recipe that had no time for as
+    many folds as others is chosen only if it beats them on its own folds by more than chance explains.
 
     The best is chosen, unless a recipe with plain training is within one standard error of it: then the best
     of those. Whether another training ends up better on the few examples of the tail is partly luck, of which a
@@ -222,12 +221,12 @@ def compare(
     sure = entrants[: 1 + (field[0] not in recipes)]  # to be fitted once, however short the time
     scores: dict[Recipe, list[NDArray[np.float32]]] = {}  # of the folds so far
 
-    def questions(entrant: Entrant) -> float:
-        """Return the seconds for which a scorer may be asked if the entrant sees another fold; 0 without one."""
+    def judging(entrant: Entrant) -> float:
+        """Return the seconds that judging may take if the entrant sees another fold, intervals included."""
         seen = [e for e in entrants if e.row.folds]
         each = [e.interval_seconds * len(folds) / len(e.row.folds) for e in seen]
         intervals = sum(each) + (0.0 if entrant in seen else max(each, default=0.0))
-        return min(intervals, clock.for_intervals) + max((e.judged for e in seen), default=0.0) if intervals else 0.0
+        return min(intervals, clock.for_intervals) + max((e.judged for e in seen), default=0.0)
 
     def after(entrant: Entrant) -> float:
         """Return the seconds that training it on everything may take, and the reference too."""
@@ -247,13 +246,12 @@ def compare(
         for entrant in filter(_running, entrants):
             training = entrant.recipe.training
             known = scores.setdefault(training, [])
-            fits, asking = len(known) == number, questions(entrant)
-            if fits or asking:
-                leader = max(contenders(), key=lambda e: e.so_far, default=entrant)
-                needed = asking + max(after(entrant), after(leader)) + (clock.expected(training) if fits else 0.0)
-                if (number or entrant not in sure) and not clock.has_room(_SLACK * needed):
-                    entrant.row.status = f"no time left after fold {number}" if number else "not started: no time left"
-                    continue
+            fits = len(known) == number
+            leader = max(contenders(), key=lambda e: e.so_far, default=entrant)
+            needed = judging(entrant) + max(after(entrant), after(leader)) + fits * clock.expected(training)
+            if (number or entrant not in sure) and not clock.has_room(_SLACK * needed):
+                entrant.row.status = f"no time left after fold {number}" if number else "not started: no time left"
+                continue
             if fits:
                 answer, seconds = fit_fold(training, number)
                 known.append(answer)
@@ -264,8 +262,8 @@ def compare(
             _drop_losers(list(filter(_running, contenders())), spared=plain if reference is None else reference)
     last = max(map(after, contenders()), default=0.0)
     for entrant in sorted((e for e in entrants if e.row.folds), key=lambda e: -e.so_far):
-        asks = not entrant.interval_seconds or clock.has_room(entrant.interval_seconds + last)
-        entrant.summarise(np.random.default_rng(seed) if asks else None)
+        in_time = clock.has_room(entrant.interval_seconds + last)
+        entrant.summarise(np.random.default_rng(seed) if in_time else None)
     finalists = contenders()
     if not finalists:
         raise TailwiseError("there was no time to fit any recipe on a fold: give more time, or fewer rows.")

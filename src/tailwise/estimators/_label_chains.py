@@ -49,7 +49,7 @@ class LabelObjective:
         """Return the score; arguments as :meth:`estimate`."""
         return self.estimate(*answers).value
 
-    def questions(self, n: int, n_classes: int) -> int:
+    def interval_work(self, n: int, n_classes: int) -> int:
         """Return 0: the interval comes with the score."""
         return 0
 

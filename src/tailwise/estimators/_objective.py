@@ -49,6 +49,9 @@ _OF = " of "  # between a score and the class that it is of
 _TRIED = 200  # classes that a scorer is tried on
 _RESAMPLES = 200  # for an interval
 _SCORER_WORK = 20_000_000  # resampled answers, or probabilities, that a scorer is asked about for an interval
+_FEWEST = 50  # resamples of a confusion matrix, however large
+_CELLS = 50_000_000  # cells of resampled confusion matrices; fewer only if they are large
+_DRAWING = 3  # times as long as scoring a confusion matrix takes drawing it and scoring it
 
 ConfusionScore = Callable[[NDArray[Any], NDArray[np.int64]], float]
 
@@ -113,10 +116,16 @@ class Objective:
             return _ask(self.scorer, self.name, labels, _Predicted(predicted, those, there))
         return float(self.confusion(_matrix(labels, predicted, class_counts), class_counts))
 
-    def questions(self, n: int, n_classes: int) -> int:
-        """Return how many times a scorer is asked for an interval over n examples; 0 if no scorer is."""
+    def resamples(self, n: int, n_classes: int) -> int:
+        """Return how many resamples an interval over n examples takes."""
+        if self.scorer is None:
+            return int(np.clip(_CELLS // n_classes**2, _FEWEST, _RESAMPLES))
         answers = n * (n_classes if self.of_proba else 1)
-        return 0 if self.scorer is None else int(np.clip(_SCORER_WORK // answers, 20, _RESAMPLES))
+        return int(np.clip(_SCORER_WORK // answers, 20, _RESAMPLES))
+
+    def interval_work(self, n: int, n_classes: int) -> int:
+        """Return how many times as long as a score over n examples its interval takes."""
+        return self.resamples(n, n_classes) * (_DRAWING if self.scorer is None else 1)
 
     def estimate(
         self,
@@ -132,7 +141,7 @@ class Objective:
         Probabilities cannot be drawn: for a scorer that looks at them, examples are resampled within their classes. The
         interval is too narrow if tail classes weigh much, and there is none where resampling changes nothing.
         """
-        n = self.questions(len(labels), len(class_counts)) or _RESAMPLES
+        n = self.resamples(len(labels), len(class_counts))
         value = self.score(labels, predicted, proba, class_counts)
         if proba is not None and self.of_proba:
             rows = resampled_rows(labels, n, rng)
