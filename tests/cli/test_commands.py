@@ -469,7 +469,7 @@ def test_a_setting_refused_in_training_can_be_corrected(table, tmp_path, capsys)
     assert run(*fit, "--set", "beta=0.99") == 0
 
 
-@pytest.mark.parametrize("finished", ["", "fold1.npz"])
+@pytest.mark.parametrize("finished", ["", "fold1.npz", "fold1/stage-0.safetensors"])
 @pytest.mark.parametrize("resume", [True, False])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, TailwiseError])
 def test_only_a_refused_fit_that_was_begun_here_is_cleared_away(tmp_path, error, resume, finished):
@@ -480,7 +480,7 @@ def test_only_a_refused_fit_that_was_begun_here_is_cleared_away(tmp_path, error,
 
     def refuse():
         with _fit._working_folder(tmp_path / "m", resume=resume, force=False) as work:
-            work.mkdir(exist_ok=True)
+            (work / "fold1").mkdir(parents=True)  # a network's, which is refused before its first epoch has ended
             write(work / (finished or "seed.json"), "")
             raise error
 

@@ -351,4 +351,4 @@ def _prepare(work: Path, *, resume: bool, force: bool) -> None:
 
 def _anything_finished(work: Path) -> bool:
     """Say whether a fit has scores of a fold or a checkpoint there."""
-    return any(entry.is_dir() or entry.suffix == ".npz" for entry in work.iterdir())
+    return any(entry.suffix == ".npz" or (entry.is_dir() and any(entry.iterdir())) for entry in work.iterdir())
