@@ -33,6 +33,8 @@ _FORMATS = {
 }
 #: Dates with points and a two-digit year must be zero-padded: 1.2.30 is a version number.
 _SHORT_DATE = r"^(\d{1,2}[-/]\d{1,2}[-/]|\d{2}\.\d{2}\.)\d{2}\b"
+#: A day and a year, with something between: what has less is in none of the formats, and is not tried in all of them.
+_TWO_NUMBERS = r"\d\D+\d"
 #: Seconds, their fraction, and an offset from UTC; only after a time of day.
 _AFTER_TIME = r"(:\d{2})(\.\d+)?\s*(Z|[+-]\d{2}(?::?\d{2})?)?$"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -377,6 +379,9 @@ def _dates(column: pl.Series, style: str, zone: str = "UTC") -> pl.Series:
         return pl.Series(column.name, [None] * len(column), dtype=pl.Datetime("us"))
     values = names(column)
     distinct = values.unique()
+    distinct = distinct.filter(distinct.str.contains(_TWO_NUMBERS))
+    if distinct.is_empty():
+        return pl.Series(column.name, [None] * len(column), dtype=pl.Datetime("us"))
     text = distinct.str.replace(r"(\d)T(\d)", "$1 $2").str.replace(_AFTER_TIME, "$1")
     parsed = pl.Series([None] * len(distinct), dtype=pl.Datetime("us"))
     for form in _FORMATS[style]:
@@ -393,7 +398,7 @@ def _dates(column: pl.Series, style: str, zone: str = "UTC") -> pl.Series:
     )
     moved = (parsed.dt.replace_time_zone("UTC") + (at_offset - _EPOCH)).dt.convert_time_zone(zone)
     parsed = parsed.zip_with(at_offset.is_null(), moved.dt.replace_time_zone(None))
-    return values.replace_strict(distinct, parsed, return_dtype=pl.Datetime("us"))
+    return values.replace_strict(distinct, parsed, default=None, return_dtype=pl.Datetime("us"))
 
 
 def _zone(column: pl.Series) -> str | None:
