@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import socket
+import warnings
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -25,15 +26,21 @@ def finish(process: BaseProcess) -> None:
 
 
 def share(function: Callable[..., Any], *arguments: Any) -> None:
+    """Call a function in two processes, as :func:`start_two`, which must end well."""
+    for process in start_two(function, *arguments):
+        finish(process)
+
+
+def start_two(function: Callable[..., Any], *arguments: Any) -> list[BaseProcess]:
     """Call a function in two processes that find one another as those of ``torchrun`` do."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    for process in [start(_one_of_two, rank, port, function, *arguments) for rank in range(2)]:
-        finish(process)
+    return [start(_one_of_two, rank, port, function, *arguments) for rank in range(2)]
 
 
 def _one_of_two(rank: int, port: int, function: Callable[..., Any], *arguments: Any) -> None:
     where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "test"}
+    warnings.simplefilter("error", FutureWarning)
     os.environ.update(where, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", LOCAL_WORLD_SIZE="2")
     function(*arguments)

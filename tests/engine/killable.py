@@ -1,5 +1,6 @@
 """A small training, for the tests that kill it or share it among processes."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -104,6 +105,17 @@ def train_in(folder: Path, out: Path) -> None:
     x, y = data()
     network = train(FourStages(), task(y), x, y, checkpoint_dir=folder, resume=True, progress=False)
     save_file(network.state_dict(), out)
+
+
+def train_apart(machines: Path, out: Path) -> None:
+    """Train on two machines, each with a folder of its own, and write the first one's network."""
+    torch.set_num_threads(1)
+    x, y = data()
+    folder = machines / os.environ["RANK"]
+    network = train(FourStages(), task(y), x, y, checkpoint_dir=folder, resume=True, progress=False)
+    if torch.distributed.get_rank() == 0:
+        save_file(network.state_dict(), out)
+    torch.distributed.destroy_process_group()
 
 
 def train_alone_or_together(out: Path, mode: str) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from engine.killable import train_alone_or_together, train_in, train_with_a_part_unused
-from forked import finish, share, start
+from engine.killable import train_alone_or_together, train_apart, train_in, train_with_a_part_unused
+from forked import finish, share, start, start_two
 
 
 def test_killed_at_random_moments_and_resumed_is_bit_identical(tmp_path: Path) -> None:
@@ -39,6 +39,23 @@ def test_killed_at_random_moments_and_resumed_is_bit_identical(tmp_path: Path) -
     finish(start(train_in, folder, out))
     whole, resumed = load_file(tmp_path / "whole.out"), load_file(out)
     assert whole.keys() == resumed.keys()
+    for name, value in whole.items():
+        assert torch.equal(value, resumed[name]), name
+
+
+def test_machines_that_share_no_folder_resume_from_that_of_the_first(tmp_path: Path) -> None:
+    share(train_apart, tmp_path / "whole", tmp_path / "whole.out")
+    machines, out = tmp_path / "killed", tmp_path / "killed.out"
+    processes = start_two(train_apart, machines, out)
+    while not (machines / "0" / "checkpoint.safetensors").exists():
+        time.sleep(0.001)
+    for process in processes:
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+    assert not (machines / "1").exists()
+    share(train_apart, machines, out)
+    whole, resumed = load_file(tmp_path / "whole.out"), load_file(out)
     for name, value in whole.items():
         assert torch.equal(value, resumed[name]), name
 

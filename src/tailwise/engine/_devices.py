@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import threading
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
+from torch.nn.parallel import DistributedDataParallel
 
 from tailwise.errors import TailwiseError
 from tailwise.processes import together
@@ -39,7 +41,8 @@ def launch(devices: int | str, precision: Any) -> Fabric:
     if precision == "16-mixed" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
         raise TailwiseError("training with precision '16-mixed' needs a GPU: use 'bf16-mixed' here.")
     # running statistics are shared once an epoch: at every forward pass they would change under those of a companion
-    strategy = DDPStrategy(broadcast_buffers=False) if world > 1 else "auto"
+    sharing: dict[str, Any] = {_sharing_buffers(): False}
+    strategy = DDPStrategy(**sharing) if world > 1 else "auto"
     log = logging.getLogger("lightning_fabric")
     level = log.level
     log.setLevel(logging.WARNING)  # otherwise it reports its precision at every fit
@@ -52,6 +55,12 @@ def launch(devices: int | str, precision: Any) -> Fabric:
         log.setLevel(level)
     fabric.launch()
     return fabric
+
+
+def _sharing_buffers() -> str:
+    """Return torch's name for sharing buffers at every forward pass, which newer versions have renamed."""
+    known = inspect.signature(DistributedDataParallel).parameters
+    return "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
 
 
 def computes_bfloat16() -> bool:

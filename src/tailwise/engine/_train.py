@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 from torch.optim import Optimizer
 
@@ -87,7 +86,8 @@ def train(
     labels : (n,) class codes, or (n, n_classes) rows: 1 for the classes of an example and 0 for others, or shares
     random_state : seed of weights, order, augmentation and dropout
     checkpoint_dir : folder whose checkpoint is replaced after every epoch; on CPU, a training that was killed at any
-        moment and resumed ends with exactly the weights of an uninterrupted one
+        moment and resumed ends with exactly the weights of an uninterrupted one. Of several processes the first alone
+        looks there
     resume : continue from the folder's checkpoint, if it has one
     devices : how many; "auto" is one, or under ``torchrun`` as many as it started. Batches are split among them
     precision : ``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"`` or ``"64-true"``, as in Lightning Fabric
@@ -117,7 +117,8 @@ def train(
     if data.ndim == 4:
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    folder = None if checkpoint_dir is None else Path(checkpoint_dir)
+    # the first process keeps for all, on whichever machines they are
+    folder = None if checkpoint_dir is None or not fabric.is_global_zero else Path(checkpoint_dir)
     identity: dict[str, Any] = {}
     if folder is not None:
         identity = {
@@ -137,11 +138,11 @@ def train(
         }
     data, targets = data.to(device), torch.from_numpy(known).to(device)
 
-    lock = nullcontext() if folder is None or not fabric.is_global_zero else working_in(folder)
+    lock = nullcontext() if folder is None else working_in(folder)
     with lock, EpochProgress(sum(epochs), fabric.is_global_zero and progress) as bar:
         if folder is not None and not resume and _checkpoint.exists(folder):
             raise TailwiseError(f"{folder} already has a checkpoint: resume it, choose another folder, or remove it.")
-        start = None if folder is None else _checkpoint.read(folder, identity)
+        start = fabric.broadcast(None if folder is None else _checkpoint.read(folder, identity))
         for number, (stage, length) in enumerate(zip(stages, epochs, strict=True)):
             if stage.prepare is not None:  # on resuming, for the structure it gives; the weights are then read
                 with seeded(number, 0):
@@ -160,7 +161,7 @@ def train(
             done = 0 if here is None else here.epoch
             bar.epoch(stage.name, sum(epochs[:number]) + done)
 
-            save = partial(_save, fabric, folder, identity, number, network, stage.loss)
+            save = partial(_save, folder, identity, number, network, stage.loss)
             if length == 0:
                 save(0, None)
             elif done < length:
@@ -193,7 +194,6 @@ def _described(loss: nn.Module) -> str:
 
 
 def _save(
-    fabric: Fabric,
     folder: Path | None,
     identity: dict[str, Any],
     stage: int,
@@ -202,9 +202,6 @@ def _save(
     epoch: int,
     optimizer: Optimizer | None,
 ) -> None:
-    """Write a checkpoint from the first process, if there is a folder for it."""
-    if folder is None:
-        return
-    if fabric.is_global_zero:
+    """Write a checkpoint, if there is a folder for it."""
+    if folder is not None:
         _checkpoint.write(folder, identity, stage, epoch, network, loss, optimizer)
-    fabric.barrier()

@@ -19,6 +19,8 @@ from tailwise.storage import atomic_write
 class Cache:
     """Decisions, held-out scores and training checkpoints of one fit, in a folder; without a folder it keeps nothing.
 
+    Of several processes, on whichever machines, the first keeps for all.
+
     Parameters
     ----------
     folder : or None
@@ -31,7 +33,7 @@ class Cache:
     """
 
     def __init__(self, folder: str | Path | None, identity: dict[str, str]) -> None:
-        self.folder = None if folder is None else Path(folder)
+        self.folder = Path(folder) if folder is not None and is_first() else None
         if self.folder is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -56,9 +58,8 @@ class Cache:
         file = self.folder / f"{key}.json"
         if not file.exists():
             decided = decide()
-            if is_first():
-                with atomic_write(file, "w") as stream:
-                    json.dump(decided, stream)
+            with atomic_write(file, "w") as stream:
+                json.dump(decided, stream)
             return decided
         return int(json.loads(file.read_text(encoding="utf-8")))
 
