@@ -576,7 +576,7 @@ def test_noise_stays_among_the_numbers_of_a_type(container, dtype):
     """Rows lie at both ends of the type; half of the new ones would fall outside and come back at the other end."""
     low, high = (0, 1) if dtype is bool else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     y = np.repeat([0, 1, 2], [300, 20, 20])
-    X = np.where(y == 1, low, high)[:, None].repeat(4, axis=1).astype(dtype)
+    X = np.where(y == 1, dtype(low), dtype(high))[:, None].repeat(4, axis=1)
     X[y == 0] = X[-1]
     X[y > 0, 3] ^= np.arange(40) % 2 == 0 if dtype is bool else np.arange(40, dtype=dtype)  # what makes the noise
     new, labels = resample.GaussianOverSampler(random_state=0).fit_resample(container(X), y)
