@@ -85,8 +85,8 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
     if present.sum() > counts.sum() / 2 and counts.sum() >= 20:
         yield Finding(
             "problem",
-            f"The target has {_n(present.sum())} distinct values in {_n(counts.sum())} labelled rows: it looks like a "
-            "number or an identifier, not a class; choose another target or group its values.",
+            f"The target has {_n(int(present.sum()))} distinct values in {_n(int(counts.sum()))} labelled rows: it "
+            "looks like a number or an identifier, not a class; choose another target or group its values.",
         )
     if not present.all():
         yield Finding(
@@ -127,8 +127,9 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
         yield Finding(
             "note",
             f"{_n(rare.size)} of {_n(counts.size)} classes {_have(rare.size)} at most "
-            f"{plural(int(counts[rare].max()), 'example')}, together {_share(counts[rare].sum(), counts.sum())} of "
-            f"{whole}: expect wide intervals for their results.",
+            f"{plural(int(counts[rare].max()), 'example')}, together "
+            f"{_share(int(counts[rare].sum()), int(counts.sum()))} of {whole}: expect wide intervals for "
+            "their results.",
         )
 
 

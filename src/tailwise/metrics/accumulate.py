@@ -183,7 +183,8 @@ class _Probabilities:
                 np.bincount(flat[rows, y], minlength=cells),
                 np.bincount(flat.ravel(), minlength=cells),
                 np.bincount(flat.ravel(), weights=proba.ravel(), minlength=cells),
-            ]
+            ],
+            dtype=np.float64,
         ).reshape(self.every.shape)
 
         confidence, right, at = proba[rows, predicted].astype(np.float64), y == predicted, flat[rows, predicted]

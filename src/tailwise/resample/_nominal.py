@@ -120,8 +120,8 @@ class SMOTEN(SMOTE):
         shares = []
         for column in kinds.T:
             counts = np.bincount(column * len(wanted) + codes, minlength=(column.max() + 1) * len(wanted))
-            counts = counts.reshape(-1, len(wanted))
-            shares.append((counts / counts.sum(axis=1, keepdims=True)).astype(np.float32))
+            table = counts.reshape(-1, len(wanted))
+            shares.append((table / table.sum(axis=1, keepdims=True)).astype(np.float32))
         rng = generator(self.random_state)
 
         def described(rows: NDArray[np.intp]) -> NDArray[np.float32]:

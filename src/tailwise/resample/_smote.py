@@ -16,7 +16,7 @@ from tailwise.resample._neighbours import nearest
 from tailwise.resample._tables import Values, numbers
 
 Rows = NDArray[np.intp]
-Lines = tuple[Rows, Rows, NDArray[np.float64]]
+Lines = tuple[Rows, NDArray[np.signedinteger[Any]], NDArray[np.float64]]
 
 
 class Table(NamedTuple):
