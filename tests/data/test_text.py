@@ -80,6 +80,11 @@ def test_a_language_model_is_read_from_its_folder_without_running_what_is_in_it(
     loaded = sio.loads(sio.dumps(encoder), trusted=["tailwise.data.text.SentenceEncoder"])
     np.testing.assert_allclose(loaded.transform(["common birds"])[0], encoded[1], atol=1e-5)
 
+    with torch.random.fork_rng():
+        torch.rand(1)  # for other weights than before
+        BertModel(BertConfig(vocab_size=len(words), **size)).save_pretrained(model)
+    with pytest.raises(TailwiseError, match="another language model than in training"):
+        sio.loads(sio.dumps(encoder), trusted=["tailwise.data.text.SentenceEncoder"]).transform(["birds"])
     with pytest.raises(TailwiseError, match=r"there is no .*mode\. Did you mean 'model'"):
         SentenceEncoder(str(tmp_path / "mode")).fit()
     with pytest.raises(TailwiseError, match="no readable language model"):

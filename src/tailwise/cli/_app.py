@@ -170,6 +170,13 @@ def fit(
     backbone: Annotated[
         str | None, typer.Option(help="Train a network: mlp, resnet32, or the name of a timm model.")
     ] = None,
+    text_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Encode texts by the sentence-transformers or Hugging Face model in this folder; otherwise by tf-idf.",
+        ),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs to train a network for.", min=1)] = None,
     augment: Annotated[
         str, typer.Option(help="Augmentation of images for networks: flip-crop, crop (no mirroring) or none.")
@@ -213,6 +220,7 @@ def fit(
         options={
             "time_budget": time,
             "backbone": backbone,
+            "text_model": text_model,
             "epochs": epochs,
             "augment": augment,
             "precision": precision,

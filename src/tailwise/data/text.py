@@ -20,6 +20,8 @@ from tailwise.errors import TailwiseError
 from tailwise.wording import first_line
 
 _BUCKETS = 2**20
+_PROBE = "A short text, by which a language model is known again."
+_SAME = 0.01  # relative difference of its embeddings by one model on different machines, at most
 
 
 class TextEncoder(TransformerMixin, BaseEstimator):
@@ -103,28 +105,36 @@ class SentenceEncoder(TransformerMixin, BaseEstimator):
     """Encode texts with a sentence-transformers or Hugging Face model in a local folder; nothing is downloaded.
 
     Needs ``tailwise[text]``. Weights are read from safetensors only, and code in the folder is never run:
-    sentence-transformers refuses to since version 6, which the extra requires.
+    sentence-transformers refuses to since version 6, which the extra requires. A saved encoder holds the name of the
+    folder, not the model.
 
     Parameters
     ----------
     model_folder : folder of the model
     batch_size : number of texts to encode at a time
+    unit_length : scale the embeddings to a length of 1
+
+    Attributes
+    ----------
+    probe_ : (n_dimensions,) what the model makes of a short text, once it is fitted
 
     Raises
     ------
     MissingExtraError
         If sentence-transformers is not installed.
     TailwiseError
-        If the folder does not exist or has no readable model.
+        If the folder does not exist, has no readable model, or another one than when the encoder was fitted.
     """
 
-    def __init__(self, model_folder: str, batch_size: int = 64) -> None:
+    def __init__(self, model_folder: str, batch_size: int = 64, unit_length: bool = False) -> None:
         self.model_folder = model_folder
         self.batch_size = batch_size
+        self.unit_length = unit_length
 
     def fit(self, X: Any = None, y: ArrayLike | None = None) -> SentenceEncoder:
-        """Check that the model can be loaded; nothing is fitted."""
-        self._model()
+        """Load the model and remember what it makes of a text; nothing else is fitted."""
+        self.__dict__.pop("probe_", None)
+        self.probe_ = self._encode(self._model(), [_PROBE])[0]
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -134,8 +144,15 @@ class SentenceEncoder(TransformerMixin, BaseEstimator):
         ----------
         X : (n,) strings
         """
-        return self._model().encode(
-            texts(X).tolist(), batch_size=self.batch_size, convert_to_numpy=True, show_progress_bar=False
+        return self._encode(self._model(), texts(X).tolist())
+
+    def _encode(self, model: Any, documents: list[str]) -> NDArray[np.float32]:
+        return model.encode(
+            documents,
+            batch_size=self.batch_size,
+            convert_to_numpy=True,
+            normalize_embeddings=self.unit_length,
+            show_progress_bar=False,
         )
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -149,10 +166,19 @@ class SentenceEncoder(TransformerMixin, BaseEstimator):
             library = require("sentence_transformers", "text")
             folder = existing(Path(self.model_folder))
             try:
-                self._loaded = library.SentenceTransformer(
+                model = library.SentenceTransformer(
                     str(folder), local_files_only=True, model_kwargs={"use_safetensors": True}
                 )
             except (OSError, ValueError) as error:
                 reason = first_line(error)
                 raise TailwiseError(f"{folder} has no readable language model: {reason}") from None
+            if hasattr(self, "probe_") and not self._is_same(self._encode(model, [_PROBE])[0]):
+                raise TailwiseError(f"{folder} holds another language model than in training: put that one back.")
+            self._loaded = model
         return self._loaded
+
+    def _is_same(self, probe: NDArray[np.float32]) -> bool:
+        """Say whether a model makes of a text what that of the training made."""
+        if probe.shape != self.probe_.shape:
+            return False
+        return bool(np.linalg.norm(probe - self.probe_) <= _SAME * np.linalg.norm(self.probe_))

@@ -58,6 +58,8 @@ class TailClassifier(TailEstimator):
         and arrays, logistic regression (one class against the rest) for text
     backbone : train networks instead: ``"mlp"``, ``"resnet32"``, a timm name, or a function that returns an
         ``nn.Module`` with ``out_features``. The default for images is ``"resnet32"``
+    text_model : folder of a sentence-transformers or Hugging Face model that encodes texts; None is tf-idf. The saved
+        model names the folder, and needs it
     objective : what the choice and the thresholds optimise: ``"balanced_accuracy"``, ``"macro_f1"``,
         ``"few_shot_accuracy"``, ``"worst_class"``, ``"g_mean"``, ``"accuracy"``, a scikit-learn scorer (which sees
         answers and labels, but no features) or its name, for two classes also with one of them (``"f1 of 'fraud'"``),
@@ -120,6 +122,7 @@ class TailClassifier(TailEstimator):
         *,
         estimator: BaseEstimator | None = None,
         backbone: str | Callable[[], Any] | None = None,
+        text_model: str | Path | None = None,
         objective: Any = "balanced_accuracy",
         cv: int | float | None = None,
         coverage: float = 0.9,
@@ -138,6 +141,7 @@ class TailClassifier(TailEstimator):
         self.recipe = recipe
         self.estimator = estimator
         self.backbone = backbone
+        self.text_model = text_model
         self.objective = objective
         self.cv = cv
         self.coverage = coverage

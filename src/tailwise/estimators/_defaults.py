@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from numbers import Integral
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn.utils import get_tags
 
 from tailwise._optional import require
 from tailwise.data import Dataset
+from tailwise.data.paths import existing
 from tailwise.errors import TailwiseError
 from tailwise.estimators._learners import AUGMENTATIONS, NetworkLearner
 from tailwise.estimators._linear import OneVsRestLogisticRegression
@@ -76,7 +78,7 @@ def default_estimator(data: Dataset) -> BaseEstimator:
     )
 
 
-def fit_encoder(data: Dataset, kind: str, base: BaseEstimator) -> tuple[Any, Any]:
+def fit_encoder(data: Dataset, kind: str, base: BaseEstimator, text_model: str | Path | None = None) -> tuple[Any, Any]:
     """Return a fitted transformer from the user's inputs to what the learner takes, and the transformed inputs.
 
     Numbers are encoded alike whether they came as a frame or as an array. Encoders never see the labels, so fitting
@@ -86,7 +88,7 @@ def fit_encoder(data: Dataset, kind: str, base: BaseEstimator) -> tuple[Any, Any
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer
 
-    from tailwise.data import PixelEncoder, TableEncoder, TextEncoder
+    from tailwise.data import PixelEncoder, SentenceEncoder, TableEncoder, TextEncoder
     from tailwise.data.encode import dense
 
     takes = get_tags(base).input_tags
@@ -94,6 +96,8 @@ def fit_encoder(data: Dataset, kind: str, base: BaseEstimator) -> tuple[Any, Any
     encoder: Any = FunctionTransformer()
     if data.kind == "array" and not issparse(data.inputs):
         encoder = TableEncoder(scale=True) if scale else FunctionTransformer(dense)
+    elif data.kind == "text" and text_model is not None:
+        encoder = SentenceEncoder(str(existing(text_model).resolve()), unit_length=True)
     elif data.kind == "text":
         encoder = TextEncoder()
     elif data.kind == "table":
@@ -220,6 +224,14 @@ def network_learner(
         precision=_precision(is_image) if precision == "auto" else precision,
         **engine,
     )
+
+
+def check_text_model(folder: str | Path, data_kind: str) -> None:
+    """Raise TailwiseError if there are no texts for a language model, or it is not there, or its extra is missing."""
+    if data_kind != "text":
+        raise TailwiseError("text_model encodes texts, and this data has none: drop it, or name the column of texts.")
+    require("sentence_transformers", "text")
+    existing(folder)
 
 
 def check_backbone(build: Any) -> None:

@@ -74,6 +74,7 @@ class TailMultilabelClassifier(TailEstimator):
         and nearest neighbours do, else one per label. By default histogram gradient boosting for tables and arrays,
         logistic regression for text
     backbone : train networks instead, with one sigmoid per label; otherwise as in :class:`tailwise.TailClassifier`
+    text_model : as in :class:`tailwise.TailClassifier`
     objective : what the choice and the thresholds optimise: ``"macro_average_precision"``,
         ``"micro_average_precision"``, ``"few_shot_average_precision"``, ``"macro_f1"`` or ``"micro_f1"``
     cv : number of folds, or the share to hold out once. By default 3 folds
@@ -119,6 +120,7 @@ class TailMultilabelClassifier(TailEstimator):
         *,
         estimator: BaseEstimator | None = None,
         backbone: str | Callable[[], Any] | None = None,
+        text_model: str | Path | None = None,
         objective: Any = "macro_average_precision",
         cv: int | float | None = None,
         time_budget: float | str | None = None,
@@ -136,6 +138,7 @@ class TailMultilabelClassifier(TailEstimator):
         self.recipe = recipe
         self.estimator = estimator
         self.backbone = backbone
+        self.text_model = text_model
         self.objective = objective
         self.cv = cv
         self.time_budget = time_budget

@@ -24,7 +24,14 @@ from tailwise.estimators._cache import Cache
 from tailwise.estimators._card import versions
 from tailwise.estimators._clock import Clock, seconds
 from tailwise.estimators._compare import Fold, compare
-from tailwise.estimators._defaults import check_backbone, default_estimator, fit_encoder, learner_kind, network_learner
+from tailwise.estimators._defaults import (
+    check_backbone,
+    check_text_model,
+    default_estimator,
+    fit_encoder,
+    learner_kind,
+    network_learner,
+)
 from tailwise.estimators._learners import AUGMENTATIONS, PRECISIONS, EstimatorLearner, NetworkLearner
 from tailwise.estimators._plan import Plan, epochs_in_time, in_time
 from tailwise.estimators._rehearsal import rehearse
@@ -93,6 +100,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
     recipe: str | Recipe | Sequence[str | Recipe]
     estimator: BaseEstimator | None
     backbone: str | Callable[[], Any] | None
+    text_model: str | Path | None
     cv: int | float | None
     time_budget: float | str | None
     epochs: int | None
@@ -229,6 +237,8 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
                 raise TailwiseError(f"{name} is for networks, and this trains none: give a backbone, or drop {name}.")
         if self.augment != "flip-crop" and (kind == "estimator" or data.kind != "image"):
             raise TailwiseError("augment is for networks of images, and this trains none: drop augment.")
+        if self.text_model is not None:
+            check_text_model(self.text_model, data.kind)
         if kind == "network":
             self._network_learner(data.inputs if data.kind == "image" else np.empty((1, 1)))
             check_backbone(self.backbone)
@@ -291,7 +301,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
         labels = np.asarray(data.labels)
         kind = learner_kind(self.estimator, self.backbone, data.kind)
         base = self.estimator if self.estimator is not None else default_estimator(data)
-        encoder, inputs = fit_encoder(data, kind, base)
+        encoder, inputs = fit_encoder(data, kind, base, self.text_model)
         self.notes_ = (*data.notes, *getattr(encoder, "notes_", ()))
         for note in self.notes_:
             self._tell(note)
