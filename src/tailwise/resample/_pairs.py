@@ -118,7 +118,7 @@ def _by_number(
             same = np.flatnonzero(part[itself] == of[at])
             apart[same, itself[same]] = np.inf
             closer = np.flatnonzero((apart < worst).any(axis=1))
-            known = np.hstack([best[closer], apart[closer] * np.float64(n) + part])
+            known = np.hstack([best[closer], apart[closer].astype(np.float64) * n + part])
             best[closer] = np.partition(known, k - 1, axis=1)[:, :k]
             worst[closer, 0] = np.floor(best[closer].max(axis=1) / n)  # rounded up, it lets too many through at most
 
