@@ -31,7 +31,8 @@ def table(n_rows: int, n_classes: int, seed: int = 0) -> tuple[np.ndarray, np.nd
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    for n_rows, n_classes, budget in itertools.product((20_000, 100_000), (20, 50), (20, 60)):
+    tables = [*itertools.product((20_000, 100_000), (20, 50), (20, 60)), (20_000, 1_000, 30), (20_000, 1_000, 120)]
+    for n_rows, n_classes, budget in tables:
         x, y = table(2 * n_rows, n_classes)
         learn, test = stratified_split(y, 0.5, 0)
         classifier = TailClassifier(time_budget=budget, baseline=True, random_state=0)

@@ -26,8 +26,8 @@ class StandIn:
 
     def encode(self, documents: list[str], *, normalize_embeddings: bool, **settings: object) -> np.ndarray:
         assert normalize_embeddings
-        counts = np.array([[each.count(word) for word in [*WORDS, "text", "model"]] for each in documents], dtype=np.float32)
-        weighed = counts * self.weight
+        counts = [[each.count(word) for word in [*WORDS, "text", "model"]] for each in documents]
+        weighed = np.array(counts, dtype=np.float32) * self.weight
         return weighed / np.linalg.norm(weighed, axis=1, keepdims=True)
 
 
