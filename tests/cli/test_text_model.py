@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from cli.test_commands import refused, run
-from tailwise.data import text
+from tailwise.data import SentenceEncoder, text
 
 WORDS = ["ale", "bread", "cheese", "date"]
 
@@ -67,6 +67,15 @@ def test_texts_may_be_encoded_by_a_language_model_in_a_folder(menu, capsys, monk
     (menu / "llm").rename(menu / "moved")
     refused(capsys, f"there is no {menu / 'llm'}", *again)
     assert not Path("q.csv").exists()
+
+
+def test_an_encoder_that_is_fitted_again_reads_its_new_folder(menu):
+    encoder = SentenceEncoder(str(menu / "llm"), unit_length=True).fit()
+    (menu / "other").mkdir()
+    (menu / "other" / "weights.txt").write_text("1 9 1 1 1 1")
+    before = encoder.transform(["ale and bread"])
+    after = encoder.set_params(model_folder=str(menu / "other")).fit().transform(["ale and bread"])
+    assert after[0, 1] > before[0, 1]
 
 
 def test_a_language_model_that_cannot_be_used_is_refused_before_anything_else(menu, capsys):

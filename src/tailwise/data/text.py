@@ -133,7 +133,8 @@ class SentenceEncoder(TransformerMixin, BaseEstimator):
 
     def fit(self, X: Any = None, y: ArrayLike | None = None) -> SentenceEncoder:
         """Load the model and remember what it makes of a text; nothing else is fitted."""
-        self.__dict__.pop("probe_", None)
+        for name in ("_loaded", "probe_"):  # of another folder, it may be
+            self.__dict__.pop(name, None)
         self.probe_ = self._encode(self._model(), [_PROBE])[0]
         return self
 

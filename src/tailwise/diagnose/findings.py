@@ -128,8 +128,8 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
             "note",
             f"{_n(rare.size)} of {_n(counts.size)} classes {_have(rare.size)} at most "
             f"{plural(int(counts[rare].max()), 'example')}, together "
-            f"{_share(int(counts[rare].sum()), int(counts.sum()))} of {whole}: expect wide intervals for "
-            "their results.",
+            f"{_share(int(counts[rare].sum()), int(counts.sum()))} of {whole}: expect wide "
+            "intervals for their results.",
         )
 
 
