@@ -490,6 +490,13 @@ def test_intervals_from_a_slow_scorer_end_in_time(pause: float, begun: int, draw
 
 
 @pytest.mark.usefixtures("only_fits_take_time")
+def test_what_takes_no_time_is_judged_however_late_it_is() -> None:
+    comparison, fitter = race(recipe("cross-entropy"), recipe("logit-adjustment"), Skilled(0.9), pause=1, budget=0.5)
+    assert len(fitter.calls) == 1
+    assert [row.score is None for row in comparison.rows] == [False, False, True]
+
+
+@pytest.mark.usefixtures("only_fits_take_time")
 def test_judging_takes_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a thousand classes, three recipes of one training took as long to score as to fit."""
     score = Objective.score

@@ -90,7 +90,7 @@ def test_an_ensemble_of_none_is_refused_in_limited_time_too() -> None:
 
 def test_boosting_of_many_trees_gets_fewer_iterations() -> None:
     booster = CaseControlClassifier(HistGradientBoostingClassifier(max_iter=100))
-    estimator, left_out = planned(booster, 100, lambda rows, tried: 10)
+    estimator, left_out = planned(booster, 100, lambda rows, tried: tried / 2)
     assert estimator.estimator.max_iter == 60, "two fits of a hundred would take 100 s"
     assert "Boosting ran 60 of 100 iterations, to finish in time." in left_out
 
@@ -140,6 +140,8 @@ def test_boosting_that_is_slow_is_timed_on_few_iterations() -> None:
     estimator, _ = planned(booster, 20, seconds)
     assert tries == [2], "a fifth of the iterations would take three times the budget"
     assert estimator.estimator.max_iter == 2, "two fits of two iterations take 12 s"
+    planned(booster, 180, seconds)
+    assert tries[1:] == [2, 6], "six take a tenth of the budget"
 
 
 def test_the_model_card_says_what_was_left_out() -> None:

@@ -12,6 +12,7 @@ from tailwise.errors import TailwiseError
 from tailwise.recipes import Recipe
 
 _INTERVALS = 1 / 3  # share of a time budget that is kept, at most, for intervals for which a scorer is asked
+_TRIFLE = 0.01  # share of a time budget that matters to nobody
 _FITS = 0.95  # share of a time budget in which fits end; calibration follows them, and clocks are not that sure
 
 
@@ -48,6 +49,7 @@ class Clock:
     def __init__(self, budget: float | None, start: float | None = None, agreed: Callable[[bool], bool] = bool) -> None:
         self._end = None if budget is None else (time.monotonic() if start is None else start) + _FITS * budget
         self.for_intervals = np.inf if budget is None else _INTERVALS * budget
+        self._trifle = np.inf if budget is None else _TRIFLE * budget
         self._agreed = agreed
         self._took: dict[Recipe, float] = {}
 
@@ -60,6 +62,6 @@ class Clock:
         first = next(iter(self._took), training)
         return self._took.get(training, self._took.get(first, 0.0) / first.relative_cost * training.relative_cost)
 
-    def has_room(self, seconds: float) -> bool:
-        """Say whether so many more seconds end in time."""
-        return self._end is None or self._agreed(time.monotonic() + seconds <= self._end)
+    def has_room(self, seconds: float, now: float = np.inf) -> bool:
+        """Say whether so many more seconds end in time, or at least those that are asked for now make no difference."""
+        return self._end is None or self._agreed(time.monotonic() + seconds <= self._end or now <= self._trifle)

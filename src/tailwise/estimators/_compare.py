@@ -221,12 +221,11 @@ def compare(
     sure = entrants[: 1 + (field[0] not in recipes)]  # to be fitted once, however short the time
     scores: dict[Recipe, list[NDArray[np.float32]]] = {}  # of the folds so far
 
-    def judging(entrant: Entrant) -> float:
-        """Return the seconds that judging may take if the entrant sees another fold, intervals included."""
+    def intervals(entrant: Entrant) -> float:
+        """Return the seconds to keep for intervals in the end if the entrant sees another fold."""
         seen = [e for e in entrants if e.row.folds]
         each = [e.interval_seconds * len(folds) / len(e.row.folds) for e in seen]
-        intervals = sum(each) + (0.0 if entrant in seen else max(each, default=0.0))
-        return min(intervals, clock.for_intervals) + max((e.judged for e in seen), default=0.0)
+        return min(sum(each) + (0.0 if entrant in seen else max(each, default=0.0)), clock.for_intervals)
 
     def after(entrant: Entrant) -> float:
         """Return the seconds that training it on everything may take, and the reference too."""
@@ -248,8 +247,9 @@ def compare(
             known = scores.setdefault(training, [])
             fits = len(known) == number
             leader = max(contenders(), key=lambda e: e.so_far, default=entrant)
-            needed = judging(entrant) + max(after(entrant), after(leader)) + fits * clock.expected(training)
-            if (number or entrant not in sure) and not clock.has_room(_SLACK * needed):
+            now = fits * clock.expected(training) + max((e.judged for e in entrants if e.row.folds), default=0.0)
+            needed = now + intervals(entrant) + max(after(entrant), after(leader))
+            if (number or entrant not in sure) and not clock.has_room(_SLACK * needed, now):
                 entrant.row.status = f"no time left after fold {number}" if number else "not started: no time left"
                 continue
             if fits:

@@ -105,7 +105,13 @@ def in_time(estimator: BaseEstimator, plan: Plan) -> tuple[BaseEstimator, list[s
     if iterations > 1:
         pilots = [(_PILOTS[-1], max(1, int(iterations * tried))) for tried in _TRIED]
     timed: list[tuple[int, float]] = []
-    for rows, tried in pilots:
+    tried, took = 0, 0.0
+    for rows, wanted in pilots:
+        if iterations > 1 and timed:  # no more iterations than there is time for
+            wanted = min(wanted, int(tried * _PILOT_SHARE * budget / took))
+            if wanted <= tried:
+                break
+        tried = wanted
         sample = int(capped_counts(counts, max(len(counts), min(rows, most))).sum())
         took = plan.cache.once(f"pilot-{sample}-{tried}", partial(microseconds, sample, tried)) / 1e6
         timed.append((sample, took))
