@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -25,6 +26,7 @@ class Cache:
     ----------
     folder : or None
     identity : everything that the results depend on: each option by name, the data and the versions
+    agreed : ``agreed(value)`` is the value that all processes go by
 
     Raises
     ------
@@ -32,8 +34,11 @@ class Cache:
         If the folder belongs to another fit.
     """
 
-    def __init__(self, folder: str | Path | None, identity: dict[str, str]) -> None:
+    def __init__(
+        self, folder: str | Path | None, identity: dict[str, str], agreed: Callable[[Any], Any] = lambda value: value
+    ) -> None:
         self.folder = Path(folder) if folder is not None and is_first() else None
+        self._agreed = agreed
         if self.folder is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -53,18 +58,23 @@ class Cache:
 
     def once(self, key: str, decide: Callable[[], int]) -> int:
         """Return the number decided under ``key`` when the fit began, which might come out differently now."""
-        if self.folder is None:
-            return decide()
-        file = self.folder / f"{key}.json"
-        if not file.exists():
-            decided = decide()
-            with atomic_write(file, "w") as stream:
-                json.dump(decided, stream)
-            return decided
-        return int(json.loads(file.read_text(encoding="utf-8")))
+        file = None if self.folder is None else self.folder / f"{key}.json"
+        known = None if file is None or not file.exists() else int(json.loads(file.read_text(encoding="utf-8")))
+        decided: int | None = self._agreed(known)  # before any process decides, which all may have to do together
+        if decided is None:
+            decided = self._agreed(decide())
+            if file is not None:
+                with atomic_write(file, "w") as stream:
+                    json.dump(decided, stream)
+        return decided
 
     def scores(self, key: str) -> tuple[NDArray[np.float32], float] | None:
         """Return the scores kept under ``key`` and the seconds they took, or None."""
+        kept: tuple[NDArray[np.float32], float] | None = self._agreed(self._read(key))
+        return kept
+
+    def _read(self, key: str) -> tuple[NDArray[np.float32], float] | None:
+        """Return what this process's folder has of scores."""
         if self.folder is None or not (self.folder / f"{key}.npz").exists():
             return None
         try:

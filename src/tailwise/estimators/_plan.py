@@ -182,6 +182,6 @@ def epochs_in_time(learner: NetworkLearner, plan: Plan) -> tuple[NetworkLearner,
         per_epoch = took * max(1, len(labels) / n)
         return int(np.clip(_MARGIN * budget / (plan.all_fits * per_epoch), 4, learner.epochs))
 
-    epochs = learner.agreed(plan.cache.once("epochs", affordable))
+    epochs = plan.cache.once("epochs", affordable)
     left_out = [f"Networks were trained for {epochs} of {learner.epochs} epochs, to finish in time."]
     return replace(learner, epochs=epochs), left_out if epochs < learner.epochs else []

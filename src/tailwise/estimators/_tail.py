@@ -320,8 +320,8 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             else self._estimator_learner(self._in_codes(base, data), getattr(encoder, "nominal_", ()))
         )
         identity = {} if self.work_dir is None else {**self._identity(), "data": digest(labels, inputs)}
-        cache = Cache(self.work_dir, identity)
-        random_state = learner.agreed(cache.once("seed", self._seed))
+        cache = Cache(self.work_dir, identity, learner.agreed)
+        random_state = cache.once("seed", self._seed)
         seed = _drawn(random_state)
         return self._training_of(
             data=data,
