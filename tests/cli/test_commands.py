@@ -469,7 +469,7 @@ def test_a_setting_refused_in_training_can_be_corrected(table, tmp_path, capsys)
     assert run(*fit, "--set", "beta=0.99") == 0
 
 
-@pytest.mark.parametrize("finished", ["", "fold1.npz", "fold1/stage-0.safetensors"])
+@pytest.mark.parametrize("finished", ["", "fold1.npz", "fold1/checkpoint.safetensors"])
 @pytest.mark.parametrize("resume", [True, False])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, TailwiseError])
 def test_only_a_refused_fit_that_was_begun_here_is_cleared_away(tmp_path, error, resume, finished):

@@ -47,7 +47,7 @@ def test_machines_that_share_no_folder_resume_from_that_of_the_first(tmp_path: P
     share(train_apart, tmp_path / "whole", tmp_path / "whole.out")
     machines, out = tmp_path / "killed", tmp_path / "killed.out"
     processes = start_two(train_apart, machines, out)
-    while not (machines / "0" / "checkpoint.safetensors").exists():
+    while processes[0].is_alive() and not (machines / "0" / "checkpoint.safetensors").exists():
         time.sleep(0.001)
     for process in processes:
         process.kill()

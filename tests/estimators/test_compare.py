@@ -507,10 +507,9 @@ def test_judging_takes_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Objective, "score", slow)
     field = [recipe("cross-entropy"), recipe("logit-adjustment"), recipe("tuned-thresholds")]
-    comparison, fitter = race(*field, pause=1, budget=12)
+    comparison, _ = race(*field, pause=1, budget=12)
     assert _compare.time.monotonic() + 1.5 <= 12, "with time left to train the winner on everything"
     assert "no time left after fold 1" in statuses(comparison)
-    assert len(fitter.calls) >= 1
     assert all(row.low is None for row in comparison.rows), "an interval would take minutes"
 
 

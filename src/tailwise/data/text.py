@@ -21,7 +21,7 @@ from tailwise.wording import first_line
 
 _BUCKETS = 2**20
 _PROBE = "A short text, by which a language model is known again."
-_SAME = 0.01  # relative difference of its embeddings by one model on different machines, at most
+_SAME = 0.01  # relative difference of its embeddings up to which two models count as one
 
 
 class TextEncoder(TransformerMixin, BaseEstimator):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import SupportsInt
 from unicodedata import normalize
 
 import numpy as np
@@ -85,8 +86,8 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
     if present.sum() > counts.sum() / 2 and counts.sum() >= 20:
         yield Finding(
             "problem",
-            f"The target has {_n(int(present.sum()))} distinct values in {_n(int(counts.sum()))} labelled rows: it "
-            "looks like a number or an identifier, not a class; choose another target or group its values.",
+            f"The target has {_n(present.sum())} distinct values in {_n(counts.sum())} labelled rows: it looks like a "
+            "number or an identifier, not a class; choose another target or group its values.",
         )
     if not present.all():
         yield Finding(
@@ -127,9 +128,8 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
         yield Finding(
             "note",
             f"{_n(rare.size)} of {_n(counts.size)} classes {_have(rare.size)} at most "
-            f"{plural(int(counts[rare].max()), 'example')}, together "
-            f"{_share(int(counts[rare].sum()), int(counts.sum()))} of {whole}: expect wide "
-            "intervals for their results.",
+            f"{plural(int(counts[rare].max()), 'example')}, together {_share(counts[rare].sum(), counts.sum())} of "
+            f"{whole}: expect wide intervals for their results.",
         )
 
 
@@ -250,7 +250,7 @@ def _have(count: int) -> str:
     return "has" if count == 1 else "have"
 
 
-def _n(count: float) -> str:
+def _n(count: SupportsInt) -> str:
     return f"{int(count):,}"
 
 
@@ -258,8 +258,8 @@ def _most(share: float) -> str:
     return "all" if share == 1 else f"{100 * share:.4g} % of the"
 
 
-def _share(part: float, whole: float) -> str:
-    percent = 100 * part / whole
+def _share(part: SupportsInt, whole: SupportsInt) -> str:
+    percent = 100 * int(part) / int(whole)
     return f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %"
 
 

@@ -85,10 +85,10 @@ def fit_chains(
     """Fit a recipe's post-hoc steps, the prior correction and the calibration on held-out scores."""
     first = _log_probabilities(task, scores, labels, objective)
     scores = posthoc.apply(first, scores)
-    few, weights = _few(labels, objective.weights(labels), scores.shape[1])
-    share = posthoc.fit_class_wise(scores[few], labels[few], weights, strength=1.0, shift=_shift(recipe, task))
+    few = _few(scores, labels, objective)
+    share = posthoc.fit_class_wise(*few, strength=1.0, shift=_shift(recipe, task))
     decision = _decision(recipe, task, scores, labels, objective)
-    probability = _probability(recipe, task, scores[few], labels[few], weights)
+    probability = _probability(recipe, task, *few)
     return Chains((*first, *decision), (*first, *probability), (*first, share), objective.cost)
 
 
@@ -117,13 +117,14 @@ def _decision(
 
 
 def _few(
-    labels: NDArray[np.int64], weights: NDArray[np.float64] | None, n_classes: int
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return rows, with the whole tail, few enough to fit all classes in seconds, and their weights."""
+    scores: NDArray[Any], labels: NDArray[np.int64], objective: Objective
+) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.float64]]:
+    """Return scores with the whole tail, few enough to fit all classes in seconds, their labels and their weights."""
+    n_classes, weights = scores.shape[1], objective.weights(labels)
     few = keep_tail(labels, n_classes, _CELLS // n_classes, np.random.default_rng(0))
     counts, kept = class_counts(labels, n_classes), class_counts(labels[few], n_classes)
     stands_for = (counts / np.maximum(kept, 1))[labels[few]]
-    return few, stands_for if weights is None else stands_for * weights[few]
+    return scores[few], labels[few], stands_for if weights is None else stands_for * weights[few]
 
 
 def _shift(recipe: Recipe, task: Task) -> posthoc.Step | None:
@@ -172,12 +173,10 @@ def cross_fit(
     for group in np.unique(groups):
         inside = groups == group
         first = _log_probabilities(task, scores[~inside], labels[~inside], objective)
-        others, known = posthoc.apply(first, scores[~inside]), labels[~inside]
-        probability: tuple[posthoc.Step, ...] = ()
-        if proba is not None or objective.cost is not None:
-            few, weights = _few(known, objective.weights(known), scores.shape[1])
-            probability = _probability(recipe, task, others[few], known[few], weights)
-        chains = Chains(_decision(recipe, task, others, known, objective), probability, (), objective.cost)
+        others = posthoc.apply(first, scores[~inside]), labels[~inside]
+        unused = proba is None and objective.cost is None
+        probability = () if unused else _probability(recipe, task, *_few(*others, objective))
+        chains = Chains(_decision(recipe, task, *others, objective), probability, (), objective.cost)
         here = posthoc.apply(first, scores[inside])
         predicted[inside] = chains.predict(here)
         if proba is not None:

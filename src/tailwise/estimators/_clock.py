@@ -11,7 +11,7 @@ import numpy as np
 from tailwise.errors import TailwiseError
 from tailwise.recipes import Recipe
 
-_INTERVALS = 1 / 3  # share of a time budget that is kept, at most, for intervals for which a scorer is asked
+_INTERVALS = 1 / 3  # share of a time budget that is kept, at most, for intervals
 _TRIFLE = 0.01  # share of a time budget that matters to nobody
 _FITS = 0.95  # share of a time budget in which fits end; calibration follows them, and clocks are not that sure
 
@@ -49,7 +49,7 @@ class Clock:
     def __init__(self, budget: float | None, start: float | None = None, agreed: Callable[[bool], bool] = bool) -> None:
         self._end = None if budget is None else (time.monotonic() if start is None else start) + _FITS * budget
         self.for_intervals = np.inf if budget is None else _INTERVALS * budget
-        self._trifle = np.inf if budget is None else _TRIFLE * budget
+        self._trifle = _TRIFLE * (budget or 0)
         self._agreed = agreed
         self._took: dict[Recipe, float] = {}
 

@@ -189,7 +189,8 @@ def compare(
     After each fold, recipes that lose by more than chance explains are dropped, but never the baseline: the reference,
     or else plain training. Recipes with the same ``training`` share one learner. A fit starts only if there is time for
     it and, afterwards, for judging it, for intervals and for training on everything; a recipe that had no time for as
-    many folds as others is chosen only if it beats them on its own folds by more than chance explains.
+    many folds as others is chosen only if it beats them on its own folds by more than chance explains. What takes next
+    to no time is judged in any case.
 
     The best is chosen, unless a recipe with plain training is within one standard error of it: then the best
     of those. Whether another training ends up better on the few examples of the tail is partly luck, of which a
