@@ -227,7 +227,7 @@ def test_diagnose_and_recipes_speak_json(table, capsys):
 
 def test_fit_speaks_json_and_keeps_to_a_time_budget(table, tmp_path, capsys):
     capsys.readouterr()
-    arguments = ["-t", "species", "--id", "flower", "-o", tmp_path / "m", "--json", "--time", "20s"]
+    arguments = ["-t", "species", "--id", "flower", "-o", tmp_path / "m", "--json", "--time", "6s"]
     assert run("fit", table, *arguments) == 0
     found = json.loads(capsys.readouterr().out)
     assert {row["recipe"] for row in found["card"]["comparison"]} >= {"cross-entropy", "logit-adjustment"}

@@ -318,8 +318,8 @@ def test_batches_stream_in_constant_memory(tmp_path, suffix):
         assert count == rows
         return max(high)
 
-    small, large = peak(1_500_000), peak(6_000_000)  # CSVs of 290 and 1160 MB, columns of 120 and 480
-    assert large < small + 250
+    small, large = peak(1_000_000), peak(4_000_000)  # CSVs of 190 and 770 MB, columns of 80 and 320
+    assert large < small + 200
 
 
 def test_a_folder_is_read_with_its_sub_folders(tmp_path):

@@ -209,7 +209,7 @@ def check_recipes() -> None:
     for name, cls in recipes().items():
         for kind in set(cls.targets) if "network" in cls.learners() else ():
             rows, n_sets = (Y, None) if kind == "class" else (SETS, len(SETS))
-            task = Task(rows.sum(axis=0), backbone=partial(MLP, 6), epochs=4, batch_size=32, n_sets=n_sets)
+            task = Task(rows.sum(axis=0), backbone=partial(MLP, 6), epochs=3, batch_size=48, n_sets=n_sets)
             targets = rows.argmax(axis=1) if kind == "class" else rows
             alike(f"{name} by {kind}", partial(scores, task=task, x=X, y=targets, name=name))
 

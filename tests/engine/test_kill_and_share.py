@@ -51,8 +51,9 @@ def test_machines_that_share_no_folder_resume_from_that_of_the_first(tmp_path: P
         time.sleep(0.001)
     for process in processes:
         process.kill()
+    for process in processes:
         process.join()
-        assert process.exitcode == -signal.SIGKILL
+    assert processes[0].exitcode == -signal.SIGKILL  # the other one may have met a closed connection before
     assert not (machines / "1").exists()
     share(train_apart, machines, out)
     whole, resumed = load_file(tmp_path / "whole.out"), load_file(out)

@@ -284,7 +284,7 @@ def test_a_data_loader_takes_it(name):
     ],
 )
 def test_memory_beyond_the_labels(name, dtype, allowed):
-    n, chunks = 3_000_000 * 8 // np.dtype(dtype).itemsize, 10e6  # computed at once, as much for any number of labels
+    n, chunks = 1_500_000 * 8 // np.dtype(dtype).itemsize, 10e6  # computed at once, as much for any number of labels
     labels = np.resize(np.arange(min(1000, np.iinfo(dtype).max + 1), dtype=dtype), n)
     build = ALL[name]
     if name == "WeightedSampler":
