@@ -29,7 +29,8 @@ class Task:
     backbone : builds a fresh ``nn.Module`` that maps a batch of inputs to (batch, out_features) and has the
         attribute ``out_features``; None where the learner is a scikit-learn estimator
     epochs, batch_size : of the whole training; stages take shares of the epochs
-    optimizer : builds the optimiser from parameters, at its peak learning rate
+    optimizer : builds the optimiser from parameters, at its peak learning rate; None is SGD at 0.1 with Nesterov
+        momentum 0.9 and weight decay 5e-4
     augment : ``augment(inputs, targets, generator) -> (inputs, targets)`` on a batch, or None
     objective : what decisions are tuned for: a function of a confusion matrix (true × predicted) and the class counts
     nominal : columns of the inputs whose numbers are codes of categories

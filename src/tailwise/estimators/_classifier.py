@@ -76,7 +76,7 @@ class TailClassifier(TailEstimator):
         ``"none"``, or ``augment(inputs, targets, generator) -> (inputs, targets)``
     precision : for networks: ``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"`` or ``"64-true"``, as in Lightning Fabric;
         ``"auto"`` is bf16-mixed for images if the processor or GPU has instructions for it, else 32-true
-    devices : for networks, as in Lightning Fabric
+    devices : how many, for networks; "auto" is one, or under ``torchrun`` as many as it started
     work_dir : folder for the checkpoints and held-out scores of one fit; a fit that was killed resumes from there
     baseline : also train the plain learner on everything, as ``baseline_``, to measure what the choice gains
     random_state : seed

@@ -210,7 +210,7 @@ class EqualizationLossV2(BatchLoss):
     Raises
     ------
     TailwiseError
-        If counts or settings are out of range or, when called, shapes do not fit.
+        If settings are out of range or, when called, shapes do not fit.
 
     Source: Tan et al., Equalization Loss v2: A New Gradient Balance Approach for Long-tailed Object Detection, CVPR
     2021.

@@ -93,7 +93,7 @@ class InstanceWeightedLoss(BatchLoss):
     Raises
     ------
     TailwiseError
-        If counts or settings are out of range or, when called, shapes do not fit.
+        If settings are out of range or, when called, shapes do not fit.
 
     Source: Sow et al., Dynamic Loss-Based Sample Reweighting for Improved Large Language Model Pretraining, ICLR
     2025 (LinUpper, Quadratic, Extremes), with its bound delta at 1, as the temperature has the same effect.
@@ -141,7 +141,7 @@ class DFTLoss(BatchLoss):
     Raises
     ------
     TailwiseError
-        If counts or settings are out of range or, when called, shapes do not fit.
+        If settings are out of range or, when called, shapes do not fit.
 
     Source: Wu et al., On the Generalization of SFT: A Reinforcement Learning Perspective with Reward Rectification
     (DFT), arXiv 2508.05629, 2025; Zhu et al., Anchored Supervised Fine-Tuning (ASFT), ICLR 2026; the

@@ -147,7 +147,7 @@ class MetaWeightedLoss(Precise):
     Raises
     ------
     TailwiseError
-        If counts or settings are out of range or, when called, shapes do not fit.
+        If settings are out of range or, when called, shapes do not fit.
 
     Source: as :class:`MetaWeightNet`, algorithm 1; Adam and its learning rate as in the authors' code for noisy labels
     (MW-Net.py).

@@ -34,7 +34,7 @@ class AsymmetricLoss(RowLoss):
     Raises
     ------
     TailwiseError
-        If counts or settings are out of range or, when called, shapes do not fit.
+        If settings are out of range or, when called, shapes do not fit.
 
     Source: Ridnik et al., Asymmetric Loss For Multi-Label Classification, ICCV 2021 (ASL); the defaults are those of
     the authors' train.py.

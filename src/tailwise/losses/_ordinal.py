@@ -65,7 +65,7 @@ class CumulativeLoss(BatchLoss):
     Raises
     ------
     TailwiseError
-        If counts or settings are out of range or, when called, shapes do not fit.
+        If settings are out of range or, when called, shapes do not fit.
 
     Source: Faletto and Bien, Predicting Rare Events by Shrinking Towards Proportional Odds (PRESTO), ICML 2023;
     its penalty is :func:`presto_penalty`.

@@ -29,7 +29,7 @@ class TverskyLoss(RowLoss):
     Raises
     ------
     TailwiseError
-        If counts or settings are out of range or, when called, shapes do not fit.
+        If settings are out of range or, when called, shapes do not fit.
 
     Source: Li et al., Dice Loss for Data-imbalanced NLP Tasks, ACL 2020 (TL), after Tversky, Psychological
     Review 1977.
@@ -68,7 +68,7 @@ class DiceLoss(RowLoss):
     Raises
     ------
     TailwiseError
-        If counts or settings are out of range or, when called, shapes do not fit.
+        If settings are out of range or, when called, shapes do not fit.
 
     Source: Li et al., Dice Loss for Data-imbalanced NLP Tasks, ACL 2020 (DSC), summed over the classes of a softmax;
     the squares are those of the paper's DL, after Milletari et al., 3DV 2016. The defaults are those of all the

@@ -26,7 +26,7 @@ class NormalisedSoftmaxLoss(ClassificationLoss):
     Raises
     ------
     TailwiseError
-        If counts or settings are out of range or, when called, shapes do not fit.
+        If settings are out of range or, when called, shapes do not fit.
 
     Source: Zhai and Wu, Classification is a Strong Baseline for Deep Metric Learning, BMVC 2019
     (normalised softmax, temperature 0.05), after Wang et al., NormFace, ACM Multimedia 2017; used for unseen classes by
@@ -52,7 +52,7 @@ class TSimilarityLoss(ClassificationLoss):
     Raises
     ------
     TailwiseError
-        If counts or settings are out of range or, when called, shapes do not fit.
+        If settings are out of range or, when called, shapes do not fit.
 
     Source: Yang et al., Adapting Multi-modal Large Language Model to Concept Drift From Pre-training Onwards, ICLR
     2025; the similarity and ``kappa`` 16 as in the authors' code (lavis/models/embeddings.py), where a learned scale
@@ -85,7 +85,7 @@ class ZLoss(RowLoss):
     Raises
     ------
     TailwiseError
-        If counts or settings are out of range or, when called, shapes do not fit.
+        If settings are out of range or, when called, shapes do not fit.
 
     Source: de Brébisson and Vincent, The Z-loss: a shift and scale invariant classification loss belonging to the
     Spherical Family, arXiv 1604.08859, 2016. The paper tunes ``a`` and ``b`` to the rank that matters; with

@@ -36,7 +36,7 @@ class CrossEntropyLoss(ClassificationLoss):
     Raises
     ------
     TailwiseError
-        If counts or settings are out of range or, when called, shapes do not fit.
+        If settings are out of range or, when called, shapes do not fit.
 
     Verified: value equals ``torch.nn.CrossEntropyLoss``, for every reduction, with weights or smoothing.
     Deviates: with both ``weight`` and ``label_smoothing``, an example is weighted by its label's weight alone; see
@@ -96,7 +96,7 @@ class FocalLoss(BatchLoss):
     Raises
     ------
     TailwiseError
-        If counts or settings are out of range or, when called, shapes do not fit.
+        If settings are out of range or, when called, shapes do not fit.
 
     Source: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, equation 5, with softmax for sigmoid.
     Verified: value against the equation in float64; a weight multiplies the loss and leaves its focus alone.

@@ -79,7 +79,7 @@ class BalancedBaggingClassifier(AveragedClassifier):
     Raises
     ------
     TailwiseError
-        At ``fit``, if labels, weights or settings are out of range, or the estimator does not suit.
+        At ``fit``, if labels or settings are out of range, or the estimator does not suit.
 
     Source: Chen, Liaw and Breiman, Using Random Forest to Learn Imbalanced Data, 2004, section 2.1, for any classifier;
     Wallace et al., Class Imbalance, Redux, ICDM 2011.
@@ -226,7 +226,7 @@ class SelfPacedEnsembleClassifier(AveragedClassifier):
     Raises
     ------
     TailwiseError
-        At ``fit``, if labels, weights or settings are out of range, or the estimator does not suit.
+        At ``fit``, if labels or settings are out of range, or the estimator does not suit.
 
     Source: Liu et al., Self-paced Ensemble for Highly Imbalanced Massive Data Classification, ICDE 2020, algorithm 1.
     Deviates: handles any number of classes, each sampled like the paper's majority class; the first classifier, trained

@@ -30,7 +30,7 @@ class ResampledClassifier(WrappedClassifier):
     Raises
     ------
     TailwiseError
-        At ``fit``, if labels, weights or settings are out of range, or the estimator does not suit.
+        At ``fit``, if labels or settings are out of range, or the estimator does not suit.
     """
 
     def __init__(self, estimator: BaseEstimator, resampler: Resampler) -> None:
