@@ -183,6 +183,28 @@ def test_a_batch_of_which_all_is_ignored_sums_to_nothing(name):
 
 
 @every_loss
+def test_a_batch_of_which_all_is_ignored_moves_nothing(name):
+    for options in [{}] + [{"weight": WEIGHT}] * takes_weight(CASES[name]):
+        logits, codes, _ = batch()
+        logits = logits.requires_grad_()
+        value = build(name, **options)(logits, codes.fill_(-100))
+        assert value.isnan() or value == 0
+        assert not torch.autograd.grad(value, logits)[0].any()
+
+
+@every_loss
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_gradients_of_a_loss_that_is_scaled_up_stay_finite(name, reduction):
+    """As the scaler of half precision does, also where classes are absent."""
+    logits, codes, _ = batch()
+    logits = logits.float().requires_grad_()
+    value = build(name, reduction=reduction).float()(logits, codes.clamp_max(1))
+    (once,) = torch.autograd.grad(value, logits, retain_graph=True)
+    (scaled,) = torch.autograd.grad(value * 2.0**24, logits)
+    torch.testing.assert_close(scaled, once * 2.0**24)
+
+
+@every_loss
 @pytest.mark.parametrize("option", [{"weight": np.ones(K)}, {"label_smoothing": 0.3}])
 def test_an_option_is_documented_and_heeded_or_refused(name, option):
     logits, codes, _ = batch()
@@ -481,6 +503,11 @@ def test_a_loss_of_no_classes_is_one_clear_line():
 def test_class_weights_are_finite_and_not_negative(name, bad):
     with pytest.raises(TailwiseError, match="class weights must be finite and not negative"):
         build(name, weight=np.append(WEIGHT[:-1], bad))
+
+
+def test_logits_of_images_are_refused_with_what_makes_a_batch_of_them():
+    with pytest.raises(TailwiseError, match=r"got \(2, 5, 4, 4\) .* Flatten .*movedim\(1, -1\)\.flatten\(0, -2\)\."):
+        losses.CrossEntropyLoss()(torch.zeros(2, 5, 4, 4), torch.zeros(2, 4, 4, dtype=torch.int64))
 
 
 def test_counts_that_are_no_numbers_are_refused():

@@ -16,6 +16,7 @@ K = 6
 SETTINGS = {
     "bias": {"bias": torch.linspace(-2, 0, K, dtype=torch.float64)},
     "scale": {"scale": 3.0},
+    "scale of NumPy's": {"scale": np.float32(3)},
     "scale per class": {"scale": torch.linspace(0.5, 2, K, dtype=torch.float64)},
     "margin and scale": {"margin": torch.linspace(0.1, 0.5, K, dtype=torch.float64), "scale": 30.0},
     "margin": {"margin": torch.linspace(0.1, 0.5, K, dtype=torch.float64)},

@@ -138,9 +138,7 @@ def test_a_weight_network_learns_to_distrust_large_losses():
 
 def test_the_weighted_loss_steps_as_adam_does_and_only_in_training():
     x, y, flipped = half_flipped()
-    network = nn.Module()
-    network.module = nn.Linear(2, 2)
-    network.forward = network.module.forward
+    network = nn.Linear(2, 2)
     weighted = losses.MetaWeightedLoss(0.01, 0.3, width=6)
     weigh = copy.deepcopy(weighted.weigh)
     optimiser = torch.optim.Adam(weigh.parameters(), lr=0.01)
@@ -148,7 +146,7 @@ def test_the_weighted_loss_steps_as_adam_does_and_only_in_training():
     for _ in range(5):
         value = weighted(network, x, flipped, x[10:], y[10:])
         optimiser.zero_grad()
-        losses.meta_loss(network.module, loss, weigh, x, flipped, x[10:], y[10:], 0.3).backward()
+        losses.meta_loss(network, loss, weigh, x, flipped, x[10:], y[10:], 0.3).backward()
         optimiser.step()
         for mine, theirs in zip(weighted.weigh.parameters(), weigh.parameters(), strict=True):
             torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
@@ -169,14 +167,29 @@ def test_a_bare_network_is_weighted_like_a_wrapped_one_and_nothing_is_learned_wi
     network, loss = nn.Linear(3, 2), losses.MetaWeightedLoss()
     other = copy.deepcopy(loss)
     batches = torch.randn(6, 3), torch.arange(6) % 2, torch.randn(4, 3), torch.arange(4) % 2
-    wrapped = nn.Sequential()
-    wrapped.module = network
-    wrapped.forward = network.forward
-    torch.testing.assert_close(loss(network, *batches), other(wrapped, *batches))
+    torch.testing.assert_close(loss(network, *batches), other(nn.DataParallel(network), *batches))
     before = copy.deepcopy(loss.state_dict())
     with torch.no_grad():
         assert loss(network, *batches).isfinite()
     assert all(torch.equal(value, before[name]) for name, value in loss.state_dict().items())
+
+
+def test_a_part_of_a_network_may_be_called_module():
+    class Backbone(nn.Module):
+        def __init__(self, name):
+            super().__init__()
+            torch.manual_seed(0)
+            setattr(self, name, nn.Linear(3, 8))
+            self.head, self.name = nn.Linear(8, 2), name
+
+        def forward(self, x):
+            return self.head(torch.relu(getattr(self, self.name)(x)))
+
+    loss = losses.MetaWeightedLoss(0.1)
+    other = copy.deepcopy(loss)
+    batches = torch.randn(6, 3), torch.arange(6) % 2, torch.randn(4, 3), torch.arange(4) % 2
+    torch.testing.assert_close(loss(Backbone("module"), *batches), other(Backbone("trunk"), *batches))
+    torch.testing.assert_close(loss.state_dict(), other.state_dict())
 
 
 def test_a_network_of_weights_has_a_hidden_unit():

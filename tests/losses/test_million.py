@@ -146,6 +146,14 @@ def test_the_chunked_head_has_second_derivatives_and_takes_function_transforms()
     torch.testing.assert_close(by_function, torch.func.grad(lambda x: plain(x, chunked.weight))(features.detach()))
 
 
+@pytest.mark.parametrize("head", [losses.ChunkedSoftmaxLoss, losses.SampledSoftmaxLoss])
+def test_heads_are_not_moved_by_a_batch_of_which_all_is_ignored(head):
+    loss, features = head(3, 5, [5, 4, 3, 2, 1]), torch.ones(4, 3, requires_grad=True)
+    loss(features, torch.full((4,), -100)).backward()
+    assert not loss.weight.grad.any()
+    assert not features.grad.any()
+
+
 def test_heads_say_what_is_wrong():
     features, codes = batch()
     with pytest.raises(TailwiseError, match=r"features must be floating point .* torch.int64"):

@@ -227,6 +227,18 @@ def test_works_in_imbalanced_learns_pipeline(method):
     assert fitted.predict(X).shape == y.shape
 
 
+@pytest.mark.parametrize("method", [m for m in NUMERIC if m._kind != "clean"])
+def test_a_function_of_the_labels_gives_the_counts(method):
+    X, y = table()
+    counts = np.bincount(y)
+    wanted = counts.max() - 1 if method._kind == "over" else counts.min() + 1
+    label = int(counts.argmin() if method._kind == "over" else counts.argmax())
+    resampled = made(method, sampling_strategy=lambda labels: {label: wanted + 0 * len(labels)}).fit_resample(X, y)
+    expected = made(method, sampling_strategy={label: wanted}).fit_resample(X, y)
+    np.testing.assert_array_equal(resampled[1], expected[1])
+    np.testing.assert_array_equal(resampled[0], expected[0])
+
+
 @pytest.mark.parametrize("method", NUMERIC)
 def test_one_line_for_what_cannot_be(method):
     X, y = table()

@@ -1,7 +1,6 @@
 """``tailwise evaluate``: a model measured on labelled data, in memory that does not grow with it.
 
-Only rankings of sets of labels, and a scorer of probabilities if the recipe was chosen by one, need those of all rows at
-once.
+Only rankings of sets of labels, and a scorer of probabilities if the recipe was chosen by one, need those of all rows.
 """
 
 from __future__ import annotations

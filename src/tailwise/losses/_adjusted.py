@@ -161,7 +161,7 @@ class LADELoss(BalancedSoftmaxLoss):
         loss = super().forward(logits, targets)
         rows = as_rows(targets, logits, self.ignore_index)
         seen = rows.sum(0)
-        mean_of_own = (rows * logits).sum(0) / seen.clamp_min(torch.finfo(logits.dtype).tiny)
+        mean_of_own = (rows * logits).sum(0) / torch.where(seen > 0, seen, 1.0)
         weights = (rows if self.weight is None else rows * self.weight).sum(1)
         if is_hard(targets):
             ignored = targets == self.ignore_index
@@ -170,7 +170,7 @@ class LADELoss(BalancedSoftmaxLoss):
         log_ratio = logits.logsumexp(0) - n_kept.log() - self.bias - math.log(logits.shape[1])
         masked = log_ratio < torch.finfo(logits.dtype).min / 2**25  # a class that is masked in the whole batch
         log_ratio = log_ratio.masked_fill(masked, 0.0)
-        drift = self.alpha * (self.prior * (log_ratio + self.lam * log_ratio**2 - mean_of_own)).sum()
+        drift = self.alpha * (self.prior * (log_ratio + self.lam * log_ratio**2 - mean_of_own)).sum() * rows.any()
         if self.reduction == "mean":
             return loss + drift
         return loss + reduce(drift.expand(weights.shape), self.reduction, weights)

@@ -83,7 +83,8 @@ class AdjustedNLL(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         per_class = [scale if isinstance(scale, Tensor) else None, margin, bias]
         ctx.save_for_backward(logits, targets, output[1], *per_class)
-        ctx.number, ctx.ignore_index = scale if isinstance(scale, float | int) else None, ignore_index
+        ctx.number = None if scale is None or isinstance(scale, Tensor) else float(scale)
+        ctx.ignore_index = ignore_index
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:

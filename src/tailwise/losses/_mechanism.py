@@ -148,8 +148,9 @@ def check_batch(logits: Tensor, targets: Tensor, *per_class: Tensor | float | No
         given = f"{type(logits).__name__} and {type(targets).__name__}"
         raise TailwiseError(f"logits and targets must be tensors; got {given}.")
     if logits.ndim != 2 or not logits.is_floating_point():
+        hint = " Flatten the places of an image or a text: logits.movedim(1, -1).flatten(0, -2)." * (logits.ndim > 2)
         raise TailwiseError(
-            f"logits must be floating point of shape (batch, n_classes); got {tuple(logits.shape)} {logits.dtype}."
+            f"logits must be (batch, n_classes) in floating point; got {tuple(logits.shape)} {logits.dtype}.{hint}"
         )
     batch, n_classes = logits.shape
     if targets.ndim == 1:
@@ -242,8 +243,11 @@ class BatchLoss(Precise):
 
     def reduced(self, losses: Tensor, targets: Tensor) -> Tensor:
         """Reduce (batch,) losses; an ignored example counts for nothing."""
-        kept = (targets != self.ignore_index).to(losses.dtype) if is_hard(targets) else None
-        return reduce(losses, self.reduction, kept)
+        if not is_hard(targets):
+            return reduce(losses, self.reduction)
+        ignored = targets == self.ignore_index
+        kept = losses.masked_fill(ignored, 0.0)  # a product would make NaN of its gradient where all are ignored
+        return kept.sum() / (~ignored).sum() if self.reduction == "mean" else reduce(kept, self.reduction)
 
     def extra_repr(self) -> str:
         """Show how the loss is reduced."""

@@ -15,6 +15,8 @@ from tailwise.losses._fused import at_least_float32
 from tailwise.losses._mechanism import Precise
 from tailwise.settings import number
 
+_WRAPPERS = ("torch.nn.parallel.", "lightning_fabric.", "lightning.fabric.")
+
 
 def meta_loss(
     network: nn.Module,
@@ -171,11 +173,12 @@ class MetaWeightedLoss(Precise):
     def forward(
         self, network: Any, inputs: Tensor, targets: Tensor, clean_inputs: Tensor, clean_targets: Tensor
     ) -> Tensor:
-        """Return the weighted loss of a batch, given one that is balanced; ``network`` may be wrapped, as by DDP."""
+        """Return the weighted loss of a batch, given one that is balanced; DDP or Fabric may wrap the network."""
         each = nn.CrossEntropyLoss(reduction="none")
         if self.training and torch.is_grad_enabled():
             batches = inputs, targets, clean_inputs, clean_targets
-            bare = getattr(network, "module", network)  # as its gradients are not shared
+            wrapped = type(network).__module__.startswith(_WRAPPERS)
+            bare = network.module if wrapped else network  # as its gradients are not shared
             self._step(meta_loss(bare, each, self.weigh, *batches, self.virtual_learning_rate))
         losses = each(network(inputs), targets)
         return (losses * self.weigh(losses).detach()).sum()

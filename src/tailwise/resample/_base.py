@@ -155,11 +155,11 @@ class Resampler(TargetResampler):
     def _checked(self, X: Any, y: ArrayLike) -> tuple[Any, NDArray[np.intp], NDArray[np.int64]]:
         """Return the table, (n,) class codes and the (n_classes,) target counts of :func:`goals`."""
         check_settings(self)
-        rows, _, classes, codes = labelled(X, y)
+        rows, labels, classes, codes = labelled(X, y)
         if len(classes) < 2:
             raise TailwiseError(f"there is only one class, {classes[0]!s}: nothing to balance.")
         self._remember_columns(rows)
-        return rows, codes, goals(self.sampling_strategy, classes, np.bincount(codes), self._kind)
+        return rows, codes, goals(self.sampling_strategy, labels, classes, np.bincount(codes), self._kind)
 
     def _warn_of_lost(self, y: Any, *target: Any) -> None:
         codes, wanted = target

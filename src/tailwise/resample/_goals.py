@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tailwise.errors import TailwiseError, nearest
 
 Kind = Literal["over", "under", "clean"]
-Strategy = str | float | Mapping[Any, int] | Sequence[Any]
+Strategy = str | float | Mapping[Any, int] | Sequence[Any] | Callable[[NDArray[Any]], Mapping[Any, int]]
 
 _NAMED = {
     "minority": lambda counts: np.arange(len(counts)) == counts.argmin(),
@@ -23,7 +23,9 @@ _NAMED = {
 }
 
 
-def goals(strategy: Strategy, classes: NDArray[Any], counts: NDArray[np.int64], kind: Kind) -> NDArray[np.int64]:
+def goals(
+    strategy: Strategy, labels: NDArray[Any], classes: NDArray[Any], counts: NDArray[np.int64], kind: Kind
+) -> NDArray[np.int64]:
     """Return the target number of examples of each class; for cleaning, 1 for a class to clean and 0 for the others.
 
     Parameters
@@ -31,9 +33,10 @@ def goals(strategy: Strategy, classes: NDArray[Any], counts: NDArray[np.int64], 
     strategy : as in imbalanced-learn. A name selects classes: ``"minority"``, ``"not minority"``, ``"majority"``,
         ``"not majority"``, ``"all"`` or ``"auto"``. They are brought to the count of the largest class (over-sampling)
         or of the smallest class (under-sampling), or they are cleaned. A number, for two classes, is the ratio of the
-        smaller to the larger class after resampling. A mapping gives the count for each label. For cleaning, a list
-        names the classes
-    classes, counts : (n_classes,) labels and their counts, none of them zero
+        smaller to the larger class after resampling. A mapping gives the count for each label, as does what a function
+        returns for the labels. For cleaning, a list names the classes
+    labels : (n,) labels of the training set
+    classes, counts : (n_classes,) which labels there are, and how many of each, none of them zero
     kind : ``"over"``, ``"under"`` or ``"clean"``
 
     Raises
@@ -42,6 +45,8 @@ def goals(strategy: Strategy, classes: NDArray[Any], counts: NDArray[np.int64], 
         If the strategy is unknown or does not suit the kind, if it names a class that does not exist, or if
         over-sampling would remove examples or under-sampling would add some.
     """
+    if callable(strategy) and kind != "clean":
+        strategy = strategy(labels)
     if isinstance(strategy, str):
         name = ("not majority" if kind == "over" else "not minority") if strategy == "auto" else strategy
         if name not in _NAMED:
@@ -74,7 +79,7 @@ def goals(strategy: Strategy, classes: NDArray[Any], counts: NDArray[np.int64], 
         else:
             wanted[large] = int(counts[small] / strategy)
     else:
-        raise TailwiseError(f"sampling_strategy must be a name, a number or a mapping; got {strategy!r}.")
+        raise TailwiseError(f"sampling_strategy must be a name, a number, a mapping or a function; got {strategy!r}.")
     wrong = np.flatnonzero(wanted < counts if kind == "over" else (wanted > counts) | (wanted < 0))
     if wrong.size:
         c = wrong[0]
