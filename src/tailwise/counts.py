@@ -66,7 +66,7 @@ def class_counts(labels: ArrayLike, n_classes: int | None = None) -> NDArray[np.
         If a label is not an integer or is ``n_classes`` or more.
     """
     codes = to_codes(labels)
-    if codes.ndim != 1 or (codes.size and codes.dtype.kind not in "iub"):
+    if codes.ndim != 1 or (codes.size and codes.dtype.kind not in "iu"):
         raise TailwiseError(f"labels must be (n,) integer class codes; got {codes.dtype} of shape {codes.shape}.")
     codes = codes[codes >= 0] if codes.dtype.kind == "i" else codes
     largest = int(codes.max(initial=0))

@@ -53,10 +53,17 @@ def to_indicator(labels: Any, where: str = "the labels") -> Any:
 
 
 def to_codes(labels: Any) -> NDArray[Any]:
-    """Return class codes or counts as an array; raise TailwiseError if some are masked, which would come back."""
+    """Return class codes or counts as an array, false and true as 0 and 1.
+
+    Raises
+    ------
+    TailwiseError
+        If some are masked, as they would come back.
+    """
     if isinstance(labels, np.ma.MaskedArray) and labels.mask.any():
         raise TailwiseError("some of the numbers are masked: leave them out first, by compressed() or filled().")
-    return np.asarray(to_array(labels))
+    codes = np.asarray(to_array(labels))
+    return codes.view(np.uint8) if codes.dtype == bool else codes
 
 
 def weights_of_rows(sample_weight: ArrayLike | None, n: int) -> NDArray[np.float64] | None:

@@ -31,7 +31,8 @@ CASES = {
     "versions are not dates": (["1.2.3.4", "2.3.4.5"], "category", ["1.2.3.4", "2.3.4.5"]),
     "short versions are not dates": (["1.2.3", "1.2.30", "1.10.0"], "category", ["1.2.3", "1.2.30", "1.10.0"]),
     "two numbers are not one": (["12 13", "14 15"], "category", ["12 13", "14 15"]),
-    "spellings of missing": ([" yes", "no ", "?", "N/A", "True"], "category", ["yes", "no", None, None, "true"]),
+    "spellings of missing": ([" yes", "no ", "?", "N/A", "-NaN"], "category", ["yes", "no", None, None, None]),
+    "booleans among words": (["yes", "True"], "category", ["yes", "true"]),
     "nothing": ([None, "", "NaN"], "empty", [None, None, None]),
 }
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from tailwise.data.labels import any_of
+from tailwise.data.labels import MISSING_LABELS, any_of
 from tailwise.errors import TailwiseError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ ColumnKind = Literal["number", "date", "category", "text", "empty"]
 
 #: Strings that mean "missing" in a feature, besides blanks; compared in lower case. "none" is not among them, because
 #: it may be a category, and as a category it works as well as a missing value.
-_MISSING = ("", "na", "n/a", "#n/a", "<na>", "nan", "null", "nil", "-", "--", "?", ".")
+_MISSING = MISSING_LABELS | {"nil", "-", "--", "?", "."}
 NO_VALUE = any_of(_MISSING)
 #: Share of the non-missing values of a column of strings that must parse for it to be read as numbers or dates. The
 #: rest is treated as missing, with a note.

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tailwise.counts import check_counts, class_counts
-from tailwise.data.splits import RandomState, as_codes, place_in_class
+from tailwise.data.splits import place_in_class
 from tailwise.errors import TailwiseError
+from tailwise.random_state import RandomState
+from tailwise.tensors import to_codes
 
 _MOST = 2**53  # examples of a class: as many as float64 counts exactly
 
@@ -170,7 +172,7 @@ def make_long_tailed(
     """
     if order not in ("file", "random"):
         raise TailwiseError(f"unknown order {order!r}: use file or random.")
-    codes = as_codes(labels)
+    codes = to_codes(labels)
     wanted = check_counts(counts).astype(np.int64)
     short = np.flatnonzero(class_counts(codes, wanted.size) < wanted)
     if short.size:

@@ -16,9 +16,10 @@ from tailwise.data.dataset import Dataset
 from tailwise.data.frames import as_dataset
 from tailwise.data.labels import encode_labels, trimmed
 from tailwise.data.paths import named, require_columns
-from tailwise.data.splits import RandomState, place_in_class
+from tailwise.data.splits import place_in_class
 from tailwise.data.tables import batches, scan
 from tailwise.errors import TailwiseError
+from tailwise.random_state import RandomState, generator
 
 if TYPE_CHECKING:
     import polars as pl
@@ -68,7 +69,7 @@ def sample(
         left += class_counts(encode_labels(trimmed(batch[target]), classes, where)[0], len(classes))
     counts = left.copy()
     wanted = capped_counts(counts, int(rows))
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     kept: list[pl.DataFrame] = []
     for batch in batches(path, as_text=[target]):
         codes = encode_labels(trimmed(batch[target]), classes, where)[0]

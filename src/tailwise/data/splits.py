@@ -12,8 +12,8 @@ from scipy import sparse
 
 from tailwise.counts import capped_counts, class_counts
 from tailwise.errors import TailwiseError
-
-RandomState = int | np.random.Generator | None
+from tailwise.random_state import RandomState, generator
+from tailwise.tensors import to_codes
 
 
 def place_in_class(labels: ArrayLike, random_state: RandomState | bool = False) -> NDArray[np.int64]:
@@ -33,19 +33,13 @@ def place_in_class(labels: ArrayLike, random_state: RandomState | bool = False) 
     if random_state is False:
         order = np.argsort(codes, kind="stable")
     else:
-        shuffled = np.random.default_rng(random_state).permutation(n)
+        shuffled = generator(random_state).permutation(n)
         order = shuffled[np.argsort(codes[shuffled], kind="stable")]
     ordered = codes[order]
     first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if n else np.zeros(0, dtype=np.int64)
     place = np.empty(n, dtype=np.int64)
     place[order] = np.arange(n) - np.repeat(first, np.diff(np.r_[first, n]))
     return place
-
-
-def as_codes(labels: ArrayLike) -> NDArray[Any]:
-    """Return labels as an array in which no code is a boolean, which would be taken for a mask."""
-    codes = np.asarray(labels)
-    return codes.astype(np.uint8) if codes.dtype == bool else codes
 
 
 def keep_tail(labels: NDArray[np.int64], n_classes: int, most: int, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -93,11 +87,11 @@ def stratified_split(
         If ``test_size`` is out of range, or no class has two examples.
     """
     _check_share(test_size)
-    codes = as_codes(labels)
+    codes = to_codes(labels)
     counts = class_counts(codes)
     if not (counts > 1).any():
         raise TailwiseError("no class has two examples, so none can be set aside for testing.")
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     in_test = place_in_class(codes, rng) < _shares(counts, test_size, rng)[codes]
     labelled = codes >= 0
     return np.flatnonzero(labelled & ~in_test), np.flatnonzero(labelled & in_test)
@@ -127,7 +121,7 @@ def stratified_folds(
     TailwiseError
         If ``n_splits`` is not a whole number, less than 2, or more than the examples that can be tested.
     """
-    codes = as_codes(labels)
+    codes = to_codes(labels)
     counts = class_counts(codes)
     spread = np.where(counts > 1, counts, 0)
     if not isinstance(n_splits, int | np.integer) or not 2 <= n_splits <= spread.sum():
@@ -235,7 +229,7 @@ def _dealt(rows: ArrayLike, shares: Sequence[float], random_state: RandomState) 
     has = sparse.csr_array(np.asarray(rows) > 0)
     by_label = has.tocsc()
     n, n_labels = has.shape
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     part = np.full(n, -1, dtype=np.int64)
     wanted = np.outer(shares, np.bincount(has.indices, minlength=n_labels))
     wanted_in_all = np.asarray(shares) * n

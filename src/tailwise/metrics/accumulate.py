@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from tailwise.errors import TailwiseError
 from tailwise.metrics.bins import CALIBRATION_BINS, SCORE_BINS, calibration_bins, score_bins
 from tailwise.metrics.confusion import counted
-from tailwise.tensors import to_array
+from tailwise.tensors import to_array, to_codes
 
 _CELLS = 1 << 18  # array cells to process at a time, so that they stay in the processor's cache
 
@@ -197,7 +197,7 @@ class _Probabilities:
 
 
 def _codes(values: ArrayLike, what: str) -> NDArray[Any]:
-    codes = np.asarray(to_array(values))
+    codes = to_codes(values)
     if codes.ndim != 1 or (codes.dtype.kind not in "iu" and codes.size):
         raise TailwiseError(f"{what} must be (n,) integer class codes; got {codes.dtype} of shape {codes.shape}.")
     return codes if codes.size and codes.dtype != np.uint64 else codes.astype(np.int64)

@@ -15,6 +15,7 @@ from tailwise.metrics import confusion, influence
 from tailwise.metrics.accumulate import Accumulator
 from tailwise.metrics.estimates import Estimate, Measuring
 from tailwise.metrics.measured import Measured
+from tailwise.random_state import RandomState, generator
 from tailwise.tensors import to_array
 
 _EXACT = 10_000_000  # up to so many probabilities, rankings are computed from the scores themselves
@@ -71,7 +72,7 @@ def evaluate(
     sets: ArrayLike | None = None,
     class_names: Sequence[str] | None = None,
     n_bootstrap: int = 1000,
-    random_state: int | np.random.Generator | None = 0,
+    random_state: RandomState = 0,
 ) -> Evaluation:
     """Measure predictions, from arrays or from an :class:`Accumulator`.
 
@@ -129,7 +130,7 @@ def evaluate(
         If arrays do not match (see :meth:`Accumulator.update`) or there is no labelled example.
     """
     counts = check_counts(class_counts)
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     ranking: dict[str, Estimate] = {}
     if isinstance(labels, Accumulator):
         seen = labels

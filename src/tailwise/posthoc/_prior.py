@@ -10,7 +10,7 @@ from tailwise.errors import TailwiseError
 from tailwise.metrics.confusion import counted
 from tailwise.posthoc._steps import Step
 from tailwise.settings import number
-from tailwise.tensors import to_array
+from tailwise.tensors import to_array, to_codes
 
 
 def logit_adjustment(class_counts: ArrayLike, tau: float = 1.0) -> Step:
@@ -180,12 +180,12 @@ def estimate_prior_bbse(
     TailwiseError
         If an array is empty, lengths differ, or a code is out of range.
     """
-    y, h, p = (np.asarray(to_array(codes)) for codes in (held_out_labels, held_out_predicted, predicted))
+    y, h, p = (to_codes(codes) for codes in (held_out_labels, held_out_predicted, predicted))
     if y.shape != h.shape or not y.size or not p.size:
         raise TailwiseError(
             f"held-out labels and predictions must pair up and not be empty; got {y.size}, {h.size}, {p.size}."
         )
-    if any(codes.dtype.kind not in "iub" or codes.min() < 0 or codes.max() >= n_classes for codes in (y, h, p)):
+    if any(codes.dtype.kind not in "iu" or codes.min() < 0 or codes.max() >= n_classes for codes in (y, h, p)):
         raise TailwiseError(f"class codes must be whole numbers between 0 and {n_classes - 1}.")
     y, h, p = (codes.astype(np.int64, copy=False) for codes in (y, h, p))
     joint = counted(h, y, n_classes, n_classes).astype(float)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from tailwise.errors import TailwiseError
-from tailwise.tensors import to_array, weights_of_rows
+from tailwise.tensors import to_array, to_codes, weights_of_rows
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def held_out(
         If there is no example, lengths differ, a score is not finite, a label is not a class code, or weights are
         negative or all zero.
     """
-    z, y = np.asarray(to_array(scores), dtype=np.float64), np.asarray(to_array(labels))
+    z, y = np.asarray(to_array(scores), dtype=np.float64), to_codes(labels)
     if z.ndim != 2 or y.shape != z.shape[:1] or not len(y):
         raise TailwiseError(f"need (n, n_classes) scores and n labels, n at least 1; got {z.shape} and {y.shape}.")
     if not np.isfinite(z).all():

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from tailwise.resample._containers import RandomState, generator, seeds, take
+from tailwise.random_state import RandomState, generator, seeds
+from tailwise.resample._containers import take
 from tailwise.resample._ensembles import AveragedClassifier, bag_size, even_rows, fitted
 from tailwise.resample._wrapper import weight_parameter
 

@@ -11,7 +11,8 @@ from sklearn.base import BaseEstimator, clone
 from tailwise.counts import capped_counts
 from tailwise.data.splits import rarest_label
 from tailwise.errors import TailwiseError
-from tailwise.resample._containers import RandomState, generator, labelled, rows_by_class, take
+from tailwise.random_state import RandomState, generator
+from tailwise.resample._containers import labelled, rows_by_class, take
 from tailwise.resample._wrapper import WrappedClassifier, fit_classifier, weight_parameter
 from tailwise.settings import check_settings
 from tailwise.tensors import to_dense, to_indicator, weights_of_rows

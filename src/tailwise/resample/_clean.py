@@ -14,9 +14,10 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 
 from tailwise.errors import TailwiseError
+from tailwise.random_state import RandomState, seeds
 from tailwise.resample._base import Change, Resampler
 from tailwise.resample._blocks import one_thread, spans
-from tailwise.resample._containers import RandomState, at_least_one, rows_by_class, seeds
+from tailwise.resample._containers import at_least_one, rows_by_class
 from tailwise.resample._goals import Kind, Strategy
 from tailwise.resample._neighbours import SHALLOW, nearest
 from tailwise.resample._pairs import distances_to

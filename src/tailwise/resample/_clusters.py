@@ -10,9 +10,10 @@ from scipy import sparse
 from sklearn.metrics import pairwise_distances_argmin
 
 from tailwise.errors import TailwiseError
+from tailwise.random_state import RandomState, seeds
 from tailwise.resample._base import Change, Resampler
 from tailwise.resample._blocks import spans
-from tailwise.resample._containers import RandomState, at_least_one, rows_by_class, seeds
+from tailwise.resample._containers import at_least_one, rows_by_class
 from tailwise.resample._goals import Kind, Strategy
 from tailwise.resample._smote import SMOTE, Lines, Rows, Table
 from tailwise.resample._tables import complete, numbers

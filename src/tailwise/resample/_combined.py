@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 from numpy.typing import ArrayLike
 
+from tailwise.random_state import RandomState
 from tailwise.resample._base import Resampler
 from tailwise.resample._clean import EditedNearestNeighbours, TomekLinks
-from tailwise.resample._containers import RandomState, collected
+from tailwise.resample._containers import collected
 from tailwise.resample._goals import Kind, Strategy
 from tailwise.resample._smote import SMOTE
 

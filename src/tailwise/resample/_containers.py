@@ -1,4 +1,4 @@
-"""Rows of any container that scikit-learn users pass, and random numbers from any seed they use."""
+"""Rows of any container that scikit-learn users pass."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from sklearn.utils.validation import column_or_1d
 from tailwise.errors import TailwiseError
 from tailwise.tensors import to_array
 from tailwise.wording import plural
-
-RandomState = int | np.random.Generator | np.random.RandomState | None
 
 
 def labelled(X: Any, y: ArrayLike) -> tuple[Any, NDArray[Any], NDArray[Any], NDArray[np.intp]]:
@@ -82,20 +80,3 @@ def take(X: Any, rows: NDArray[Any]) -> Any:
 def rows_by_class(codes: NDArray[np.intp], n_classes: int) -> list[NDArray[np.intp]]:
     """Return the rows of each class, in ascending order."""
     return np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes, minlength=n_classes))[:-1])
-
-
-def generator(random_state: RandomState) -> np.random.Generator:
-    """Return a generator; one made from a ``RandomState`` advances it, as drawing from it would."""
-    if isinstance(random_state, np.random.RandomState):
-        return np.random.default_rng(random_state.randint(2**31 - 1))
-    try:
-        return np.random.default_rng(random_state)
-    except (TypeError, ValueError):
-        raise TailwiseError(
-            f"random_state must be a whole number from 0, a Generator, a RandomState or None; got {random_state!r}."
-        ) from None
-
-
-def seeds(random_state: RandomState, n: int) -> list[int]:
-    """Return seeds for n estimators."""
-    return generator(random_state).integers(2**31 - 1, size=n).tolist()

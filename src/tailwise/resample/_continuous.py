@@ -11,9 +11,10 @@ from scipy import sparse
 
 from tailwise.counts import Weighting, class_weights
 from tailwise.errors import TailwiseError
+from tailwise.random_state import RandomState, generator
 from tailwise.resample._base import Change, TargetResampler
 from tailwise.resample._blocks import spans
-from tailwise.resample._containers import RandomState, at_least_one, generator
+from tailwise.resample._containers import at_least_one
 from tailwise.resample._neighbours import nearest
 from tailwise.resample._pairs import distances_to
 from tailwise.resample._random import deviations, rounds

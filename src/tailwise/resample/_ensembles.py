@@ -14,7 +14,8 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from tailwise.errors import TailwiseError
-from tailwise.resample._containers import RandomState, at_least_one, generator, labelled, rows_by_class, seeds, take
+from tailwise.random_state import RandomState, generator, seeds
+from tailwise.resample._containers import at_least_one, labelled, rows_by_class, take
 from tailwise.resample._wrapper import check_classifier, fit_classifier
 from tailwise.settings import check_settings
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from tailwise.errors import TailwiseError
+from tailwise.random_state import RandomState, generator
 from tailwise.resample._base import Change, TargetResampler
-from tailwise.resample._containers import RandomState, at_least_one, generator
+from tailwise.resample._containers import at_least_one
 from tailwise.resample._neighbours import nearest
 from tailwise.resample._smote import between
 from tailwise.resample._tables import numbers

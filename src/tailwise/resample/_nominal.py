@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from tailwise.errors import TailwiseError
+from tailwise.random_state import RandomState, generator
 from tailwise.resample._base import Change
-from tailwise.resample._containers import RandomState, at_least_one, generator, rows_by_class
+from tailwise.resample._containers import at_least_one, rows_by_class
 from tailwise.resample._goals import Strategy
 from tailwise.resample._neighbours import nearest
 from tailwise.resample._smote import SMOTE, between

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailwise.errors import TailwiseError
+from tailwise.random_state import RandomState, generator
 from tailwise.resample._base import Change, Resampler
-from tailwise.resample._containers import RandomState, generator, rows_by_class
+from tailwise.resample._containers import rows_by_class
 from tailwise.resample._goals import Kind, Strategy
 from tailwise.resample._tables import measurable, numbers
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from tailwise.errors import TailwiseError
+from tailwise.random_state import RandomState, generator
 from tailwise.resample._base import Change, Resampler
-from tailwise.resample._containers import RandomState, at_least_one, generator, rows_by_class
+from tailwise.resample._containers import at_least_one, rows_by_class
 from tailwise.resample._goals import Kind, Strategy
 from tailwise.resample._neighbours import nearest
 from tailwise.resample._tables import Values, numbers

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tailwise.resample._containers import RandomState, at_least_one
+from tailwise.random_state import RandomState
+from tailwise.resample._containers import at_least_one
 from tailwise.resample._goals import Strategy
 from tailwise.resample._smote import SMOTE, Lines, Rows, Table, near_all
 from tailwise.resample._tables import complete

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailwise.errors import TailwiseError
+from tailwise.random_state import RandomState, generator
 from tailwise.samplers._epochs import EpochSampler, whole
 from tailwise.samplers._frequency import indicator
 from tailwise.samplers._permute import permute
@@ -21,7 +22,7 @@ def entity_rebalancing(
     thresholds: Sequence[float] | None = None,
     passes: int = 1,
     share: float = 1.0,
-    random_state: int | np.random.Generator | None = None,
+    random_state: RandomState = None,
 ) -> NDArray[np.intp]:
     """Return the rows to keep: those with only frequent entities are thinned out, and the tail stays whole.
 
@@ -68,7 +69,7 @@ def entity_rebalancing(
         )
     if thresholds is not None and (len(thresholds) != len(indicators) or not min(thresholds) > 0):
         raise TailwiseError(f"thresholds must be {len(indicators)} numbers above 0; got {thresholds!r}.")
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     passed = np.zeros(n, dtype=np.int64)
     for number, has in enumerate(indicators):
         on = np.asarray(has.sum(axis=0)).ravel()
