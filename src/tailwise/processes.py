@@ -41,6 +41,8 @@ def writing(output: str | Path) -> AbstractContextManager[None]:
         If the folder of ``output`` is not writable.
     """
     target = Path(os.path.abspath(output))
+    if not target.name:
+        raise TailwiseError(f"{target} is the root of the file system: choose a folder in it.")
     return _locked(target.with_name(f".{target.name}.lock"), output)
 
 

@@ -656,6 +656,7 @@ def test_bad_predictions_are_one_line(model, table, tmp_path, capsys):
             capsys, "none.csv has columns but no rows", "predict", model, tmp_path / "none.csv", "-o", tmp_path / name
         )
     refused(capsys, ".csv or .parquet", "predict", model, table, "-o", tmp_path / "p.xlsx")
+    refused(capsys, "among the model's own files", "predict", model, table, "-o", model / "p.csv")
     out = write(tmp_path / "p.csv", "mine")
     refused(capsys, "already exists", "predict", model, table, "-o", out)
     assert out.read_text() == "mine"
@@ -767,6 +768,10 @@ def test_a_fit_interrupted_before_anything_is_kept_does_not_speak_of_resuming(ta
     capsys.readouterr()
     assert run("fit", table, "-t", "species", "-o", tmp_path / "m") == 130
     assert capsys.readouterr().err.strip() == "tailwise: interrupted."
+
+
+def test_the_root_of_the_file_system_is_no_output(table, capsys):
+    refused(capsys, "/ is the root of the file system: choose a folder in it.", "fit", table, "-t", "species", "-o", "/")
 
 
 def test_an_error_before_anything_is_kept_leaves_no_folder_that_refuses_the_next_fit(table, tmp_path, monkeypatch):

@@ -100,7 +100,7 @@ def test_masked_values_are_missing():
         (sparse.csr_matrix([[np.nan]]), "X is sparse and holds NaN or infinity"),
         (np.zeros((2, 8, 8, 3)), "images must be uint8"),
         (np.zeros((2, 8, 8, 5), np.uint8), "images must be uint8"),
-        (np.zeros(3), "Expected 2D array"),
+        (np.arange(3000.0), r"Expected 2D array, got 1D array instead: Reshape your data"),
         (np.zeros((0, 3)), "0 sample"),
         (np.zeros((2, 2), dtype=complex), "Complex data not supported"),
         (pl.DataFrame({"a": []}), "no rows"),

@@ -32,6 +32,8 @@ from tailwise.errors import DataWarning, TailwiseError
         (pd.Series(["x", None, "w"], dtype="category"), [1, -1, 0], ["w", "x"]),
         (pd.Series([3, None], dtype="Int64"), [0, -1], [3]),
         (pd.array([3, None, 1], dtype="UInt8"), [1, -1, 0], [1, 3]),
+        (pd.Series([3, 1, 3]).astype("Sparse[int]"), [1, 0, 1], [1, 3]),
+        (pd.arrays.SparseArray([3.0, np.nan, 1.0]), [1, -1, 0], [1.0, 3.0]),
         (pd.Series([3, 1, 3], index=[7, 5, 5]), [1, 0, 1], [1, 3]),
         (pl.Series(["b", None, "a", "null"]), [1, -1, 0, -1], ["a", "b"]),
         (pl.Series(["b", "a"], dtype=pl.Categorical), [1, 0], ["a", "b"]),
@@ -100,6 +102,9 @@ def test_known_classes_are_matched_by_name_whatever_the_type():
         (["1.0", "2.0"], [2, 1], [1, 0]),
         (["1.0", "2.0"], [2.0, 1.0], [1, 0]),
         (["1.50", "2"], [1.5], [0]),
+        (["1.1", "1.10"], ["1.10", "1.1"], [1, 0]),
+        (["1.1", "1.10"], [1.1], [0]),
+        ([1.5, 2.25], ["2.250", "1.5"], [1, 0]),
         ([False, True], ["TRUE", "true", "False", "FALSE"], [1, 1, 0, 0]),
         (["TRUE", "true"], ["true", "TRUE"], [1, 0]),
         (["\xe9", "z"], ["e\u0301"], [0]),
@@ -118,6 +123,7 @@ def test_codes_are_no_numbers():
 @pytest.mark.parametrize(
     ("values", "known", "message"),
     [
+        (["1.1", "1.10"], ["1.1", "1.2"], r"label '1\.10' is not among the 2 classes.*Did you mean '1\.1'"),
         (["a", "kat"], ["a", "cat"], r"label 'kat' is not among the 2 classes.*Did you mean 'cat'"),
         (["", None], None, "all labels are missing"),
         ([[1, 2], [3, 4]], None, "one label per row"),

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tailwise.data import batches, load, reading, scan
+from tailwise.data.paths import table_format
 from tailwise.errors import TailwiseError
 
 FRAME = pl.DataFrame({"a": [1, 2, None], "b": [0.5, None, -1.0], "c": ["x", "ÿ, z", None], "d": [True, False, None]})
@@ -339,12 +340,23 @@ def test_a_folder_is_read_with_its_sub_folders(tmp_path):
 
 
 def test_a_folder_of_other_tables_says_what_to_name(tmp_path):
-    (tmp_path / "shards" / "a=1").mkdir(parents=True)
-    FRAME.write_parquet(tmp_path / "shards" / "a=1" / "0.parquet")
-    with pytest.raises(
-        TailwiseError, match=r"has no images but tables, such as a=1/0\.parquet: name one of them, or a"
-    ):
+    (tmp_path / "shards" / "a").mkdir(parents=True)
+    FRAME.write_csv(tmp_path / "shards" / "a" / "0.csv")
+    with pytest.raises(TailwiseError, match=r"has no images but tables, such as a/0\.csv: name one of them, or a"):
         load(tmp_path / "shards")
+
+
+def test_parquet_files_in_sub_folders_alone_are_a_table(tmp_path):
+    folder = tmp_path / "checkout"
+    (folder / "data").mkdir(parents=True)
+    (folder / ".git" / "objects").mkdir(parents=True)
+    (folder / "README.md").write_text("# A data set")
+    assert table_format(folder) is None
+    FRAME.write_parquet(folder / "data" / "train-0.parquet")
+    assert scan(folder).collect().equals(FRAME)
+    (folder / "data").rename(folder / "a=1")
+    with pytest.raises(TailwiseError, match="holds a column in the names of its sub-folders, such as a=1: write the"):
+        scan(folder)
 
 
 @pytest.mark.parametrize("mark", ["\t", ";"])

@@ -12,7 +12,7 @@ from scipy.stats import binomtest
 from sklearn import metrics as sk
 
 from tailwise.errors import TailwiseError
-from tailwise.metrics import Accumulator, evaluate, relative_accuracy
+from tailwise.metrics import Accumulator, accumulate, evaluate, relative_accuracy
 
 COUNTS = np.array([500, 120, 60, 40, 12, 3])
 
@@ -165,6 +165,28 @@ def test_batches_and_merges_change_nothing(seed, parts, dtype):
     ours, theirs = (evaluate(a, class_counts=COUNTS, n_bootstrap=0) for a in (merged, whole))
     assert_allclose([ours[n] for n in ours.overall], [theirs[n] for n in theirs.overall], rtol=1e-9)
     assert (ours.confusion == theirs.confusion).all()
+
+
+def test_rankings_are_exact_until_there_are_too_many_probabilities(monkeypatch):
+    y, p, q = make(3, n=60)
+    exact = evaluate(y, p, proba=q, class_counts=COUNTS, n_bootstrap=0)
+    for most, merged in ((360, True), (360, False), (359, True), (359, False)):
+        monkeypatch.setattr(accumulate, "_EXACT", most)
+        seen, other = Accumulator(6), Accumulator(6)
+        for part in (slice(40), slice(40, 60)):
+            (other if merged and part.start else seen).update(y[part], p[part], q[part])
+        seen.merge(other)
+        found = evaluate(seen, class_counts=COUNTS, n_bootstrap=0)
+        assert ("auroc_error" in found) == (most < 360)
+        assert (found["auprc"] == exact["auprc"]) == (most == 360)
+        assert abs(found["auroc"] - exact["auroc"]) <= (found["auroc_error"] if most < 360 else 0)
+
+
+@pytest.mark.parametrize("n", range(1, 60))
+def test_intervals_of_recall_stay_within_bounds(n):
+    for predicted in (np.zeros(n, int), np.ones(n, int)):
+        recall = evaluate(np.zeros(n, int), predicted, class_counts=[5, 5]).recall[0]
+        assert 0 <= recall[1] <= recall[0] <= recall[2] <= 1
 
 
 def test_many_classes_and_tiny_batches_count_the_same():
@@ -379,10 +401,12 @@ def test_a_flawless_ranking_of_a_few_examples_is_not_certain():
 
 
 @pytest.mark.parametrize("binned", [False, True])
-def test_intervals_of_rankings_hold_where_classes_have_one_or_two_test_examples(binned):
+def test_intervals_of_rankings_hold_where_classes_have_one_or_two_test_examples(binned, monkeypatch):
     counts = np.array([60, 30, 10, 5, 2, 2, 1, 1, 1, 1])
     y = np.repeat(np.arange(10), counts)
     found = {"auroc": [], "auprc": []}
+    if binned:
+        monkeypatch.setattr(accumulate, "_EXACT", 0)
     for seed in range(100):
         z = np.random.default_rng(seed).normal(size=(len(y), 10)) + 1.5 * np.eye(10)[y] + np.log(counts)
         proba = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)

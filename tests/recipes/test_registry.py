@@ -1,4 +1,5 @@
 import dataclasses
+import os
 import re
 import subprocess
 import sys
@@ -276,6 +277,20 @@ def test_a_user_file_that_cannot_be_run_is_one_line(tmp_path, text, line, cause)
         load_recipes_from(file)
     assert isinstance(error.value.__cause__, cause)
     assert "\n" not in str(error.value)
+
+
+def test_a_package_whose_recipes_are_broken_is_named_and_the_others_are_there(tmp_path):
+    (tmp_path / "broken_recipes.py").write_text("import what_is_not_installed\n")
+    info = tmp_path / "broken_recipes-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-recipes\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[tailwise.recipes]\nx = broken_recipes\n")
+    code = "from tailwise.recipes import recipes; print('focal' in recipes())"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert ran.stdout == "True\n"
+    assert "the recipes of package 'broken-recipes' cannot be used: ModuleNotFoundError: No module" in ran.stderr
 
 
 def test_recipes_are_listed_without_loading_torch():

@@ -42,6 +42,19 @@ def test_the_tail_is_told_in_numbers(evaluation):
     assert words.distribution({**evaluation, "class_counts": [7, 6]}) == "The 2 classes are about equally frequent."
 
 
+def test_plain_training_that_does_better_by_the_objective_is_told():
+    def measured(value, low=None, high=None):
+        return {"overall": {"macro_f1": {"value": value, "low": low, "high": high}}}
+
+    said = "By its objective, macro f1, plain training does better on these test examples: 0.600, not 0.500"
+    assert words.behind(measured(0.5), measured(0.6), "macro_f1") == f"{said}."
+    assert words.behind(measured(0.5, 0.4, 0.55), measured(0.6, 0.56, 0.7), "macro_f1") == f"{said}."
+    sure = f"{said}; their intervals overlap, so this may be chance."
+    assert words.behind(measured(0.5, 0.4, 0.58), measured(0.6, 0.56, 0.7), "macro_f1") == sure
+    assert words.behind(measured(0.6), measured(0.6), "macro_f1") is None
+    assert words.behind(measured(0.5), measured(0.6), "balanced_accuracy") is None
+
+
 def test_the_worst_classes_are_those_with_the_lowest_recall(evaluation):
     assert words.worst(evaluation) == "; the worst class is e"
     assert words.worst(measured({**RIGHT, 3: 0}, {(3, 0): 1, (4, 1): 1})) == "; the worst classes are d, e"

@@ -168,6 +168,8 @@ def main_job(
         if in_training
         else " used neither for training nor for selection"
     )
+    if train is not whole:
+        known += f"; groups are those of the {len(train):,} others"
     console.print(f"\n[bold]Test[/] on {examples}{known}")
     columns = {model.card["recipe"]: evaluation}
     columns |= {} if model.card["recipe"] == "cross-entropy" else {"plain": plain}

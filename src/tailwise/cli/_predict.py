@@ -34,6 +34,8 @@ def run(model: Path, new: Source, *, output: Path, prior: str, force: bool) -> N
         raise TailwiseError(f"predictions are written as .csv or .parquet; got {output.name!r}.")
     if output.exists() and (given := Path(new.path).expanduser()).exists() and output.samefile(given):
         raise TailwiseError(f"{output} is the data to predict on; choose another name for the predictions.")
+    if output.resolve().parent == model.resolve():
+        raise TailwiseError(f"{output} would be among the model's own files: choose another folder.")
     if output.exists() and not force:
         raise TailwiseError(f"{output} already exists; choose another name, or overwrite it with --force.")
     fitted = load_model(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import chain
@@ -272,7 +273,8 @@ def _numbers(array: Any) -> Any:
     try:
         array = check_array(array, accept_sparse="csr", ensure_all_finite=False)
     except (TypeError, ValueError) as error:
-        raise TailwiseError(" ".join(str(error).split())) from None
+        text = re.sub(r"array=.*\.\n(?=Reshape)", "", str(error), flags=re.DOTALL)  # all of its numbers
+        raise TailwiseError(" ".join(text.split())) from None
     if sparse.issparse(array):
         if not np.isfinite(array.data).all():
             raise TailwiseError("X is sparse and holds NaN or infinity: fill such values in, or make X dense.")

@@ -43,20 +43,33 @@ def label_key(label: Any) -> str:
     characters.
     """
     name = unicodedata.normalize("NFC", class_name(label))
-    if re.fullmatch(r"-?(0|[1-9]\d*)\.\d+", name):
-        return name.rstrip("0").rstrip(".")
+    if re.fullmatch(r"-?(0|[1-9]\d*)\.0+", name):
+        return name.partition(".")[0]
     return name.lower() if name.lower() in ("true", "false") else name
 
 
+def is_fraction(label: Any) -> bool:
+    """Say whether a label is a text such as ``2.50``: a number with places behind the point that are not all zero."""
+    return isinstance(label, str) and re.fullmatch(r"-?(0|[1-9]\d*)\.\d*[1-9]\d*", label) is not None
+
+
 def codes_among(labels: Iterable[Any], known: Iterable[Any]) -> list[int]:
-    """Return the code of the known class with each label's name, its :func:`label_key` or its number; else -1."""
+    """Return the code of the known class with each label's name, its :func:`label_key` or its number; else -1.
+
+    Of two texts, ``1.10`` is not ``1.1``: they may be versions.
+    """
     code_of = {label_key(label): code for code, label in enumerate(known)}
     code_of |= {class_name(label): code for code, label in enumerate(known)}
-    numbered = {label: code for code, label in enumerate(known) if not isinstance(label, str)}  # True is 1
+    numbers = {label: code for code, label in enumerate(known) if not isinstance(label, str)}  # True is 1
+    written = {float(label): code for code, label in enumerate(known) if is_fraction(label)}
 
     def code(label: Any) -> int:
         found = code_of.get(class_name(label), code_of.get(label_key(label), -1))
-        return found if found >= 0 or isinstance(label, str) else numbered.get(label, -1)
+        if found >= 0:
+            return found
+        if not isinstance(label, str):
+            return numbers.get(label, written.get(label, -1))
+        return numbers.get(float(label), -1) if is_fraction(label) else -1
 
     return [code(label) for label in labels]
 
@@ -262,6 +275,8 @@ def _factorise(values: Any, where: str) -> tuple[NDArray[np.int64], NDArray[Any]
         distinct = text.drop_nulls().unique(maintain_order=True)
         places = text.cast(pl.Enum(distinct)).to_physical().cast(pl.Int64).fill_null(-1)
         return places.to_numpy(), distinct.to_numpy().astype(object)
+    if isinstance(getattr(values, "dtype", None), pd.SparseDtype):
+        values = np.asarray(values)
     if isinstance(values, pd.Series | pd.api.extensions.ExtensionArray) and values.dtype.kind in "iu":
         values = pl.from_pandas(pd.Series(values))
     if isinstance(values, pl.Series) and values.dtype.is_integer():  # an array would have floats for missing ones

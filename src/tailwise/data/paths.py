@@ -33,11 +33,21 @@ LEARNED_FROM = ", which the model was trained on"
 def table_format(path: Path) -> str | None:
     """Return ``"csv"``, ``"json lines"``, ``"parquet"`` or ``"arrow"`` by a path's name; None if it is not a table."""
     if path.is_dir():
-        return "parquet" if any(is_parquet(Path(file.name)) and file.is_file() for file in path.iterdir()) else None
+        return "parquet" if _holds_parquet(path) else None
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()
     return _FORMATS.get(suffixes[-1]) if suffixes else None
+
+
+def _holds_parquet(folder: Path) -> bool | None:
+    """Say whether a folder, or the first of its sub-folders that holds files, has parts of a table; None if empty."""
+    entries = sorted(entry for entry in folder.iterdir() if not is_aside(Path(entry.name)))
+    if any(is_parquet(Path(entry.name)) and entry.is_file() for entry in entries):
+        return True
+    inside = (_holds_parquet(entry) for entry in entries if entry.is_dir())
+    found = next((found for found in inside if found is not None), None)
+    return False if found is None and entries else found
 
 
 def is_class_folder(path: Path) -> bool:

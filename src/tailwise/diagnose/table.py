@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tailwise.data.columns import NO_VALUE, Reading, read_as
 from tailwise.data.columns import names as names_of
-from tailwise.data.labels import MISSING_LABELS, any_of, class_name, encode_labels, label_key
+from tailwise.data.labels import MISSING_LABELS, any_of, class_name, encode_labels, is_fraction, label_key
 from tailwise.data.paths import named
 from tailwise.diagnose.leaks import held_out_lambda
 from tailwise.diagnose.result import Column, Duplicates
@@ -180,7 +180,8 @@ def similar_names(classes: NDArray[np.generic]) -> list[tuple[str, ...]]:
     """Return groups of class names that differ only in case, blanks, Unicode form or trailing zeros of a number."""
     groups: dict[str, list[str]] = {}
     for label in classes:
-        groups.setdefault("".join(label_key(label).casefold().split()), []).append(class_name(label))
+        key = "".join(label_key(label).casefold().split())
+        groups.setdefault(key.rstrip("0") if is_fraction(key) else key, []).append(class_name(label))
     return [tuple(names) for names in groups.values() if len(names) > 1]
 
 

@@ -12,6 +12,7 @@ from tailwise.metrics.bins import CALIBRATION_BINS, SCORE_BINS, calibration_bins
 from tailwise.metrics.confusion import counted
 from tailwise.tensors import to_array, to_codes
 
+_EXACT = 10_000_000  # up to so many probabilities are kept, from which rankings are exact
 _CELLS = 1 << 18  # array cells to process at a time, so that they stay in the processor's cache
 
 
@@ -19,7 +20,8 @@ class Accumulator:
     """Collects counts of predictions, batch by batch, for :func:`tailwise.metrics.evaluate`.
 
     Memory does not depend on the number of predictions: for a thousand classes it is 8 MB, or 27 MB with probabilities,
-    and another 16 MB with prediction sets.
+    and another 16 MB with prediction sets. The first ten million probabilities are kept besides, so that rankings of
+    no more are exact.
 
     Parameters
     ----------
@@ -39,6 +41,9 @@ class Accumulator:
         self.n_classes = n_classes
         self.confusion = np.zeros((n_classes, n_classes), dtype=np.int64)
         self.probabilities: _Probabilities | None = None
+        #: labels and probabilities, batch by batch; None when they became too many
+        self.ranked: list[tuple[NDArray[Any], NDArray[Any]]] | None = []
+        self._n_ranked = 0
         # (2, n_classes, n_classes + 1) misses and hits of prediction sets, by true class and size of the set
         self.sets: NDArray[np.int64] | None = None
 
@@ -85,6 +90,7 @@ class Accumulator:
             for part in parts:
                 _check_probabilities(q[part])
             self.probabilities = self.probabilities or _Probabilities(k)
+            self._keep([(y[part], q[part]) for part in parts])
         if s is not None and self.sets is None:
             self.sets = np.zeros((2, k, k + 1), dtype=np.int64)
         for part in parts:
@@ -100,6 +106,17 @@ class Accumulator:
             self.probabilities.add(y, p, q)
         if s is not None and self.sets is not None:
             np.add.at(self.sets, (s[np.arange(len(y)), y].astype(np.intp), y, s.sum(axis=1)), 1)
+
+    def _keep(self, batches: list[tuple[NDArray[Any], NDArray[Any]]] | None) -> None:
+        """Remember labels and probabilities, unless all are too many."""
+        if self.ranked is None or batches is None:
+            self.ranked = None
+            return
+        self._n_ranked += sum(proba.size for _, proba in batches)
+        if self._n_ranked > _EXACT:
+            self.ranked = None
+        else:
+            self.ranked += [(labels.copy(), proba.copy()) for labels, proba in batches]
 
     def merge(self, other: Accumulator) -> None:
         """Add the counts of another accumulator, for example from another process or another part of the data.
@@ -121,6 +138,7 @@ class Accumulator:
         self.confusion += other.confusion
         if self.probabilities is not None and other.probabilities is not None:
             self.probabilities.merge(other.probabilities)
+            self._keep(other.ranked)
         if self.sets is not None and other.sets is not None:
             self.sets += other.sets
 

@@ -53,7 +53,7 @@ class Measuring:
             return np.column_stack([value, np.full((value.size, 2), np.nan)])
         middle = (value + NORMAL**2 / (2 * n)) / (1 + NORMAL**2 / n)
         half = NORMAL * np.sqrt(value * (1 - value) / n + (NORMAL / (2 * n)) ** 2) / (1 + NORMAL**2 / n)
-        low, high = np.minimum(middle - half, value), np.maximum(middle + half, value)  # not past it by rounding
+        low, high = np.clip(middle - half, 0, value), np.clip(middle + half, value, 1)  # not past it by rounding
         return np.column_stack([value, low, high])
 
     def by_group(self) -> dict[str, dict[str, Estimate]]:

@@ -16,9 +16,6 @@ from tailwise.metrics.accumulate import Accumulator
 from tailwise.metrics.estimates import Estimate, Measuring
 from tailwise.metrics.measured import Measured
 from tailwise.random_state import RandomState, generator
-from tailwise.tensors import to_array
-
-_EXACT = 10_000_000  # up to so many probabilities, rankings are computed from the scores themselves
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -119,8 +116,8 @@ def evaluate(
     in an Open World, CVPR 2019); coverage and set size are means over classes too. Group calibration error (``ece``)
     groups by *predicted* class: given the true class, even a perfectly calibrated classifier looks miscalibrated.
 
-    *AUROC and AUPRC* are means over classes, one against the rest. From arrays of up to ten million probabilities they
-    are scikit-learn's. Otherwise they are computed from binned scores; ``auroc_error`` is then the largest possible
+    *AUROC and AUPRC* are means over classes, one against the rest. Of up to ten million probabilities they are
+    scikit-learn's. Of more they are computed from binned scores; ``auroc_error`` is then the largest possible
     error of AUROC, and its interval is wider by as much. *Class-wise ECE*: Kull et al., Beyond Temperature Scaling,
     NeurIPS 2019, equation 4. *Brier score*: summed over classes, from 0 to 2 (Brier, Monthly Weather Review 1950).
 
@@ -131,7 +128,6 @@ def evaluate(
     """
     counts = check_counts(class_counts)
     rng = generator(random_state)
-    ranking: dict[str, Estimate] = {}
     if isinstance(labels, Accumulator):
         seen = labels
     else:
@@ -139,8 +135,6 @@ def evaluate(
             raise TailwiseError("evaluate needs predictions as well as labels.")
         seen = Accumulator(counts.size)
         seen.update(labels, predicted, proba, sets)
-        if proba is not None and np.size(to_array(proba)) <= _EXACT:
-            ranking = _ranking(np.asarray(to_array(labels)), np.asarray(to_array(proba)))
     names = tuple(str(c) for c in (range(counts.size) if class_names is None else class_names))
     for what, length in (("an accumulator", seen.n_classes), ("class names", len(names))):
         if length != counts.size:
@@ -149,8 +143,12 @@ def evaluate(
         raise TailwiseError("there is no labelled example to evaluate on.")
 
     measure = Measuring(seen, shot_groups(counts, *shot_thresholds(counts)), n_bootstrap, rng)
+    ranking: dict[str, Estimate] = {}
     if seen.probabilities is not None:
-        ranking = ranking or _binned_ranking(*seen.probabilities.scores)
+        if seen.ranked is None:
+            ranking = _binned_ranking(*seen.probabilities.scores)
+        else:
+            ranking = _ranking(*map(np.concatenate, zip(*seen.ranked, strict=True)))
     if not n_bootstrap:
         ranking = {name: Estimate(found.value) for name, found in ranking.items()}
     overall = measure.decisions() | measure.probabilities() | ranking
@@ -173,12 +171,11 @@ def evaluate(
 
 
 def _ranking(labels: NDArray[Any], proba: NDArray[Any]) -> dict[str, Estimate]:
-    """Return macro AUROC and AUPRC over the classes that some labelled examples are of, but not all."""
-    known = labels >= 0
-    has = labels[known, None] == np.arange(proba.shape[1])
+    """Return macro AUROC and AUPRC over the classes that some examples are of, but not all."""
+    has = labels[:, None] == np.arange(proba.shape[1])
     codes = np.flatnonzero(has.any(axis=0) & ~has.all(axis=0))
     measures = {"auroc": influence.roc_auc, "auprc": influence.average_precision} if codes.size else {}
-    return {name: influence.by_class(of, has, proba[known], codes).estimate() for name, of in measures.items()}
+    return {name: influence.by_class(of, has, proba, codes).estimate() for name, of in measures.items()}
 
 
 def _binned_ranking(negative: NDArray[Any], positive: NDArray[Any]) -> dict[str, Estimate]:

@@ -11,6 +11,7 @@ import pkgutil
 import sys
 import traceback
 import types
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -180,13 +181,21 @@ def register(name: str, *, paper: str) -> Callable[[R], R]:
 
 @cache
 def _load_all() -> None:
-    """Import every recipe of this package and every package entry point in the group ``tailwise.recipes``."""
+    """Import every recipe of this package and every package entry point in the group ``tailwise.recipes``.
+
+    A package whose recipes cannot be imported is told by a warning.
+    """
     import tailwise.recipes as package
 
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
     for entry in importlib.metadata.entry_points(group="tailwise.recipes"):
-        entry.load()
+        try:
+            entry.load()
+        except Exception as error:  # whatever another package raises
+            why = f"{type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}"
+            package_name = entry.dist.name if entry.dist else entry.value
+            warnings.warn(f"the recipes of package {package_name!r} cannot be used: {why}.", stacklevel=2)
 
 
 def load_recipes_from(path: str | Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tailwise.counts import shot_groups, shot_thresholds
-from tailwise.wording import plural, some
+from tailwise.wording import plural, some, spoken
 
 _NARROW = "\N{NARROW NO-BREAK SPACE}"
 #: The groups from head to tail, as they are called in the text.
@@ -33,6 +33,7 @@ class Drawn(NamedTuple):
 _RECALL = Drawn("recall", "accuracy", "recall", ("the model finds", " of the examples"))
 _PRECISION = Drawn("average_precision", "average_precision", "average precision", ("the average precision is", ""))
 
+_NO_DIFFERENCE = 0.0005  # in three digits
 _ENOUGH = 10  # predictions that say something of calibration
 
 
@@ -95,6 +96,16 @@ def untested(evaluation: Mapping[str, Any]) -> str | None:
     of = plural(len(evaluation["classes"]), "class", "classes")
     named = some(map(short, missing))
     return f"{len(missing):,} of {of} {has} no example here, so nothing is known about {them}: {named}."
+
+
+def behind(evaluation: Mapping[str, Any], baseline: Mapping[str, Any], objective: str) -> str | None:
+    """Return a sentence where plain training does better by what the recipe was chosen for, or None."""
+    ours, theirs = (found["overall"].get(objective) for found in (evaluation, baseline))
+    if ours is None or theirs is None or theirs["value"] - ours["value"] < _NO_DIFFERENCE:
+        return None
+    told = f"By its objective, {spoken(objective)}, plain training does better on these test examples"
+    overlap = "; their intervals overlap, so this may be chance" if _overlap(ours, theirs) else ""
+    return f"{told}: {theirs['value']:.3f}, not {ours['value']:.3f}{overlap}."
 
 
 def worst(evaluation: Mapping[str, Any]) -> str:
@@ -162,11 +173,14 @@ def _against(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
     gain = ours["value"] - theirs["value"]
     if abs(gain) < 0.005:
         return "as with plain training"
-    known = ours.get("low") is not None and theirs.get("low") is not None
-    overlap = known and ours["low"] <= theirs["high"] and theirs["low"] <= ours["high"]
     return f"{_points(abs(gain))} {'more' if gain > 0 else 'less'} than plain training" + (
-        " (their intervals overlap)" if overlap else ""
+        " (their intervals overlap)" if _overlap(ours, theirs) else ""
     )
+
+
+def _overlap(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
+    known = ours.get("low") is not None and theirs.get("low") is not None
+    return known and ours["low"] <= theirs["high"] and theirs["low"] <= ours["high"]
 
 
 def _points(share: float) -> str:
