@@ -46,7 +46,7 @@ def table(seed: int) -> tuple[Dataset, Dataset, dict[str, Any]]:
         early_stopping=False, l2_regularization=1.0, max_leaf_nodes=15, max_features=0.5, max_iter=50
     )
     options = {
-        "estimator": CaseControlClassifier(booster, 10_000),
+        "estimator": CaseControlClassifier(booster, max_rows=10_000),
         "recipe": ["logit-adjustment", "tuned-thresholds", "class-weighted"],
     }
     return data.take(learn), data.take(test), options

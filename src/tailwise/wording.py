@@ -41,6 +41,11 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
+def one_line(said: object) -> str:
+    """Return an error, or what else was said, in one line."""
+    return " ".join(str(said).split())
+
+
 def few_of_each(notes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     """Return sentences about columns, but of many that say the same the first ones and how many more there are.
 

@@ -20,7 +20,7 @@ from tailwise import storage
 from tailwise.cli import _app, _fit
 from tailwise.data import load
 from tailwise.errors import Interrupted, TailwiseError
-from tailwise.estimators import Model, TailClassifier, _clock, _objective, load_model
+from tailwise.estimators import TailClassifier, _clock, _objective, load_model
 from tailwise.recipes import _base, recipes
 from tailwise.wording import spoken
 
@@ -316,7 +316,7 @@ def test_a_model_folder_is_read_once(model, table, tmp_path, monkeypatch):
 
 
 def test_a_model_saved_again_keeps_what_stood_beside_it(model, table, tmp_path):
-    Model.load(model).save(tmp_path / "again")
+    load_model(model).save(tmp_path / "again")
     assert run("predict", model, table, "-o", tmp_path / "a.csv") == 0
     assert run("predict", tmp_path / "again", table, "-o", tmp_path / "b.csv") == 0
     assert (tmp_path / "b.csv").read_text() == (tmp_path / "a.csv").read_text()
@@ -546,7 +546,7 @@ def test_images_that_are_no_squares_are_predicted_on_whole(tmp_path):
     fit = ["fit", tmp_path / "pets", "-o", tmp_path / "m", "--epochs", "12", "--recipe", "cross-entropy"]
     assert run(*fit, "--augment", "none", "--folds", "2") == 0
     assert run("predict", tmp_path / "m", tmp_path / "pets", "-o", tmp_path / "p.csv") == 0
-    model = Model.load(tmp_path / "m")
+    model = load_model(tmp_path / "m")
     whole = model.predict_proba(load(tmp_path / "pets").inputs)
     np.testing.assert_allclose(pl.read_csv(tmp_path / "p.csv")["probability cat"], whole[:, 0], atol=1e-5)
 
@@ -725,7 +725,7 @@ def test_two_fits_with_one_output_are_kept_apart_and_a_killed_one_resumes(tmp_pa
         for options in ([], ["--force"], ["--resume"]):
             refused(capsys, f"process {first.pid} on host", *fit, *options)
         with pytest.raises(TailwiseError, match=f"process {first.pid} "):
-            Model.load(output).save(output, force=True)
+            load_model(output).save(output, force=True)
         with pytest.raises(TailwiseError, match=f"process {first.pid} .* is already writing to .*m.unfinished"):
             TailClassifier(work_dir=work).fit([[0.0], [1.0]] * 6, [0, 1] * 6)
         assert kept.items() <= {file: file.stat().st_mtime_ns for file in work.iterdir()}.items()
@@ -808,7 +808,7 @@ def test_the_target_is_no_column_that_a_prediction_ignores(model, table, tmp_pat
 def test_the_card_has_the_seed_that_was_given(table, tmp_path):
     output = tmp_path / "m"
     assert run("fit", table, "-t", "species", "-o", output, "-r", "cross-entropy", "--folds", 2, "--seed", 7) == 0
-    assert Model.load(output).card["data"]["seed"] == 7
+    assert load_model(output).card["data"]["seed"] == 7
 
 
 def test_predictions_never_replace_their_input(model, table, tmp_path, capsys):

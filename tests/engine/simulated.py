@@ -25,11 +25,11 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 torch.inference_mode = torch.no_grad  # it does not take tensors of Python classes
 
 from losses.cases import CASES  # noqa: E402
-from tailwise import losses  # noqa: E402
+from tailwise import load_model, losses  # noqa: E402
 from tailwise.augment import FlipCrop, Mixup  # noqa: E402
 from tailwise.engine import _devices, predict, train  # noqa: E402
 from tailwise.engine.stage import Task  # noqa: E402
-from tailwise.estimators import Model, TailClassifier  # noqa: E402
+from tailwise.estimators import TailClassifier  # noqa: E402
 from tailwise.nn import MLP, CIFARResNet  # noqa: E402
 from tailwise.recipes import recipe, recipes  # noqa: E402
 
@@ -265,6 +265,6 @@ def check_estimator() -> None:
         with tempfile.TemporaryDirectory() as folder:
             classifier = TailClassifier(["cross-entropy", "lws"], backbone="mlp", epochs=4, random_state=0, cv=0.3)
             classifier.fit(X, names).save(f"{folder}/model")
-            return [classifier.predict_proba(X), Model.load(f"{folder}/model").predict_proba(X)]
+            return [classifier.predict_proba(X), load_model(f"{folder}/model").predict_proba(X)]
 
     alike("the estimator", fitted)

@@ -13,7 +13,7 @@ from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 
 from estimators.cases import quick, table
-from tailwise import Model, TailClassifier
+from tailwise import TailClassifier, load_model
 from tailwise.data import TableEncoder
 from tailwise.errors import TailwiseError
 from tailwise.recipes import recipes
@@ -51,7 +51,7 @@ def test_trains_answers_and_comes_back(name: str, tmp_path: Path) -> None:
     assert balanced_accuracy_score(labels, fitted.predict(new)) > 0.5
     np.testing.assert_allclose(proba.sum(axis=1), 1)
     fitted.save(tmp_path / "model")
-    loaded = Model.load(tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
     np.testing.assert_array_equal(loaded.predict_proba(new), proba)
     np.testing.assert_array_equal(again.predict_proba(new), proba)
 

@@ -28,7 +28,7 @@ from sklearn.pipeline import make_pipeline
 from estimators.cases import digits, quick, table
 from tailwise.data import TableEncoder, as_dataset
 from tailwise.errors import TailwiseError
-from tailwise.estimators import Model, TailClassifier, _trained
+from tailwise.estimators import Model, TailClassifier, _trained, load_model
 from tailwise.estimators._fitted import FittedEstimator
 from tailwise.posthoc import softmax
 
@@ -239,7 +239,7 @@ NETWORKS: dict[str, tuple[dict[str, Any], Any, Any]] = {
 
 def check_round_trip(model: Any, inputs: Any, folder: Path, **load: Any) -> Model:
     model.save(folder)
-    again = Model.load(folder, **load)
+    again = load_model(folder, **load)
     np.testing.assert_array_equal(again.predict_proba(inputs), model.predict_proba(inputs))
     np.testing.assert_array_equal(again.predict(inputs), model.predict(inputs))
     np.testing.assert_array_equal(again.predict_sets(inputs), model.predict_sets(inputs))
@@ -256,7 +256,7 @@ def test_saved_models_come_back(case: str, tmp_path: Path) -> None:
     settings, inputs, labels = MODELS[case]
     again = check_round_trip(quick(**settings).fit(inputs, labels), inputs, tmp_path / "model")
     again.save(tmp_path / "copy")
-    np.testing.assert_array_equal(Model.load(tmp_path / "copy").scores(inputs), again.scores(inputs))
+    np.testing.assert_array_equal(load_model(tmp_path / "copy").scores(inputs), again.scores(inputs))
 
 
 @needs_torch
@@ -356,10 +356,10 @@ def test_a_backbone_of_ones_own_must_be_given_again(tmp_path: Path) -> None:
     model = quick("crt", backbone=own, epochs=2).fit(X, Y)
     check_round_trip(model, X, tmp_path / "model", backbone=own)
     with pytest.raises(TailwiseError, match="backbone=") as raised:
-        Model.load(tmp_path / "model")
+        load_model(tmp_path / "model")
     assert "\n" not in str(raised.value)
     with pytest.raises(TailwiseError) as raised:
-        Model.load(tmp_path / "model", backbone=partial(MLP, 3, (9,)))
+        load_model(tmp_path / "model", backbone=partial(MLP, 3, (9,)))
     assert "\n" not in str(raised.value)
 
 
@@ -373,15 +373,15 @@ def test_a_damaged_file_is_refused_in_one_line(tmp_path: Path) -> None:
         content[len(content) // 2] ^= 1
         (folder / name).write_bytes(content)
         with pytest.raises(TailwiseError) as raised:
-            Model.load(folder)
+            load_model(folder)
         assert "\n" not in str(raised.value)
     folder = tmp_path / "cut"
     model.save(folder)
     (folder / "estimator.skops").unlink()
     with pytest.raises(TailwiseError, match=r"estimator\.skops"):
-        Model.load(folder)
+        load_model(folder)
     with pytest.raises(TailwiseError):
-        Model.load(tmp_path / "absent")
+        load_model(tmp_path / "absent")
 
 
 def sealed(folder: Path, name: str) -> Path:
@@ -422,7 +422,7 @@ def test_weights_that_cannot_predict_are_refused_when_read(
     weights = load_file(file)
     save_file({key: change(w).contiguous() if fnmatch(key, name) else w for key, w in weights.items()}, file)
     with pytest.raises(TailwiseError, match=message) as raised:
-        Model.load(sealed(tmp_path / "m", "network.safetensors"))
+        load_model(sealed(tmp_path / "m", "network.safetensors"))
     assert "\n" not in str(raised.value)
 
 
@@ -432,7 +432,7 @@ def test_an_encoder_that_was_never_fitted_is_refused_when_read(tmp_path: Path) -
     quick("cross-entropy").fit(frame(X, Y), Y).save(tmp_path / "m")
     skops.io.dump(TableEncoder(), tmp_path / "m" / "encoder.skops")
     with pytest.raises(TailwiseError, match=r"encoder\.skops holds a TableEncoder that was never fitted"):
-        Model.load(sealed(tmp_path / "m", "encoder.skops"))
+        load_model(sealed(tmp_path / "m", "encoder.skops"))
 
 
 @pytest.mark.parametrize(
@@ -452,7 +452,7 @@ def test_an_incomplete_description_is_refused_in_one_line(change: Any, tmp_path:
     x, y = table()
     quick("cross-entropy").fit(x, y).save(tmp_path / "model")
     with pytest.raises(TailwiseError) as raised:
-        Model.load(rewritten(tmp_path / "model", change))
+        load_model(rewritten(tmp_path / "model", change))
     assert "\n" not in str(raised.value)
 
 
@@ -472,7 +472,7 @@ def test_a_saved_backbone_is_a_name_and_a_width(backbone: dict[str, Any], tmp_pa
     quick("cross-entropy", backbone="mlp", epochs=1).fit(X, Y).save(tmp_path / "model")
     folder = rewritten(tmp_path / "model", lambda model: model["network"].update(backbone=backbone))
     with pytest.raises(TailwiseError, match="not built"):
-        Model.load(folder)
+        load_model(folder)
 
 
 @needs_torch
@@ -481,7 +481,7 @@ def test_a_saved_head_of_another_size_is_refused_in_one_line(size: dict[str, int
     quick("cross-entropy", backbone="mlp", epochs=1).fit(X, Y).save(tmp_path / "model")
     folder = rewritten(tmp_path / "model", lambda model: model["network"]["head"].update(size))
     with pytest.raises(TailwiseError) as raised:
-        Model.load(folder)
+        load_model(folder)
     assert "\n" not in str(raised.value)
 
 
@@ -491,9 +491,9 @@ def test_a_folder_in_use_is_replaced_only_when_told(tmp_path: Path) -> None:
     first.save(tmp_path / "model")
     with pytest.raises(TailwiseError):
         second.save(tmp_path / "model")
-    np.testing.assert_array_equal(Model.load(tmp_path / "model").predict_proba(x), first.predict_proba(x))
+    np.testing.assert_array_equal(load_model(tmp_path / "model").predict_proba(x), first.predict_proba(x))
     second.save(tmp_path / "model", force=True)
-    np.testing.assert_array_equal(Model.load(tmp_path / "model").predict_proba(x), second.predict_proba(x))
+    np.testing.assert_array_equal(load_model(tmp_path / "model").predict_proba(x), second.predict_proba(x))
 
 
 def test_the_card_says_where_the_numbers_come_from() -> None:

@@ -153,5 +153,5 @@ def test_the_model_card_says_what_was_left_out() -> None:
 def test_training_on_everything_takes_as_much_longer_as_it_has_rows() -> None:
     data = as_dataset(*table())
     assert quick()._training(data).whole == pytest.approx(1.5)
-    capped = quick(estimator=CaseControlClassifier(LogisticRegression(), 60))
+    capped = quick(estimator=CaseControlClassifier(LogisticRegression(), max_rows=60))
     assert capped._training(data).whole == 1

@@ -27,7 +27,7 @@ from estimators.cases import table
 from tailwise import Model, TailClassifier, TailMultilabelClassifier
 from tailwise.data import as_dataset
 from tailwise.errors import TailwiseError
-from tailwise.estimators import _multilabel, load_model
+from tailwise.estimators import LabelModel, _multilabel, load_model
 from tailwise.recipes import recipes
 from tailwise.resample import CaseControlClassifier
 
@@ -272,7 +272,7 @@ def test_auto_compares_and_says_what_it_found() -> None:
 
 def test_rows_that_memory_leaves_out_are_said() -> None:
     x, y = sets(300)
-    boosting = CaseControlClassifier(HistGradientBoostingClassifier(max_iter=3), 200)
+    boosting = CaseControlClassifier(HistGradientBoostingClassifier(max_iter=3), max_rows=200)
     card = quick(estimator=boosting).fit(x, y).model_.card
     assert card["learner"]["left_out"][0].startswith("Fits saw at most 200 of 300 rows")
     assert quick().fit(x, y).model_.card["learner"]["left_out"] == []
@@ -381,10 +381,9 @@ def test_a_model_takes_what_the_classifier_takes() -> None:
     assert texts.model_.predict(pd.DataFrame({"said": said})) == texts.model_.predict(said)
 
 
-def test_a_model_for_sets_is_not_taken_for_one_of_classes(tmp_path: Path) -> None:
+def test_models_of_sets_and_of_classes_come_back_as_what_they_are(tmp_path: Path) -> None:
     quick().fit(X, Y).save(tmp_path / "sets")
-    with pytest.raises(TailwiseError, match=r"for sets of labels: read it with tailwise\.load_model"):
-        Model.load(tmp_path / "sets")
+    assert isinstance(load_model(tmp_path / "sets"), LabelModel)
     x, y = table()
     TailClassifier("cross-entropy", estimator=LogisticRegression(), random_state=0).fit(x, y).save(tmp_path / "classes")
     assert isinstance(load_model(tmp_path / "classes"), Model)
@@ -419,7 +418,7 @@ def test_a_classifier_of_all_labels_sees_fewer_rows_in_little_time(
 ) -> None:
     def limited(base: Any, plan: Any) -> tuple[Any, list[str]]:
         assert plan.budget == 3
-        return CaseControlClassifier(base, 600, random_state=0), [f"fewer rows {plan.each}"]
+        return CaseControlClassifier(base, max_rows=600, random_state=0), [f"fewer rows {plan.each}"]
 
     monkeypatch.setattr(_multilabel, "in_time", limited)
     x, y = sets(6000)

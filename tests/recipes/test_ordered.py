@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from tailwise import Model, TailClassifier  # noqa: E402
+from tailwise import TailClassifier, load_model  # noqa: E402
 from tailwise.nn import OrderedLinear  # noqa: E402
 from tailwise.recipes import recipe  # noqa: E402
 
@@ -41,7 +41,7 @@ def test_presto_comes_back_with_probabilities_that_sum_to_one(tmp_path: Path) ->
     proba = fitted.predict_proba(x)
     np.testing.assert_allclose(proba.sum(axis=1), 1)
     fitted.save(tmp_path / "model")
-    np.testing.assert_array_equal(Model.load(tmp_path / "model").predict_proba(x), proba)
+    np.testing.assert_array_equal(load_model(tmp_path / "model").predict_proba(x), proba)
 
 
 def test_a_large_penalty_keeps_proportional_odds() -> None:

@@ -10,9 +10,8 @@ torch = pytest.importorskip("torch")
 
 from test_trained import digits, small_task  # noqa: E402
 
-from tailwise import TailClassifier  # noqa: E402
+from tailwise import TailClassifier, load_model  # noqa: E402
 from tailwise.engine import predict, train  # noqa: E402
-from tailwise.estimators import Model  # noqa: E402
 from tailwise.nn import Network  # noqa: E402
 from tailwise.recipes import recipe  # noqa: E402
 
@@ -34,7 +33,7 @@ def test_knows_the_rare_classes_and_comes_back(name: str, tmp_path: Path) -> Non
     rare = recall_score(labels, fitted.predict(new), labels=[6, 7, 8, 9], average="macro")
     assert rare > 0.2, "chance is a tenth, and they have 2 to 9 examples"
     fitted.save(tmp_path / "model")
-    loaded = Model.load(tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
     np.testing.assert_array_equal(loaded.predict_proba(new), fitted.predict_proba(new))
 
 

@@ -64,7 +64,9 @@ def test_same_seed_same_answer_whatever_the_number_of_jobs(ensemble):
 def test_every_step_of_a_pipeline_is_seeded():
     X, y = table([200, 50, 10])
     piped = make_pipeline(StandardScaler(), DecisionTreeClassifier(max_depth=3, splitter="random"))
-    first, again = (BalancedBaggingClassifier(piped, 3, random_state=0).fit(X, y).predict_proba(X) for _ in range(2))
+    first, again = (
+        BalancedBaggingClassifier(piped, n_estimators=3, random_state=0).fit(X, y).predict_proba(X) for _ in range(2)
+    )
     np.testing.assert_array_equal(first, again)
 
 
@@ -72,7 +74,9 @@ def test_every_step_of_a_pipeline_is_seeded():
 def test_every_bag_is_even(ensemble):
     X, y = table([300, 60, 7])
     for per_class, size in [("smallest", 7), (40, 40)]:
-        members = ensemble(KNeighborsClassifier(1), 4, per_class=per_class, random_state=0).fit(X, y).estimators_
+        members = (
+            ensemble(KNeighborsClassifier(1), n_estimators=4, per_class=per_class, random_state=0).fit(X, y).estimators_
+        )
         for member in members:
             np.testing.assert_array_equal(np.bincount(member._y), [size] * 3)
             head = member._fit_X[member._y == 0]
@@ -82,7 +86,7 @@ def test_every_bag_is_even(ensemble):
 
 def test_every_bag_is_boosted_as_often_as_asked():
     X, y = table([60, 30])
-    ensemble = EasyEnsembleClassifier(DecisionTreeClassifier(max_depth=1), 2, n_boosts=7, random_state=0)
+    ensemble = EasyEnsembleClassifier(DecisionTreeClassifier(max_depth=1), n_estimators=2, n_boosts=7, random_state=0)
     assert [len(member.estimators_) for member in ensemble.fit(X, y).estimators_] == [7, 7]
 
 
@@ -106,7 +110,7 @@ def test_balanced_bags_do_as_well_as_imbalanced_learns():
 
 def test_classifiers_without_probabilities_vote():
     X, y = table([200, 30])
-    fitted = BalancedBaggingClassifier(LinearSVC(), 4, random_state=0).fit(X, y)
+    fitted = BalancedBaggingClassifier(LinearSVC(), n_estimators=4, random_state=0).fit(X, y)
     votes = fitted.predict_proba(X) * 4
     np.testing.assert_allclose(votes, votes.round(), atol=1e-12)
 
@@ -115,7 +119,9 @@ def test_frames_and_missing_values():
     X, y = table([200, 30])
     X[::7, 1] = np.nan
     frame = pd.DataFrame(X, columns=list("abcd"))
-    fitted = SelfPacedEnsembleClassifier(HistGradientBoostingClassifier(max_iter=3), 3, random_state=0).fit(frame, y)
+    fitted = SelfPacedEnsembleClassifier(
+        HistGradientBoostingClassifier(max_iter=3), n_estimators=3, random_state=0
+    ).fit(frame, y)
     assert list(fitted.feature_names_in_) == list("abcd")
     assert fitted.predict(frame).shape == y.shape
 
@@ -138,7 +144,7 @@ def test_self_paced_shares_follow_the_equation_in_every_round():
     mean = np.array([hardness[bins == b].mean() for b in range(3)])
     X = np.append(hardness, np.full(3000, 0.5))[:, None]
     y = np.repeat([0, 1], [100_000, 3000])
-    members = SelfPacedEnsembleClassifier(Sure(), 4, n_bins=3, random_state=0).fit(X, y).estimators_
+    members = SelfPacedEnsembleClassifier(Sure(), n_estimators=4, n_bins=3, random_state=0).fit(X, y).estimators_
     shares = [np.array([0.5, 0.3, 0.2]), *(1 / (mean + np.tan(np.pi / 2 * i / 3)) for i in (1, 2)), np.ones(3)]
     for member, share in zip(members, shares, strict=True):
         drawn = np.histogram(member.seen_, [0, 0.3, 0.7, 1])[0]
@@ -183,7 +189,7 @@ class Noted(DecisionTreeClassifier):
 
 def test_boosting_leaves_out_rounds_of_noise_and_starts_again_with_equal_weights():
     X, y = np.random.default_rng(0).normal(size=(300, 4)), np.repeat([0, 1, 2], [200, 80, 20])
-    boosted = RUSBoostClassifier(Noted(max_depth=3), 20, random_state=0).fit(X, y)
+    boosted = RUSBoostClassifier(Noted(max_depth=3), n_estimators=20, random_state=0).fit(X, y)
     assert 1 < len(boosted.estimators_) < 20
     assert boosted.estimator_weights_[1:].min() > 1e-9
     assert any(np.ptp(member.weights_) == 0 for member in boosted.estimators_[2:])
@@ -195,7 +201,7 @@ def test_votes_and_weights_of_boosting_follow_samme(rate):
     X, y = table([300, 60, 30])
     order = X[:, 0].argsort()
     X, y = X[order], y[order]
-    boosted = RUSBoostClassifier(Noted(max_depth=3), 4, learning_rate=rate, random_state=0).fit(X, y)
+    boosted = RUSBoostClassifier(Noted(max_depth=3), n_estimators=4, learning_rate=rate, random_state=0).fit(X, y)
     weights, shares = np.full(len(y), 1 / len(y)), np.zeros((len(y), 3))
     for member, vote in zip(boosted.estimators_, boosted.estimator_weights_, strict=True):
         seen = weights[np.searchsorted(X[:, 0], member.seen_)]

@@ -47,6 +47,12 @@ NUMERIC = [found for found in EVERY if found not in NOMINAL]
 COUNTS = [120, 40, 15]
 
 
+@pytest.mark.parametrize("name", [name for name in resample.__all__ if inspect.isclass(getattr(resample, name))])
+def test_settings_but_the_first_are_given_by_name(name):
+    settings = [*inspect.signature(getattr(resample, name)).parameters.values()][1:]
+    assert name == "ResampledClassifier" or all(setting.kind is setting.KEYWORD_ONLY for setting in settings)
+
+
 def table(counts=COUNTS, n_features=4, seed=0):
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.repeat(np.arange(len(counts)), counts))
@@ -358,7 +364,7 @@ DETERMINISTIC = [
     (resample.TomekLinks("all"), under.TomekLinks(sampling_strategy="all")),
     (resample.EditedNearestNeighbours(), under.EditedNearestNeighbours()),
     (
-        resample.EditedNearestNeighbours("all", 4, "mode"),
+        resample.EditedNearestNeighbours("all", n_neighbors=4, kind="mode"),
         under.EditedNearestNeighbours(sampling_strategy="all", n_neighbors=4, kind_sel="mode"),
     ),
     *((resample.NearMiss(version=v), under.NearMiss(version=v)) for v in (1, 2, 3)),
@@ -450,7 +456,10 @@ def _projections(X, seed=0):
 
 SAME = [
     (resample.SMOTE(random_state=0), over.SMOTE(random_state=1)),
-    (resample.SMOTE({1: 3000}, 3, 0), over.SMOTE(sampling_strategy={1: 3000}, k_neighbors=3, random_state=1)),
+    (
+        resample.SMOTE({1: 3000}, k_neighbors=3, random_state=0),
+        over.SMOTE(sampling_strategy={1: 3000}, k_neighbors=3, random_state=1),
+    ),
     (resample.BorderlineSMOTE(random_state=0), over.BorderlineSMOTE(random_state=1)),
     (resample.ADASYN(random_state=0), over.ADASYN(random_state=1)),
 ]
@@ -687,7 +696,7 @@ def test_a_category_that_differs_is_a_median_deviation_away_for_smotenc():
     apart = np.median(numbers[30:].std(axis=0))
     far = ((X[30:, None, :3] - X[30:, :3]) ** 2).sum(axis=2) + apart**2 * (kinds[30:, None] != kinds[30:]).sum(axis=2)
     near = 30 + (far + np.diag(np.full(60, np.inf))).argmin(axis=1)
-    resampler = resample.SMOTENC([3, 4], {1: 400}, k_neighbors=1, random_state=0)
+    resampler = resample.SMOTENC([3, 4], sampling_strategy={1: 400}, k_neighbors=1, random_state=0)
     new, starts = resampler.fit_resample(X, y)[0][90:], resampler.sample_indices_[90:]
     ends = near[starts - 30]
     steps(numbers, starts, ends[:, None], new[:, :3])
@@ -698,7 +707,9 @@ def test_smotenc_takes_the_most_frequent_category_of_the_neighbours():
     numbers, kinds = [0.0, 0.1, 0.2, 0.3, 0.4, 9, 9.1, 9.2], [0, 0, 0, 1, 0, 1, 1, 1]
     X = np.column_stack([numbers, kinds])
     y = np.array([1] * 5 + [0] * 3)
-    new, new_y = resample.SMOTENC([1], {0: 3, 1: 60}, 4, random_state=0).fit_resample(X, y)
+    new, new_y = resample.SMOTENC([1], sampling_strategy={0: 3, 1: 60}, k_neighbors=4, random_state=0).fit_resample(
+        X, y
+    )
     assert set(new[8:, 1]) == {0.0}
     assert (new_y[8:] == 1).all()
 
@@ -865,7 +876,7 @@ def test_sparse_columns_of_pandas_stay_what_they_are():
 
 class Typed(resample.SMOTE):
     def __init__(self, sampling_strategy="auto", k_neighbors=5, random_state=None, weights: "OnlyForCheckers" = None):  # noqa: F821
-        super().__init__(sampling_strategy, k_neighbors, random_state)
+        super().__init__(sampling_strategy, k_neighbors=k_neighbors, random_state=random_state)
         self.weights = weights
 
 

@@ -58,7 +58,7 @@ def test_scikit_learns_contract(wrapper):
 @pytest.mark.parametrize("scheme", ["inverse", "sqrt", "effective", "none"])
 def test_weights_follow_from_the_counts_of_the_fold(scheme):
     half = np.arange(0, len(LABELS), 2)
-    fitted = WeightedClassifier(Recorder(), scheme).fit(X[half], LABELS[half]).estimator_
+    fitted = WeightedClassifier(Recorder(), scheme=scheme).fit(X[half], LABELS[half]).estimator_
     counts = np.unique(LABELS[half], return_counts=True)[1]
     expected = class_weights(counts, scheme)[np.unique(LABELS[half], return_inverse=True)[1]]
     np.testing.assert_allclose(fitted.sample_weight_, expected)
@@ -92,7 +92,7 @@ def test_weights_that_cannot_be_used():
     with pytest.raises(TailwiseError, match="must not be all zero"):
         WeightedClassifier(Recorder()).fit(X, LABELS, np.zeros(len(LABELS)))
     with pytest.raises(TailwiseError, match="scheme must be 'inverse' or"):
-        WeightedClassifier(Recorder(), "square").fit(X, LABELS)
+        WeightedClassifier(Recorder(), scheme="square").fit(X, LABELS)
 
 
 def test_a_pipeline_is_weighted_in_its_last_step():
@@ -168,7 +168,10 @@ def test_probabilities_are_those_of_the_whole():
 
 
 def test_same_seed_same_rows():
-    used = [CaseControlClassifier(Recorder(), 50, random_state=seed).fit(X, LABELS).estimator_.X_ for seed in (1, 1, 2)]
+    used = [
+        CaseControlClassifier(Recorder(), max_rows=50, random_state=seed).fit(X, LABELS).estimator_.X_
+        for seed in (1, 1, 2)
+    ]
     np.testing.assert_array_equal(used[0], used[1])
     assert (used[0] != used[2]).any()
 
@@ -301,7 +304,7 @@ def test_case_control_says_what_is_wrong_with_its_settings():
     with pytest.raises(TailwiseError, match=r"max_rows must be a whole number or text; got \[1\]"):
         CaseControlClassifier(Recorder(), max_rows=[1]).fit(X, LABELS)
     with pytest.raises(TailwiseError, match="beta must be a number; got 'x'"):
-        WeightedClassifier(Recorder(), "effective", beta="x").fit(X, LABELS)
+        WeightedClassifier(Recorder(), scheme="effective", beta="x").fit(X, LABELS)
     for bad, message in (([-1.0], "finite and not negative"), (["a"], "must be numbers, one per row")):
         with pytest.raises(TailwiseError, match=message):
             CaseControlClassifier(Recorder(), max_rows=50).fit(X, LABELS, bad * len(X))
@@ -315,7 +318,7 @@ def test_case_control_says_what_is_wrong_with_its_settings():
         WeightedClassifier,
         CaseControlClassifier,
         lambda base: CaseControlClassifier(base, max_rows=60, random_state=0),
-        lambda base: BalancedBaggingClassifier(base, 2, random_state=0),
+        lambda base: BalancedBaggingClassifier(base, n_estimators=2, random_state=0),
         lambda base: ResampledClassifier(base, RandomUnderSampler(random_state=0)),
     ],
 )

@@ -16,7 +16,7 @@ from tailwise.data.labels import class_name, encode_labels, warn_of_words
 from tailwise.data.paths import check_names
 from tailwise.errors import TailwiseError
 from tailwise.tensors import to_array
-from tailwise.wording import some
+from tailwise.wording import one_line, some
 
 if TYPE_CHECKING:
     import polars as pl
@@ -171,7 +171,7 @@ def _array(X: Any) -> NDArray[Any]:
     try:
         array = np.asarray(X)
     except ValueError as error:  # rows of different lengths
-        raise TailwiseError(f"this is neither a table nor an array: {' '.join(str(error).split())}") from None
+        raise TailwiseError(f"this is neither a table nor an array: {one_line(error)}") from None
     return array.astype(np.float64) if array.dtype == np.longdouble else array  # which few other libraries support
 
 
@@ -274,7 +274,7 @@ def _numbers(array: Any) -> Any:
         array = check_array(array, accept_sparse="csr", ensure_all_finite=False)
     except (TypeError, ValueError) as error:
         text = re.sub(r"array=.*\.\n(?=Reshape)", "", str(error), flags=re.DOTALL)  # all of its numbers
-        raise TailwiseError(" ".join(text.split())) from None
+        raise TailwiseError(one_line(text)) from None
     if sparse.issparse(array):
         if not np.isfinite(array.data).all():
             raise TailwiseError("X is sparse and holds NaN or infinity: fill such values in, or make X dense.")

@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tailwise.errors import TailwiseError
 from tailwise.processes import together
+from tailwise.wording import one_line
 
 T = TypeVar("T")
 
@@ -49,7 +50,7 @@ def launch(devices: int | str, precision: Any) -> Fabric:
     try:
         fabric = Fabric(devices=local, num_nodes=world // local, strategy=strategy, precision=precision)
     except ValueError as error:
-        said = " ".join(str(error).split())
+        said = one_line(error)
         raise TailwiseError(f"training cannot start with precision {precision!r}: {said}") from None
     finally:
         log.setLevel(level)

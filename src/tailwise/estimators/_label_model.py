@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailwise.data.label_sets import as_form
+from tailwise.estimators._chains import Chains
 from tailwise.estimators._label_chains import LabelChains
 from tailwise.estimators._model import Model
 from tailwise.estimators._trained import Trained, is_of_sets, read
+from tailwise.posthoc import ConformalSets
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -85,7 +87,6 @@ def load_model(path: str | Path, backbone: Any = None) -> Model | LabelModel:
 
 
 def _build(model: Mapping[str, Any], parts: dict[str, Any]) -> Model | LabelModel:
-    if not is_of_sets(model):
-        return Model._of(model, parts)
-    chains = LabelChains.from_dict(model["chains"])
-    return LabelModel(n_examples=int(model["n_examples"]), chains=chains, **parts)
+    if is_of_sets(model):
+        return LabelModel(n_examples=int(model["n_examples"]), chains=LabelChains.from_dict(model["chains"]), **parts)
+    return Model(chains=Chains.from_dict(model["chains"]), sets=ConformalSets.from_dict(model["sets"]), **parts)

@@ -21,7 +21,7 @@ from tailwise.estimators._fitted import FittedEstimator, FittedLabelSets, Fitted
 from tailwise.processes import together
 from tailwise.recipes import Recipe
 from tailwise.resample import fit_classifier
-from tailwise.wording import first_line
+from tailwise.wording import first_line, one_line
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ def blaming(recipe: Recipe) -> Iterator[None]:
             raise
         raise TailwiseError(f"recipe {recipe.name!r}: {error}") from error
     except Exception as error:
-        reason = " ".join(str(error).split()).rstrip(".")
+        reason = one_line(error).rstrip(".")
         raise TailwiseError(f"recipe {recipe.name!r} cannot be used: {type(error).__name__}: {reason}.") from error
 
 

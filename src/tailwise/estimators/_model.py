@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +15,7 @@ from tailwise.data.labels import by_name, class_name, codes_among
 from tailwise.errors import TailwiseError
 from tailwise.estimators._chains import Chains
 from tailwise.estimators._objective import Objective, as_objective
-from tailwise.estimators._trained import Trained, is_of_sets, read
+from tailwise.estimators._trained import Trained
 from tailwise.wording import some
 
 _PRIOR_STRENGTH = 100  # examples of the training prior that are added to those it is estimated from
@@ -181,28 +180,6 @@ class Model(Trained):
 
     def _own(self) -> dict[str, Any]:
         return {"chains": self.chains.to_dict(), "sets": self.sets.to_dict()}
-
-    @classmethod
-    def load(cls, path: str | Path, backbone: Any = None) -> Model:
-        """Read a model folder.
-
-        Parameters
-        ----------
-        backbone : the function that builds the backbone, for a model trained with one of the user's own
-
-        Raises
-        ------
-        TailwiseError
-            If the folder is not a model that this version can read, or was damaged; nothing in it is ever executed.
-        """
-        return read(path, cls._of, backbone)
-
-    @classmethod
-    def _of(cls, model: Mapping[str, Any], parts: dict[str, Any]) -> Model:
-        if is_of_sets(model):
-            raise TailwiseError("this model is for sets of labels: read it with tailwise.load_model.")
-        chains, sets = Chains.from_dict(model["chains"]), posthoc.ConformalSets.from_dict(model["sets"])
-        return cls(chains=chains, sets=sets, **parts)
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from tailwise.metrics import OBJECTIVES
 from tailwise.metrics.confusion import EXTREMES, counted
 from tailwise.metrics.estimates import Estimate, estimate, normal_interval
 from tailwise.metrics.resampling import resampled_confusions, resampled_rows
-from tailwise.wording import some
+from tailwise.wording import one_line, some
 
 #: How the names of scikit-learn's scores begin that are not below 0.
 _FROM_ZERO = ("accuracy", "average_precision", "f1", "jaccard", "precision", "recall", "roc_auc", "top_k_accuracy")
@@ -357,5 +357,5 @@ def _ask(scorer: Callable[..., float], name: str, labels: NDArray[np.int64], ans
         known = get_scorer_names()
         kin = name.removesuffix("()").removesuffix("_score")
         better = [repr(kin + way) for way in ("_macro", "_ovr") if kin + way in known]
-        what = f"use {better[0]}" if better else " ".join(str(error).split()).rstrip(".")
+        what = f"use {better[0]}" if better else one_line(error).rstrip(".")
         raise TailwiseError(f"the scorer {name!r} cannot score these classes: {what}.") from error

@@ -97,7 +97,7 @@ def in_time(estimator: BaseEstimator, plan: Plan) -> tuple[BaseEstimator, list[s
         pilot = clone(bare).set_params(max_iter=tried) if iterations > 1 else bare
         start = time.monotonic()
         with threads_for(sample * inputs.shape[1]):
-            fitted = CaseControlClassifier(pilot, sample, random_state=plan.seed).fit(inputs, labels)
+            fitted = CaseControlClassifier(pilot, max_rows=sample, random_state=plan.seed).fit(inputs, labels)
             fitted.predict(inputs[plan.held_out])
         return int(1e6 * (time.monotonic() - start))
 
@@ -136,7 +136,7 @@ def in_time(estimator: BaseEstimator, plan: Plan) -> tuple[BaseEstimator, list[s
     affordable = int(sample + (allowed / plan.all_fits - one_fit) / with_a_row)
     rows = plan.cache.once("rows", lambda: min(most, max(len(counts), floor, affordable)))
     left_out += _rows_left_out(rows, counts, plan.each)
-    return bare if rows == len(labels) else CaseControlClassifier(bare, rows, random_state=plan.seed), left_out
+    return bare if rows == len(labels) else CaseControlClassifier(bare, max_rows=rows, random_state=plan.seed), left_out
 
 
 def _rows_left_out(rows: int, counts: NDArray[np.int64], each: str) -> list[str]:

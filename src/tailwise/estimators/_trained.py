@@ -14,6 +14,7 @@ from tailwise import storage
 from tailwise.data import Dataset, as_dataset
 from tailwise.errors import TailwiseError
 from tailwise.estimators._fitted import Fitted, FittedEstimator, FittedLabelSets, FittedNetwork
+from tailwise.wording import one_line
 
 M = TypeVar("M")
 
@@ -141,5 +142,5 @@ def read(path: str | Path, build: Callable[[Mapping[str, Any], dict[str, Any]], 
     except (TailwiseError, OSError):
         raise
     except Exception as error:  # what a stranger wrote there may fail anywhere
-        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        said = f"{type(error).__name__}: {one_line(error)}"
         raise TailwiseError(f"{folder.path / 'model.json'} is not what Tailwise writes ({said}).") from error

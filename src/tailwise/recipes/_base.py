@@ -24,6 +24,7 @@ from tailwise.engine.stage import Stage as Stage
 from tailwise.engine.stage import Task as Task
 from tailwise.errors import TailwiseError, nearest
 from tailwise.settings import hints_of, must_be
+from tailwise.wording import one_line
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -193,7 +194,7 @@ def _load_all() -> None:
         try:
             entry.load()
         except Exception as error:  # whatever another package raises
-            why = f"{type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}"
+            why = f"{type(error).__name__}: {one_line(error).rstrip('.')}"
             package_name = entry.dist.name if entry.dist else entry.value
             warnings.warn(f"the recipes of package {package_name!r} cannot be used: {why}.", stacklevel=2)
 
@@ -221,7 +222,7 @@ def load_recipes_from(path: str | Path) -> None:
     except Exception as error:  # whatever a user's file raises
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
         line = error.lineno if isinstance(error, SyntaxError) else frames[-1].lineno if frames else None
-        reason = getattr(error, "msg", None) or " ".join(str(error).split())
+        reason = getattr(error, "msg", None) or one_line(error)
         where = f"{file}, line {line}" if line else str(file)
         raise TailwiseError(f"{where} cannot be run: {type(error).__name__}: {reason.rstrip('.')}.") from error
 

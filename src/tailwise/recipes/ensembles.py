@@ -49,7 +49,7 @@ class BalancedBagging(_Ensemble):
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
         """Fit one clone of the base per bag."""
-        return resample.BalancedBaggingClassifier(base, self.n_estimators, self._per_class(task))
+        return resample.BalancedBaggingClassifier(base, n_estimators=self.n_estimators, per_class=self._per_class(task))
 
 
 @register("easy-ensemble", paper="Liu, Wu and Zhou, IEEE SMC-B 2009")
@@ -71,7 +71,9 @@ class EasyEnsemble(_Ensemble):
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
         """Boost clones of the base in each bag."""
-        return resample.EasyEnsembleClassifier(base, self.n_estimators, self._per_class(task), n_boosts=self.n_boosts)
+        return resample.EasyEnsembleClassifier(
+            base, n_estimators=self.n_estimators, per_class=self._per_class(task), n_boosts=self.n_boosts
+        )
 
 
 @register("rusboost", paper="Seiffert et al., IEEE SMC-A 2010")
@@ -86,7 +88,7 @@ class RUSBoost(_Ensemble):
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
         """Fit one clone of the base per round."""
-        return resample.RUSBoostClassifier(base, self.n_estimators, per_class=self._per_class(task))
+        return resample.RUSBoostClassifier(base, n_estimators=self.n_estimators, per_class=self._per_class(task))
 
 
 @register("self-paced-ensemble", paper="Liu et al., ICDE 2020, arXiv:1909.03500")
@@ -101,4 +103,6 @@ class SelfPacedEnsemble(_Ensemble):
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
         """Fit one clone of the base per bag."""
-        return resample.SelfPacedEnsembleClassifier(base, self.n_estimators, per_class=self._per_class(task))
+        return resample.SelfPacedEnsembleClassifier(
+            base, n_estimators=self.n_estimators, per_class=self._per_class(task)
+        )

@@ -36,14 +36,21 @@ def check_numbers(recipe: Recipe, task: Task, instead: str) -> None:
         raise TailwiseError(f"recipe {recipe.name!r} is for numbers only, and the table has categories: use {instead}.")
 
 
+_FOR_CATEGORIES = resample.RandomOverSampler, resample.SMOTENC
+
+
 @dataclass(frozen=True)
 class _Raised(Recipe):
+    """Smaller classes are raised, and the result may be cleaned."""
+
     @property
     def relative_cost(self) -> float:
         """At most twice the rows."""
         return 2.0
 
     def _raise(self, base: BaseEstimator, task: Task, resampler: resample.Resampler) -> BaseEstimator:
+        if not isinstance(resampler, _FOR_CATEGORIES):
+            check_numbers(self, task, "smote")
         resampler.set_params(sampling_strategy=changed(task, _raised(task)))
         return resample.ResampledClassifier(base, resampler)
 
@@ -91,26 +98,9 @@ class SMOTE(_OverSampled):
         return self._raise(base, task, mixed)
 
 
-@dataclass(frozen=True)
-class _OfNumbers(_Raised):
-    def _raise(self, base: BaseEstimator, task: Task, resampler: resample.Resampler) -> BaseEstimator:
-        check_numbers(self, task, "smote")
-        return super()._raise(base, task, resampler)
-
-
-@dataclass(frozen=True)
-class _Numeric(_OfNumbers, _OverSampled):
-    pass
-
-
-@dataclass(frozen=True)
-class _Cleaned(_OfNumbers):
-    assumed_prior = "unknown"  # how many rows of a class are removed depends on where they lie
-
-
 @register("gaussian-over-sampling", paper="Menardi and Torelli, Data Mining and Knowledge Discovery 2014")
 @dataclass(frozen=True)
-class GaussianOverSampling(_Numeric):
+class GaussianOverSampling(_OverSampled):
     """ROSE: add rows to the smaller classes from their kernel densities, up to the mean class count.
 
     Verified: the noise has the width of the equation. Deviates: existing rows stay; the paper draws all of them anew.
@@ -126,7 +116,7 @@ class GaussianOverSampling(_Numeric):
 
 @register("mixup-over-sampling", paper="Chou et al., ECCV Workshops 2020, arXiv:2007.03943")
 @dataclass(frozen=True)
-class MixupOverSampling(_Numeric):
+class MixupOverSampling(_OverSampled):
     """Add rows to the smaller classes between one of theirs and any other, in the nearer half, up to the mean count.
 
     Verified: new rows keep more of the row that they start from. Deviates: the paper mixes batches during training, and
@@ -143,7 +133,7 @@ class MixupOverSampling(_Numeric):
 
 @register("borderline-smote", paper="Han, Wang and Mao, ICIC 2005")
 @dataclass(frozen=True)
-class BorderlineSMOTE(_Numeric):
+class BorderlineSMOTE(_OverSampled):
     """SMOTE from rows with at least half of their neighbours in other classes, up to the mean class count.
 
     Verified: new rows have the distribution of imbalanced-learn's. Deviates: classes are raised to the mean count.
@@ -161,7 +151,7 @@ class BorderlineSMOTE(_Numeric):
 
 @register("adasyn", paper="He et al., IJCNN 2008")
 @dataclass(frozen=True)
-class ADASYN(_Numeric):
+class ADASYN(_OverSampled):
     """SMOTE with more new rows from rows that are harder to learn, up to about the mean class count.
 
     Verified: new rows have the distribution of imbalanced-learn's. Deviates: classes are raised to about the mean
@@ -178,7 +168,7 @@ class ADASYN(_Numeric):
 
 @register("svm-smote", paper="Nguyen, Cooper and Kamei, IJKESDP 2011")
 @dataclass(frozen=True)
-class SVMSMOTE(_Numeric):
+class SVMSMOTE(_OverSampled):
     """SMOTE from the support vectors of a class, up to the mean class count.
 
     Verified: new rows start from support vectors and have, in either direction, the distribution of imbalanced-learn's.
@@ -197,7 +187,7 @@ class SVMSMOTE(_Numeric):
 
 @register("kmeans-smote", paper="Douzas, Bacao and Last, Information Sciences 2018, arXiv:1711.00837")
 @dataclass(frozen=True)
-class KMeansSMOTE(_Numeric):
+class KMeansSMOTE(_OverSampled):
     """SMOTE inside the clusters where a class is frequent, up to the mean class count.
 
     Verified: new rows have the distribution of imbalanced-learn's, given the same clusters. Deviates: a class is
@@ -217,12 +207,14 @@ class KMeansSMOTE(_Numeric):
 
 @register("smote-tomek", paper="Batista, Bazzan and Monard, WOB 2003")
 @dataclass(frozen=True)
-class SMOTETomek(_Cleaned):
+class SMOTETomek(_Raised):
     """SMOTE up to the mean class count, then remove pairs of nearest neighbours from different classes.
 
     Verified: removes the pairs that a search of all neighbours finds. Deviates: classes are raised to the mean count.
     Measured: +0.051 on digits (forest), +0.073 on CIFAR-10-LT (forest).
     """
+
+    assumed_prior = "unknown"  # how many rows of a class are removed depends on where they lie
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
         """Fit on the changed table."""
@@ -231,13 +223,15 @@ class SMOTETomek(_Cleaned):
 
 @register("smote-enn", paper="Batista, Prati and Monard, SIGKDD Explorations 2004")
 @dataclass(frozen=True)
-class SMOTEENN(_Cleaned):
+class SMOTEENN(_Raised):
     """SMOTE up to the mean class count, then remove rows with a neighbour of another class.
 
     Verified: removes the rows that a search of all neighbours finds. Deviates: one of three neighbours is enough, as in
     imbalanced-learn, where the paper takes their majority; classes are raised to the mean count.
     Measured: +0.054 on digits (forest), +0.095 on CIFAR-10-LT (forest).
     """
+
+    assumed_prior = "unknown"  # as above
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
         """Fit on the changed table."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import base64
-import struct
-import zlib
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tailwise._optional import require
 from tailwise.errors import TailwiseError
 
 
@@ -82,7 +82,7 @@ class Report:
 
 
 def thumbnail(image: NDArray[np.uint8], side: int = 96) -> str:
-    """Return an image as a PNG data URI, its pixels thinned until no side is longer than ``side``.
+    """Return an image as a PNG data URI, smaller if a side is longer than ``side``; needs ``tailwise[image]``.
 
     Parameters
     ----------
@@ -93,19 +93,14 @@ def thumbnail(image: NDArray[np.uint8], side: int = 96) -> str:
     TailwiseError
         If it is not such an array.
     """
+    require("PIL", "image")
+    from PIL import Image
+
     pixels = np.asarray(image)
-    if pixels.ndim == 2:
-        pixels = pixels[:, :, None]
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or pixels.dtype != np.uint8 or not pixels.size:
+    grey = pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
+    if (grey.ndim != 2 and grey.shape[2:] != (3,)) or pixels.dtype != np.uint8 or not pixels.size:
         raise TailwiseError(f"a thumbnail needs a uint8 image of 1 or 3 channels; got {pixels.dtype} {pixels.shape}.")
-    step = -(-max(pixels.shape[:2]) // side)
-    pixels = np.ascontiguousarray(pixels[::step, ::step])
-    height, width, channels = pixels.shape
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2 if channels == 3 else 0, 0, 0, 0)
-    rows = np.pad(pixels.reshape(height, -1), ((0, 0), (1, 0)))  # a filter type of 0 stands before each row
-    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows.tobytes(), 9))
-    return "data:image/png;base64," + base64.b64encode(png + chunk(b"IEND", b"")).decode()
+    picture, png = Image.fromarray(grey), io.BytesIO()
+    picture.thumbnail((side, side))
+    picture.save(png, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()

@@ -50,6 +50,7 @@ class RUSBoostClassifier(AveragedClassifier):
     def __init__(
         self,
         estimator: BaseEstimator,
+        *,
         n_estimators: int = 50,
         learning_rate: float = 1.0,
         per_class: int | str = "smallest",

@@ -54,6 +54,7 @@ class CaseControlClassifier(WrappedClassifier):
     def __init__(
         self,
         estimator: BaseEstimator,
+        *,
         max_rows: int | str = "auto",
         random_state: RandomState = None,
     ) -> None:

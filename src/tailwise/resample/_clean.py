@@ -53,7 +53,7 @@ class TomekLinks(Resampler):
 
     _kind: ClassVar[Kind] = "clean"
 
-    def __init__(self, sampling_strategy: Strategy = "auto", recall: float = 1.0) -> None:
+    def __init__(self, sampling_strategy: Strategy = "auto", *, recall: float = 1.0) -> None:
         self.sampling_strategy = sampling_strategy
         self.recall = recall
 
@@ -97,7 +97,7 @@ class EditedNearestNeighbours(Resampler):
     _kind: ClassVar[Kind] = "clean"
 
     def __init__(
-        self, sampling_strategy: Strategy = "auto", n_neighbors: int = 3, kind: str = "all", recall: float = 1.0
+        self, sampling_strategy: Strategy = "auto", *, n_neighbors: int = 3, kind: str = "all", recall: float = 1.0
     ) -> None:
         self.sampling_strategy = sampling_strategy
         self.n_neighbors = n_neighbors
@@ -155,7 +155,7 @@ class NearMiss(Resampler):
     _kind: ClassVar[Kind] = "under"
 
     def __init__(
-        self, sampling_strategy: Strategy = "auto", version: int = 1, n_neighbors: int = 3, n_candidates: int = 3
+        self, sampling_strategy: Strategy = "auto", *, version: int = 1, n_neighbors: int = 3, n_candidates: int = 3
     ) -> None:
         self.sampling_strategy = sampling_strategy
         self.version = version
@@ -219,6 +219,7 @@ class InstanceHardnessThreshold(Resampler):
     def __init__(
         self,
         sampling_strategy: Strategy = "auto",
+        *,
         estimator: BaseEstimator | None = None,
         cv: int = 5,
         random_state: RandomState = None,

@@ -54,12 +54,13 @@ class KMeansSMOTE(SMOTE):
     def __init__(
         self,
         sampling_strategy: Strategy = "auto",
+        *,
         k_neighbors: int = 2,
         n_clusters: int = 8,
         threshold: float | str = "auto",
         random_state: RandomState = None,
     ) -> None:
-        super().__init__(sampling_strategy, k_neighbors, random_state)
+        super().__init__(sampling_strategy, k_neighbors=k_neighbors, random_state=random_state)
         self.n_clusters = n_clusters
         self.threshold = threshold
 
@@ -116,7 +117,7 @@ class ClusterCentroids(Resampler):
 
     _kind: ClassVar[Kind] = "under"
 
-    def __init__(self, sampling_strategy: Strategy = "auto", random_state: RandomState = None) -> None:
+    def __init__(self, sampling_strategy: Strategy = "auto", *, random_state: RandomState = None) -> None:
         self.sampling_strategy = sampling_strategy
         self.random_state = random_state
 

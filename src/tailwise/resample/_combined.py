@@ -37,6 +37,7 @@ class SMOTETomek(Resampler):
     def __init__(
         self,
         sampling_strategy: Strategy = "auto",
+        *,
         k_neighbors: int = 5,
         random_state: RandomState = None,
         recall: float = 1.0,
@@ -50,7 +51,10 @@ class SMOTETomek(Resampler):
         """Resample a table; see :meth:`Resampler.fit_resample`."""
         X = collected(X)
         _, *target = self._checked(X, y)
-        over, clean = SMOTE(self.sampling_strategy, self.k_neighbors, self.random_state), self._cleaning()
+        over, clean = (
+            SMOTE(self.sampling_strategy, k_neighbors=self.k_neighbors, random_state=self.random_state),
+            self._cleaning(),
+        )
         resampled = over.fit_resample(X, y, sample_weight)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".* removed every example")  # told below
@@ -61,7 +65,7 @@ class SMOTETomek(Resampler):
         return result
 
     def _cleaning(self) -> Resampler:
-        return TomekLinks("all", self.recall)
+        return TomekLinks("all", recall=self.recall)
 
 
 class SMOTEENN(SMOTETomek):
@@ -87,13 +91,14 @@ class SMOTEENN(SMOTETomek):
     def __init__(
         self,
         sampling_strategy: Strategy = "auto",
+        *,
         k_neighbors: int = 5,
         random_state: RandomState = None,
         recall: float = 1.0,
         n_neighbors: int = 3,
     ) -> None:
-        super().__init__(sampling_strategy, k_neighbors, random_state, recall)
+        super().__init__(sampling_strategy, k_neighbors=k_neighbors, random_state=random_state, recall=recall)
         self.n_neighbors = n_neighbors
 
     def _cleaning(self) -> Resampler:
-        return EditedNearestNeighbours("all", self.n_neighbors, recall=self.recall)
+        return EditedNearestNeighbours("all", n_neighbors=self.n_neighbors, recall=self.recall)

@@ -106,6 +106,7 @@ class SMOGN(TargetResampler):
     def __init__(
         self,
         threshold: float = 0.8,
+        *,
         k_neighbors: int = 5,
         noise: float = 0.02,
         relevance: Relevance | None = None,

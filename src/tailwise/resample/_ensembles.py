@@ -91,6 +91,7 @@ class BalancedBaggingClassifier(AveragedClassifier):
     def __init__(
         self,
         estimator: BaseEstimator,
+        *,
         n_estimators: int = 10,
         per_class: int | str = "smallest",
         n_jobs: int | None = None,
@@ -149,13 +150,16 @@ class EasyEnsembleClassifier(BalancedBaggingClassifier):
     def __init__(
         self,
         estimator: BaseEstimator,
+        *,
         n_estimators: int = 10,
         per_class: int | str = "smallest",
         n_jobs: int | None = None,
         random_state: RandomState = None,
         n_boosts: int = 10,
     ) -> None:
-        super().__init__(estimator, n_estimators, per_class, n_jobs, random_state)
+        super().__init__(
+            estimator, n_estimators=n_estimators, per_class=per_class, n_jobs=n_jobs, random_state=random_state
+        )
         self.n_boosts = n_boosts
 
     def _start(self, X: Any, y: ArrayLike) -> tuple[Any, NDArray[Any], list[NDArray[np.intp]]]:
@@ -237,6 +241,7 @@ class SelfPacedEnsembleClassifier(AveragedClassifier):
     def __init__(
         self,
         estimator: BaseEstimator,
+        *,
         n_estimators: int = 10,
         n_bins: int = 20,
         per_class: int | str = "smallest",

@@ -85,7 +85,7 @@ class MLSMOTE(MultiLabelResampler):
     mldr.resampling asks for more. Distances are Euclidean, without Mulan's scaling of features to their range.
     """
 
-    def __init__(self, k_neighbors: int = 5, random_state: RandomState = None) -> None:
+    def __init__(self, k_neighbors: int = 5, *, random_state: RandomState = None) -> None:
         self.k_neighbors = k_neighbors
         self.random_state = random_state
 
@@ -134,7 +134,7 @@ class MLRandomOverSampler(MultiLabelResampler):
 
     _takes = frozenset({"sparse", "allow_nan", "string", "categorical"})
 
-    def __init__(self, ratio: float = 0.25, random_state: RandomState = None) -> None:
+    def __init__(self, ratio: float = 0.25, *, random_state: RandomState = None) -> None:
         self.ratio = ratio
         self.random_state = random_state
 
@@ -182,7 +182,7 @@ class MLRandomUnderSampler(MultiLabelResampler):
 
     _takes = frozenset({"sparse", "allow_nan", "string", "categorical"})
 
-    def __init__(self, ratio: float = 0.25, random_state: RandomState = None) -> None:
+    def __init__(self, ratio: float = 0.25, *, random_state: RandomState = None) -> None:
         self.ratio = ratio
         self.random_state = random_state
 

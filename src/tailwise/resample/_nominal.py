@@ -52,11 +52,12 @@ class SMOTENC(SMOTE):
     def __init__(
         self,
         categorical_features: str | Sequence[str | int] = "auto",
+        *,
         sampling_strategy: Strategy = "auto",
         k_neighbors: int = 5,
         random_state: RandomState = None,
     ) -> None:
-        super().__init__(sampling_strategy, k_neighbors, random_state)
+        super().__init__(sampling_strategy, k_neighbors=k_neighbors, random_state=random_state)
         self.categorical_features = categorical_features
 
     def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
@@ -68,7 +69,9 @@ class SMOTENC(SMOTE):
         if not len(nominal):
             raise TailwiseError("SMOTENC needs categories, but the table has only numbers: use SMOTE.")
         if not len(numeric):
-            return SMOTEN(self.sampling_strategy, self.k_neighbors, self.random_state)._resample(X, codes, wanted)
+            return SMOTEN(
+                self.sampling_strategy, k_neighbors=self.k_neighbors, random_state=self.random_state
+            )._resample(X, codes, wanted)
         points, kinds = numbers(X, type(self).__name__, numeric), _factors(X, nominal)
         rng = generator(self.random_state)
         lines = []

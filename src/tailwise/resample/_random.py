@@ -39,7 +39,7 @@ class RandomOverSampler(Resampler):
 
     _kind: ClassVar[Kind] = "over"
 
-    def __init__(self, sampling_strategy: Strategy = "auto", random_state: RandomState = None) -> None:
+    def __init__(self, sampling_strategy: Strategy = "auto", *, random_state: RandomState = None) -> None:
         self.sampling_strategy = sampling_strategy
         self.random_state = random_state
 
@@ -73,7 +73,7 @@ class RandomUnderSampler(Resampler):
 
     _kind: ClassVar[Kind] = "under"
 
-    def __init__(self, sampling_strategy: Strategy = "auto", random_state: RandomState = None) -> None:
+    def __init__(self, sampling_strategy: Strategy = "auto", *, random_state: RandomState = None) -> None:
         self.sampling_strategy = sampling_strategy
         self.random_state = random_state
 
@@ -113,7 +113,7 @@ class GaussianOverSampler(Resampler):
     _kind: ClassVar[Kind] = "over"
 
     def __init__(
-        self, sampling_strategy: Strategy = "auto", shrinkage: float = 1.0, random_state: RandomState = None
+        self, sampling_strategy: Strategy = "auto", *, shrinkage: float = 1.0, random_state: RandomState = None
     ) -> None:
         self.sampling_strategy = sampling_strategy
         self.shrinkage = shrinkage

@@ -57,7 +57,7 @@ class SMOTE(Resampler):
     _kind: ClassVar[Kind] = "over"
 
     def __init__(
-        self, sampling_strategy: Strategy = "auto", k_neighbors: int = 5, random_state: RandomState = None
+        self, sampling_strategy: Strategy = "auto", *, k_neighbors: int = 5, random_state: RandomState = None
     ) -> None:
         self.sampling_strategy = sampling_strategy
         self.k_neighbors = k_neighbors
@@ -125,12 +125,13 @@ class BorderlineSMOTE(SMOTE):
     def __init__(
         self,
         sampling_strategy: Strategy = "auto",
+        *,
         k_neighbors: int = 5,
         m_neighbors: int = 10,
         kind: str = "borderline-1",
         random_state: RandomState = None,
     ) -> None:
-        super().__init__(sampling_strategy, k_neighbors, random_state)
+        super().__init__(sampling_strategy, k_neighbors=k_neighbors, random_state=random_state)
         self.m_neighbors = m_neighbors
         self.kind = kind
 
@@ -208,7 +209,7 @@ class MixupOverSampler(SMOTE):
     k_neighbors = 1
 
     def __init__(
-        self, sampling_strategy: Strategy = "auto", alpha: float = 0.2, random_state: RandomState = None
+        self, sampling_strategy: Strategy = "auto", *, alpha: float = 0.2, random_state: RandomState = None
     ) -> None:
         self.sampling_strategy = sampling_strategy
         self.alpha = alpha

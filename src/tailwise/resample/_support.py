@@ -43,11 +43,12 @@ class SVMSMOTE(SMOTE):
     def __init__(
         self,
         sampling_strategy: Strategy = "auto",
+        *,
         k_neighbors: int = 5,
         m_neighbors: int = 10,
         random_state: RandomState = None,
     ) -> None:
-        super().__init__(sampling_strategy, k_neighbors, random_state)
+        super().__init__(sampling_strategy, k_neighbors=k_neighbors, random_state=random_state)
         self.m_neighbors = m_neighbors
 
     def _around(self, table: Table, asked: Rows) -> NDArray[np.int32]:

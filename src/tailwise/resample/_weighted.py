@@ -39,7 +39,7 @@ class WeightedClassifier(WrappedClassifier):
         At ``fit``, if labels, weights or settings are out of range, or the estimator does not suit.
     """
 
-    def __init__(self, estimator: BaseEstimator, scheme: Weighting = "inverse", beta: float = 0.9999) -> None:
+    def __init__(self, estimator: BaseEstimator, *, scheme: Weighting = "inverse", beta: float = 0.9999) -> None:
         self.estimator = estimator
         self.scheme = scheme
         self.beta = beta
