@@ -68,6 +68,16 @@ def test_a_class_in_the_objective_is_written_as_it_is(report):
     assert any(words.startswith("F1 of 'Fraud' on held-out folds") for words in page.words)
 
 
+def test_a_warning_tells_where_plain_training_does_better(report):
+    said = "plain training does better on these test examples"
+    (objective, ours), *_ = report.evaluation["overall"].items()
+    overall = {**report.evaluation["overall"], objective: {**ours, "value": ours["value"] + 0.1}}
+    for baseline in (None, report.evaluation, {**report.evaluation, "overall": overall}):
+        page = Page(render(replace(report, objective=objective, baseline=baseline)))
+        behind = baseline is not None and baseline is not report.evaluation
+        assert any(said in words for words in page.words) == behind
+
+
 def test_every_section_that_has_something_to_say_is_there(report):
     ids = {value for tag, name, value in Page(render(report)).attributes if tag == "h2" and name == "id"}
     of_sets = "average_precision" in report.evaluation["per_class"][0]

@@ -52,6 +52,7 @@ def test_plain_training_that_does_better_by_the_objective_is_told():
     sure = f"{said}; their intervals overlap, so this may be chance."
     assert words.behind(measured(0.5, 0.4, 0.58), measured(0.6, 0.56, 0.7), "macro_f1") == sure
     assert words.behind(measured(0.6), measured(0.6), "macro_f1") is None
+    assert words.behind(measured(0.6), None, "macro_f1") is None
     assert words.behind(measured(0.5), measured(0.6), "balanced_accuracy") is None
 
 

@@ -32,6 +32,7 @@ from tailwise.metrics import evaluate_labels
 from tailwise.processes import is_first, together, writing
 from tailwise.recipes import Recipe, load_recipes_from, recipe
 from tailwise.report import write_report
+from tailwise.report.words import behind
 from tailwise.wording import plural
 
 _TEST_SHARE = 0.2
@@ -174,7 +175,8 @@ def main_job(
     columns = {model.card["recipe"]: evaluation}
     columns |= {} if model.card["recipe"] == "cross-entropy" else {"plain": plain}
     _show.evaluations(console, columns, objective)
-    for note in report.notes:
+    notes = [*filter(None, [behind(report.evaluation, report.baseline, objective)]), *report.notes]
+    for note in notes:
         console.print(f"[dim]· {escape(note)}[/]")
     page = output / storage.PAGE
     console.print(f"\nModel in [bold]{escape(str(output))}[/], report in [bold]{escape(str(page))}[/]")
@@ -185,7 +187,7 @@ def main_job(
             "evaluation": evaluation.to_dict(),
             "plain": plain.to_dict(),
             "findings": found.to_dict()["findings"],
-            "notes": report.notes,
+            "notes": notes,
         }
         print(json_module.dumps(everything, indent=1))
 

@@ -18,7 +18,7 @@ from tailwise.errors import TailwiseError
 from tailwise.estimators import Answer, LabelModel, Model
 from tailwise.metrics import Evaluation, LabelEvaluation
 from tailwise.report import Example, Report, thumbnail, write_report
-from tailwise.report.words import behind, untested
+from tailwise.report.words import untested
 from tailwise.wording import plural
 
 _EXAMPLES = 12
@@ -48,7 +48,7 @@ def content(
         objective=card["objective"],
         examples=[] if isinstance(model, LabelModel) else mistakes(proof, answer),
         notes=[
-            *filter(None, [untested(measured), behind(measured, baseline.to_dict(), card["objective"])]),
+            *filter(None, [untested(measured)]),
             *notes,
             *card["learner"]["left_out"],
             *_remarks(model, evaluation),

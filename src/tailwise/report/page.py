@@ -74,6 +74,7 @@ def render(report: Report) -> str:
         return _template().render(
             report=report,
             verdict=words.verdict(evaluation, baseline),
+            behind=words.behind(evaluation, baseline, report.objective),
             style=files(__package__).joinpath("style.css").read_text(encoding="utf-8"),
             evaluation=evaluation,
             baseline=baseline,

@@ -98,9 +98,9 @@ def untested(evaluation: Mapping[str, Any]) -> str | None:
     return f"{len(missing):,} of {of} {has} no example here, so nothing is known about {them}: {named}."
 
 
-def behind(evaluation: Mapping[str, Any], baseline: Mapping[str, Any], objective: str) -> str | None:
+def behind(evaluation: Mapping[str, Any], baseline: Mapping[str, Any] | None, objective: str) -> str | None:
     """Return a sentence where plain training does better by what the recipe was chosen for, or None."""
-    ours, theirs = (found["overall"].get(objective) for found in (evaluation, baseline))
+    ours, theirs = (found and found["overall"].get(objective) for found in (evaluation, baseline))
     if ours is None or theirs is None or theirs["value"] - ours["value"] < _NO_DIFFERENCE:
         return None
     told = f"By its objective, {spoken(objective)}, plain training does better on these test examples"
