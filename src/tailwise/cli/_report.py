@@ -112,7 +112,7 @@ def _without_tail(model: Model, evaluation: Evaluation) -> list[str]:
 def _notes(model: Model, evaluation: Evaluation) -> list[str]:
     """Say what was done to the probabilities and the prediction sets."""
     name, learned = model.card["recipe"], model.card["learned_prior"]
-    decisions = "stay balanced" if learned == "uniform" else "are as trained"
+    decisions = "are as trained, for equal class shares" if learned == "uniform" else "are as trained"
     if model.chains.cost is not None:
         decisions = "have the least expected cost"
     if learned == "unknown":

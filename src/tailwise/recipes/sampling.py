@@ -136,7 +136,9 @@ class LateUpsampling(Recipe):
     Verified: the first four fifths of the epochs are natural, the last is balanced. Deviates: classes replace the
     domains of the paper, and their late shares, which it chooses, are equal. The learning rate falls along one cosine,
     of which the last fifth has little, so that a short training keeps much of the natural prior in its scores: of its
-    logarithm three quarters after 20 epochs of 10 batches, a tenth after 15 of 100. Calibration finds how much.
+    logarithm three quarters after 20 epochs of 10 batches, a tenth after 15 of 100. Calibration finds how much. With a
+    learning rate of its own the last fifth gives 0.004 more on digits, 0.017 less on CIFAR-10-LT and 0.005 less on
+    package sizes (three seeds).
     Measured: +0.007 on digits, +0.091 on CIFAR-10-LT, +0.059 on package sizes.
     """
 
