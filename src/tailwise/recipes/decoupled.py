@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tailwise import losses, samplers
 from tailwise.engine.stage import Stage, Task
 from tailwise.recipes._base import Recipe, register
+from tailwise.settings import divisor
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -54,7 +55,7 @@ def _sgd(task: Task, learning_rate: float) -> Callable[..., Optimizer]:
         given = task.optimizer(parameters) if task.optimizer else None
         if isinstance(given, SGD):
             return given
-        rate = learning_rate * task.batch_size / 512
+        rate = divisor("learning_rate", learning_rate) * task.batch_size / 512
         return SGD(parameters, lr=rate, momentum=0.9, weight_decay=5e-4)
 
     return build

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tailwise import losses
 from tailwise.engine.stage import Stage, Task
 from tailwise.recipes._base import Recipe, register
+from tailwise.settings import number
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -135,7 +136,7 @@ class InfluenceBalanced(Recipe):
             network.head = given["head"].head
 
         # the authors' class weights, unlike the paper's lambda, sum to the number of classes
-        alpha = self.alpha * task.n_classes * self.slowdown
+        alpha = number("alpha", self.alpha, 0) * task.n_classes * number("slowdown", self.slowdown, 0)
         balanced = losses.InfluenceBalancedLoss(task.class_counts, alpha=alpha)
         loss = losses.AdaptedLoss(balanced, with_features)
         yield Stage("warm up", share=self.warm_up, loss=losses.CrossEntropyLoss())

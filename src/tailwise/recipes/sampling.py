@@ -16,6 +16,7 @@ from tailwise.engine.stage import Stage, Task
 from tailwise.errors import TailwiseError
 from tailwise.recipes._base import Recipe, register
 from tailwise.recipes.cross_entropy import plain_loss
+from tailwise.settings import divisor, number
 
 if TYPE_CHECKING:
     from tailwise.nn import Network
@@ -201,7 +202,9 @@ class RepeatFactorSampling(Recipe):
 
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything on epochs with repeated examples."""
-        sampler = partial(samplers.RepeatFactorSampler, threshold=self.threshold * task.mean_share)
+        sampler = partial(
+            samplers.RepeatFactorSampler, threshold=number("threshold", self.threshold, 0) * task.mean_share
+        )
         yield Stage("learn", loss=plain_loss(task), sampler=sampler)
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
@@ -227,7 +230,7 @@ class FrequencySubsampling(Recipe):
 
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything on shorter epochs."""
-        threshold = self.threshold * task.mean_share
+        threshold = divisor("threshold", self.threshold) * task.mean_share
         sampler = partial(samplers.FrequencySubsampler, threshold=threshold, power=self.power)
         yield Stage("learn", loss=plain_loss(task), sampler=sampler)
 
