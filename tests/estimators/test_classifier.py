@@ -278,10 +278,15 @@ def test_a_setting_out_of_range_is_refused_before_anything_is_trained() -> None:
         ("hard-aware-sampling", {"temperature": 0.0}),
         ("cooldown", {"temperature": 0.0}),
         ("late-upsampling", {"last": 2.0}),
-        ("frequency-subsampling", {"threshold": 0.0}),
+        ("frequency-subsampling", {"threshold": -1.0}),
+        ("repeat-factor-sampling", {"threshold": -1.0}),
+        ("influence-balanced", {"alpha": -1.0}),
+        ("influence-balanced", {"slowdown": -1.0}),
+        ("lws", {"learning_rate": -1.0}),
+        ("tau-norm", {"learning_rate": -1.0}),
     ],
 )
-def test_a_setting_of_a_sampler_is_refused_before_anything_is_trained(name: str, settings: dict[str, Any]) -> None:
+def test_a_setting_out_of_range_is_refused_before_anything_is_trained(name: str, settings: dict[str, Any]) -> None:
     compared = ["cross-entropy", recipe(name, **settings)]
     with pytest.raises(TailwiseError, match=f"'{name}': .*; got {next(iter(settings.values()))}"):
         TailClassifier(compared, backbone="mlp", epochs=2, verbose=never).fit(X, Y)

@@ -202,9 +202,8 @@ class RepeatFactorSampling(Recipe):
 
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything on epochs with repeated examples."""
-        sampler = partial(
-            samplers.RepeatFactorSampler, threshold=number("threshold", self.threshold, 0) * task.mean_share
-        )
+        threshold = number("threshold", self.threshold, 0) * task.mean_share
+        sampler = partial(samplers.RepeatFactorSampler, threshold=threshold)
         yield Stage("learn", loss=plain_loss(task), sampler=sampler)
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
