@@ -286,7 +286,7 @@ def test_a_setting_out_of_range_is_refused_before_anything_is_trained() -> None:
         ("tau-norm", {"learning_rate": -1.0}),
     ],
 )
-def test_a_setting_out_of_range_is_refused_before_anything_is_trained(name: str, settings: dict[str, Any]) -> None:
+def test_a_setting_of_a_network_is_refused_before_anything_is_trained(name: str, settings: dict[str, Any]) -> None:
     compared = ["cross-entropy", recipe(name, **settings)]
     with pytest.raises(TailwiseError, match=f"'{name}': .*; got {next(iter(settings.values()))}"):
         TailClassifier(compared, backbone="mlp", epochs=2, verbose=never).fit(X, Y)
