@@ -20,7 +20,8 @@ anything here. Probabilities, whose log loss this is, are under the training pri
 and CIFAR do not follow. Those of packages are of earlier versions: without a prior on the temperature, which matters
 where few examples are held out, and (but self-paced ensembles) with the temperature multiplying the correction of the
 prior, where a formula gives it. Those of sizes are of an earlier version too, but for the three recipes of class
-weights and label-distribution smoothing, beside which plain training has 0.997. Seconds were measured beside other work.
+weights and label-distribution smoothing, beside which plain training has 0.997. Seconds were measured beside other
+work.
 """
 
 from __future__ import annotations

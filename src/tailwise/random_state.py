@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 
 from tailwise.errors import TailwiseError
@@ -25,6 +27,13 @@ def generator(random_state: RandomState) -> np.random.Generator:
         raise TailwiseError(
             f"random_state must be a whole number from 0, a Generator, a RandomState or None; got {random_state!r}."
         ) from None
+
+
+def whole_seed(random_state: RandomState) -> int:
+    """Return a whole number as it is, and one drawn from any other seed."""
+    if isinstance(random_state, Integral) and random_state >= 0:
+        return int(random_state)
+    return seeds(random_state, 1)[0]
 
 
 def seeds(random_state: RandomState, n: int) -> list[int]:

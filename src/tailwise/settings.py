@@ -79,3 +79,10 @@ def divisor(name: str, value: Any, most: float = _HUGE) -> float:
     if not number(name, value, -_HUGE, most) > 0:
         raise TailwiseError(f"{name} must be above 0; got {value}.")
     return float(value)
+
+
+def whole(name: str, value: Any, least: int) -> int:
+    """Return a setting that is a whole number; raise TailwiseError if it is none, or below the least."""
+    if not isinstance(value, Integral) or value < least:
+        raise TailwiseError(f"{name} must be a whole number of at least {least}; got {value!r}.")
+    return int(value)

@@ -155,6 +155,8 @@ def _files_of(folder: Path) -> set[str] | None:
         return None
     if not isinstance(manifest, dict) or not {"kind", "format", "tailwise", "files"} <= manifest.keys():
         return None
+    if not isinstance(manifest["files"], dict):
+        return None
     return {_MANIFEST, PAGE, *manifest["files"]}
 
 

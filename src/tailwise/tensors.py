@@ -20,9 +20,16 @@ def to_array(values: Any) -> Any:
     return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
 
 
+def unmasked(values: Any) -> NDArray[Any]:
+    """Return values as an array; raise TailwiseError if some are masked, as they would come back."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise TailwiseError("some of the numbers are masked: leave them out first, by compressed() or filled().")
+    return np.asarray(to_array(values))
+
+
 def to_dense(values: Any) -> NDArray[Any]:
     """Return a tensor, a SciPy matrix or the like as an array."""
-    return np.asarray(values.toarray() if hasattr(values, "toarray") else to_array(values))
+    return values.toarray() if hasattr(values, "toarray") else unmasked(values)
 
 
 def to_indicator(labels: Any, where: str = "the labels") -> Any:
@@ -60,9 +67,7 @@ def to_codes(labels: Any) -> NDArray[Any]:
     TailwiseError
         If some are masked, as they would come back.
     """
-    if isinstance(labels, np.ma.MaskedArray) and labels.mask.any():
-        raise TailwiseError("some of the numbers are masked: leave them out first, by compressed() or filled().")
-    codes = np.asarray(to_array(labels))
+    codes = unmasked(labels)
     return codes.view(np.uint8) if codes.dtype == bool else codes
 
 

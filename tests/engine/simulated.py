@@ -237,6 +237,9 @@ class Interrupting:
             raise InterruptedError
         return inputs, targets
 
+    def __repr__(self) -> str:
+        return "Interrupting()"
+
 
 def check_resuming() -> None:
     def resumed(device: torch.device, name: str) -> list[np.ndarray]:

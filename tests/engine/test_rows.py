@@ -70,7 +70,7 @@ def test_goes_on_after_an_interruption_as_if_there_had_been_none(
         fit(name, checkpoint_dir=tmp_path)
     monkeypatch.undo()
     np.testing.assert_array_equal(predict(fit(name, checkpoint_dir=tmp_path, resume=True), X), whole)
-    with pytest.raises(TailwiseError, match="belongs to another training: it differs in labels"):
+    with pytest.raises(TailwiseError, match="belongs to another training: it differs in class_counts, labels"):
         fit(name, 1 - ROWS, checkpoint_dir=tmp_path, resume=True)
 
 

@@ -13,13 +13,13 @@ import torch
 from torch import nn
 
 from tailwise.counts import class_counts
-from tailwise.engine import predict, train
+from tailwise.engine import _checkpoint, predict, train
 from tailwise.engine._schedule import learning_rate, share_epochs
 from tailwise.engine.stage import Stage, Task
 from tailwise.errors import TailwiseError
 from tailwise.nn import MLP, CIFARResNet, Network, nearest_mean
 from tailwise.processes import working_in
-from tailwise.samplers import ClassBatchSampler, HardAwareSampler
+from tailwise.samplers import ClassBatchSampler, HardAwareSampler, ShuffleSampler
 
 X = np.concatenate([np.random.default_rng(c).normal(c * 2, 1, (n, 4)) for c, n in enumerate((40, 20, 6))])
 Y = np.repeat([0, 1, 2], (40, 20, 6))
@@ -35,6 +35,9 @@ class Recipe:
 
     def stages(self, task: Task) -> tuple[Stage, ...]:
         return self._stages
+
+    def __repr__(self) -> str:  # by which it is known again, whatever its stages do
+        return "Recipe()"
 
 
 def task(**settings: object) -> Task:
@@ -231,6 +234,128 @@ def test_resumes_in_every_stage_and_refuses_another_training(tmp_path: Path) -> 
         fit(same, epochs=4, checkpoint_dir=tmp_path, resume=True)
 
 
+class Gathering(nn.Module):
+    """Cross-entropy times one more than the mean of all batches before, as losses that gather statistics have it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("batches", torch.zeros(()))
+
+    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        loss = LOSS(logits, targets)
+        self.batches += 1
+        self.mean += (loss.detach() - self.mean) / self.batches
+        return (1 + self.mean) * loss
+
+
+def frozen_backbone() -> list[Stage]:
+    return [
+        Stage("head", loss=LOSS, parameters=lambda network: network.head.parameters()),
+        Stage("all", loss=LOSS, parameters=lambda network: network.parameters()),
+        Stage("last", loss=LOSS),
+    ]
+
+
+def a_loss_that_comes_back() -> list[Stage]:
+    gathering = Gathering()
+    return [Stage("first", loss=gathering), Stage("between", loss=LOSS), Stage("last", loss=gathering)]
+
+
+def a_loss_that_a_function_calls() -> list[Stage]:
+    gathering = Gathering()
+    return [Stage("first", loss=gathering), Stage("last", loss=lambda logits, targets: gathering(logits, targets))]
+
+
+@pytest.mark.parametrize("stages", [frozen_backbone, a_loss_that_comes_back, a_loss_that_a_function_calls])
+def test_a_training_stopped_after_any_epoch_is_resumed_to_the_same_weights(
+    stages: Callable[[], list[Stage]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(**options: object) -> dict[str, torch.Tensor]:
+        def frozen() -> nn.Module:
+            return MLP(4, (8,)).requires_grad_(stages is not frozen_backbone)
+
+        return fit(*stages(), epochs=6, backbone=frozen, **options).state_dict()
+
+    whole, write = run(), _checkpoint.write
+    for last in range(1, 7):
+        written = []
+
+        def stop(*state: object, last: int = last, written: list[object] = written) -> None:
+            write(*state)
+            written.append(state)
+            if len(written) == last:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(_checkpoint, "write", stop)
+        folder = tmp_path / str(last)
+        with pytest.raises(KeyboardInterrupt):
+            run(checkpoint_dir=folder)
+        monkeypatch.setattr(_checkpoint, "write", write)
+        for name, value in run(checkpoint_dir=folder, resume=True).items():
+            assert torch.equal(value, whole[name]), f"{name}, after {last} epochs"
+
+
+def test_what_the_recipe_froze_is_trained_only_where_a_stage_asks_for_it() -> None:
+    networks = []
+
+    def keep(network: nn.Module, features: object) -> None:
+        networks.append({name: value.clone() for name, value in network.backbone.state_dict().items()})
+
+    stages = [replace(stage, prepare=keep) for stage in frozen_backbone()]
+    network = fit(*stages, epochs=6, backbone=lambda: MLP(4, (8,)).requires_grad_(False))
+    start, after_head, after_all = networks
+    for name, value in network.backbone.state_dict().items():
+        assert torch.equal(start[name], after_head[name])
+        assert torch.equal(after_all[name], value)
+    assert not all(torch.equal(after_head[name], after_all[name]) for name in start)
+    assert not any(parameter.requires_grad for parameter in network.backbone.parameters())
+
+
+def test_weights_that_the_last_step_made_nan_are_no_result() -> None:
+    def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return LOSS(logits, targets) + ((logits - logits) ** 2).sum().sqrt()  # 0, whose gradient is NaN
+
+    with pytest.raises(TailwiseError, match="training diverged: weights are NaN or infinite in stage 'learn', epoch 1"):
+        fit(Stage("learn", loss=loss), epochs=1, batch_size=66)
+
+
+def test_double_precision_keeps_large_numbers_apart() -> None:
+    x = np.column_stack([1.7e9 + np.random.default_rng(0).uniform(0, 100, 66), np.zeros(66)])
+    y = (x[:, 0] > 1.7e9 + 50).astype(int)
+    two = replace(task(epochs=60, backbone=lambda: MLP(2, (8,))), class_counts=np.bincount(y))
+    network = train(Recipe(Stage("learn", loss=LOSS)), two, x, y, precision="64-true", progress=False)
+    assert len(np.unique(predict(network, x)[:, 0])) > 60  # all the same in float32
+
+
+def test_any_seed_will_do_and_numbers_of_any_kind_are_kept(tmp_path: Path) -> None:
+    plain = predict(fit(random_state=3), X)
+    same = fit(random_state=np.int64(3), batch_size=np.int64(16), checkpoint_dir=tmp_path)
+    np.testing.assert_array_equal(predict(same, X), plain)
+    drawn = [predict(fit(random_state=np.random.default_rng(0)), X) for _ in range(2)]
+    np.testing.assert_array_equal(*drawn)
+    fit(random_state=None)
+    for random_state in (-1, 1.5, "a"):
+        with pytest.raises(TailwiseError, match="random_state must be a whole number from 0"):
+            fit(random_state=random_state)
+    for batch_size in (0, -1, 2.5):
+        with pytest.raises(TailwiseError, match="batch_size must be a whole number of at least 1; got"):
+            fit(batch_size=batch_size)
+        with pytest.raises(TailwiseError, match="batch_size must be a whole number of at least 1; got"):
+            predict(same, X, batch_size=batch_size)
+
+
+def test_a_companion_with_too_few_examples_is_named() -> None:
+    def few(labels: np.ndarray, **settings: object) -> ShuffleSampler:
+        return ShuffleSampler(labels[:2], **settings)
+
+    def loss(network: nn.Module, x: torch.Tensor, y: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
+        return LOSS(network(x), y)
+
+    with pytest.raises(TailwiseError, match="a sampler of stage 'learn' has less than one example for each of 5 batch"):
+        fit(Stage("learn", loss=loss, companion=few))
+
+
 def test_a_network_or_loss_with_other_settings_is_another_training(tmp_path: Path) -> None:
     weighted = [nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2, heavy])) for heavy in (3.0, 9.0)]
     fit(Stage("learn", loss=weighted[0]), checkpoint_dir=tmp_path)
@@ -276,7 +401,11 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (X[:0], Y[:0], "no example"),
         (X, np.zeros(66, dtype=int), "all 66 labels are of class 0"),
         (X, np.where(Y == 2, -1, Y), "6 of 66 labels are missing"),
-        (np.where(np.arange(66)[:, None] == 5, np.nan, X), Y, "NaN or infinity in 1 of 66 rows, first in row 5"),
+        (
+            np.where(np.arange(66)[:, None] == 5, np.nan, X),
+            Y,
+            "NaN, infinity or numbers that are too large in 1 of 66 rows, first in row 5",
+        ),
         (X, Y[:5], "one code for each of the 66 inputs"),
         (X[:, 0], Y, "must be numbers of shape"),
     ],
@@ -305,6 +434,9 @@ def test_epochs_are_shared() -> None:
     assert share_epochs([1.0, 0.0], 5) == [5, 0]
     with pytest.raises(TailwiseError, match="cannot share 1 epoch:"):
         share_epochs([0.5, 0.5], 1)
+    for shares in ([np.nan], [1.0, np.nan], [np.inf, 1.0], [1.0, -0.1], [0.0]):
+        with pytest.raises(TailwiseError, match="shares of a recipe's stages must be 0 or more, and one positive"):
+            share_epochs(shares, 10)
 
 
 def test_learning_rate_warms_up_and_falls() -> None:

@@ -164,6 +164,18 @@ def test_yes_and_no_of_any_type_measure_the_same(dtype):
         assert_allclose(found[name], wanted[name], rtol=1e-12, err_msg=name)
 
 
+def test_what_is_no_indicator_is_refused():
+    rows, given_, proba = make()
+    for wrong in (proba, np.where(given_ > 0, given_, -1), 2 * given_, given_.astype(str), np.full(rows.shape, np.nan)):
+        with pytest.raises(TailwiseError, match="given labels must be 1 or 0 for each label"):
+            evaluate_labels(rows, wrong, proba, class_counts=COUNTS)
+    for wrong in (0.3 * rows, 2 * rows, rows.astype(str), np.where(rows > 0, np.nan, rows)):
+        with pytest.raises(TailwiseError, match="rows must be 1 or 0 for each label, or negative"):
+            evaluate_labels(wrong, given_, proba, class_counts=COUNTS)
+    with pytest.raises(TailwiseError, match="masked"):
+        evaluate_labels(rows, given_, np.ma.masked_array(proba, proba > 0.9), class_counts=COUNTS)
+
+
 def test_sparse_indicators_are_measured_like_dense_ones():
     rng = np.random.default_rng(0)
     rows, proba = (rng.random((40, 3)) < 0.3).astype(int), rng.random((40, 3))

@@ -196,6 +196,15 @@ def test_what_a_recipe_does_is_part_of_what_it_is():
     assert describe(mine(1)) != describe(mine(2))
 
 
+def test_what_a_users_object_holds_is_part_of_what_it_is():
+    class Noise:
+        def __init__(self, strength):
+            self.strength = [strength]
+
+    assert describe(Noise(0.1)) == describe(Noise(0.1)) != describe(Noise(5.0))
+    assert "0x" not in describe(Noise(0.1))
+
+
 def test_auto_is_no_recipe():
     with pytest.raises(TailwiseError, match="'auto' is no recipe"):
         recipe("auto")

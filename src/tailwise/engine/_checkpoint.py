@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file with weights, loss and optimiser; its header identifies training and epoch."""
+"""Checkpoints: one safetensors file with weights, losses and optimiser; its header identifies training and epoch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tailwise.identity import differing
 from tailwise.storage import atomic_write
 
 _NAME = "checkpoint.safetensors"
-_FORMAT = 3
+_FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Checkpoint:
     stage: int
     epoch: int
     weights: dict[str, Tensor] = field(repr=False)
-    loss: dict[str, Tensor] = field(repr=False)
+    losses: dict[str, Tensor] = field(repr=False)
     optimizer: dict[int, dict[str, Tensor]] = field(repr=False)
 
 
@@ -38,17 +38,16 @@ def write(
     stage: int,
     epoch: int,
     network: nn.Module,
-    loss: Any,
+    losses: nn.Module,
     optimizer: Optimizer | None,
 ) -> None:
     """Replace the folder's checkpoint atomically: a process killed meanwhile leaves the old one or the new one.
 
-    A loss that is a module is saved too, since some gather statistics while they train.
+    The losses of all stages are saved too, since some gather statistics while they train.
     """
-    parts = {"network": network, "loss": loss} if isinstance(loss, nn.Module) else {"network": network}
     tensors = {
         f"{part}.{name}": value.cpu().contiguous()
-        for part, module in parts.items()
+        for part, module in {"network": network, "losses": losses}.items()
         for name, value in module.state_dict().items()
     }
     if optimizer is not None:
@@ -93,7 +92,7 @@ def read(folder: Path, identity: dict[str, Any]) -> Checkpoint | None:
             f"the checkpoint in {folder} belongs to another training: it differs in {', '.join(other)};"
             " choose another folder, or remove it to start again."
         )
-    parts: dict[str, dict[str, Tensor]] = {"network": {}, "loss": {}, "optimizer": {}}
+    parts: dict[str, dict[str, Tensor]] = {"network": {}, "losses": {}, "optimizer": {}}
     for name, value in tensors.items():
         part, _, rest = name.partition(".")
         parts[part][rest] = value
@@ -101,7 +100,7 @@ def read(folder: Path, identity: dict[str, Any]) -> Checkpoint | None:
     for name, value in parts["optimizer"].items():
         index, _, key = name.partition(".")
         optimizer.setdefault(int(index), {})[key] = value
-    return Checkpoint(header["stage"], header["epoch"], parts["network"], parts["loss"], optimizer)
+    return Checkpoint(header["stage"], header["epoch"], parts["network"], parts["losses"], optimizer)
 
 
 def exists(folder: Path) -> bool:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tailwise.engine._tensors import as_tensor, outputs
+from tailwise.settings import whole
 
 
 def predict(network: nn.Module, inputs: Any, *, batch_size: int = 1024) -> NDArray[np.float32]:
@@ -28,8 +29,9 @@ def predict(network: nn.Module, inputs: Any, *, batch_size: int = 1024) -> NDArr
     Raises
     ------
     TailwiseError
-        If the inputs are sparse, not numbers or hold NaN or infinity.
+        If the inputs are sparse, not numbers or hold NaN or infinity, or the batch size is below 1.
     """
-    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-    parts = outputs(network, network, as_tensor(inputs), batch_size, device)
+    any_parameter = next(network.parameters(), torch.empty(0))
+    data = as_tensor(inputs, any_parameter.dtype)
+    parts = outputs(network, network, data, whole("batch_size", batch_size, 1), any_parameter.device)
     return np.concatenate([part.float().cpu().numpy() for part in parts])

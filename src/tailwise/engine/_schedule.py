@@ -18,9 +18,9 @@ def share_epochs(shares: list[float], epochs: int) -> list[int]:
     Raises
     ------
     TailwiseError
-        If a share is negative, none is positive, or there are fewer epochs than stages that train.
+        If a share is negative or not finite, none is positive, or there are fewer epochs than stages that train.
     """
-    if not shares or min(shares) < 0 or sum(shares) <= 0:
+    if not all(0 <= share < math.inf for share in shares) or not any(shares):
         raise TailwiseError(f"the shares of a recipe's stages must be 0 or more, and one positive; got {shares}.")
     training = sum(share > 0 for share in shares)
     if epochs < training:

@@ -50,6 +50,8 @@ def train_stage(
         raise TailwiseError(f"stage {stage.name!r} has a share of the epochs but no loss.")
     samplers = _samplers(fabric, stage, targets, seeded)
     steps = _steps(fabric, samplers[0], task.batch_size)
+    if not steps or any(len(sampler) < steps for sampler in samplers):
+        raise TailwiseError(f"a sampler of stage {stage.name!r} has less than one example for each of {steps} batches.")
 
     optimizer = optimizer_of(stage, task, set_trainable(stage, network))
     if optimizer_state:
@@ -96,13 +98,15 @@ def train_stage(
                 total += loss.detach()
                 bar.batch(stage.name, 1 / steps)
         mean = float(_sum(fabric, total)) / (steps * fabric.world_size)
-        if not math.isfinite(mean):
+        if not math.isfinite(mean) or not _are_finite(network):
             rate = max(group["initial_lr"] for group in optimizer.param_groups)
+            what = f"the loss is {mean}" if not math.isfinite(mean) else "weights are NaN or infinite"
             raise TailwiseError(
-                f"training diverged: the loss is {mean} in stage {stage.name!r}, epoch {epoch + 1} of {epochs.stop};"
+                f"training diverged: {what} in stage {stage.name!r}, epoch {epoch + 1} of {epochs.stop};"
                 f" lower the learning rate, which was {rate:g}, and train again."
             )
-        _share_buffers(fabric, network)
+        for module in (network, stage.loss):
+            _share_buffers(fabric, module)
         bar.epoch(stage.name, before + epoch + 1, mean)
         save(epoch + 1, optimizer)
 
@@ -179,10 +183,15 @@ def _sum(fabric: Fabric, number: Tensor) -> Tensor:
     return cast(Tensor, fabric.all_reduce(number, reduce_op="sum"))
 
 
-def _share_buffers(fabric: Fabric, network: nn.Module) -> None:
+def _are_finite(network: nn.Module) -> bool:
+    """Say whether all weights are finite."""
+    return bool(torch.stack([weights.isfinite().all() for weights in network.parameters()]).all())
+
+
+def _share_buffers(fabric: Fabric, module: Any) -> None:
     """Give every process the first one's running statistics, so that all get the same from the same examples."""
-    if fabric.world_size > 1:
-        for buffer in network.buffers():
+    if fabric.world_size > 1 and isinstance(module, nn.Module):
+        for buffer in module.buffers():
             torch.distributed.broadcast(buffer, 0)
 
 

@@ -12,37 +12,40 @@ from torch import Tensor, nn
 
 from tailwise.counts import class_counts
 from tailwise.errors import TailwiseError
+from tailwise.tensors import to_codes, unmasked
 
 
-def as_tensor(inputs: Any) -> Tensor:
+def as_tensor(inputs: Any, dtype: torch.dtype = torch.float32) -> Tensor:
     """Return inputs as a tensor that networks take, without a copy where possible.
 
     Parameters
     ----------
     inputs : (n, height, width, channels) images, which become channels-last (n, channels, height, width), or
-        (n, features) numbers, which become float32
+        (n, features) numbers
+    dtype : of numbers, and of images that are not uint8
 
     Raises
     ------
     TailwiseError
-        If they are sparse, of another shape or not numbers, or hold NaN or infinity.
+        If they are sparse, masked, of another shape or not numbers, or hold NaN or infinity.
     """
     if hasattr(inputs, "toarray"):
         raise TailwiseError("networks take dense inputs; reduce sparse ones first, for example with TruncatedSVD.")
-    array = np.asarray(inputs)
+    array = unmasked(inputs)
     if array.ndim not in (2, 4) or array.dtype.kind not in "fiub":
         raise TailwiseError(
             "inputs must be numbers of shape (n, features) or images (n, height, width, channels);"
             f" got {array.dtype} of shape {array.shape}."
         )
     if array.dtype != np.uint8 or array.ndim == 2:
-        array = array.astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):  # becomes infinity
+            array = array.astype(np.float64 if dtype == torch.float64 else np.float32, copy=False)
     if array.dtype.kind == "f":
         bad = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1)) if array.size else array
         if bad.size:
             raise TailwiseError(
-                f"inputs have NaN or infinity in {bad.size} of {len(array)} rows, first in row {bad[0]};"
-                " impute or drop them first."
+                f"inputs have NaN, infinity or numbers that are too large in {bad.size} of {len(array)} rows, first in "
+                f"row {bad[0]}; impute or drop them first."
             )
     tensor = torch.from_numpy(np.require(array, requirements=["C", "W"]))
     return tensor.permute(0, 3, 1, 2) if tensor.ndim == 4 else tensor
@@ -56,7 +59,7 @@ def as_targets(labels: Any, n: int, n_classes: int) -> NDArray[Any]:
     TailwiseError
         If there are none, some are missing or out of range, or all are one class or one row.
     """
-    codes = np.asarray(labels)
+    codes = to_codes(labels)
     if codes.ndim == 2:
         return _rows(codes, n, n_classes)
     if codes.shape != (n,):

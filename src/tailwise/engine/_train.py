@@ -25,6 +25,9 @@ from tailwise.errors import TailwiseError
 from tailwise.identity import describe, digest
 from tailwise.nn import Standardise
 from tailwise.processes import working_in
+from tailwise.random_state import RandomState, whole_seed
+from tailwise.settings import whole
+from tailwise.tensors import to_array
 
 
 class RecipeLike(Protocol):
@@ -65,7 +68,7 @@ def train(
     inputs: Any,
     labels: Any,
     *,
-    random_state: int = 0,
+    random_state: RandomState = 0,
     checkpoint_dir: str | os.PathLike[str] | None = None,
     resume: bool = False,
     devices: int | str = "auto",
@@ -84,7 +87,7 @@ def train(
     task : what the recipe may know, and how long and with which optimiser to train
     inputs : (n, height, width, channels) uint8 images or (n, features) numbers; kept whole on the device
     labels : (n,) class codes, or (n, n_classes) rows: 1 for the classes of an example and 0 for others, or shares
-    random_state : seed of weights, order, augmentation and dropout
+    random_state : seed of weights, order, augmentation and dropout; the same whole number gives the same network
     checkpoint_dir : folder whose checkpoint is replaced after every epoch; on CPU, a training that was killed at any
         moment and resumed ends with exactly the weights of an uninterrupted one. Of several processes the first alone
         looks there
@@ -98,22 +101,25 @@ def train(
     Raises
     ------
     TailwiseError
-        If inputs or labels cannot be trained on, training diverges, the folder's checkpoint belongs to another
+        If inputs, labels or settings cannot be used, training diverges, the folder's checkpoint belongs to another
         training, or another process is writing there.
     """
-    data = as_tensor(inputs)
+    batch_size = whole("batch_size", task.batch_size, 1)
+    dtype = torch.float64 if precision == "64-true" else torch.float32
+    data = as_tensor(inputs, dtype)
     known = as_targets(labels, len(data), task.n_classes)
     fabric = launch(devices, precision)
-    device = fabric.device
-    seeded = partial(seeded_by, device, random_state)
+    device, seed = fabric.device, fabric.broadcast(whole_seed(random_state))
+    seeded = partial(seeded_by, device, seed)
     with seeded():  # some losses have weights of their own
         stages, epochs = plan_stages(recipe, task)
+    losses = nn.ModuleDict({str(i): stage.loss for i, stage in enumerate(stages) if isinstance(stage.loss, nn.Module)})
     with seeded():
         network = recipe.network(task)
     for module in network.modules():
         if isinstance(module, Standardise):
             module.fit(data)
-    network = network.to(device, torch.float64 if precision == "64-true" else torch.float32)
+    network = network.to(device, dtype)
     if data.ndim == 4:
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -125,14 +131,15 @@ def train(
             "recipe": [describe(recipe), *(stage.name for stage in stages)],
             "network": {name: list(value.shape) for name, value in network.state_dict().items()},
             "modules": describe([network, *{type(part): None for part in network.modules()}]),
-            "losses": [_described(stage.loss) for stage in stages if isinstance(stage.loss, nn.Module)],
-            "inputs": digest(np.asarray(inputs)),
+            "losses": [_described(loss) for loss in losses.values()],
+            "inputs": digest(np.asarray(to_array(inputs))),
             "labels": digest(known),
             "epochs": epochs,
-            "batch_size": task.batch_size,
+            "class_counts": digest(task.class_counts),
+            "batch_size": batch_size,
             "optimizer": [repr(_optimizer(stage, task)) for stage in stages],
             "augment": [describe(augment_of(stage, task)) for stage in stages],
-            "random_state": random_state,
+            "random_state": seed,
             "precision": str(precision),
             "processes": fabric.world_size,
         }
@@ -143,6 +150,9 @@ def train(
         if folder is not None and not resume and _checkpoint.exists(folder):
             raise TailwiseError(f"{folder} already has a checkpoint: resume it, choose another folder, or remove it.")
         start = fabric.broadcast(None if folder is None else _checkpoint.read(folder, identity))
+        losses.to(device)
+        if start is not None:
+            losses.load_state_dict(start.losses)
         for number, (stage, length) in enumerate(zip(stages, epochs, strict=True)):
             if stage.prepare is not None:  # on resuming, for the structure it gives; the weights are then read
                 with seeded(number, 0):
@@ -151,21 +161,17 @@ def train(
                     network = (network if changed is None else changed).to(device)
             if start is not None and number < start.stage:
                 continue
-            if isinstance(stage.loss, nn.Module):
-                stage.loss.to(device)
             here = start if start is not None and number == start.stage else None
             if here is not None:
                 network.load_state_dict(here.weights)
-                if isinstance(stage.loss, nn.Module):
-                    stage.loss.load_state_dict(here.loss)
             done = 0 if here is None else here.epoch
             bar.epoch(stage.name, sum(epochs[:number]) + done)
 
-            save = partial(_save, folder, identity, number, network, stage.loss)
+            save = partial(_save, folder, identity, number, network, losses)
             if length == 0:
                 save(0, None)
             elif done < length:
-                free = [parameter for parameter in network.parameters() if parameter.requires_grad]
+                before = [(parameter, parameter.requires_grad) for parameter in network.parameters()]
                 train_stage(
                     fabric, stage, task, network, data, targets,
                     epochs=range(done, length),
@@ -176,18 +182,18 @@ def train(
                     bar=bar,
                     before=sum(epochs[:number]),
                 )  # fmt: skip
-                for parameter in free:
-                    parameter.requires_grad_(True)
+                for parameter, was_free in before:
+                    parameter.requires_grad_(was_free)
     return network.eval()
 
 
 def _described(loss: nn.Module) -> str:
     """Return a text that tells apart losses, their numbers, and their numbers per class."""
     settings = {
-        f"{name}.{key}": value
+        f"{name}.{key}": describe(value)
         for name, module in loss.named_modules()
         for key, value in sorted(vars(module).items())
-        if isinstance(value, str | int | float) and key != "training" and not key.startswith("_")
+        if not isinstance(value, torch.Tensor) and not callable(value) and key != "training" and not key.startswith("_")
     }
     tensors = (value.detach().cpu().reshape(-1).view(torch.uint8).numpy() for value in loss.state_dict().values())
     return f"{describe(loss)} {settings} {digest(*tensors)}"
@@ -198,10 +204,10 @@ def _save(
     identity: dict[str, Any],
     stage: int,
     network: nn.Module,
-    loss: Any,
+    losses: nn.ModuleDict,
     epoch: int,
     optimizer: Optimizer | None,
 ) -> None:
     """Write a checkpoint, if there is a folder for it."""
     if folder is not None:
-        _checkpoint.write(folder, identity, stage, epoch, network, loss, optimizer)
+        _checkpoint.write(folder, identity, stage, epoch, network, losses, optimizer)

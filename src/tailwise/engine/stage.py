@@ -100,7 +100,7 @@ class Stage:
     ----------
     name : shown in the progress bar and stored in checkpoints
     loss : ``loss(logits, targets)``; targets are class codes (batch,) or rows (batch, n_classes). If it is a module,
-        checkpoints include its buffers
+        checkpoints include its buffers; parameters of its own are not trained
     share : share of the task's epochs. A stage of share 0 only prepares (a classifier set in closed form, say)
     sampler : ``sampler(labels, num_replicas=, rank=, seed=)`` builds a sampler that shards itself and has
         ``set_epoch``; None is shuffling. One that is ``batched`` yields lists of indices, which are a process's batches

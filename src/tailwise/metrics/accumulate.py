@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from tailwise.errors import TailwiseError
 from tailwise.metrics.bins import CALIBRATION_BINS, SCORE_BINS, calibration_bins, score_bins
 from tailwise.metrics.confusion import counted
-from tailwise.tensors import to_array, to_codes
+from tailwise.tensors import to_codes, unmasked
 
 _EXACT = 10_000_000  # up to so many probabilities are kept, from which rankings are exact
 _CELLS = 1 << 18  # array cells to process at a time, so that they stay in the processor's cache
@@ -224,7 +224,7 @@ def _codes(values: ArrayLike, what: str) -> NDArray[Any]:
 def _matrix(values: ArrayLike | None, n_classes: int) -> NDArray[Any] | None:
     if values is None:
         return None
-    matrix = np.asarray(to_array(values))
+    matrix = unmasked(values)
     if matrix.ndim != 2 or matrix.shape[1] != n_classes:
         raise TailwiseError(f"probabilities and sets are (n, {n_classes}); got shape {matrix.shape}.")
     if matrix.dtype.kind not in "fiub":

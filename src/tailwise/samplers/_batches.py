@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from tailwise.errors import TailwiseError
 from tailwise.samplers._balanced import ByClass
-from tailwise.samplers._epochs import EpochSampler, whole
+from tailwise.samplers._epochs import EpochSampler
 from tailwise.samplers._permute import permute
+from tailwise.settings import whole
 
 
 class ClassBatchSampler(EpochSampler):

@@ -7,7 +7,6 @@ each process computes only the indices it shows, and resuming anywhere costs not
 from __future__ import annotations
 
 from collections.abc import Iterator
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from tailwise.counts import check_codes, check_counts
 from tailwise.errors import TailwiseError
 from tailwise.identity import digest
 from tailwise.samplers._permute import permute
+from tailwise.settings import whole
 from tailwise.tensors import to_codes
 
 
@@ -251,13 +251,6 @@ def systematic(shares: NDArray[np.float64], total: int, rng: np.random.Generator
     parts = np.zeros(shares.size, dtype=np.int64)
     parts[positive] = np.diff(np.minimum(np.floor(ends + rng.random()), total).astype(np.int64), prepend=0)
     return parts
-
-
-def whole(name: str, value: Any, least: int) -> int:
-    """Return a setting that is a whole number; raise TailwiseError if it is none, or below the least."""
-    if not isinstance(value, Integral) or value < least:
-        raise TailwiseError(f"{name} must be a whole number of at least {least}; got {value!r}.")
-    return int(value)
 
 
 def check_size(size: int | None) -> int | None:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from tailwise.errors import TailwiseError
 from tailwise.random_state import RandomState, generator
-from tailwise.samplers._epochs import EpochSampler, whole
+from tailwise.samplers._epochs import EpochSampler
 from tailwise.samplers._frequency import indicator
 from tailwise.samplers._permute import permute
+from tailwise.settings import whole
 
 _TAIL = 0.1  # of all occurrences, which entities of the tail have by default
 

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tailwise.samplers._balanced import ClassSampler, check_shares, powered
-from tailwise.samplers._epochs import whole
-from tailwise.settings import divisor, number
+from tailwise.settings import divisor, number, whole
 
 
 class ProgressivelyBalancedSampler(ClassSampler):
