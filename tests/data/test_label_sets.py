@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
@@ -61,6 +62,39 @@ def test_sets_of_labels(given_):
     assert found.labels.tolist() == ["a", "b", "c"]
     assert found.rows.tolist() == [[1, 1, 0], [1, 0, 0], [0, 0, 0], [-1, -1, -1], [0, 0, 1]]
     assert as_form(found.rows[:2], found.labels, found.form) == [["a", "b"], ["a"]]
+
+
+@pytest.mark.parametrize(
+    "given_",
+    [
+        pa.array([["u"], ["v", "u"], [], None]),
+        pa.chunked_array([[["u"], ["v", "u"]], [[], None]]),
+        pd.Series([["u"], ["v", "u"], [], None], dtype=pd.ArrowDtype(pa.list_(pa.string()))),
+        pd.Series([["u"], ["v", "u"], [], np.nan]),
+    ],
+)
+def test_columns_of_lists_of_any_library_are_sets_and_missing_ones_unknown(given_):
+    found = encode_label_sets(given_)
+    assert found.labels.tolist() == ["u", "v"]
+    assert found.rows.tolist() == [[1, 0], [1, 1], [0, 0], [-1, -1]]
+
+
+@pytest.mark.parametrize("table", [pa.table, pl.LazyFrame])
+def test_tables_of_any_library_are_indicators(table):
+    found = encode_label_sets(table({"a": [1, 0], "b": [0, 1]}))
+    assert found.labels.tolist() == ["a", "b"]
+    assert found.rows.tolist() == [[1, 0], [0, 1]]
+
+
+def test_what_means_no_label_is_a_label_inside_a_set(tmp_path):
+    sets = [["NA", "US"], ["DE", "null"], ["DE"], [None, "US"]]
+    found = encode_label_sets(sets)
+    assert found.labels.tolist() == ["DE", "NA", "US", "null"]
+    assert found.rows.sum(axis=0).tolist() == [2, 1, 2, 1]
+    (tmp_path / "t.csv").write_text("x,y\n1,NA|US\n2,DE|null\n3,DE\n4,US\n5,NA\n")
+    data = load(tmp_path / "t.csv", "y", separator="|")
+    assert data.classes == ("DE", "NA", "US", "null")
+    assert data.labels.tolist() == [*found.rows.tolist(), [-1] * 4]
 
 
 def test_labels_are_matched_by_what_they_mean():

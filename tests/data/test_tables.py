@@ -418,3 +418,11 @@ def test_other_marks_separate_however_many_commas_there_are(tmp_path, name, mark
 def test_blanks_may_follow_commas_that_separate(tmp_path):
     (tmp_path / "t.csv").write_text("a, b; c, d\n1, 2; 3, 4\n1, 2, 5\n")
     assert scan(tmp_path / "t.csv").collect().columns == ["a", "b; c", "d"]
+
+
+def test_an_inch_mark_is_named_where_it_stands(tmp_path):
+    (tmp_path / "t.csv").write_text('a,b,y\n1,x,u\n5,7" pipe,a\n' + "2,q,u\n" * 60)
+    with pytest.raises(
+        TailwiseError, match=r"t\.csv, line 3: a quote inside a field, as an inch mark, must be doubled"
+    ):
+        load(tmp_path / "t.csv", "y")

@@ -160,7 +160,7 @@ def test_names_that_look_the_same_and_numbers_that_are_the_same_are_told():
     data = pl.DataFrame({"x": range(4), "y": ["\xe9", "e\u0301", "1", "1.0"]})
     found = diagnose(data, "y")
     assert sentences(found, r"The labels 'e\u0301', '\xe9' differ only in their Unicode characters")
-    assert sentences(found, "The labels '1', '1.0' differ only in case, blanks or zeros")
+    assert sentences(found, "The labels '1', '1.0' differ only in case, blanks, hidden signs or zeros")
 
 
 def test_classes_that_are_sets_of_others_are_told():
@@ -572,3 +572,43 @@ def test_images_in_a_table_are_its_feature(tmp_path):
         assert found.kind == "image"
         assert not sentences(found, "identifier")
         assert not sentences(found, "No feature can be made")
+
+
+def test_labels_with_commas_are_other_sets_than_their_parts():
+    frame = pl.DataFrame({"y": [["a, b"]] * 10 + [["a", "b"]] * 10 + [[]] * 2, "x": [1.0] * 20 + [2.0] * 2})
+    found = diagnose(frame, "y")
+    assert found.duplicates.conflicting == 20
+    assert found.n_unlabelled == 0
+
+
+def test_a_file_with_sets_is_examined_as_closely_as_one_without(tmp_path):
+    (tmp_path / "t.csv").write_text("x,w,y\n" + "1,2,a|b\n3,4,b\n" * 5 + "1,2\n5,6,NA\n")
+    for separator in (None, "|"):
+        found = diagnose(tmp_path / "t.csv", "y", separator=separator)
+        assert sentences(found, "fewer fields than the header")
+        assert sentences(found, "'NA' counts as none")
+
+
+def test_missing_categories_are_counted_whatever_their_type():
+    values = ["NA"] * 25 + ["u"] * 50 + ["v"] * 25
+    for dtype in (pl.String, pl.Categorical, pl.Enum(["NA", "u", "v"])):
+        found = diagnose(pl.DataFrame({"y": ["a", "b"] * 50, "c": pl.Series(values, dtype=dtype)}), "y")
+        assert (found.columns[0].missing, found.columns[0].distinct) == (25, 2)
+
+
+def test_identifiers_may_have_64_bits():
+    draws = np.random.default_rng(1).integers(2**63, 2**64 - 1, 5000, dtype=np.uint64)
+    for ids in (pl.Series("hash", draws), pl.Series("hash", draws).cast(pl.String)):
+        found = diagnose(pl.DataFrame({"y": ["a", "b"] * 2500, "x": [1, 2] * 2500}).with_columns(ids), "y")
+        assert found.columns[1].identifier
+
+
+def test_nearly_all_sampled_rows_are_not_all():
+    frame = pl.DataFrame({"c": np.arange(300_000) % 25_000 == 7, "y": np.arange(300_000) % 2})
+    found = diagnose(frame, "y", sample=200_000)
+    assert sentences(found, f"has the same value in 99.99 % of {found.sampled:,} sampled rows: drop it")
+
+
+def test_names_that_look_alike_are_told():
+    frame = pl.DataFrame({"y": ["a", "a\u200b", "b", "b "] * 10, "x": range(40)})
+    assert sentences(diagnose(frame, "y"), r"labels 'a', 'a\u200b' differ only in")

@@ -381,6 +381,14 @@ def test_a_model_takes_what_the_classifier_takes() -> None:
     assert texts.model_.predict(pd.DataFrame({"said": said})) == texts.model_.predict(said)
 
 
+def test_a_label_that_all_rows_have_or_none_is_saved_with_the_others(tmp_path: Path) -> None:
+    x, rows = sets()
+    rows[:, 1], rows[:, 2] = 0, 1
+    fitted = quick().fit(x, rows)
+    fitted.save(tmp_path / "m")
+    np.testing.assert_array_equal(load_model(tmp_path / "m").predict_proba(x), fitted.predict_proba(x))
+
+
 def test_models_of_sets_and_of_classes_come_back_as_what_they_are(tmp_path: Path) -> None:
     quick().fit(X, Y).save(tmp_path / "sets")
     assert isinstance(load_model(tmp_path / "sets"), LabelModel)

@@ -83,19 +83,30 @@ def _last_bytes(file: IO[bytes], count: int) -> bytes:
 
 
 def _bad_record(path: Path) -> str | None:
-    """Name a record of a CSV with more fields than the header or an unclosed quote; or None."""
+    """Name a record of a CSV with more fields than the header, an unclosed quote or one inside a field; or None."""
     separator, header, _ = csv_header(path)
-    start = 1
+    start, inside, lines = 1, None, list[str]()  # the lines of a record
+
+    def read(file: IO[str]) -> Iterator[str]:
+        for line in file:
+            lines.append(line)
+            yield line
+
     with open_text(path) as file:
-        records = csv.reader(file, delimiter=separator, strict=True)
+        records = csv.reader(read(file), delimiter=separator, strict=True)
         try:
             for record in records:
                 if len(record) > len(header):
                     return f"{path}, line {start}: {len(record)} fields, but the header has {len(header)}."
+                if inside is None and "".join(lines).count('"') % 2:
+                    inside = start
+                lines.clear()
                 start = records.line_num + 1
         except csv.Error as error:
             return f"{path}, line {start}: a quote is not closed, or text follows one ({error})."
-    return None
+    if inside is None:
+        return None
+    return f'{path}, line {inside}: a quote inside a field, as an inch mark, must be doubled in quotes: "7"" pipe".'
 
 
 def _bad_json(path: Path) -> str | None:

@@ -23,8 +23,11 @@ NO_VALUE = any_of(_MISSING)
 #: rest is treated as missing, with a note.
 _ENOUGH = 0.9
 _SAMPLE = 1000
-_TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p")
-_PLAIN_DATES = ("%Y-%m-%d", "%Y/%m/%d", "%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%b %d, %Y", "%B %d, %Y")
+_TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+_PLAIN_DATES = (
+    *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y"),
+    *("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y"),
+)
 _MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y", "%m.%d.%Y", "%m/%d/%y", "%m-%d-%y")
 _DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%d/%m/%y", "%d-%m-%y", "%d.%m.%y")
 _FORMATS = {
@@ -32,11 +35,11 @@ _FORMATS = {
     for style, dates in (("plain", ()), ("month", _MONTH_FIRST), ("day", _DAY_FIRST))
 }
 #: Dates with points and a two-digit year must be zero-padded: 1.2.30 is a version number.
-_SHORT_DATE = r"^(\d{1,2}[-/]\d{1,2}[-/]|\d{2}\.\d{2}\.)\d{2}\b"
+_SHORT_DATE = r"^(\d{1,2}[-/](\d{1,2}|[A-Za-z]{3})[-/]|\d{2}\.\d{2}\.)\d{2}\b"
 #: A day and a year, with something between: what has less is in none of the formats, and is not tried in all of them.
 _TWO_NUMBERS = r"\d\D+\d"
 #: Seconds, their fraction, and an offset from UTC; only after a time of day.
-_AFTER_TIME = r"(:\d{2})(\.\d+)?\s*(Z|[+-]\d{2}(?::?\d{2})?)?$"
+_AFTER_TIME = r"(:\d{2})([.,]\d+)?\s*(Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?$"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CURRENCY = r"[$€£¥₹₩₽%]|USD|EUR|GBP|JPY|CHF|CNY|INR|AUD|CAD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR"
 _AROUND = rf"^({_CURRENCY})\s*|\s*({_CURRENCY})$|^([-−(])\s*({_CURRENCY})\s*"
@@ -393,9 +396,8 @@ def _dates(column: pl.Series, style: str, zone: str = "UTC") -> pl.Series:
         if "%y" in form:  # which also accepts one digit
             found = found.set(~text.str.contains(_SHORT_DATE), None)
         parsed = parsed.zip_with(~missing, found)
-    at_offset = ("1970-01-01 00:00" + distinct.str.extract(_AFTER_TIME, 3)).str.to_datetime(
-        "%Y-%m-%d %H:%M%#z", strict=False, time_unit="us"
-    )
+    offset = distinct.str.extract(_AFTER_TIME, 3).str.replace("UTC|GMT", "Z")
+    at_offset = ("1970-01-01 00:00" + offset).str.to_datetime("%Y-%m-%d %H:%M%#z", strict=False, time_unit="us")
     moved = (parsed.dt.replace_time_zone("UTC") + (at_offset - _EPOCH)).dt.convert_time_zone(zone)
     parsed = parsed.zip_with(at_offset.is_null(), moved.dt.replace_time_zone(None))
     return values.replace_strict(distinct, parsed, default=None, return_dtype=pl.Datetime("us"))

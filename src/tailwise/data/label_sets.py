@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from tailwise.data.labels import MISSING_LABELS, class_name, encode_labels, known_codes
+from tailwise.data.labels import MISSING_LABELS, NEVER_NAMES, class_name, encode_labels, known_codes
 from tailwise.errors import TailwiseError
 from tailwise.tensors import to_array, to_indicator
 
@@ -101,8 +101,8 @@ def encode_label_sets(
     Parameters
     ----------
     Y : (n, n_labels) indicator of 0 and 1: an array, a sparse matrix, or a pandas or polars frame whose columns are
-        named after the labels. Or n sets, lists or tuples of labels, or a polars or pandas column of them; a set may be
-        empty, and None means that the labels are unknown
+        named after the labels. Or n sets, lists or tuples of labels, or a polars, pandas or Arrow column of them; a set
+        may be empty, and None means that the labels are unknown. In a set "NA" is a label
     known : labels in code order, if they are fixed (for evaluation, say); labels of sets are matched as by
         :func:`encode_labels`, and so are the columns of a frame
     where : name of the labels, for messages
@@ -113,6 +113,12 @@ def encode_label_sets(
     TailwiseError
         If Y has neither form, an indicator has values other than 0 and 1, or a label is not among the known ones.
     """
+    if type(Y).__module__.partition(".")[0] == "pyarrow":
+        import polars as pl
+
+        Y = pl.from_arrow(Y)
+    if hasattr(Y, "collect_schema") and hasattr(Y, "collect"):  # a lazy frame
+        Y = Y.collect()
     if sparse.issparse(Y):
         return LabelSets(_indicator(Y, where), np.arange(Y.shape[1]), "sparse")
     if hasattr(Y, "columns") and hasattr(Y, "to_numpy"):
@@ -147,7 +153,7 @@ def _of_sets(
     flat = [label for row in sets if row is not None for label in row]
     if not flat and known is None:
         raise TailwiseError(f"{where}: no row has a label, so there is nothing to learn.")
-    codes, labels = encode_labels(flat, None if known is None else np.asarray(known), where)
+    codes, labels = encode_labels(flat, None if known is None else np.asarray(known), where, NEVER_NAMES)
     rows = np.zeros((len(sets), len(labels)), np.int8)
     rows[has[codes >= 0], codes[codes >= 0]] = 1
     rows[[row is None for row in sets]] = -1
@@ -156,7 +162,7 @@ def _of_sets(
 
 def _as_set(row: Any, number: int, where: str) -> Any:
     """Return the labels of a row, or None if they are unknown."""
-    if row is None:
+    if row is None or type(row).__name__ == "NAType" or (isinstance(row, float) and row != row):
         return None
     if isinstance(row, str | bytes) or not isinstance(row, Iterable):
         raise TailwiseError(

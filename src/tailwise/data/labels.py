@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Spellings of "no label". "None" is not among them, because it may be the name of a class.
 MISSING_LABELS = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null"})
+#: Those of them that libraries write for a missing value, and nobody for a class.
+NEVER_NAMES = frozenset({"", "nan", "-nan", "<na>"})
 
 
 def any_of(words: Iterable[str]) -> str:
@@ -165,7 +167,10 @@ def _is_text(column: pl.Series) -> bool:
 
 
 def encode_labels(
-    values: ArrayLike, known: NDArray[Any] | None = None, where: str = "labels"
+    values: ArrayLike,
+    known: NDArray[Any] | None = None,
+    where: str = "labels",
+    missing: Collection[str] = MISSING_LABELS,
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Encode labels as class codes.
 
@@ -177,6 +182,7 @@ def encode_labels(
         that ``"3.0"`` in a CSV file matches ``3`` in a Parquet file. By default the labels that occur, sorted; those of
         an ordered pandas categorical or a polars Enum keep its order
     where : name of the labels, for messages
+    missing : texts, in lower case, that mean no label
 
     Returns
     -------
@@ -193,7 +199,7 @@ def encode_labels(
     declared = _declared(values)
     places, distinct = _factorise(values if declared is None else declared[1], where)
     places = places if declared is None else declared[0]
-    absent = np.array([_is_missing(label) for label in distinct.tolist()], dtype=bool)
+    absent = np.array([_is_among(label, missing) for label in distinct.tolist()], dtype=bool)
     classes, code = _as_classes(distinct[~absent], is_ordered=declared is not None)
     if not len(classes) and known is None:
         raise TailwiseError(f"{where}: all labels are missing, so there is nothing to learn.")
@@ -209,8 +215,7 @@ def warn_of_words(values: Any, codes: NDArray[np.int64]) -> None:
     if (codes >= 0).all():
         return
     missing = np.asarray(_unwrapped(to_array(values))).ravel()[codes < 0].tolist()
-    may_be_names = MISSING_LABELS - {"", "nan", "-nan", "<na>"}
-    words = {label for label in missing if isinstance(label, str) and label.strip().lower() in may_be_names}
+    words = {label for label in missing if _is_among(label, MISSING_LABELS - NEVER_NAMES)}
     if words:
         told = " and ".join(map(repr, sorted(words)))
         warnings.warn(
@@ -318,8 +323,8 @@ def _plain(label: Any, where: str) -> Any:
     return label
 
 
-def _is_missing(label: Any) -> bool:
-    return isinstance(label, str) and label.strip().lower() in MISSING_LABELS
+def _is_among(label: Any, words: Collection[str]) -> bool:
+    return isinstance(label, str) and label.strip().lower() in words
 
 
 def _as_classes(distinct: NDArray[Any], is_ordered: bool) -> tuple[NDArray[Any], NDArray[np.int64]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import SupportsInt
 from unicodedata import normalize
@@ -104,11 +105,11 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
         )
     for group in similar:
         one_look = len({normalize("NFC", name) for name in group}) < len(group)
+        differ = "their Unicode characters" if one_look else "case, blanks, hidden signs or zeros"
         yield Finding(
             "warning",
-            f"The labels {', '.join(map(ascii if one_look else repr, group))} differ only in "
-            f"{'their Unicode characters' if one_look else 'case, blanks or zeros'}: if they mean the same class, "
-            "write them the same way.",
+            f"The labels {', '.join(map(ascii if one_look else repr, group))} differ only in {differ}: if they mean "
+            "the same class, write them the same way.",
         )
     factor = d.imbalance_factor
     if factor >= IMBALANCED:
@@ -178,7 +179,7 @@ def _rows(d: Diagnosis, words: str) -> Iterator[Finding]:
 
 
 def _columns(d: Diagnosis) -> Iterator[Finding]:
-    examined = f" of {_n(d.sampled)} sampled rows" if d.sampled < d.n_rows else " rows"
+    examined = f"{_n(d.sampled)} sampled rows" if d.sampled < d.n_rows else "the rows"
     found: dict[Severity, list[tuple[str, str]]] = {}
     for column in d.columns:
         for severity, sentence, rest in _column(column, d.n_rows):
@@ -190,13 +191,16 @@ def _columns(d: Diagnosis) -> Iterator[Finding]:
     settled = {column.name for column in constant}
     nearly = [c for c in present if c.top_share >= NEAR_CONSTANT and c.name not in settled]
     if constant:
-        yield Finding("warning", f"{_named(constant)} the same value in all{examined}: drop {_them(constant)}.")
+        yield Finding(
+            "warning",
+            f"{_named(constant)} the same value in all {examined.removeprefix('the ')}: drop {_them(constant)}.",
+        )
     if nearly:
         least = _most(min(column.top_share for column in nearly))
-        bound = "at least " if len(nearly) > 1 else ""
+        bound = "at least " if len(nearly) > 1 and least != "all" else ""
         yield Finding(
             "note",
-            f"{_named(nearly)} the same value in {bound}{least}{examined}: drop {_them(nearly)}, unless rare values "
+            f"{_named(nearly)} the same value in {bound}{least} {examined}: drop {_them(nearly)}, unless rare values "
             "mark a rare class.",
         )
 
@@ -255,7 +259,7 @@ def _n(count: SupportsInt) -> str:
 
 
 def _most(share: float) -> str:
-    return "all" if share == 1 else f"{100 * share:.4g} % of the"
+    return "all" if share == 1 else f"{math.floor(1e4 * share + 1e-6) / 100:.4g} % of"
 
 
 def _share(part: SupportsInt, whole: SupportsInt) -> str:

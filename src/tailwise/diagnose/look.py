@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-import polars.selectors as cs
 
 from tailwise.data import Dataset, load
 from tailwise.data.broken import reading
@@ -92,7 +91,7 @@ def diagnose(
             frame = scan(path, as_text=() if target is None else (target,))
             if separator is not None or isinstance(frame.collect_schema().get(target or ""), pl.List | pl.Array):
                 sets = load(data, target, separator=separator, text=text, image=image, id=id)
-                return _of_dataset(sets, sample)
+                return _of_dataset(sets, sample, None if separator is None else (path, target or ""))
             if text is None and image is None:
                 others = [name for name in frame.collect_schema().names() if name not in (target, id)]
                 image = image_column(frame.select(named(others)).head(_FIRST).collect(), path)
@@ -111,16 +110,26 @@ def diagnose(
     return _diagnose(table, "frame", "table", sample)
 
 
-def _of_dataset(data: Dataset, sample: int) -> Diagnosis:
-    return _diagnose(_dataset(data), data.name, data.kind, sample, labels=data if data.has_sets else None)
+def _of_dataset(data: Dataset, sample: int, file: tuple[Path, str] | None = None) -> Diagnosis:
+    """Diagnose a data set; ``file`` is where it was read from, and the column of its labels there."""
+    labels = data if data.has_sets else None
+    return _diagnose(_dataset(data), data.name, data.kind, sample, labels=labels, file=file)
 
 
 def _diagnose(
-    table: Table, name: str, kind: str, sample: int, path: Path | None = None, labels: Dataset | None = None
+    table: Table,
+    name: str,
+    kind: str,
+    sample: int,
+    path: Path | None = None,
+    labels: Dataset | None = None,
+    file: tuple[Path, str] | None = None,
 ) -> Diagnosis:
     """Examine a table; sets of labels are in ``labels``, and the target column then has a name for each whole set."""
-    typed = table.frame.with_columns(cs.by_dtype(pl.Null).cast(pl.String))  # a column without values has no type
-    table = replace(table, frame=typed)
+    categories = [n for n in table.features if table.schema[n].base_type() in (pl.Categorical, pl.Enum)]
+    untyped = [n for n, dtype in table.schema.items() if dtype == pl.Null]  # as they have no values
+    if texts := [*untyped, *categories]:
+        table = replace(table, frame=table.frame.with_columns(named(texts).cast(pl.String)))
     table = _decoded(table) if kind == "table" else table
     padded = None
     if path is not None:
@@ -144,14 +153,15 @@ def _diagnose(
         sizes = np.bincount((labels.labels[labels.is_labelled] > 0).sum(axis=1)).astype(np.int64)
         classes = labels.class_labels
         diagnosis = replace(diagnosis, classes=labels.classes, class_counts=labels.class_counts, set_sizes=sizes)
-    words = missing_words(path, table.target) if path is not None and n_unlabelled else ""
+    file = (path, table.target) if path is not None else file
+    words = missing_words(*file) if file is not None and n_unlabelled else ""
     examined = {*table.examined, *table.never_ids}
     nested = [name for name in table.features if name not in examined] if kind == "table" else []
     short = None
-    if path is not None and table_format(path) == "csv":
+    if file is not None and table_format(file[0]) == "csv":
         last = named(table.frame.collect_schema().names()[-1])
-        if table.frame.select(last.has_nulls()).collect(engine="streaming").item():
-            short = short_records(path)
+        if path is None or table.frame.select(last.has_nulls()).collect(engine="streaming").item():
+            short = short_records(file[0])
     findings = find(diagnosis, similar_names(classes), padded, words, nested, short)
     return replace(diagnosis, findings=findings)
 
@@ -236,7 +246,7 @@ def _dataset(data: Dataset) -> Table:
 
 def _whole(names: Any, row: Any) -> str | None:
     """Return a name for a set of labels, or None if it is unknown."""
-    return None if (row < 0).any() else "{" + ", ".join(names[row > 0]) + "}"
+    return None if (row < 0).any() else "{" + "\0".join(names[row > 0]) + "}"  # no name holds it
 
 
 def _row_hashes(rows: Any) -> list[bytes]:

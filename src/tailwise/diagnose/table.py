@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
+from unicodedata import category
 
 import numpy as np
 import polars as pl
@@ -177,10 +178,13 @@ def find_duplicates(table: Table, identifiers: Collection[str]) -> Duplicates | 
 
 
 def similar_names(classes: NDArray[np.generic]) -> list[tuple[str, ...]]:
-    """Return groups of class names that differ only in case, blanks, Unicode form or trailing zeros of a number."""
+    """Return groups of class names that look alike.
+
+    They differ only in case, blanks, invisible characters, Unicode form or trailing zeros of a number.
+    """
     groups: dict[str, list[str]] = {}
     for label in classes:
-        key = "".join(label_key(label).casefold().split())
+        key = "".join(c for c in label_key(label).casefold() if not c.isspace() and category(c) != "Cf")
         groups.setdefault(key.rstrip("0") if is_fraction(key) else key, []).append(class_name(label))
     return [tuple(names) for names in groups.values() if len(names) > 1]
 
@@ -248,9 +252,9 @@ def _names_rows(
             return False
         numbered = words.str.contains(r"^[!-~]*\d[!-~]*$") & (words.str.len_bytes() <= _LONGEST_ID)
         return called or bool(numbered.mean() >= _NEARLY)  # type: ignore[operator]
-    if reading is not None and not values.str.contains(r"^\d{1,18}$").all():
+    if reading is not None and not values.str.contains(r"^\d{1,20}$").all():
         return False
-    numbers = values.cast(pl.Int64, strict=False).to_numpy()
+    numbers = values.cast(pl.Float64, strict=False).to_numpy()
     if called or np.ptp(numbers) < 2 * n_rows:
         return True
     classes = [numbers[labels == code] for code in np.unique(labels[labels >= 0])]
