@@ -446,6 +446,17 @@ def test_an_encoder_that_was_never_fitted_is_refused_when_read(tmp_path: Path) -
         lambda m: m.update(class_counts=[10**30] * 3),
         lambda m: m["class_counts"].pop(),
         lambda m: m["classes"].pop(),
+        lambda m: m.update(class_counts=[0, 0, 0]),
+        lambda m: m["chains"].update(cost=[[0, 1], [1, 0]]),
+        lambda m: m["chains"].update(cost="free"),
+        lambda m: m["chains"].update(cost=[[float("nan")] * 3] * 3),
+        lambda m: m["sets"].update(thresholds=[float("nan")] * 3),
+        lambda m: m["sets"].update(thresholds=["a"] * 3),
+        lambda m: m["sets"]["thresholds"].pop(),
+        lambda m: m["sets"].update(coverage="high"),
+        lambda m: m["sets"].update(coverage=7),
+        lambda m: m.update(kind="foo"),
+        lambda m: m.update(card=None),
     ],
 )
 def test_an_incomplete_description_is_refused_in_one_line(change: Any, tmp_path: Path) -> None:

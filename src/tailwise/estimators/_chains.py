@@ -72,11 +72,20 @@ class Chains:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Chains:
-        """Return the chains that :meth:`to_dict` described."""
+        """Return the chains that :meth:`to_dict` described.
+
+        Raises
+        ------
+        TailwiseError
+            If there are costs, and one is not finite.
+        """
         decision, probability, share = (
             tuple(posthoc.Step.from_dict(step) for step in data[key]) for key in ("decision", "probability", "share")
         )
-        return cls(decision, probability, share, None if data["cost"] is None else np.asarray(data["cost"]))
+        cost = None if data["cost"] is None else np.asarray(data["cost"], dtype=np.float64)
+        if cost is not None and not np.isfinite(cost).all():
+            raise TailwiseError("the costs of decisions must be finite.")
+        return cls(decision, probability, share, cost)
 
 
 def fit_chains(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tailwise.counts import check_counts
 from tailwise.data.label_sets import as_form
 from tailwise.estimators._chains import Chains
 from tailwise.estimators._label_chains import LabelChains
@@ -87,6 +88,13 @@ def load_model(path: str | Path, backbone: Any = None) -> Model | LabelModel:
 
 
 def _build(model: Mapping[str, Any], parts: dict[str, Any]) -> Model | LabelModel:
+    """Return the model, whose chains have answered for some scores, or an error that says what is wrong with them."""
+    check_counts(parts["class_counts"])
+    scores = np.zeros((1, len(parts["classes"])))
     if is_of_sets(model):
-        return LabelModel(n_examples=int(model["n_examples"]), chains=LabelChains.from_dict(model["chains"]), **parts)
-    return Model(chains=Chains.from_dict(model["chains"]), sets=ConformalSets.from_dict(model["sets"]), **parts)
+        label_chains = LabelChains.from_dict(model["chains"])
+        label_chains.predict(scores), label_chains.predict_proba(scores)
+        return LabelModel(n_examples=int(model["n_examples"]), chains=label_chains, **parts)
+    chains, sets = Chains.from_dict(model["chains"]), ConformalSets.from_dict(model["sets"])
+    chains.predict(scores), sets(chains.predict_proba(scores))
+    return Model(chains=chains, sets=sets, **parts)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tailwise import storage
 from tailwise.data import Dataset, as_dataset
+from tailwise.data.dataset import Kind
 from tailwise.errors import TailwiseError
 from tailwise.estimators._fitted import Fitted, FittedEstimator, FittedLabelSets, FittedNetwork
 from tailwise.wording import one_line
@@ -122,6 +123,10 @@ def read(path: str | Path, build: Callable[[Mapping[str, Any], dict[str, Any]], 
         classes = np.array(model["classes"], dtype=np.dtype(model["classes_dtype"]))
         if classes.shape != class_counts.shape:
             raise ValueError(f"{len(class_counts)} class counts for {len(classes)} classes")
+        if model["kind"] not in get_args(Kind):
+            raise ValueError(f"unknown kind {model['kind']!r}")
+        if not isinstance(model["card"], Mapping) or "objective" not in model["card"]:
+            raise ValueError("no card with an objective")
         learner: Fitted
         if model["learner"] == "network":
             learner = FittedNetwork.rebuild(model["network"], folder.tensors("network"), backbone)

@@ -122,8 +122,16 @@ class ConformalSets:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ConformalSets:
-        """Return the sets that :meth:`to_dict` described."""
-        return cls(data["coverage"], data["marginal"], tuple(data["thresholds"]), tuple(data["pooled"]))
+        """Return the sets that :meth:`to_dict` described.
+
+        Raises
+        ------
+        TailwiseError
+            If a number is out of range.
+        """
+        coverage = number("coverage", data["coverage"], 0, 1)
+        marginal, *thresholds = (number("threshold", value, 0) for value in (data["marginal"], *data["thresholds"]))
+        return cls(coverage, marginal, tuple(thresholds), tuple(data["pooled"]))
 
 
 def _check_range(proba: NDArray[Any]) -> None:
