@@ -612,3 +612,23 @@ def test_nearly_all_sampled_rows_are_not_all():
 def test_names_that_look_alike_are_told():
     frame = pl.DataFrame({"y": ["a", "a\u200b", "b", "b "] * 10, "x": range(40)})
     assert sentences(diagnose(frame, "y"), r"labels 'a', 'a\u200b' differ only in")
+
+
+@pytest.mark.parametrize(
+    "text", ["/data/{}/img_{}.png", '{{"label": "{}", "n": {}}}', "this is a record of type {}, number {}"]
+)
+def test_a_text_that_holds_the_name_of_the_class_leaks_it(text):
+    y = np.random.default_rng(0).choice(["cat", "dog", "Ox", "k3"], 800, p=[0.6, 0.3, 0.07, 0.03])
+    told = [text.format(label, i) for i, label in enumerate(y)]
+    other = [text.format("cow", i) for i in range(800)]
+    found = diagnose(pl.DataFrame({"y": y, "told": told, "other": other}), "y")
+    assert [column.names_class for column in found.columns] == [True, False]
+    assert sentences(found, "Column 'told' holds the name of the class, which leaks the answer: drop it, or name it as")
+    assert not sentences(found, "'other' holds")
+
+
+def test_a_text_that_names_any_class_leaks_none():
+    rng = np.random.default_rng(0)
+    y, named = rng.choice(["cat", "dog"], (2, 800))
+    found = diagnose(pl.DataFrame({"y": y, "text": [f"not a {label}, {i}" for i, label in enumerate(named)]}), "y")
+    assert not found.columns[0].names_class

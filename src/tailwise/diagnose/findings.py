@@ -10,12 +10,11 @@ from unicodedata import normalize
 import numpy as np
 from numpy.typing import NDArray
 
+from tailwise.diagnose.leaks import LEAK
 from tailwise.diagnose.result import Column, Diagnosis, Finding, Severity
 from tailwise.wording import few_of_each, plural, some, times
 
 _ORDER = {"problem": 0, "warning": 1, "note": 2}
-#: A column with at least this held-out lambda leaks the label.
-LEAK = 0.95
 #: A column whose most frequent value has at least this share is nearly constant.
 NEAR_CONSTANT = 0.995
 #: From this ratio of the largest to the smallest class on, plain training visibly favours the head.
@@ -227,7 +226,14 @@ def _column(column: Column, n_rows: int) -> Iterator[tuple[Severity, str, str]]:
         return
     if column.predicts is not None and column.predicts >= LEAK:
         what = f"Column {name} alone predicts {100 * column.predicts:.3g} % of what can be predicted of held-out labels"
-        if column.identifier:
+        if column.names_class:
+            whose = "hold the names of the classes: drop them too"
+            yield (
+                "problem",
+                f"Column {name} holds the name of the class, which leaks the answer: drop it, or {named}.",
+                whose,
+            )
+        elif column.identifier:
             numbered = "although its values never repeat: rows seem to be numbered class by class"
             yield "problem", f"{what}, {numbered}; {named}.", "number the rows class by class, it seems: drop them"
         else:

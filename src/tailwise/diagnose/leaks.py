@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import polars as pl
 
+#: Share of what can be predicted of the labels from which a column is taken to reveal them.
+LEAK = 0.95
 #: Minimum number of rows outside the largest class for judging a column.
 _ENOUGH = 20
 #: Seed of the halves. It is not 0, because data may have been shuffled with seed 0, and the halves would then follow
 #: the original order of the classes.
 _SEED = 0x7A11
+#: Characters of a text in which names of classes are looked for, and what is a word there.
+_LOOKED_AT, _WORD = 300, r"[\p{L}\p{N}]+"
 #: Rows per bin of a numeric column with many values.
 _BIN = 20
 
@@ -47,6 +51,26 @@ def held_out_lambda(values: pl.Series, labels: NDArray[np.int64], random_state: 
         return None
     first = np.random.default_rng(random_state).permutation(n) < n // 2
     return max(_lambda(codes, labels, first) for codes in _value_codes(values))
+
+
+def class_named(values: pl.Series, classes: Collection[str]) -> pl.Series:
+    """Return the first class whose name is a word of each text, as in the path of an image; null where none is.
+
+    Parameters
+    ----------
+    values : (n,) strings, of which the first characters are looked at
+    classes : names of one word each are looked for, whatever their case
+    """
+    import polars as pl
+
+    texts = values.str.slice(0, _LOOKED_AT).str.to_lowercase()
+    words = pl.DataFrame({"row": pl.arange(len(texts), eager=True), "word": texts.str.extract_all(_WORD)})
+    found = (
+        words.explode("word")
+        .filter(pl.col("word").is_in([name.lower() for name in classes]))
+        .unique("row", keep="first")
+    )
+    return words.select("row").join(found, on="row", how="left", maintain_order="left")["word"]
 
 
 def _lambda(codes: NDArray[np.int64], labels: NDArray[np.int64], first: NDArray[np.bool_]) -> float:

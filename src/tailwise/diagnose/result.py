@@ -41,6 +41,7 @@ class Column:
         :func:`tailwise.diagnose.leaks.held_out_lambda`); None if it could not be measured
     identifier : whether the column looks like an identifier of the rows, and is not the only feature: whole numbers or
         short words with digits, without repetition in the sample
+    names_class : whether its texts hold the name of the class as a word, as the path of an image may
     """
 
     name: str
@@ -51,6 +52,7 @@ class Column:
     top_share: float
     predicts: float | None
     identifier: bool
+    names_class: bool = False
 
 
 @dataclass(frozen=True)

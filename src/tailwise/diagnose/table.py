@@ -16,7 +16,7 @@ from tailwise.data.columns import NO_VALUE, Reading, read_as
 from tailwise.data.columns import names as names_of
 from tailwise.data.labels import MISSING_LABELS, any_of, class_name, encode_labels, is_fraction, label_key
 from tailwise.data.paths import named
-from tailwise.diagnose.leaks import held_out_lambda
+from tailwise.diagnose.leaks import LEAK, class_named, held_out_lambda
 from tailwise.diagnose.result import Column, Duplicates
 from tailwise.errors import TailwiseError
 
@@ -126,6 +126,7 @@ def examine_columns(
         found = _stream(hashes.select(every.null_count().name.prefix("0 "), distinct_values.name.prefix("1 "))).row(0)
         counted = dict(zip(names, zip(found[: len(names)], found[len(names) :], strict=True), strict=True))
     labels = _codes(table, sampled[table.target], classes)
+    called = [class_name(label) for label in classes]
     columns = []
     for name in names:
         values, (missing, different) = sampled[name], counted[name]
@@ -135,6 +136,11 @@ def examine_columns(
         present = (names_of(values) if name in readings else values).drop_nulls()
         known = present.value_counts(name=_TIMES)[_TIMES].to_numpy()
         powers = [held_out_lambda(part.filter(labels >= 0), labels[labels >= 0]) for part in parts]
+        alone = max((power for power in powers if power is not None), default=None)
+        by_name = None
+        if name in written and alone is not None and alone < LEAK:
+            by_name = held_out_lambda(class_named(values, called).filter(labels >= 0), labels[labels >= 0])
+        names_class = by_name is not None and by_name >= LEAK
         columns.append(
             Column(
                 name=name,
@@ -143,7 +149,8 @@ def examine_columns(
                 distinct=distinct,
                 exact=exact,
                 top_share=float(known.max() / len(values)) if known.size else 0.0,
-                predicts=max((power for power in powers if power is not None), default=None),
+                predicts=by_name if names_class else alone,
+                names_class=names_class,
                 identifier=len(names) > 1
                 and name not in table.never_ids
                 and _names_rows(values, readings.get(name), distinct, n_rows, labels),
