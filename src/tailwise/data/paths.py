@@ -42,7 +42,10 @@ def table_format(path: Path) -> str | None:
 
 def _holds_parquet(folder: Path) -> bool | None:
     """Say whether a folder, or the first of its sub-folders that holds files, has parts of a table; None if empty."""
-    entries = sorted(entry for entry in folder.iterdir() if not is_aside(Path(entry.name)))
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if not is_aside(Path(entry.name)))
+    except PermissionError:  # which is told where the folder is read
+        return None
     if any(is_parquet(Path(entry.name)) and entry.is_file() for entry in entries):
         return True
     inside = (_holds_parquet(entry) for entry in entries if entry.is_dir())

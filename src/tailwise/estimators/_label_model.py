@@ -93,8 +93,10 @@ def _build(model: Mapping[str, Any], parts: dict[str, Any]) -> Model | LabelMode
     scores = np.zeros((1, len(parts["classes"])))
     if is_of_sets(model):
         label_chains = LabelChains.from_dict(model["chains"])
-        label_chains.predict(scores), label_chains.predict_proba(scores)
+        label_chains.predict(scores)
+        label_chains.predict_proba(scores)
         return LabelModel(n_examples=int(model["n_examples"]), chains=label_chains, **parts)
     chains, sets = Chains.from_dict(model["chains"]), ConformalSets.from_dict(model["sets"])
-    chains.predict(scores), sets(chains.predict_proba(scores))
+    chains.predict(scores)
+    sets(chains.predict_proba(scores))
     return Model(chains=chains, sets=sets, **parts)
