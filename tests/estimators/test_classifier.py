@@ -3,6 +3,7 @@
 import importlib.util
 import pickle
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from tailwise.estimators._defaults import _augmentation
 from tailwise.estimators._learners import AUGMENTATIONS, PRECISIONS
 from tailwise.estimators._objective import as_objective
 from tailwise.recipes import recipe
+from tailwise.recipes.ensembles import BalancedBagging
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp`:DeprecationWarning"),  # of scikit-learn before 1.7
@@ -67,6 +69,11 @@ def test_scikit_learns_contract(estimator: TailClassifier, check: Any) -> None:
 def test_scikit_learns_contract_with_every_default(
     estimator: TailClassifier, check: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def few(self: BalancedBagging, *base_and_task: Any) -> Any:
+        return bagging(replace(self, n_estimators=2), *base_and_task)
+
+    bagging = BalancedBagging.estimator
+    monkeypatch.setattr(BalancedBagging, "estimator", few)
     monkeypatch.setattr(_defaults, "_TREES", 30)  # 10 to 15 iterations of boosting, not 100
     check(estimator)
 
