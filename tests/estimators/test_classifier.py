@@ -545,7 +545,7 @@ NETWORK = {
     ),
     "a rate below zero": (
         {"backbone": "mlp", "recipe": recipe("tau-norm", learning_rate=-1)},
-        "recipe 'tau-norm' cannot",
+        "recipe 'tau-norm': learning_rate must be above 0; got -1",
     ),
     "a scale of zero": ({"backbone": "mlp", "recipe": recipe("gcl", scale=0)}, "recipe 'gcl': scale must be above 0"),
     "zero epochs": ({"backbone": "mlp", "epochs": 0}, "epochs"),
