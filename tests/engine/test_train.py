@@ -421,6 +421,9 @@ def test_float16_is_refused_where_it_would_not_be_used(monkeypatch: pytest.Monke
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     with pytest.raises(TailwiseError, match="use 'bf16-mixed' here"):
         fit(precision="16-mixed")
+    for precision in (16, "bf16-true", "transformer-engine"):
+        with pytest.raises(TailwiseError, match=f"precision must be one of 32-true, .*; got {precision!r}"):
+            fit(precision=precision)
 
 
 def test_divergence_names_stage_epoch_and_rate() -> None:

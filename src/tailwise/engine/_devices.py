@@ -18,10 +18,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tailwise.errors import TailwiseError
 from tailwise.processes import together
-from tailwise.wording import one_line
 
 T = TypeVar("T")
 
+_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "64-true")
 _GENERATORS = threading.RLock()  # those of torch, which threads share
 
 
@@ -31,7 +31,7 @@ def launch(devices: int | str, precision: Any) -> Fabric:
     Raises
     ------
     TailwiseError
-        If there are more or fewer processes than ``devices``, or Fabric cannot train with the precision here.
+        If there are more or fewer processes than ``devices``, or the precision is unknown or needs a GPU.
     """
     world = together()
     local = int(os.environ.get("LOCAL_WORLD_SIZE", world)) if world > 1 else 1
@@ -39,6 +39,8 @@ def launch(devices: int | str, precision: Any) -> Fabric:
         raise TailwiseError(f"devices must be a number of them, or 'auto'; got {devices!r}.")
     if devices not in ("auto", local):
         raise TailwiseError(f"devices={devices!r} needs as many processes: run torchrun --nproc-per-node {devices} ...")
+    if precision not in _PRECISIONS:
+        raise TailwiseError(f"precision must be one of {', '.join(_PRECISIONS)}; got {precision!r}.")
     if precision == "16-mixed" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
         raise TailwiseError("training with precision '16-mixed' needs a GPU: use 'bf16-mixed' here.")
     # running statistics are shared once an epoch: at every forward pass they would change under those of a companion
@@ -49,9 +51,6 @@ def launch(devices: int | str, precision: Any) -> Fabric:
     log.setLevel(logging.WARNING)  # otherwise it reports its precision at every fit
     try:
         fabric = Fabric(devices=local, num_nodes=world // local, strategy=strategy, precision=precision)
-    except ValueError as error:
-        said = one_line(error)
-        raise TailwiseError(f"training cannot start with precision {precision!r}: {said}") from None
     finally:
         log.setLevel(level)
     fabric.launch()
