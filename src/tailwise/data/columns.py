@@ -248,22 +248,24 @@ def read_as(column: pl.Series, max_categories: int = MAX_CATEGORIES) -> Reading:
     present = values.drop_nulls().unique(maintain_order=True)
     if present.is_empty():
         return Reading("empty")
-    if dtype == pl.String and not declared and not _are_codes(present):
+    some = present.head(_SAMPLE)
+    written = dtype == pl.String and not declared and some.str.contains(r"\d").sum() >= _ENOUGH / 2 * len(some)
+    if written and not _are_codes(present):  # numbers and dates have digits
         for kind, (styles, parse) in _PARSERS.items():
             # Try some values first, to avoid parsing a whole column of text.
-            if max(_share(parse(present.head(_SAMPLE), style)) for style in styles) < _ENOUGH / 2:
+            if max(_share(parse(some, style)) for style in styles) < _ENOUGH / 2:
                 continue
             parsed = {style: parse(present, style) for style in styles}
             best = max(styles, key=lambda style: _share(parsed[style]))
             if _share(parsed[best]) >= _ENOUGH:
                 is_stray = parsed[best].is_null()
-                written = _bare(present.filter(~is_stray))
-                grouped = kind == "number" and bool(written.str.contains(_GROUPS[best]).any() or _whole(parsed[best]))
+                parsable = _bare(present.filter(~is_stray))
+                grouped = kind == "number" and bool(parsable.str.contains(_GROUPS[best]).any() or _whole(parsed[best]))
                 strays = values.filter(values.is_in(present.filter(is_stray).to_list()))
                 mixed = len(strays) > (1 - _ENOUGH) * (len(values) - values.null_count())
                 counts = strays.rename("value").value_counts(name="n").sort("n", "value", descending=[True, False])
                 words = tuple(counts["value"].head(max_categories if mixed else _KNOWN))
-                return Reading(kind, best, grouped, words, mixed, _zone(written) if kind == "date" else None)
+                return Reading(kind, best, grouped, words, mixed, _zone(parsable) if kind == "date" else None)
     return Reading("category" if len(present) <= max_categories else "text")
 
 
