@@ -55,8 +55,8 @@ def _text(value: Any, around: tuple[int, ...]) -> str:
         return f"{value.__module__}.{value.__qualname__}({', '.join(map(inner, given))})"
     if inspect.iscode(value):
         return f"{value.co_code.hex()} {inner(value.co_names)} {inner(value.co_consts)}"
-    if _is_own(type(value)) and hasattr(value, "__dict__") and "__repr__" not in _names(type(value)):
-        return f"{inner(type(value))} {inner(vars(value))}"
+    if _is_own(type(value)) and inspect.getattr_static(type(value), "__repr__") is object.__repr__:
+        return f"{inner(type(value))} {inner(getattr(value, '__dict__', {}))}"
     return re.sub(r"( at 0x|\(MT19937\) at 0x|\(MT19937\))[0-9a-fA-F]*", "", repr(value))
 
 
@@ -71,11 +71,6 @@ def _methods(cls: type) -> Iterator[Any]:
         for name, value in vars(base).items():
             if inspect.isfunction(value) and (not name.startswith("__") or name == "__call__"):
                 yield value
-
-
-def _names(cls: type) -> set[str]:
-    """Return what a class and its bases define, without what every object has."""
-    return {name for base in cls.__mro__ if base is not object for name in vars(base)}
 
 
 def _enclosed(function: Any) -> Iterator[Any]:

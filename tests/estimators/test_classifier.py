@@ -29,10 +29,11 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from estimators.cases import COUNTS, quick, table
 from tailwise.data import Dataset, as_dataset
+from tailwise.engine.stage import PRECISIONS
 from tailwise.errors import DataWarning, TailwiseError
 from tailwise.estimators import TailClassifier, _defaults, load_model
 from tailwise.estimators._defaults import _augmentation
-from tailwise.estimators._learners import AUGMENTATIONS, PRECISIONS
+from tailwise.estimators._learners import AUGMENTATIONS
 from tailwise.estimators._objective import as_objective
 from tailwise.recipes import recipe
 from tailwise.recipes.ensembles import BalancedBagging
@@ -571,7 +572,7 @@ def test_many_small_classes_are_not_warned_of_again() -> None:
     assert not caught
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", ["auto", *PRECISIONS])
 def test_networks_train_and_answer_in_every_precision(precision: str) -> None:
     torch = pytest.importorskip("torch")
     if precision == "16-mixed" and not torch.cuda.is_available():

@@ -166,12 +166,14 @@ def test_yes_and_no_of_any_type_measure_the_same(dtype):
 
 def test_what_is_no_indicator_is_refused():
     rows, given_, proba = make()
-    for wrong in (proba, np.where(given_ > 0, given_, -1), 2 * given_, given_.astype(str), np.full(rows.shape, np.nan)):
-        with pytest.raises(TailwiseError, match="given labels must be 1 or 0 for each label"):
+    for wrong in (proba, np.where(given_ > 0, given_, -1), 2 * given_, np.full(rows.shape, np.nan)):
+        with pytest.raises(TailwiseError, match="given labels must be an indicator of 0 and 1, but row 0, column"):
             evaluate_labels(rows, wrong, proba, class_counts=COUNTS)
-    for wrong in (0.3 * rows, 2 * rows, rows.astype(str), np.where(rows > 0, np.nan, rows)):
-        with pytest.raises(TailwiseError, match="rows must be 1 or 0 for each label, or negative"):
+    for wrong in (0.3 * rows, 2 * rows, np.where(rows > 0, np.nan, rows)):
+        with pytest.raises(TailwiseError, match="rows must be an indicator of 0 and 1, but row 0, column"):
             evaluate_labels(wrong, given_, proba, class_counts=COUNTS)
+    found = evaluate_labels(rows.astype(str), given_.astype(str), proba, class_counts=COUNTS)
+    assert found.to_dict() == evaluate_labels(rows, given_, proba, class_counts=COUNTS).to_dict()
     with pytest.raises(TailwiseError, match="masked"):
         evaluate_labels(rows, given_, np.ma.masked_array(proba, proba > 0.9), class_counts=COUNTS)
 

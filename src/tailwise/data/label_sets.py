@@ -117,7 +117,7 @@ def encode_label_sets(
         import polars as pl
 
         Y = pl.from_arrow(Y)
-    if hasattr(Y, "collect_schema") and hasattr(Y, "collect"):  # a lazy frame
+    if hasattr(Y, "collect"):  # a lazy frame
         Y = Y.collect()
     if sparse.issparse(Y):
         return LabelSets(_indicator(Y, where), np.arange(Y.shape[1]), "sparse")

@@ -178,7 +178,7 @@ def _rows(d: Diagnosis, words: str) -> Iterator[Finding]:
 
 
 def _columns(d: Diagnosis) -> Iterator[Finding]:
-    examined = f"{_n(d.sampled)} sampled rows" if d.sampled < d.n_rows else "the rows"
+    examined = f"{_n(d.sampled)} sampled rows" if d.sampled < d.n_rows else "rows"
     found: dict[Severity, list[tuple[str, str]]] = {}
     for column in d.columns:
         for severity, sentence, rest in _column(column, d.n_rows):
@@ -192,10 +192,10 @@ def _columns(d: Diagnosis) -> Iterator[Finding]:
     if constant:
         yield Finding(
             "warning",
-            f"{_named(constant)} the same value in all {examined.removeprefix('the ')}: drop {_them(constant)}.",
+            f"{_named(constant)} the same value in all {examined}: drop {_them(constant)}.",
         )
     if nearly:
-        least = _most(min(column.top_share for column in nearly))
+        least = _most(min(column.top_share for column in nearly), d.sampled < d.n_rows)
         bound = "at least " if len(nearly) > 1 and least != "all" else ""
         yield Finding(
             "note",
@@ -264,8 +264,8 @@ def _n(count: SupportsInt) -> str:
     return f"{int(count):,}"
 
 
-def _most(share: float) -> str:
-    return "all" if share == 1 else f"{math.floor(1e4 * share + 1e-6) / 100:.4g} % of"
+def _most(share: float, of_some: bool) -> str:
+    return "all" if share == 1 else f"{math.floor(1e4 * share + 1e-6) / 100:.4g} % of{'' if of_some else ' the'}"
 
 
 def _share(part: SupportsInt, whole: SupportsInt) -> str:

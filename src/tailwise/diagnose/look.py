@@ -96,7 +96,9 @@ def diagnose(
                 others = [name for name in frame.collect_schema().names() if name not in (target, id)]
                 image = image_column(frame.select(named(others)).head(_FIRST).collect(), path)
             kind: Kind = "table" if text is None and image is None else "text" if image is None else "image"
-            return _diagnose(_columns(frame, target, text, image, id, str(path)), path.name, kind, sample, path)
+            return _diagnose(
+                _columns(frame, target, text, image, id, str(path)), path.name, kind, sample, (path, target or "")
+            )
     if isinstance(data, Dataset):
         if (target, separator, text, image, id) != (None,) * 5:
             raise TailwiseError(
@@ -111,9 +113,8 @@ def diagnose(
 
 
 def _of_dataset(data: Dataset, sample: int, file: tuple[Path, str] | None = None) -> Diagnosis:
-    """Diagnose a data set; ``file`` is where it was read from, and the column of its labels there."""
     labels = data if data.has_sets else None
-    return _diagnose(_dataset(data), data.name, data.kind, sample, labels=labels, file=file)
+    return _diagnose(_dataset(data), data.name, data.kind, sample, file, labels)
 
 
 def _diagnose(
@@ -121,18 +122,20 @@ def _diagnose(
     name: str,
     kind: str,
     sample: int,
-    path: Path | None = None,
-    labels: Dataset | None = None,
     file: tuple[Path, str] | None = None,
+    labels: Dataset | None = None,
 ) -> Diagnosis:
-    """Examine a table; sets of labels are in ``labels``, and the target column then has a name for each whole set."""
+    """Examine a table; ``file`` is where it is from, if it is from one, and the column of its labels there.
+
+    Sets of labels are in ``labels``, and the target column then has a name for each whole set.
+    """
     categories = [n for n in table.features if table.schema[n].base_type() in (pl.Categorical, pl.Enum)]
     untyped = [n for n, dtype in table.schema.items() if dtype == pl.Null]  # as they have no values
     if texts := [*untyped, *categories]:
         table = replace(table, frame=table.frame.with_columns(named(texts).cast(pl.String)))
     table = _decoded(table) if kind == "table" else table
     padded = None
-    if path is not None:
+    if file is not None and labels is None:
         table, padded = _trimmed(table)
     classes, counts, n_unlabelled = count_classes(table, name)
     n_rows = int(counts.sum()) + n_unlabelled
@@ -153,14 +156,13 @@ def _diagnose(
         sizes = np.bincount((labels.labels[labels.is_labelled] > 0).sum(axis=1)).astype(np.int64)
         classes = labels.class_labels
         diagnosis = replace(diagnosis, classes=labels.classes, class_counts=labels.class_counts, set_sizes=sizes)
-    file = (path, table.target) if path is not None else file
     words = missing_words(*file) if file is not None and n_unlabelled else ""
     examined = {*table.examined, *table.never_ids}
     nested = [name for name in table.features if name not in examined] if kind == "table" else []
     short = None
     if file is not None and table_format(file[0]) == "csv":
         last = named(table.frame.collect_schema().names()[-1])
-        if path is None or table.frame.select(last.has_nulls()).collect(engine="streaming").item():
+        if labels is not None or table.frame.select(last.has_nulls()).collect(engine="streaming").item():
             short = short_records(file[0])
     findings = find(diagnosis, similar_names(classes), padded, words, nested, short)
     return replace(diagnosis, findings=findings)

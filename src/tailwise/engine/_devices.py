@@ -16,12 +16,12 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 from torch.nn.parallel import DistributedDataParallel
 
+from tailwise.engine.stage import PRECISIONS
 from tailwise.errors import TailwiseError
 from tailwise.processes import together
 
 T = TypeVar("T")
 
-_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "64-true")
 _GENERATORS = threading.RLock()  # those of torch, which threads share
 
 
@@ -39,8 +39,8 @@ def launch(devices: int | str, precision: Any) -> Fabric:
         raise TailwiseError(f"devices must be a number of them, or 'auto'; got {devices!r}.")
     if devices not in ("auto", local):
         raise TailwiseError(f"devices={devices!r} needs as many processes: run torchrun --nproc-per-node {devices} ...")
-    if precision not in _PRECISIONS:
-        raise TailwiseError(f"precision must be one of {', '.join(_PRECISIONS)}; got {precision!r}.")
+    if precision not in PRECISIONS:
+        raise TailwiseError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}.")
     if precision == "16-mixed" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
         raise TailwiseError("training with precision '16-mixed' needs a GPU: use 'bf16-mixed' here.")
     # running statistics are shared once an epoch: at every forward pass they would change under those of a companion

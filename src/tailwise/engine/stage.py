@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
     from torch.utils.data import Sampler
 
+#: Those of Lightning Fabric's in which networks are trained.
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "64-true")
+
 
 @dataclass(frozen=True)
 class Task:

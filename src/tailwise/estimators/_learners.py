@@ -28,7 +28,6 @@ T = TypeVar("T")
 #: The names of a network's options, known without torch so that a typo is found whatever the data; augmentations have
 #: the settings of :class:`tailwise.augment.FlipCrop`.
 AUGMENTATIONS: dict[str, dict[str, bool] | None] = {"flip-crop": {"flip": True}, "crop": {"flip": False}, "none": None}
-PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed", "64-true")
 
 _TOUCHED = 8  # times that a small network touches each number of a batch, at least
 

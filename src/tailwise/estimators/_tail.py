@@ -19,6 +19,7 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tailwise.data import Dataset
+from tailwise.engine.stage import PRECISIONS
 from tailwise.errors import TailwiseError, nearest
 from tailwise.estimators._cache import Cache
 from tailwise.estimators._card import versions
@@ -32,7 +33,7 @@ from tailwise.estimators._defaults import (
     learner_kind,
     network_learner,
 )
-from tailwise.estimators._learners import AUGMENTATIONS, PRECISIONS, EstimatorLearner, NetworkLearner
+from tailwise.estimators._learners import AUGMENTATIONS, EstimatorLearner, NetworkLearner
 from tailwise.estimators._plan import Plan, epochs_in_time, in_time
 from tailwise.estimators._rehearsal import rehearse
 from tailwise.estimators._training import Training
@@ -225,7 +226,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             )
         for what, value, known in (
             ("augmentation", self.augment, AUGMENTATIONS),
-            ("precision", self.precision, PRECISIONS),
+            ("precision", self.precision, ("auto", *PRECISIONS)),
         ):
             if not callable(value) and str(value) not in known:
                 raise TailwiseError(f"there is no {what} {value!r}.{nearest(value, known)} Use {', '.join(known)}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,6 @@ class Accumulator:
         self.probabilities: _Probabilities | None = None
         #: labels and probabilities, batch by batch; None when they became too many
         self.ranked: list[tuple[NDArray[Any], NDArray[Any]]] | None = []
-        self._n_ranked = 0
         # (2, n_classes, n_classes + 1) misses and hits of prediction sets, by true class and size of the set
         self.sets: NDArray[np.int64] | None = None
 
@@ -90,11 +90,12 @@ class Accumulator:
             for part in parts:
                 _check_probabilities(q[part])
             self.probabilities = self.probabilities or _Probabilities(k)
-            self._keep([(y[part], q[part]) for part in parts])
         if s is not None and self.sets is None:
             self.sets = np.zeros((2, k, k + 1), dtype=np.int64)
         for part in parts:
             self._add(y[part], p[part], None if q is None else q[part], None if s is None else s[part].astype(bool))
+        if q is not None:
+            self._keep((y[part].copy(), q[part].copy()) for part in parts)
 
     def _add(self, y: NDArray[Any], p: NDArray[Any], q: NDArray[Any] | None, s: NDArray[np.bool_] | None) -> None:
         k = self.n_classes
@@ -107,16 +108,12 @@ class Accumulator:
         if s is not None and self.sets is not None:
             np.add.at(self.sets, (s[np.arange(len(y)), y].astype(np.intp), y, s.sum(axis=1)), 1)
 
-    def _keep(self, batches: list[tuple[NDArray[Any], NDArray[Any]]] | None) -> None:
-        """Remember labels and probabilities, unless all are too many."""
-        if self.ranked is None or batches is None:
-            self.ranked = None
-            return
-        self._n_ranked += sum(proba.size for _, proba in batches)
-        if self._n_ranked > _EXACT:
+    def _keep(self, batches: Iterable[tuple[NDArray[Any], NDArray[Any]]] | None) -> None:
+        """Remember labels and probabilities of what was just counted, unless there are too many by now."""
+        if self.ranked is None or batches is None or self.confusion.sum() * self.n_classes > _EXACT:
             self.ranked = None
         else:
-            self.ranked += [(labels.copy(), proba.copy()) for labels, proba in batches]
+            self.ranked += batches
 
     def merge(self, other: Accumulator) -> None:
         """Add the counts of another accumulator, for example from another process or another part of the data.

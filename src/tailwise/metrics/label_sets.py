@@ -15,7 +15,7 @@ from tailwise.metrics import confusion
 from tailwise.metrics.estimates import Estimate, normal_interval
 from tailwise.metrics.influence import average_precision, by_class, f1
 from tailwise.metrics.measured import Measured
-from tailwise.tensors import to_dense
+from tailwise.tensors import to_dense, to_indicator
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -92,16 +92,11 @@ def evaluate_labels(
     for what, array in (("rows", has), ("given labels", got), ("probabilities", p)):
         if array.shape != shape:
             raise TailwiseError(f"{what} must be of shape {shape}, one column per label; got {array.shape}.")
-    if not _is_indicator(got):
-        raise TailwiseError("given labels must be 1 or 0 for each label; some are neither.")
-    if not _is_indicator(has, unknown=True):
-        raise TailwiseError(
-            "rows must be 1 or 0 for each label, or negative where labels are unknown; some are neither."
-        )
     if p.size and not ((p >= 0) & (p <= 1)).all():
         raise TailwiseError("probabilities must be between 0 and 1, and not NaN.")
-    known = (has >= 0).all(axis=1)
-    has, got, p = has[known] > 0, got[known] > 0, p[known]
+    known = ~(has < 0).any(axis=1) if has.dtype.kind in "if" else np.ones(len(has), bool)
+    has, got = to_indicator(has[known], "rows").toarray() > 0, to_indicator(got[known], "given labels").toarray() > 0
+    p = p[known]
     if not has.any():
         raise TailwiseError("no test example has a label: there is nothing to evaluate on.")
     groups = shot_groups(counts, *shot_thresholds(counts))
@@ -136,11 +131,6 @@ def evaluate_labels(
         by_group=by_group,
         average_precision=ranking_of_all.table(counts.size),
     )
-
-
-def _is_indicator(rows: NDArray[Any], unknown: bool = False) -> bool:
-    """Say whether an array holds 0 and 1 only, besides negative numbers if those are allowed."""
-    return rows.dtype.kind in "biuf" and bool(((rows == 0) | (rows == 1) | (unknown & (rows < 0))).all())
 
 
 def macro_average_precision(rows: Any, predicted: Any, proba: Any, class_counts: Any) -> Estimate:
