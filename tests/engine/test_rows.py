@@ -8,7 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from tailwise.engine import _checkpoint, predict, train  # noqa: E402
+from engine.stopped import stopped_after  # noqa: E402
+from tailwise.engine import predict, train  # noqa: E402
 from tailwise.engine.stage import Stage, Task  # noqa: E402
 from tailwise.errors import TailwiseError  # noqa: E402
 from tailwise.losses import CrossEntropyLoss  # noqa: E402
@@ -52,23 +53,10 @@ def test_a_label_that_no_example_has_one_that_one_has_and_one_that_all_have(name
 
 
 @pytest.mark.parametrize("name", FOR_SETS)
-def test_goes_on_after_an_interruption_as_if_there_had_been_none(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_goes_on_after_an_interruption_as_if_there_had_been_none(name: str, tmp_path: Path) -> None:
     whole = predict(fit(name), X)
-    written = []
-
-    def write(*state: object) -> None:
-        write_checkpoint(*state)
-        written.append(state)
-        if len(written) == 2:
-            raise KeyboardInterrupt
-
-    write_checkpoint = _checkpoint.write
-    monkeypatch.setattr(_checkpoint, "write", write)
-    with pytest.raises(KeyboardInterrupt):
+    with stopped_after(2):
         fit(name, checkpoint_dir=tmp_path)
-    monkeypatch.undo()
     np.testing.assert_array_equal(predict(fit(name, checkpoint_dir=tmp_path, resume=True), X), whole)
     with pytest.raises(TailwiseError, match="belongs to another training: it differs in class_counts, labels"):
         fit(name, 1 - ROWS, checkpoint_dir=tmp_path, resume=True)

@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import nn
 
+from engine.stopped import stopped_after
 from tailwise.counts import class_counts
-from tailwise.engine import _checkpoint, predict, train
+from tailwise.engine import predict, train
 from tailwise.engine._schedule import learning_rate, share_epochs
 from tailwise.engine.stage import Stage, Task
 from tailwise.errors import TailwiseError
@@ -269,7 +270,7 @@ def a_loss_that_a_function_calls() -> list[Stage]:
 
 @pytest.mark.parametrize("stages", [frozen_backbone, a_loss_that_comes_back, a_loss_that_a_function_calls])
 def test_a_training_stopped_after_any_epoch_is_resumed_to_the_same_weights(
-    stages: Callable[[], list[Stage]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stages: Callable[[], list[Stage]], tmp_path: Path
 ) -> None:
     def run(**options: object) -> dict[str, torch.Tensor]:
         def frozen() -> nn.Module:
@@ -277,21 +278,11 @@ def test_a_training_stopped_after_any_epoch_is_resumed_to_the_same_weights(
 
         return fit(*stages(), epochs=6, backbone=frozen, **options).state_dict()
 
-    whole, write = run(), _checkpoint.write
+    whole = run()
     for last in range(1, 7):
-        written = []
-
-        def stop(*state: object, last: int = last, written: list[object] = written) -> None:
-            write(*state)
-            written.append(state)
-            if len(written) == last:
-                raise KeyboardInterrupt
-
-        monkeypatch.setattr(_checkpoint, "write", stop)
         folder = tmp_path / str(last)
-        with pytest.raises(KeyboardInterrupt):
+        with stopped_after(last):
             run(checkpoint_dir=folder)
-        monkeypatch.setattr(_checkpoint, "write", write)
         for name, value in run(checkpoint_dir=folder, resume=True).items():
             assert torch.equal(value, whole[name]), f"{name}, after {last} epochs"
 

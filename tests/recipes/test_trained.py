@@ -12,6 +12,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 torch = pytest.importorskip("torch")
 
+from engine.stopped import stopped_after  # noqa: E402
 from tailwise.counts import class_counts  # noqa: E402
 from tailwise.data import make_long_tailed  # noqa: E402
 from tailwise.engine import _checkpoint, predict, train  # noqa: E402
@@ -88,25 +89,12 @@ def test_a_class_without_examples_and_one_with_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_goes_on_after_interruptions_as_if_there_had_been_none(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_goes_on_after_interruptions_as_if_there_had_been_none(name: str, tmp_path: Path) -> None:
     x, y, new, _ = digits()
     whole = predict(fit(name, x, y, epochs=6), new)
-    written = []
-
-    def write(*state: object) -> None:
-        write_checkpoint(*state)
-        written.append(state)
-        if len(written) in (3, 5):
-            raise KeyboardInterrupt
-
-    write_checkpoint = _checkpoint.write
-    monkeypatch.setattr(_checkpoint, "write", write)
-    for _ in range(2):
-        with pytest.raises(KeyboardInterrupt):
+    for epochs in (3, 2):
+        with stopped_after(epochs):
             fit(name, x, y, epochs=6, checkpoint_dir=tmp_path, resume=True)
-    monkeypatch.undo()
     np.testing.assert_array_equal(predict(fit(name, x, y, epochs=6, checkpoint_dir=tmp_path, resume=True), new), whole)
 
 
