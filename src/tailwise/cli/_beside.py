@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -21,9 +20,7 @@ from tailwise.data.paths import existing, named, table_format
 from tailwise.data.separated import csv_header
 from tailwise.data.tables import scan
 from tailwise.errors import TailwiseError
-from tailwise.estimators import LabelModel, Model, decisions
-from tailwise.metrics import OBJECTIVES, Evaluation
-from tailwise.metrics.estimates import Estimate
+from tailwise.estimators import LabelModel, Model
 from tailwise.wording import plural
 
 _SHOWN = 6  # classes whose shares are told, those that moved most
@@ -132,22 +129,3 @@ def prior_line(model: Model | LabelModel, prior: str, shares: Any) -> str:
     names = (f"{escape(class_name(model.classes[c]))}: {shares[c]:.4g} [dim]({trained[c]:.4g})[/]" for c in most)
     more = f", … of {model.n_classes:,} classes" if model.n_classes > _SHOWN else ""
     return f"Estimated class shares [dim](those in training)[/]: {', '.join(names)}{more}"
-
-
-def measure_objective(found: Evaluation, model: Model, *answers: NDArray[Any], interval: bool = True) -> None:
-    """Add what the recipe was chosen by, unless it is among the measures, or a group or class that it needs is absent.
-
-    Parameters
-    ----------
-    answers : (n,) class codes, (n,) predicted ones, and (n, n_classes) probabilities; needed only if the objective
-        looks at probabilities
-    interval : False leaves the interval out, for which a scorer may be asked hundreds of times
-    """
-    objective = model.objective
-    if objective is not None and objective.name not in found and objective.name not in OBJECTIVES:
-        labels, predicted, proba = answers or (*decisions(found.confusion), None)
-        with suppress(TailwiseError):
-            given, rng = (labels, predicted, proba, model.class_counts), np.random.default_rng(0)
-            found.overall[objective.name] = (
-                objective.estimate(*given, rng) if interval else Estimate(objective.score(*given))
-            )

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from tailwise.cli import _show
-from tailwise.cli._beside import batches, judging, measure_objective, noted, prior_for, prior_line, trained_on, with_id
+from tailwise.cli._beside import batches, judging, noted, prior_for, prior_line, trained_on, with_id
 from tailwise.cli._show import Measured, escape
 from tailwise.cli._source import Source, without_labels
 from tailwise.data.labels import class_name
 from tailwise.errors import TailwiseError
-from tailwise.estimators import LabelModel, Model, load_model
-from tailwise.metrics import Accumulator, evaluate, evaluate_labels
+from tailwise.estimators import LabelAnswer, LabelModel, Model, load_model
+from tailwise.metrics import Accumulator, evaluate
 from tailwise.report.words import untested
 from tailwise.wording import plural
 
@@ -55,7 +55,7 @@ def run(model: Path, new: Source, *, prior: str, json: bool) -> None:
             rows.append((part.labels[known], answer.predicted[known], answer.proba[known]))
     names = [class_name(label) for label in fitted.classes]
     found = evaluate(seen, class_counts=fitted.class_counts, class_names=names)
-    measure_objective(found, fitted, *map(np.concatenate, zip(*rows, strict=True)))
+    fitted.measure_objective(found, *map(np.concatenate, zip(*rows, strict=True)))
     _print(found, fitted, new, shares, prior_line(fitted, prior, shares), json)
 
 
@@ -78,11 +78,8 @@ def _run_of_sets(fitted: LabelModel, new: Source, prior: str, json: bool) -> Non
         proba.append(answer.proba.astype(np.float32))
     if not rows:
         raise TailwiseError(f"{new.path} has no row with known labels to measure against.")
-    names = [class_name(label) for label in fitted.classes]
-    answers = np.concatenate(rows), np.concatenate(predicted), np.concatenate(proba)
-    _print(
-        evaluate_labels(*answers, class_counts=fitted.class_counts, class_names=names), fitted, new, shares, "", json
-    )
+    answer = LabelAnswer(np.concatenate(predicted), np.concatenate(proba))
+    _print(fitted.measure(np.concatenate(rows), answer), fitted, new, shares, "", json)
 
 
 def _print(found: Measured, fitted: Model | LabelModel, new: Source, shares: Any, line: str, json: bool) -> None:

@@ -5,33 +5,27 @@ from __future__ import annotations
 import json as json_module
 import shutil
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
 from tailwise import storage
-from tailwise.cli import _report, _show
-from tailwise.cli._beside import measure_objective
+from tailwise.cli import _show
 from tailwise.cli._show import escape
 from tailwise.cli._source import Source, number_or_file, settings, without_labels
 from tailwise.data import Dataset, as_dataset, label_set_split, longtail, make_long_tailed, stratified_split
-from tailwise.data.columns import Reading, read_as
-from tailwise.data.paths import require_columns
-from tailwise.diagnose import diagnose
+from tailwise.diagnose import copies, diagnose
 from tailwise.errors import Interrupted, TailwiseError, UnsavableWarning
 from tailwise.estimators import TailClassifier, TailMultilabelClassifier
-from tailwise.metrics import evaluate as measure
-from tailwise.metrics import evaluate_labels
 from tailwise.processes import is_first, together, writing
 from tailwise.recipes import Recipe, load_recipes_from, recipe
 from tailwise.report import write_report
+from tailwise.report.tested import tested
 from tailwise.report.words import behind
 from tailwise.wording import plural
 
@@ -113,7 +107,7 @@ def main_job(
     json: bool = False,
 ) -> None:
     """Diagnose, hold out the test data, compare and train, measure beside the plain learner, save and report."""
-    readings = {} if proof is None else _check_proof(proof, train)
+    in_training = 0 if proof is None else _copies(proof, train)
     storage.check_free(output, force=force or resume)  # a resumed fit was itself about to write what it finds there
     console = Console(stderr=json, highlight=False, quiet=not is_first())
     status = console.status("preparing", spinner="line")
@@ -133,8 +127,7 @@ def main_job(
         found = diagnose(whole)
         _show.diagnosis(console, found)
         if train is not whole:  # what is given was checked before
-            readings = _check_proof(proof, train)
-        in_training = int(_in_training(proof, train, readings).sum())
+            in_training = _copies(proof, train)
 
         console.print()
         with status:
@@ -146,13 +139,22 @@ def main_job(
             status.update("measuring")
             model, baseline = classifier.model_, classifier.baseline_
             objective = model.card["objective"]
-            plain = _evaluate(baseline, proof, baseline.answer(proof.inputs))
-            answer = model.answer(proof.inputs)
-            evaluation = _evaluate(model, proof, answer)
+            plain = baseline.evaluate(proof)
+            answer = model.answer(proof)
+            evaluation = model.measure(np.asarray(proof.labels), answer)
             if objective not in evaluation:
                 notes.append(f"{objective} cannot be measured on these examples; a class may have none.")
             notes += getattr(model.encoder, "notes_", ())
-            report = _report.content(model, found, proof, answer, evaluation, plain, notes, in_training)
+            report = tested(
+                model,
+                proof,
+                answer,
+                evaluation,
+                baseline=plain,
+                diagnosis=found,
+                in_training=in_training,
+                notes=notes,
+            )
             model.save(
                 output,
                 force=force or resume,
@@ -192,8 +194,8 @@ def main_job(
         print(json_module.dumps(everything, indent=1))
 
 
-def _check_proof(proof: Dataset, train: Dataset) -> dict[str, Reading]:
-    """Return how the columns of the training data are read, if it is a table.
+def _copies(proof: Dataset, train: Dataset) -> int:
+    """Return how many of the test examples the training data holds too.
 
     Raises
     ------
@@ -209,67 +211,7 @@ def _check_proof(proof: Dataset, train: Dataset) -> dict[str, Reading]:
         raise TailwiseError(f"{proof.name} has {one} per row, but {train.name} has {other}.")
     if proof.has_sets and not (proof.labels > 0).any():
         raise TailwiseError(f"{proof.name} has no row with a label to test the model on.")
-    if train.kind != "table":
-        return {}
-    readings = _readings(train)
-    require_columns(proof.inputs.columns, list(readings), proof.name)
-    for name, read in readings.items():
-        read(proof.inputs[name])
-    return readings
-
-
-def _readings(train: Dataset) -> dict[str, Reading]:
-    """Return how the columns of a table that have values are read."""
-    readings = {column.name: read_as(column) for column in train.inputs}
-    some = {name: reading for name, reading in readings.items() if reading.kind != "empty"}
-    if not some:
-        raise TailwiseError(
-            f"{train.name} has no column with values besides the labels: there is nothing to learn from."
-        )
-    return some
-
-
-def _in_training(proof: Dataset, train: Dataset, readings: dict[str, Reading]) -> NDArray[np.bool_]:
-    """Say for each test example whether the training data holds the same one, with the same label."""
-    import polars as pl
-
-    keys = []
-    for data in (proof, train):
-        if readings:
-            content = (
-                pl.DataFrame([read.read(data.inputs[name]) for name, read in readings.items()]).hash_rows().to_numpy()
-            )
-        else:
-            content = _keys(row.encode() if isinstance(row, str) else row.tobytes() for row in data.inputs)
-        labels = np.asarray(data.labels)
-        keys.append(content ^ (_keys(row.tobytes() for row in labels) if data.has_sets else labels.astype(np.uint64)))
-    return np.isin(keys[0], keys[1]) & proof.is_labelled
-
-
-def _keys(rows: Iterable[bytes]) -> NDArray[np.uint64]:
-    """Return a number for each row, the same for the same content."""
-    return np.array([int.from_bytes(blake2b(row, digest_size=8).digest()) for row in rows], dtype=np.uint64)
-
-
-def _evaluate(model: Any, proof: Dataset, answer: Any) -> Any:
-    """Measure answers, by what the model was chosen for too."""
-    labels = np.asarray(proof.labels)
-    if proof.has_sets:
-        known = proof.is_labelled
-        answers = labels[known], answer.predicted[known], answer.proba[known]
-        return evaluate_labels(*answers, class_counts=model.class_counts, class_names=proof.classes)
-    found = measure(
-        labels,
-        answer.predicted,
-        class_counts=model.class_counts,
-        proba=answer.proba,
-        sets=answer.sets,
-        class_names=proof.classes,
-    )
-    known = labels >= 0
-    in_time = any(row["low"] is not None for row in model.card["comparison"])  # else the scorer was too slow for one
-    measure_objective(found, model, labels[known], answer.predicted[known], answer.proba[known], interval=in_time)
-    return found
+    return int(copies(proof, train).sum())
 
 
 def _recipes(names: str, pairs: Sequence[str]) -> list[str | Recipe]:

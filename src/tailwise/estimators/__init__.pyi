@@ -7,4 +7,3 @@ from ._model import Answer as Answer
 from ._model import Model as Model
 from ._multilabel import TailMultilabelClassifier as TailMultilabelClassifier
 from ._objective import Objective as Objective
-from ._objective import decisions as decisions

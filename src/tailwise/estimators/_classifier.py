@@ -22,6 +22,7 @@ from tailwise.estimators._model import Prior
 from tailwise.estimators._objective import Objective, as_objective
 from tailwise.estimators._tail import TailEstimator, known_only, mean_of
 from tailwise.estimators._training import Training
+from tailwise.metrics import Evaluation
 from tailwise.recipes import Recipe
 from tailwise.resample import affordable_rows
 from tailwise.wording import some
@@ -199,6 +200,14 @@ class TailClassifier(TailEstimator):
     def predict_sets(self, X: Any) -> NDArray[np.bool_]:
         """Return (n, n_classes): which classes are in each example's prediction set."""
         return self._fitted().predict_sets(X)
+
+    def labelled(self, X: Any, y: ArrayLike | None = None) -> Dataset:
+        """Return labelled examples as a data set, with the classes of the training; see :meth:`Model.labelled`."""
+        return self._fitted().labelled(X, y)
+
+    def evaluate(self, X: Any, y: ArrayLike | None = None, prior: Prior = "train") -> Evaluation:
+        """Return every measure on labelled examples, per class and group too; see :meth:`tailwise.Model.evaluate`."""
+        return self._fitted().evaluate(X, y, prior)
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy of :meth:`predict`; y has any form that ``fit`` takes.

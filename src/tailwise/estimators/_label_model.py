@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailwise.counts import check_counts
+from tailwise.data import Dataset, encode_label_sets
 from tailwise.data.label_sets import as_form
+from tailwise.data.labels import class_name, known_codes
+from tailwise.errors import TailwiseError
 from tailwise.estimators._chains import Chains
 from tailwise.estimators._label_chains import LabelChains
 from tailwise.estimators._model import Model
 from tailwise.estimators._trained import Trained, is_of_sets, read
+from tailwise.metrics import LabelEvaluation, evaluate_labels
 from tailwise.posthoc import ConformalSets
 
 
@@ -53,6 +57,51 @@ class LabelModel(Trained):
         """
         scores = self.scores(inputs)
         return LabelAnswer(self.chains.predict(scores), self.chains.predict_proba(scores))
+
+    def labelled(self, X: Any, y: Any = None) -> Dataset:
+        """Return labelled examples as a data set, with the labels of the training.
+
+        Parameters
+        ----------
+        X, y : as for :meth:`tailwise.TailMultilabelClassifier.fit`; rows whose labels are unknown stay so
+
+        Raises
+        ------
+        TailwiseError
+            If X does not fit the training data, or a label is none of its labels.
+        """
+        data = self._in_form(X)
+        if y is None and data.labels is None:
+            raise TailwiseError("y is missing: give a set of labels for each row.")
+        if y is None and not data.has_sets:
+            raise TailwiseError("each row has one label, but this model predicts sets of labels.")
+        if y is not None:
+            rows = encode_label_sets(y, self.classes).rows
+        else:
+            rows = np.zeros((len(data), self.n_classes), np.int8)
+            rows[:, known_codes(data.class_labels, self.classes, data.name)] = np.asarray(data.labels)
+            rows[~data.is_labelled] = -1
+        return replace(data, labels=rows, class_labels=self.classes)
+
+    def evaluate(self, X: Any, y: Any = None) -> LabelEvaluation:
+        """Return every measure of the answers to labelled examples.
+
+        Parameters
+        ----------
+        X, y : as for :meth:`labelled`; rows whose labels are unknown are left out
+
+        Raises
+        ------
+        TailwiseError
+            As for :meth:`labelled`, or if no row has a label.
+        """
+        data = self.labelled(X, y)
+        return self.measure(np.asarray(data.labels), self.answer(data))
+
+    def measure(self, rows: NDArray[np.int8], answer: LabelAnswer) -> LabelEvaluation:
+        """Return the same of answers that are there, for (n, n_labels) rows; -1 is unknown."""
+        names = [class_name(label) for label in self.classes]
+        return evaluate_labels(rows, answer.predicted, answer.proba, class_counts=self.class_counts, class_names=names)
 
     def _own(self) -> dict[str, Any]:
         return {"chains": self.chains.to_dict(), "n_examples": self.n_examples}

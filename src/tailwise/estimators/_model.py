@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tailwise import posthoc
+from tailwise import metrics, posthoc
 from tailwise.counts import class_prior
-from tailwise.data.labels import by_name, class_name, codes_among
+from tailwise.data import Dataset
+from tailwise.data.labels import by_name, class_name, codes_among, encode_labels, known_codes, warn_of_words
 from tailwise.errors import TailwiseError
 from tailwise.estimators._chains import Chains
-from tailwise.estimators._objective import Objective, as_objective
+from tailwise.estimators._objective import Objective, as_objective, decisions
 from tailwise.estimators._trained import Trained
+from tailwise.metrics import OBJECTIVES, Evaluation
+from tailwise.metrics.estimates import Estimate
 from tailwise.wording import some
 
 _PRIOR_STRENGTH = 100  # examples of the training prior that are added to those it is estimated from
@@ -111,6 +115,82 @@ class Model(Trained):
             answer.proba[at] = chains.predict_proba(scores[at])
             answer.sets[at] = _with_decisions(self.sets(answer.proba[at]), answer.predicted[at])
         return answer
+
+    def labelled(self, X: Any, y: ArrayLike | None = None) -> Dataset:
+        """Return labelled examples as a data set, with the classes of the training.
+
+        Parameters
+        ----------
+        X, y : as for :meth:`tailwise.TailClassifier.fit`; rows without a label keep none
+
+        Raises
+        ------
+        TailwiseError
+            If X does not fit the training data, or a label is none of its classes.
+        """
+        data = self._in_form(X)
+        if y is not None:
+            codes, _ = encode_labels(y, self.classes, "y")
+            warn_of_words(y, codes)
+        elif data.labels is None:
+            raise TailwiseError("y is missing: give a label for each row.")
+        elif data.has_sets:
+            raise TailwiseError("each row has a set of labels, but this model predicts one class.")
+        else:
+            known = known_codes(data.class_labels, self.classes, data.name)
+            codes = np.append(known, -1)[data.labels]
+        return replace(data, labels=codes, class_labels=self.classes)
+
+    def evaluate(self, X: Any, y: ArrayLike | None = None, prior: Prior = "train") -> Evaluation:
+        """Return every measure of the answers to labelled examples, and what the recipe was chosen by.
+
+        Parameters
+        ----------
+        X, y : as for :meth:`labelled`; rows without a label are left out
+        prior : as for :meth:`answer`
+
+        Raises
+        ------
+        TailwiseError
+            As for :meth:`labelled` and :meth:`answer`, or if no row has a label.
+        """
+        data = self.labelled(X, y)
+        return self.measure(np.asarray(data.labels), self.answer(data, prior))
+
+    def measure(self, labels: NDArray[np.int64], answer: Answer) -> Evaluation:
+        """Return the same of answers that are there, for examples with these class codes; -1 is no label."""
+        found = metrics.evaluate(
+            labels,
+            answer.predicted,
+            class_counts=self.class_counts,
+            proba=answer.proba,
+            sets=answer.sets,
+            class_names=[class_name(label) for label in self.classes],
+        )
+        known = labels >= 0
+        self.measure_objective(found, labels[known], answer.predicted[known], answer.proba[known])
+        return found
+
+    def measure_objective(self, found: Evaluation, *answers: NDArray[Any]) -> None:
+        """Add what the recipe was chosen by, unless it is among the measures, or a group or class it needs is absent.
+
+        It has an interval if there was time for one in the comparison: a scorer is asked hundreds of times.
+
+        Parameters
+        ----------
+        answers : (n,) class codes, (n,) predicted ones, and (n, n_classes) probabilities; needed only if the objective
+            looks at probabilities
+        """
+        objective = self.objective
+        if objective is None or objective.name in found or objective.name in OBJECTIVES:
+            return
+        in_time = any(row["low"] is not None for row in self.card["comparison"])
+        labels, predicted, proba = answers or (*decisions(found.confusion), None)
+        with suppress(TailwiseError):
+            given, rng = (labels, predicted, proba, self.class_counts), np.random.default_rng(0)
+            found.overall[objective.name] = (
+                objective.estimate(*given, rng) if in_time else Estimate(objective.score(*given))
+            )
 
     def estimate_prior(self, batches: Iterable[Any], most: int = 100_000) -> NDArray[np.float64]:
         """Return the class prior of unlabelled data, by expectation maximisation (Saerens et al. 2002).

@@ -25,6 +25,7 @@ from tailwise.estimators._learners import EstimatorLearner, for_label_sets
 from tailwise.estimators._plan import Plan, in_time
 from tailwise.estimators._tail import TailEstimator, known_only, mean_of
 from tailwise.estimators._training import Training
+from tailwise.metrics import LabelEvaluation
 from tailwise.recipes import Recipe
 
 #: Without plain training, of which tuned thresholds are the better decisions at no more cost.
@@ -173,6 +174,18 @@ class TailMultilabelClassifier(TailEstimator):
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return (n, n_labels) calibrated probabilities, one per label; a row's need not sum to 1."""
         return self._fitted().predict_proba(X)
+
+    def labelled(self, X: Any, y: Any = None) -> Dataset:
+        """Return labelled examples as a data set; y has any form that ``fit`` takes, or X is a data set with labels."""
+        model = self._fitted()
+        if y is not None:
+            rows = encode_label_sets(y, self.classes_, form=self.form_).rows
+            X = replace(as_dataset(X, kind=model.kind), labels=rows, class_labels=self.classes_)
+        return model.labelled(X)
+
+    def evaluate(self, X: Any, y: Any = None) -> LabelEvaluation:
+        """Return every measure on labelled examples, per label and group too; X and y as for :meth:`labelled`."""
+        return self._fitted().evaluate(self.labelled(X, y))
 
     def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Return the share of rows whose labels are predicted without a mistake; y has any form that ``fit`` takes.

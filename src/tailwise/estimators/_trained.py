@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -49,14 +49,14 @@ class Trained:
 
     def scores(self, X: Any) -> NDArray[np.float32]:
         """Return the learner's (n, n_classes) scores; X is whatever the classifier takes."""
-        inputs, encoder = self._in_form(X), self.encoder
+        inputs, encoder = self._in_form(X).inputs, self.encoder
         if inputs.shape[0] > self.block and self.kind == "table":
             encoder = encoder.judging([inputs])  # by all rows, whatever their order
         blocks = (inputs[start : start + self.block] for start in range(0, inputs.shape[0], self.block))
         return np.concatenate([self.learner.scores(encoder.transform(block)) for block in blocks])
 
-    def _in_form(self, X: Any) -> Any:
-        """Return inputs in the form that the encoder was fitted on."""
+    def _in_form(self, X: Any) -> Dataset:
+        """Return inputs in the form that the encoder was fitted on; a data set keeps its labels."""
         data = as_dataset(X.inputs if isinstance(X, Dataset) else X, kind=self.kind)  # type: ignore[arg-type]
         if self.kind == "array" and data.kind == "table":  # a frame of numbers
             data = as_dataset(data.inputs.to_numpy(), kind="array")
@@ -68,7 +68,7 @@ class Trained:
         if self.kind == "array" and given != wanted:
             name = type(self).__name__
             raise TailwiseError(f"X has {given} features, but {name} is expecting {wanted} features as input.")
-        return data.inputs
+        return replace(X, kind=data.kind, inputs=data.inputs) if isinstance(X, Dataset) else data
 
     def save(self, path: str | Path, *, force: bool = False, **documents: Mapping[str, Any]) -> None:
         """Write the model folder: JSON, safetensors and skops; no pickle. Under ``torchrun`` the first process writes.

@@ -51,7 +51,7 @@ class Report:
     title : what was learned, from what
     evaluation : ``Evaluation.to_dict()`` or ``LabelEvaluation.to_dict()`` of the model on its test data
     baseline : the same of the plain model on the same test data; it is drawn beside the model
-    in_training : how many of the test examples the training data holds too
+    in_training : how many of the test examples the training data holds too; None if that is not known
     diagnosis : ``Diagnosis.to_dict()`` of the training data
     comparison : a row per recipe: ``recipe``, ``score``, ``low``, ``high``, ``folds``, ``seconds``, ``status``
     objective : what the scores of the comparison are
@@ -63,7 +63,7 @@ class Report:
     title: str
     evaluation: Mapping[str, Any]
     baseline: Mapping[str, Any] | None = None
-    in_training: int = 0
+    in_training: int | None = None
     diagnosis: Mapping[str, Any] | None = None
     comparison: Sequence[Mapping[str, Any]] = ()
     objective: str = "balanced accuracy"
