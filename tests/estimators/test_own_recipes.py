@@ -137,11 +137,13 @@ def test_an_estimator_that_is_a_class() -> None:
         TailClassifier(mine, estimator=DecisionTreeClassifier()).fit(X, Y)
 
 
-def needs(rows: int) -> Any:
-    """Return the method of a recipe whose classifier cannot be fitted to fewer rows."""
+def needs(rows: int, tried: list[int] | None = None) -> Any:
+    """Return the method of a recipe whose classifier cannot be fitted to fewer rows; noted are those it was tried on."""
 
     class Large(DecisionTreeClassifier):
         def fit(self, X: Any, y: Any) -> Any:
+            if tried is not None:
+                tried.append(len(X))
             if len(X) < rows:
                 raise ValueError("too few rows")
             return super().fit(X, y)
@@ -178,6 +180,16 @@ def test_a_recipe_that_needs_many_rows_gets_them(tmp_path: Path) -> None:
     assert sorted(file.suffix for file in (tmp_path / "work").iterdir()) == [".json", ".json", ".npz", ".npz", ".npz"]
     with pytest.raises(TailwiseError, match=r"recipe 'mine': DecisionTreeClassifier cannot be fitted.*: too few rows"):
         TailClassifier(registered(estimator=needs(10_000)), estimator=DecisionTreeClassifier()).fit(x, y)
+
+
+def test_a_recipe_that_always_fails_is_not_tried_on_ever_more_rows() -> None:
+    x, y = np.tile(X, (100, 1)), np.tile(Y, 100)
+    tried: list[int] = []
+    with pytest.raises(TailwiseError, match=r"recipe 'mine': DecisionTreeClassifier cannot be fitted.*: too few rows"):
+        TailClassifier(registered(estimator=needs(10**6, tried)), estimator=DecisionTreeClassifier()).fit(x, y)
+    *few, fold = tried
+    assert len(few) > 1
+    assert max(few) <= 2048 < fold
 
 
 def test_classifiers_that_cannot_be_saved_are_told_before_long_fits() -> None:

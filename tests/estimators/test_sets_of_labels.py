@@ -199,7 +199,7 @@ def test_more_labels_than_a_byte_can_count() -> None:
     assert average_precision_score(y, proba, average="macro") > 0.9
 
 
-def test_the_form_of_the_labels_is_that_of_the_answer() -> None:
+def test_the_form_of_the_labels_is_that_of_the_answer(tmp_path: Path) -> None:
     x, y = sets()
     expected = quick().fit(x, y)
     rows = expected.predict(x[:50])
@@ -214,6 +214,10 @@ def test_the_form_of_the_labels_is_that_of_the_answer() -> None:
         assert isinstance(answer, type(form)) or sparse.issparse(answer)
         np.testing.assert_array_equal(read(answer), rows)
         np.testing.assert_allclose(fitted.predict_proba(x), expected.predict_proba(x))
+        fitted.save(tmp_path / "model", force=True)
+        loaded = load_model(tmp_path / "model").predict(x[:50])
+        assert type(loaded) is type(answer)
+        np.testing.assert_array_equal(read(loaded), rows)
     assert fitted.model_.predict(x[:3]) == answer[:3]
     named = quick().fit(x, [[NAMES[i] for i in np.flatnonzero(row)] for row in y])
     assert named.classes_.tolist() == NAMES
@@ -378,7 +382,7 @@ def test_a_model_takes_what_the_classifier_takes() -> None:
         classifier.model_.predict(X[:, :3])
     said = [f"{NAMES[row.argmax()]} it is, number {i}" for i, row in enumerate(Y)]
     texts = quick().fit(said, Y)
-    assert texts.model_.predict(pd.DataFrame({"said": said})) == texts.model_.predict(said)
+    np.testing.assert_array_equal(texts.model_.predict(pd.DataFrame({"said": said})), texts.model_.predict(said))
 
 
 def test_a_label_that_all_rows_have_or_none_is_saved_with_the_others(tmp_path: Path) -> None:

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from tailwise.metrics import score_bins
-from tailwise.metrics.bins import SCORE_BINS
+from tailwise.metrics.bins import SCORE_BINS, score_bins
 from tailwise.metrics.influence import average_precision_at, by_class_at, roc_auc_at
 
 

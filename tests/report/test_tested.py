@@ -67,7 +67,7 @@ def test_what_the_recipe_was_chosen_by_is_measured() -> None:
 def test_a_report_shows_test_baseline_diagnosis_and_copies(classifier: TailClassifier, tmp_path: Path) -> None:
     training = as_dataset(*animals(), name="animals")
     x, y = animals((12, 12, 12), seed=1)
-    x, y = pl.concat([x, training.inputs[:5]]), y + ["cat", "cat", "cat", "newt", "cat"]  # one with another label
+    x, y = pl.concat([x, training.inputs[:5]]), [*y, "cat", "cat", "cat", "newt", "cat"]  # one with another label
     report = report_on(classifier, x, y, training=training)
     assert report.in_training == 4
     assert report.evaluation == classifier.evaluate(x, y).to_dict()

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+#: The forms of labels: indicators, and sets or lists.
+FORMS = ("array", "sparse", "pandas", "polars", "sets")
+
+
 @dataclass(frozen=True, eq=False)
 class LabelSets:
     """The labels of each row.

@@ -201,10 +201,6 @@ class TailClassifier(TailEstimator):
         """Return (n, n_classes): which classes are in each example's prediction set."""
         return self._fitted().predict_sets(X)
 
-    def labelled(self, X: Any, y: ArrayLike | None = None) -> Dataset:
-        """Return labelled examples as a data set, with the classes of the training; see :meth:`Model.labelled`."""
-        return self._fitted().labelled(X, y)
-
     def evaluate(self, X: Any, y: ArrayLike | None = None, prior: Prior = "train") -> Evaluation:
         """Return every measure on labelled examples, per class and group too; see :meth:`tailwise.Model.evaluate`."""
         return self._fitted().evaluate(X, y, prior)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tailwise.counts import check_counts
 from tailwise.data import Dataset, encode_label_sets
-from tailwise.data.label_sets import as_form
+from tailwise.data.label_sets import FORMS, as_form
 from tailwise.data.labels import class_name, known_codes
 from tailwise.errors import TailwiseError
 from tailwise.estimators._chains import Chains
@@ -34,14 +34,16 @@ class LabelModel(Trained):
     n_examples : number of training examples
     kind, encoder, learner, card, documents : as of :class:`tailwise.Model`
     chains : from scores to sets and to probabilities
+    form : form of the labels in training, which predictions take too; see :class:`tailwise.data.LabelSets`
     """
 
     n_examples: int
     chains: LabelChains
+    form: str = "sets"
 
-    def predict(self, inputs: Any) -> list[list[Any]]:
-        """Return the labels of each input, as n lists."""
-        return as_form(self.answer(inputs).predicted, self.classes, "sets")
+    def predict(self, inputs: Any) -> Any:
+        """Return the labels of each input in the form of the training: an indicator, or lists of labels."""
+        return as_form(self.answer(inputs).predicted, self.classes, self.form)
 
     def predict_proba(self, inputs: Any) -> NDArray[np.float64]:
         """Return (n, n_labels) calibrated probabilities, one per label; a row's need not sum to 1."""
@@ -76,7 +78,7 @@ class LabelModel(Trained):
         if y is None and not data.has_sets:
             raise TailwiseError("each row has one label, but this model predicts sets of labels.")
         if y is not None:
-            rows = encode_label_sets(y, self.classes).rows
+            rows = encode_label_sets(y, self.classes, form=self.form).rows
         else:
             rows = np.zeros((len(data), self.n_classes), np.int8)
             rows[:, known_codes(data.class_labels, self.classes, data.name)] = np.asarray(data.labels)
@@ -104,7 +106,7 @@ class LabelModel(Trained):
         return evaluate_labels(rows, answer.predicted, answer.proba, class_counts=self.class_counts, class_names=names)
 
     def _own(self) -> dict[str, Any]:
-        return {"chains": self.chains.to_dict(), "n_examples": self.n_examples}
+        return {"chains": self.chains.to_dict(), "n_examples": self.n_examples, "form": self.form}
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +146,9 @@ def _build(model: Mapping[str, Any], parts: dict[str, Any]) -> Model | LabelMode
         label_chains = LabelChains.from_dict(model["chains"])
         label_chains.predict(scores)
         label_chains.predict_proba(scores)
-        return LabelModel(n_examples=int(model["n_examples"]), chains=label_chains, **parts)
+        if model["form"] not in FORMS:
+            raise ValueError(f"unknown form {model['form']!r}")
+        return LabelModel(n_examples=int(model["n_examples"]), chains=label_chains, form=model["form"], **parts)
     chains, sets = Chains.from_dict(model["chains"]), ConformalSets.from_dict(model["sets"])
     chains.predict(scores)
     sets(chains.predict_proba(scores))

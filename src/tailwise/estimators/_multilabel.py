@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from sklearn.base import BaseEstimator
 from sklearn.multiclass import OneVsRestClassifier
 
 from tailwise.data import Dataset, as_dataset, encode_label_sets, label_set_folds, label_set_split
-from tailwise.data.label_sets import as_form
 from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
 from tailwise.estimators._compare import Comparison, Fold
@@ -41,8 +40,11 @@ CANDIDATES = {
 }
 
 
+@dataclass(frozen=True)
 class LabelTraining(Training):
-    """What all fits of one data set share, where each row has a set of labels."""
+    """What all fits of one data set share, where each row has a set of labels; these are given in a form."""
+
+    form: str = "sets"
 
     enter = LabelEntrant
 
@@ -60,6 +62,7 @@ class LabelTraining(Training):
             encoder=self.encoder,
             learner=fitted,
             chains=LabelChains.fit(recipe, scores, self.labels[seen], self.objective),
+            form=self.form,
             card=self._card(recipe, fitted, comparison),
         )
 
@@ -168,24 +171,15 @@ class TailMultilabelClassifier(TailEstimator):
 
     def predict(self, X: Any) -> Any:
         """Return the labels of each row, in the form that ``fit`` was given: an indicator, or lists of labels."""
-        model = self._fitted()
-        return as_form(model.answer(X).predicted, model.classes, self.form_)
+        return self._fitted().predict(X)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return (n, n_labels) calibrated probabilities, one per label; a row's need not sum to 1."""
         return self._fitted().predict_proba(X)
 
-    def labelled(self, X: Any, y: Any = None) -> Dataset:
-        """Return labelled examples as a data set; y has any form that ``fit`` takes, or X is a data set with labels."""
-        model = self._fitted()
-        if y is not None:
-            rows = encode_label_sets(y, self.classes_, form=self.form_).rows
-            X = replace(as_dataset(X, kind=model.kind), labels=rows, class_labels=self.classes_)
-        return model.labelled(X)
-
     def evaluate(self, X: Any, y: Any = None) -> LabelEvaluation:
-        """Return every measure on labelled examples, per label and group too; X and y as for :meth:`labelled`."""
-        return self._fitted().evaluate(self.labelled(X, y))
+        """Return every measure on labelled examples, per label and group too; y has any form that ``fit`` takes."""
+        return self._fitted().evaluate(X, y)
 
     def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Return the share of rows whose labels are predicted without a mistake; y has any form that ``fit`` takes.
@@ -227,6 +221,9 @@ class TailMultilabelClassifier(TailEstimator):
         if not ((counts > 0) & (counts < len(data))).any():
             raise TailwiseError("every label is in all rows or in none: there is nothing to tell apart.")
         return data
+
+    def _training(self, data: Dataset) -> Training:
+        return replace(super()._training(data), form=self.form_)  # type: ignore[call-arg]
 
     def _recipes(self, kind: str, data: Dataset) -> Sequence[str]:
         return CANDIDATES[kind]

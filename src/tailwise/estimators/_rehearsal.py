@@ -35,13 +35,15 @@ def rehearse(training: Training, candidates: Sequence[Recipe], estimator: Any, b
     Raises
     ------
     TailwiseError
-        If a recipe fails.
+        If a recipe fails on all rows.
     """
     own = [candidate for candidate in candidates if not type(candidate).__module__.startswith("tailwise.")]
     if not own and estimator is not None and len(training.labels) > _LONG:
         own = [candidates[0]]
     for candidate in own:
         model = _on_a_few(training, candidate)
+        if model is None:
+            continue
         with TemporaryDirectory() as folder:
             try:
                 model.save(Path(folder, "model"))
@@ -51,8 +53,11 @@ def rehearse(training: Training, candidates: Sequence[Recipe], estimator: Any, b
                 warnings.warn(UnsavableWarning(f"recipe {candidate.name!r}: {error}"), stacklevel=5)
 
 
-def _on_a_few(training: Training, recipe: Recipe) -> Model:
-    """Return the model of a recipe trained and tested on a few rows, or on more as long as it fails."""
+def _on_a_few(training: Training, recipe: Recipe) -> Model | None:
+    """Return the model of a recipe trained and tested on a few rows, or on more as long as it fails.
+
+    None if it fails on as many as do not take long, but on fewer than all: it may need more.
+    """
     training.tell(f"{recipe.name}, on a few examples")
     of_class = training.labels if training.labels.ndim == 1 else rarest_label(training.labels)
     classes = int(of_class.max()) + 1
@@ -64,6 +69,8 @@ def _on_a_few(training: Training, recipe: Recipe) -> Model:
         except TailwiseError:
             if len(rows) == len(of_class):
                 raise
+        if len(rows) >= _LONG:
+            return None
         most *= 4
 
 

@@ -292,6 +292,10 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             progress=progress,
         )
 
+    def labelled(self, X: Any, y: Any = None) -> Dataset:
+        """Return labelled examples as a data set with the classes of the training; X and y as for ``fit``."""
+        return self._fitted().labelled(X, y)  # type: ignore[no-any-return]
+
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the model folder; :func:`tailwise.load_model` reads it. Under ``torchrun`` the first process writes."""
         check_is_fitted(self)

@@ -1,14 +1,4 @@
 from .accumulate import Accumulator as Accumulator
-from .bins import score_bins as score_bins
-from .confusion import MEASURES as MEASURES
-from .confusion import Margins as Margins
-from .confusion import accuracy as accuracy
-from .confusion import balanced_accuracy as balanced_accuracy
-from .confusion import g_mean as g_mean
-from .confusion import harmonic_mean as harmonic_mean
-from .confusion import macro_f1 as macro_f1
-from .confusion import margins as margins
-from .confusion import worst_class as worst_class
 from .estimates import Estimate as Estimate
 from .evaluation import Evaluation as Evaluation
 from .evaluation import evaluate as evaluate

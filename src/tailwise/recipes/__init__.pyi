@@ -5,3 +5,5 @@ from ._base import load_recipes_from as load_recipes_from
 from ._base import recipe as recipe
 from ._base import recipes as recipes
 from ._base import register as register
+from ._base import uniform_prior as uniform_prior
+from ._base import unknown_prior as unknown_prior

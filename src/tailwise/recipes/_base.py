@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,9 +50,6 @@ class Recipe:
 
     #: What an example may have: ``"class"``, one of the classes, or ``"labels"``, a set of them.
     targets: ClassVar[tuple[str, ...]] = ("class",)
-
-    #: The class prior that the scores assume: that of the training data, the uniform one, or one that no formula gives.
-    assumed_prior: ClassVar[Literal["training", "uniform", "unknown"]] = "training"
 
     #: Whether an example gets those of a set of labels whose scores are above 0, rather than above tuned thresholds.
     decides_plainly: ClassVar[bool] = False
@@ -95,12 +92,11 @@ class Recipe:
         raise TailwiseError(f"recipe {self.name!r} needs a network, not a scikit-learn estimator.")
 
     def learned_prior(self, task: Task) -> NDArray[np.float64] | None:
-        """Return the class prior that the scores assume, by default what ``assumed_prior`` says.
+        """Return the class prior that the scores assume, by default that of the training data.
 
         None means that no formula gives it; calibration then finds it, class by class, on held-out scores.
         """
-        priors = {"training": task.class_prior, "uniform": task.uniform_prior, "unknown": None}
-        return priors[self.assumed_prior]
+        return task.class_prior
 
     def rebalances(self, task: Task) -> bool:
         """Say whether the scores assume another class prior than that of the training data."""
@@ -122,6 +118,15 @@ class Recipe:
             "estimator": cls.estimator is not Recipe.estimator,
         }
         return frozenset(learner for learner, is_written in written.items() if is_written)
+
+
+def uniform_prior(recipe: Recipe, task: Task) -> NDArray[np.float64]:
+    """Return the uniform prior; the :meth:`Recipe.learned_prior` of recipes that make up for the class counts."""
+    return task.uniform_prior
+
+
+def unknown_prior(recipe: Recipe, task: Task) -> None:
+    """Return None; the :meth:`Recipe.learned_prior` of recipes of which no formula says how they change the prior."""
 
 
 class CosineRecipe(Recipe):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tailwise import losses
 from tailwise.engine.stage import Stage, Task
-from tailwise.recipes._base import Recipe, register
+from tailwise.recipes._base import Recipe, register, uniform_prior
 
 
 @register("balanced-softmax", paper="Ren et al., NeurIPS 2020, arXiv:2007.10740")
@@ -19,7 +19,7 @@ class BalancedSoftmax(Recipe):
     Measured: +0.038 on digits, +0.112 on CIFAR-10-LT, +0.076 on package sizes.
     """
 
-    assumed_prior = "uniform"
+    learned_prior = uniform_prior
 
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything with balanced softmax."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from tailwise import resample
 from tailwise.engine.stage import Task
-from tailwise.recipes._base import Recipe, register
+from tailwise.recipes._base import Recipe, register, unknown_prior
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class _Ensemble(Recipe):
     # averages over small bags, and votes more so, are flatter than the uniform prior of the bags
-    assumed_prior = "unknown"
+    learned_prior = unknown_prior
     n_estimators: int = 10
 
     @property

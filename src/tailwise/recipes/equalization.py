@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from tailwise import losses
 from tailwise.engine.stage import Stage, Task
-from tailwise.recipes._base import Recipe, register
+from tailwise.recipes._base import Recipe, register, unknown_prior
 
 
 @dataclass(frozen=True)
 class _Protecting(Recipe):
-    assumed_prior = "unknown"  # how much of the training prior the logits keep depends on the training
+    learned_prior = unknown_prior  # how much of the training prior the logits keep depends on the training
 
 
 @register("softmax-equalization", paper="Tan et al., CVPR 2020, arXiv:2003.05176")

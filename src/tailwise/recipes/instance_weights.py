@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tailwise import losses
 from tailwise.engine.stage import Stage, Task
-from tailwise.recipes._base import Recipe, register
+from tailwise.recipes._base import Recipe, register, unknown_prior
 from tailwise.settings import number
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class LossReweighting(Recipe):
     Measured: +0.009 on digits, -0.000 on CIFAR-10-LT, +0.006 on package sizes.
     """
 
-    assumed_prior = "unknown"  # no formula says how the weights change the prior
+    learned_prior = unknown_prior  # no formula says how the weights change the prior
 
     strategy: Literal["linear", "quadratic", "extremes"] = "linear"
     temperature: float = 1.0
@@ -51,7 +51,7 @@ class DynamicFineTuning(Recipe):
     Measured: +0.007 on digits, -0.030 on CIFAR-10-LT, -0.041 on package sizes.
     """
 
-    assumed_prior = "unknown"  # no formula says how the weights change the prior
+    learned_prior = unknown_prior  # no formula says how the weights change the prior
 
     warm_up: float = 0.5  # share of the epochs before the weights begin
 
@@ -71,7 +71,7 @@ class AnchoredFineTuning(Recipe):
     Measured: +0.009 on digits, -0.015 on CIFAR-10-LT, -0.025 on package sizes, where dft has +0.007, -0.030 and -0.041.
     """
 
-    assumed_prior = "unknown"  # no formula says how the weights change the prior
+    learned_prior = unknown_prior  # no formula says how the weights change the prior
 
     anchor: float = 0.1  # weight of the divergence from the network before
     warm_up: float = 0.5  # share of the epochs before fine-tuning begins
@@ -114,7 +114,7 @@ class InfluenceBalanced(Recipe):
     Measured: +0.033 on digits, +0.093 on CIFAR-10-LT, +0.051 on package sizes.
     """
 
-    assumed_prior = "unknown"  # no formula says how the weights change the prior
+    learned_prior = unknown_prior  # no formula says how the weights change the prior
 
     alpha: float = 1000.0
     warm_up: float = 0.5  # share of the epochs before the weights begin (100 of 200 in the paper)

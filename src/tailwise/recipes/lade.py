@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tailwise import losses
 from tailwise.engine.stage import Stage, Task
-from tailwise.recipes._base import Recipe, register
+from tailwise.recipes._base import Recipe, register, uniform_prior
 
 
 @register("lade", paper="Hong et al., CVPR 2021, arXiv:2012.00321")
@@ -21,7 +21,7 @@ class LADE(Recipe):
     Measured: +0.008 on digits, +0.108 on CIFAR-10-LT, +0.074 on package sizes.
     """
 
-    assumed_prior = "uniform"
+    learned_prior = uniform_prior
 
     alpha: float = 0.1
     lam: float = 0.1

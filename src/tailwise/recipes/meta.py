@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tailwise import losses, samplers
 from tailwise.engine.stage import Stage, Task
-from tailwise.recipes._base import Recipe, register
+from tailwise.recipes._base import Recipe, register, unknown_prior
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +24,7 @@ class LearningToReweight(Recipe):
     Measured: +0.012 on digits, +0.073 on CIFAR-10-LT, +0.058 on package sizes.
     """
 
-    assumed_prior = "unknown"  # no formula says how the weights change the prior
+    learned_prior = unknown_prior  # no formula says how the weights change the prior
 
     warm_up: float = 0.0  # share of the epochs before the weights begin
 
@@ -57,7 +57,7 @@ class MetaWeighting(Recipe):
     Measured: -0.002 on digits, -0.014 on CIFAR-10-LT, -0.007 on package sizes.
     """
 
-    assumed_prior = "unknown"  # no formula says how the weights change the prior
+    learned_prior = unknown_prior  # no formula says how the weights change the prior
 
     learning_rate: float = 1e-3  # of the small network
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tailwise import losses
 from tailwise.engine.stage import Stage, Task
-from tailwise.recipes._base import CosineRecipe, Recipe, register
+from tailwise.recipes._base import CosineRecipe, Recipe, register, unknown_prior
 from tailwise.recipes.decoupled import balanced_classifier
 
 
@@ -24,7 +24,7 @@ class GaussianClouds(CosineRecipe):
     Measured: +0.029 on digits, +0.080 on CIFAR-10-LT, +0.041 on package sizes.
     """
 
-    assumed_prior = "unknown"  # no formula says how margins and noise change the prior
+    learned_prior = unknown_prior  # no formula says how margins and noise change the prior
 
     scale: float = 30.0
     retrain: float = 0.1
@@ -45,7 +45,7 @@ class BalancingLogitVariation(Recipe):
     Measured: -0.008 on digits, -0.019 on CIFAR-10-LT, -0.012 on package sizes.
     """
 
-    assumed_prior = "unknown"  # no formula says how noise changes the prior
+    learned_prior = unknown_prior  # no formula says how noise changes the prior
 
     sigma: float = 4.0
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tailwise import losses, samplers
 from tailwise.engine.stage import Stage, Task
-from tailwise.recipes._base import Recipe, begin_at_mean_share, register
+from tailwise.recipes._base import Recipe, begin_at_mean_share, register, unknown_prior
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _OneVsRest(Recipe):
-    assumed_prior = "unknown"  # a softmax of one-versus-rest logits gives the probabilities, calibrated class by class
+    learned_prior = unknown_prior  # one-versus-rest logits are calibrated class by class
     targets: ClassVar[tuple[str, ...]] = ("class", "labels")
 
     def network(self, task: Task) -> nn.Module:

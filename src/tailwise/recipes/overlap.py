@@ -8,12 +8,12 @@ from typing import Any
 
 from tailwise import losses
 from tailwise.engine.stage import Stage, Task
-from tailwise.recipes._base import Recipe, register
+from tailwise.recipes._base import Recipe, register, unknown_prior
 
 
 @dataclass(frozen=True)
 class _Overlap(Recipe):
-    assumed_prior = "unknown"  # these losses do not estimate probabilities
+    learned_prior = unknown_prior  # these losses do not estimate probabilities
     warm_up: float = 0.5  # share of the epochs with cross-entropy before the overlap loss begins
 
     def _after_warm_up(self, loss: Any) -> Iterable[Stage]:

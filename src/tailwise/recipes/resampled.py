@@ -12,7 +12,7 @@ from tailwise import resample
 from tailwise.counts import class_prior
 from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
-from tailwise.recipes._base import Recipe, register
+from tailwise.recipes._base import Recipe, register, unknown_prior
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -214,7 +214,7 @@ class SMOTETomek(_Raised):
     Measured: +0.051 on digits (forest), +0.073 on CIFAR-10-LT (forest).
     """
 
-    assumed_prior = "unknown"  # how many rows of a class are removed depends on where they lie
+    learned_prior = unknown_prior  # how many rows of a class are removed depends on where they lie
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
         """Fit on the changed table."""
@@ -231,7 +231,7 @@ class SMOTEENN(_Raised):
     Measured: +0.054 on digits (forest), +0.095 on CIFAR-10-LT (forest).
     """
 
-    assumed_prior = "unknown"  # as above
+    learned_prior = unknown_prior  # as above
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
         """Fit on the changed table."""

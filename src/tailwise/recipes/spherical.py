@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tailwise import losses
 from tailwise.engine.stage import Stage, Task
-from tailwise.recipes._base import CosineRecipe, Recipe, register
+from tailwise.recipes._base import CosineRecipe, Recipe, register, unknown_prior
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class TSimilarity(_Cosine):
     Measured: +0.008 on digits, -0.010 on CIFAR-10-LT, -0.015 on package sizes.
     """
 
-    assumed_prior = "unknown"  # the logits are cosines, which give the same decisions but are no log-probabilities
+    learned_prior = unknown_prior  # the logits are cosines, which give the same decisions but are no log-probabilities
 
     kappa: float = 16.0
 
@@ -59,7 +59,7 @@ class ZLoss(Recipe):
     Measured: -0.023 on digits, -0.026 on CIFAR-10-LT, -0.027 on package sizes.
     """
 
-    assumed_prior = "unknown"  # the loss does not estimate probabilities
+    learned_prior = unknown_prior  # the loss does not estimate probabilities
 
     a: float = 1.0
     b: float = 3.0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tailwise import resample
 from tailwise.counts import class_prior
 from tailwise.engine.stage import Task
-from tailwise.recipes._base import Recipe, register
+from tailwise.recipes._base import Recipe, register, unknown_prior
 from tailwise.recipes.resampled import changed, check_numbers
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class RandomUnderSampling(Recipe):
 
 @dataclass(frozen=True)
 class _Chosen(Recipe):
-    assumed_prior = "unknown"  # which rows are removed depends on where they lie, which changes densities too
+    learned_prior = unknown_prior  # which rows are removed depends on where they lie, which changes densities too
 
     def _fewer(self, task: Task) -> dict[int, int]:
         check_numbers(self, task, "random-under-sampling")
@@ -98,7 +98,7 @@ class InstanceHardness(Recipe):
     Measured: +0.023 on digits (forest), +0.052 on CIFAR-10-LT (forest), +0.030 on packages (forest).
     """
 
-    assumed_prior = "unknown"  # which rows are removed depends on where they lie, which changes densities too
+    learned_prior = unknown_prior  # which rows are removed depends on where they lie, which changes densities too
 
     @property
     def relative_cost(self) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tailwise import losses
 from tailwise.engine.stage import Stage, Task
-from tailwise.recipes._base import Recipe, register
+from tailwise.recipes._base import Recipe, register, unknown_prior
 
 
 @register("cdt", paper="Ye et al., 2020, arXiv:2001.01385")
@@ -19,7 +19,7 @@ class ClassDependentTemperatures(Recipe):
     Measured: +0.015 on digits, +0.076 on CIFAR-10-LT, +0.030 on package sizes.
     """
 
-    assumed_prior = "unknown"  # a temperature per class does not shift the prior
+    learned_prior = unknown_prior  # a temperature per class does not shift the prior
 
     gamma: float = 0.3
 
@@ -38,7 +38,7 @@ class VectorScaling(Recipe):
     Measured: +0.052 on digits, +0.087 on CIFAR-10-LT, +0.097 on package sizes.
     """
 
-    assumed_prior = "unknown"  # a temperature per class does not shift the prior
+    learned_prior = unknown_prior  # a temperature per class does not shift the prior
 
     gamma: float = 0.15
     tau: float = 1.0

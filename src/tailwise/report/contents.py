@@ -66,7 +66,7 @@ class Report:
     in_training: int | None = None
     diagnosis: Mapping[str, Any] | None = None
     comparison: Sequence[Mapping[str, Any]] = ()
-    objective: str = "balanced accuracy"
+    objective: str = "balanced_accuracy"
     examples: Sequence[Example] = ()
     notes: Sequence[str] = ()
     model_card: Mapping[str, Any] = field(default_factory=dict)
