@@ -40,7 +40,7 @@ def main() -> None:
         classifier.fit(x[learn], y[learn])
         ratio = (time.monotonic() - start) / budget
         score = balanced_accuracy_score(y[test], classifier.predict(x[test]))
-        late = [row.recipe for row in classifier.comparison_ if "no time" in row.status]
+        late = [row.recipe for row in classifier.comparison_ if row.outcome == "out of time"]
         print(
             f"{n_rows:,} rows, {n_classes} classes, {budget} s: {ratio:.2f} of the budget, {classifier.recipe_.name}, "
             f"{score:.3f}; out of time: {', '.join(late) or 'none'}",

@@ -129,7 +129,7 @@ def only_fits_take_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def statuses(comparison: Comparison) -> list[str]:
-    return [row.status for row in comparison.rows]
+    return [row.reason or row.outcome for row in comparison.rows]
 
 
 def test_cross_fitting_cannot_flatter_itself() -> None:
@@ -264,10 +264,10 @@ def test_a_recipe_of_plain_training_within_a_standard_error_of_the_best_is_prefe
         if ahead <= 0:
             expected = "selected", "compared"
         elif ahead <= (other.high - other.low) / (2 * 1.96):
-            expected = "selected", "better by less than a standard error"
+            expected = "selected", "passed over"
         else:
             expected = "compared", "selected"
-        assert (corrected.status, other.status) == expected
+        assert (corrected.outcome, other.outcome) == expected
         assert comparison.winner.name == (corrected if expected[0] == "selected" else other).recipe
         seen.add(expected)
     assert len(seen) == 3, "every case was met"
@@ -278,7 +278,7 @@ def test_without_a_recipe_of_plain_training_the_best_is_chosen() -> None:
     for n in range(4):
         comparison, _ = race(Skilled(0.6, n), Skilled(0.6, n + 1), reference=Skilled(0.1))
         best = max(comparison.rows, key=lambda row: row.score)
-        assert best.status == "selected"
+        assert best.outcome == "selected"
         chosen.add(comparison.winner.number - n)
     assert chosen == {0, 1}
 
@@ -425,7 +425,7 @@ def test_a_class_with_two_held_out_examples_drops_nobody() -> None:
         plain=recipe("cross-entropy"),
         clock=Clock(None),
     )
-    assert result.rows[1].status == "compared"
+    assert result.rows[1].outcome == "compared"
 
 
 @pytest.mark.usefixtures("only_fits_take_time")
@@ -435,14 +435,14 @@ def test_the_time_budget_is_kept_and_told() -> None:
     assert len(fitter.calls) < 9
     late = [status for status in statuses(comparison) if "no time left" in status]
     assert late
-    assert set(late) <= {"not started: no time left", "no time left after fold 1", "no time left after fold 2"}
+    assert set(late) <= {"no time left to start", "no time left after fold 1", "no time left after fold 2"}
     assert comparison.winner in (Skilled(0.5), Skilled(0.6, 1), Skilled(0.6, 2))
 
 
 @pytest.mark.usefixtures("only_fits_take_time")
 def test_a_slow_recipe_that_would_end_too_late_is_not_begun_and_stops_no_other() -> None:
     comparison, fitter = race(Skilled(0.5), Slow(0.9), Skilled(0.6, 1), pause=1, budget=24)
-    assert statuses(comparison) == ["compared", "not started: no time left", "selected"], "25 s for a fold and all"
+    assert statuses(comparison) == ["compared", "no time left to start", "selected"], "25 s for a fold and all"
     assert len(fitter.calls) == 6
     comparison, fitter = race(Skilled(0.5), Slow(0.9), Skilled(0.6, 1), pause=1, budget=32)
     assert statuses(comparison)[1:] == ["selected", "dropped after fold 1"]
@@ -452,7 +452,7 @@ def test_a_slow_recipe_that_would_end_too_late_is_not_begun_and_stops_no_other()
 def test_a_recipe_that_proved_too_slow_to_train_on_everything_is_not_chosen() -> None:
     comparison, _ = race(Skilled(0.5), Slow(0.95, said=False), Skilled(0.8, 1), pause=1, budget=18)
     assert comparison.rows[1].score > comparison.rows[2].score
-    assert statuses(comparison)[1:] == ["dropped: no time left to train on everything", "selected"]
+    assert statuses(comparison)[1:] == ["no time left to train on everything", "selected"]
 
 
 @pytest.mark.usefixtures("only_fits_take_time")
@@ -467,7 +467,7 @@ def test_one_fit_is_made_however_short_the_time() -> None:
     comparison, fitter = race(Skilled(0.5), Skilled(0.9, 1), pause=0.02, budget=0.001)
     assert len(fitter.calls) == 1
     assert comparison.winner == Skilled(0.5)
-    assert statuses(comparison)[1] == "not started: no time left"
+    assert statuses(comparison)[1] == "no time left to start"
     assert comparison.rows[1].score is None
 
 
@@ -516,7 +516,7 @@ def test_judging_takes_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_recipes_with_fewer_folds_are_not_preferred() -> None:
     comparison, _ = race(Skilled(0.5), Skilled(0.55, 1), pause=0.05, budget=0.25)
     done = [len(row.folds) for row in comparison.rows]
-    winner = next(row for row in comparison.rows if row.status == "selected")
+    winner = next(row for row in comparison.rows if row.outcome == "selected")
     assert len(winner.folds) == max(done)
 
 
@@ -712,7 +712,7 @@ def test_objectives_choose_in_a_fit(objective: Any) -> None:
     x, y = table(spread=2.0)
     model = quick(["cross-entropy", "class-weighted"], objective=objective).fit(x, y)
     best = max(model.comparison_, key=lambda row: row.score)
-    assert best.status == "selected"
+    assert best.outcome == "selected"
 
 
 def test_costs_decide_as_brute_force_does() -> None:

@@ -138,7 +138,7 @@ def test_an_estimator_that_is_a_class() -> None:
 
 
 def needs(rows: int, tried: list[int] | None = None) -> Any:
-    """Return the method of a recipe whose classifier cannot be fitted to fewer rows; noted are those it was tried on."""
+    """Return the method of a recipe whose classifier cannot be fitted to fewer rows; those tried are noted."""
 
     class Large(DecisionTreeClassifier):
         def fit(self, X: Any, y: Any) -> Any:

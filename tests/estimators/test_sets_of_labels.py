@@ -265,7 +265,7 @@ def test_auto_compares_and_says_what_it_found() -> None:
     x, y = sets()
     fitted = quick("auto", baseline=True).fit(x, y)
     assert [row.recipe for row in fitted.comparison_] == ["cross-entropy", "tuned-thresholds", "ml-ros"]
-    chosen = next(row for row in fitted.comparison_ if row.status == "selected")
+    chosen = next(row for row in fitted.comparison_ if row.outcome == "selected")
     assert chosen.low <= chosen.score <= chosen.high
     assert fitted.recipe_.name == chosen.recipe != "cross-entropy"
     assert fitted.model_.card["objective"] == "macro_average_precision"
@@ -285,7 +285,7 @@ def test_rows_that_memory_leaves_out_are_said() -> None:
 def test_what_there_is_no_time_for_is_said() -> None:
     x, y = sets()
     rows = quick("auto", time_budget="0.001s").fit(x, y).comparison_
-    assert [row.status for row in rows] == ["selected", "not started: no time left"]
+    assert [row.reason for row in rows] == ["", "no time left to start"]
     assert len(rows[0].folds) == 1
 
 

@@ -29,5 +29,5 @@ def fit(folder: Path, budget: str | None) -> None:
         time_budget=budget,
         work_dir=folder / f"machine-{rank}",
     ).fit(x, y)
-    rows = [(row.recipe, row.score, row.status) for row in fitted.comparison_]
+    rows = [(row.recipe, row.score, row.outcome) for row in fitted.comparison_]
     (folder / f"{rank}.json").write_text(json.dumps([rows, fitted.predict_proba(new).tolist()]))

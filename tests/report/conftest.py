@@ -26,9 +26,33 @@ def make(k, n=600, names=None, baseline=True, probabilities=True):
 
     plain = scores + 0.5 * np.log(counts / counts.sum())
     rows = [
-        {"recipe": "plain", "score": 0.6, "low": 0.55, "high": 0.65, "folds": [0.58, 0.62], "status": "compared"},
-        {"recipe": names[0], "score": 0.7, "low": 0.66, "high": 0.74, "folds": [0.7, 0.7], "status": "selected"},
-        {"recipe": "late", "score": None, "low": None, "high": None, "folds": [], "status": "not started"},
+        {
+            "recipe": "plain",
+            "score": 0.6,
+            "low": 0.55,
+            "high": 0.65,
+            "folds": [0.58, 0.62],
+            "outcome": "compared",
+            "reason": "",
+        },
+        {
+            "recipe": names[0],
+            "score": 0.7,
+            "low": 0.66,
+            "high": 0.74,
+            "folds": [0.7, 0.7],
+            "outcome": "selected",
+            "reason": "",
+        },
+        {
+            "recipe": "late",
+            "score": None,
+            "low": None,
+            "high": None,
+            "folds": [],
+            "outcome": "out of time",
+            "reason": "no time left to start",
+        },
     ]
     image = thumbnail(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))
     return Report(

@@ -101,22 +101,29 @@ def test_points_are_rounded_as_they_are_read(gap, said):
 )
 def test_a_choice_is_sure_where_its_interval_lies_above(high, sure):
     rows = [
-        {"recipe": "good", "score": 0.7, "low": 0.66, "high": 0.74, "status": "selected"},
-        {"recipe": "fair", "score": 0.6, "low": 0.55, "high": high, "status": "compared"},
+        {"recipe": "good", "score": 0.7, "low": 0.66, "high": 0.74, "outcome": "selected", "reason": ""},
+        {"recipe": "fair", "score": 0.6, "low": 0.55, "high": high, "outcome": "compared", "reason": ""},
     ]
     assert sure in words.comparison(rows, "balanced accuracy")
 
 
 def test_a_choice_that_did_not_score_highest_is_explained():
     rows = [
-        {"recipe": "best", "score": 0.72, "low": 0.6, "high": 0.8, "status": "better by less than a standard error"},
-        {"recipe": "good", "score": 0.7, "low": 0.6, "high": 0.8, "status": "selected"},
+        {
+            "recipe": "best",
+            "score": 0.72,
+            "low": 0.6,
+            "high": 0.8,
+            "outcome": "passed over",
+            "reason": "better by less than a standard error",
+        },
+        {"recipe": "good", "score": 0.7, "low": 0.6, "high": 0.8, "outcome": "selected", "reason": ""},
     ]
     said = words.comparison(rows, "balanced accuracy")
     assert said.startswith("good was chosen")
     assert "best scored higher, but by less than a standard error" in said
     assert "better by less than a standard error" in charts.comparison(rows)
-    rows[0]["status"] = "compared"
+    rows[0] |= {"outcome": "compared", "reason": ""}
     assert "standard error" not in words.comparison(rows, "balanced accuracy")
 
 
@@ -183,8 +190,15 @@ def test_bars_are_as_long_as_the_logarithms_of_the_counts(evaluation):
 
 def test_scores_are_drawn_in_order_and_in_proportion():
     rows = [
-        {"recipe": "fair", "score": 0.6, "low": 0.5, "high": 0.65, "status": "dropped after fold 1"},
-        {"recipe": "good", "score": 0.7, "low": 0.6, "high": 0.8, "status": "selected"},
+        {
+            "recipe": "fair",
+            "score": 0.6,
+            "low": 0.5,
+            "high": 0.65,
+            "outcome": "dropped",
+            "reason": "dropped after fold 1",
+        },
+        {"recipe": "good", "score": 0.7, "low": 0.6, "high": 0.8, "outcome": "selected", "reason": ""},
     ]
     picture = charts.comparison(rows)
     (best,) = drawn(picture, "circle", "score chosen")
@@ -207,7 +221,7 @@ def test_scores_are_drawn_in_order_and_in_proportion():
 )
 def test_intervals_that_were_not_drawn_are_not_spoken_of(chosen, other, sentence):
     rows = [
-        {"recipe": "a", "score": 0.5, "low": chosen[0], "high": chosen[1], "status": "selected"},
-        {"recipe": "b", "score": 0.15, "low": other[0], "high": other[1], "status": "compared"},
+        {"recipe": "a", "score": 0.5, "low": chosen[0], "high": chosen[1], "outcome": "selected", "reason": ""},
+        {"recipe": "b", "score": 0.15, "low": other[0], "high": other[1], "outcome": "compared", "reason": ""},
     ]
     assert words.comparison(rows, "score").endswith(sentence)

@@ -79,11 +79,11 @@ def comparison(console: Console, rows: Sequence[dict[str, Any]], objective: str)
     for column in table.columns[1:4]:
         column.justify = "right"
     for row in sorted(rows, key=lambda r: -np.inf if r["score"] is None else r["score"], reverse=True):
-        chosen = row["status"] == "selected"
+        chosen = row["outcome"] == "selected"
         score = "" if row["score"] is None else f"{row['score']:.3f}"
         interval = "" if row["low"] is None else f"{row['low']:.3f} – {row['high']:.3f}"
         took = f"{row['seconds']:.1f}" if row["seconds"] else "[dim]shared[/]" if row["folds"] else ""
-        status = "[green]◀ selected[/]" if chosen else "" if row["status"] == "compared" else f"[dim]{row['status']}[/]"
+        status = "[green]◀ selected[/]" if chosen else f"[dim]{row['reason']}[/]"
         name = escape(row["recipe"])
         table.add_row(f"[bold]{name}[/]" if chosen else name, score, interval, took, status)
     console.print(table)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from dataclasses import field as dataclass_field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from tailwise.recipes import Recipe
 _SLACK = 1.1  # for fits that take longer than those before them
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
+Outcome = Literal["selected", "compared", "passed over", "dropped", "out of time"]
 FitFold = Callable[[Recipe, int], tuple[NDArray[np.float32], float]]
 
 
@@ -37,9 +38,9 @@ class Row:
         interval also if there was no time for it
     folds : the objective on each fold; None where a scorer could not score it, for want of a class
     seconds : spent fitting; 0 where the learner is another recipe's
-    status : ``"selected"``, ``"compared"``, ``"better by less than a standard error"`` (see :func:`compare`),
-        ``"dropped after fold 1"``, ``"not started: no time left"``, ``"no time left after fold 1"`` or
-        ``"dropped: no time left to train on everything"``
+    outcome : ``"selected"``, ``"compared"``, ``"passed over"`` (better than the selected one by less than a standard
+        error; see :func:`compare`), ``"dropped"`` or ``"out of time"``
+    reason : in words, for the last three
     """
 
     recipe: str
@@ -49,12 +50,17 @@ class Row:
     high: float | None = None
     folds: list[float | None] = dataclass_field(default_factory=list)
     seconds: float = 0.0
-    status: str = "compared"
+    outcome: Outcome = "compared"
+    reason: str = ""
 
     @property
     def standard_error(self) -> float:
         """Half the interval's width in units of the normal distribution's 95 %, or 0 where there is none."""
         return 0.0 if self.low is None or self.high is None else (self.high - self.low) / (2 * NORMAL)
+
+    def ends(self, outcome: Outcome, reason: str = "") -> None:
+        """Note how the comparison ended for the recipe, and why."""
+        self.outcome, self.reason = outcome, reason
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as plain data."""
@@ -235,11 +241,11 @@ def compare(
 
     def contenders() -> list[Entrant]:
         """Return those that may be chosen, after ruling out those that have no time left where others have it."""
-        found = [e for e in entrants if e.recipe in recipes and e.row.folds and not e.row.status.startswith("dropped")]
+        found = [e for e in entrants if e.recipe in recipes and e.row.folds and e.row.outcome != "dropped"]
         left = [e for e in found if clock.has_room(after(e))] or found
         for entrant in found:
             if entrant not in left:
-                entrant.row.status = "dropped: no time left to train on everything"
+                entrant.row.ends("dropped", "no time left to train on everything")
         return left
 
     for number, (_, held_out) in enumerate(folds):
@@ -251,7 +257,9 @@ def compare(
             now = fits * clock.expected(training) + max((e.judged for e in entrants if e.row.folds), default=0.0)
             needed = now + intervals(entrant) + max(after(entrant), after(leader))
             if (number or entrant not in sure) and not clock.has_room(_SLACK * needed, now):
-                entrant.row.status = f"no time left after fold {number}" if number else "not started: no time left"
+                entrant.row.ends(
+                    "out of time", f"no time left after fold {number}" if number else "no time left to start"
+                )
                 continue
             if fits:
                 answer, seconds = fit_fold(training, number)
@@ -275,8 +283,8 @@ def compare(
     winner = max(late, key=lambda e: e.so_far, default=surest)
     for entrant in finalists if winner is surest else ():
         if entrant.so_far > winner.so_far and len(entrant.row.folds) == len(winner.row.folds):
-            entrant.row.status = "better by less than a standard error"
-    winner.row.status = "selected"
+            entrant.row.ends("passed over", "better by less than a standard error")
+    winner.row.ends("selected")
     answers = {
         e.recipe: (e.seen, np.concatenate(scores[e.recipe.training][: len(e.row.folds)]))
         for e in entrants
@@ -303,7 +311,7 @@ def held_out_sample(
 
 
 def _running(entrant: Entrant) -> bool:
-    return entrant.row.status == "compared"
+    return entrant.row.outcome == "compared"
 
 
 def _surest(finalists: Sequence[Entrant], plain: Recipe) -> Entrant:
@@ -320,7 +328,7 @@ def _drop_losers(running: Sequence[Entrant], spared: Recipe) -> None:
     leader = max(running, key=lambda e: e.so_far, default=None)
     for entrant in running:
         if leader is not None and entrant.recipe != spared and entrant.loses_to(leader):
-            entrant.row.status = f"dropped after fold {len(entrant.row.folds)}"
+            entrant.row.ends("dropped", f"dropped after fold {len(entrant.row.folds)}")
 
 
 def _beaten(hits: NDArray[np.bool_], best: NDArray[np.bool_], labels: NDArray[np.int64], unseen: int = 0) -> bool:

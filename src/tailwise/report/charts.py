@@ -126,15 +126,14 @@ def comparison(rows: Sequence[Mapping[str, Any]]) -> Markup:
 
     row_height = 40.0
     plot = Plot(row_height * len(scored) + 30, "Score of each recipe with its 95 % interval, best first", "wide")
-    chosen = next((r for r in scored if r.get("status") == "selected"), None)
+    chosen = next((r for r in scored if r["outcome"] == "selected"), None)
     if chosen is not None:
         plot.line(at(chosen["score"]), 0, at(chosen["score"]), row_height * len(scored), "guide")
     for rank, row in enumerate(scored):
         y = rank * row_height + 28
-        status = str(row.get("status", "compared"))
-        state = "chosen" if row is chosen else "dropped" if status.startswith(("dropped", "no")) else ""
+        state = {"selected": "chosen", "dropped": "dropped", "out of time": "dropped"}.get(row["outcome"], "")
         plot.text(0, y - 12, short(row["recipe"], 34), f"label {state}", anchor="start", hover=row["recipe"])
-        aside = words(row["score"]) + ("" if status == "compared" else " · chosen" if row is chosen else f" · {status}")
+        aside = words(row["score"]) + (" · chosen" if row is chosen else f" · {row['reason']}" if row["reason"] else "")
         plot.text(1, y - 12, aside, f"tick {state}", anchor="end")
         plot.line(0, y, 1, y, "grid")
         for fold in (score for score in row.get("folds") or () if score is not None):

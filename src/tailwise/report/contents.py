@@ -53,7 +53,8 @@ class Report:
     baseline : the same of the plain model on the same test data; it is drawn beside the model
     in_training : how many of the test examples the training data holds too; None if that is not known
     diagnosis : ``Diagnosis.to_dict()`` of the training data
-    comparison : a row per recipe: ``recipe``, ``score``, ``low``, ``high``, ``folds``, ``seconds``, ``status``
+    comparison : a row per recipe: ``recipe``, ``score``, ``low``, ``high``, ``folds``, ``seconds``,
+        ``outcome``, ``reason``
     objective : what the scores of the comparison are
     examples : wrong predictions, most confident first
     notes : sentences about what was done: the prior correction, classes with one example, rows left out

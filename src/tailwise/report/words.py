@@ -239,7 +239,7 @@ def by_size(evaluation: Mapping[str, Any], baseline: Mapping[str, Any] | None = 
 def comparison(rows: Sequence[Mapping[str, Any]], objective: str) -> str:
     """Say which recipe was chosen and how sure that is."""
     scored = [row for row in rows if row.get("score") is not None]
-    chosen = next((row for row in scored if row.get("status") == "selected"), None)
+    chosen = next((row for row in scored if row["outcome"] == "selected"), None)
     if chosen is None or len(scored) < 2:
         return f"Scores are {objective} on held-out folds of the training data."
     drawn = [row for row in scored if row is not chosen and row.get("high") is not None]  # there was time for
@@ -251,7 +251,7 @@ def comparison(rows: Sequence[Mapping[str, Any]], objective: str) -> str:
         all_others = "all others" if len(drawn) == len(scored) - 1 else "all others that there was time for"
         sure = f"its interval overlaps with {others}" if rivals else f"its interval lies above {all_others}"
     sentence = f"{chosen['recipe']} was chosen for its {objective} on held-out folds; {sure}."
-    better = [row["recipe"] for row in scored if str(row.get("status", "")).startswith("better")]
+    better = [row["recipe"] for row in scored if row["outcome"] == "passed over"]
     if better:
         sentence += (
             f" {' and '.join(better)} scored higher, but by less than a standard error; plain training and its "
