@@ -84,7 +84,7 @@ def test_a_slow_recipe_alone_gets_fewer_rows() -> None:
 
 def test_an_ensemble_of_none_is_refused_in_limited_time_too() -> None:
     x, y = table()
-    with pytest.raises(TailwiseError, match="needs at least one estimator"):
+    with pytest.raises(TailwiseError, match="n_estimators must be a whole number of at least 1; got 0"):
         quick(recipe("balanced-bagging", n_estimators=0), time_budget="9s").fit(x, y)
 
 

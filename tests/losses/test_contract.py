@@ -494,7 +494,7 @@ def test_a_setting_out_of_range_is_one_clear_line(cls, name, value, message):
 
 
 def test_a_loss_of_no_classes_is_one_clear_line():
-    with pytest.raises(TailwiseError, match="n_classes must be at least 1; got 0"):
+    with pytest.raises(TailwiseError, match="n_classes must be a whole number of at least 1; got 0"):
         losses.EqualizationLossV2(0)
 
 

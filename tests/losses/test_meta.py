@@ -193,5 +193,5 @@ def test_a_part_of_a_network_may_be_called_module():
 
 
 def test_a_network_of_weights_has_a_hidden_unit():
-    with pytest.raises(TailwiseError, match="width must be at least 1; got -1"):
+    with pytest.raises(TailwiseError, match="width must be a whole number of at least 1; got -1"):
         losses.MetaWeightNet(-1)

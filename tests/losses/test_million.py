@@ -164,7 +164,7 @@ def test_heads_say_what_is_wrong():
         head()(features, codes[:3])
     with pytest.raises(TailwiseError, match="class code 37 is out of range"):
         head()(features, codes.fill_(K))
-    with pytest.raises(TailwiseError, match="n_samples must be 1 or more classes; got 0"):
+    with pytest.raises(TailwiseError, match="n_samples must be a whole number of at least 1; got 0"):
         losses.SampledSoftmaxLoss(D, K, np.ones(K), 0)
     with pytest.raises(TailwiseError, match="3 class counts for 37 classes"):
         losses.ChunkedSoftmaxLoss(D, K, [1, 2, 3])

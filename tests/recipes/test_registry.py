@@ -122,8 +122,7 @@ def test_settings_are_set_and_misspelt_ones_are_suggested():
         ("effective-number", {"beta": True}, "beta must be a number; got True."),
         ("effective-number", {"beta": None}, "beta must be a number; got None."),
         ("smote", {"k_neighbors": 2.5}, "k_neighbors must be a whole number; got 2.5."),
-        ("class-weighted", {"scheme": 3}, "scheme must be 'inverse' or 'sqrt' or 'effective' or 'none'; got 3."),
-        ("class-weighted", {"scheme": "invers"}, "got 'invers'."),
+        ("loss-reweighting", {"strategy": 3}, "strategy must be 'linear' or 'quadratic' or 'extremes'; got 3."),
     ],
 )
 def test_a_setting_of_the_wrong_type_is_one_line(name, settings, message):

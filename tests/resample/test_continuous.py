@@ -238,7 +238,7 @@ def test_one_line_for_targets(y, message):
 def test_one_line_for_parameters():
     X, y = table()
     for wrong, message in [
-        ({"k_neighbors": 0}, "k_neighbors must be at least 1; got 0"),
+        ({"k_neighbors": 0}, "k_neighbors must be a whole number of at least 1; got 0"),
         ({"noise": -1}, "noise must not be negative; got -1"),
         ({"threshold": 2}, "no target has a relevance of 2 or more"),
         ({"threshold": 0}, "every target has a relevance of 0 or more"),

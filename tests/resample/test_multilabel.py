@@ -304,7 +304,7 @@ def test_one_line_for_what_cannot_be(method):
 
 def test_one_line_for_parameters():
     X, y = table()
-    with pytest.raises(TailwiseError, match="k_neighbors must be at least 1; got 0"):
+    with pytest.raises(TailwiseError, match="k_neighbors must be a whole number of at least 1; got 0"):
         resample.MLSMOTE(0).fit_resample(X, y)
     with pytest.raises(TailwiseError, match="ratio must be positive; got 0"):
         resample.MLRandomOverSampler(0).fit_resample(X, y)

@@ -324,7 +324,7 @@ def test_neighbours_and_clusters_are_at_least_one(method, setting):
     X[:, 3] = np.rint(X[:, 3])
     if setting in inspect.signature(method).parameters:
         for few in (0, -2):
-            with pytest.raises(TailwiseError, match=f"^{setting} must be at least 1; got {few}\\.$"):
+            with pytest.raises(TailwiseError, match=f"^{setting} must be a whole number of at least 1; got {few}\\.$"):
                 made(method, **{setting: few}).fit_resample(X, y)
 
 

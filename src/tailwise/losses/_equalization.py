@@ -24,7 +24,7 @@ from tailwise.losses._mechanism import (
     per_class,
     row_losses,
 )
-from tailwise.settings import divisor, number
+from tailwise.settings import divisor, number, whole
 
 
 def _in_tail(class_counts: ArrayLike, threshold: float) -> NDArray[np.bool_]:
@@ -226,7 +226,7 @@ class EqualizationLossV2(BatchLoss):
         self, n_classes: int, gamma: float = 12.0, mu: float = 0.8, alpha: float = 4.0, **options: Any
     ) -> None:
         super().__init__(**options)
-        number("n_classes", n_classes, 1)
+        whole("n_classes", n_classes, 1)
         self.register_buffer("positive", at_least_float32(torch.zeros(n_classes)))
         self.register_buffer("negative", at_least_float32(torch.zeros(n_classes)))
         self.gamma, self.mu, self.alpha = number("gamma", gamma), number("mu", mu), number("alpha", alpha, 0)

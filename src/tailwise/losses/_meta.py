@@ -13,7 +13,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from tailwise.errors import TailwiseError
 from tailwise.losses._fused import at_least_float32
 from tailwise.losses._mechanism import Precise
-from tailwise.settings import number
+from tailwise.settings import number, whole
 
 _WRAPPERS = ("torch.nn.parallel.", "lightning_fabric.", "lightning.fabric.")
 
@@ -124,7 +124,7 @@ class MetaWeightNet(nn.Module):
 
     def __init__(self, width: int = 100) -> None:
         super().__init__()
-        number("width", width, 1)
+        whole("width", width, 1)
         self.layers = nn.Sequential(nn.Linear(1, width), nn.ReLU(), nn.Linear(width, 1), nn.Sigmoid())
 
     def forward(self, losses: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from tailwise.counts import floored_counts, log_prior
 from tailwise.errors import TailwiseError
 from tailwise.losses._fused import at_least_float32
 from tailwise.losses._mechanism import BatchLoss, Reduction, check_range, per_class
-from tailwise.settings import number
+from tailwise.settings import number, whole
 
 _FINE = 1 << 53  # parts of the proposal's whole, as many as float64 tells apart
 
@@ -62,8 +62,7 @@ class ChunkedSoftmaxLoss(BatchLoss):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(ignore_index=ignore_index, reduction=reduction)
-        if chunk_size < 1:
-            raise TailwiseError(f"chunk_size must be 1 or more classes; got {chunk_size}.")
+        whole("chunk_size", chunk_size, 1)
         self.weight = nn.Parameter(torch.empty(n_classes, in_features))
         nn.init.normal_(self.weight, std=in_features**-0.5)
         bias = None
@@ -137,8 +136,7 @@ class SampledSoftmaxLoss(ChunkedSoftmaxLoss):
         generator: torch.Generator | None = None,
         **options: Any,
     ) -> None:
-        if n_samples < 1:
-            raise TailwiseError(f"n_samples must be 1 or more classes; got {n_samples}.")
+        whole("n_samples", n_samples, 1)
         super().__init__(in_features, n_classes, class_counts, **options)
         proposal = floored_counts(class_counts) ** number("power", power)
         proposal = proposal / proposal.sum()

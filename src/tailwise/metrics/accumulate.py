@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from tailwise.errors import TailwiseError
 from tailwise.metrics.bins import CALIBRATION_BINS, SCORE_BINS, calibration_bins, score_bins
 from tailwise.metrics.confusion import counted
+from tailwise.settings import whole
 from tailwise.tensors import to_codes, unmasked
 
 _EXACT = 10_000_000  # up to so many probabilities are kept, from which rankings are exact
@@ -37,9 +38,7 @@ class Accumulator:
     """
 
     def __init__(self, n_classes: int) -> None:
-        if n_classes < 1:
-            raise TailwiseError(f"n_classes must be at least 1; got {n_classes}.")
-        self.n_classes = n_classes
+        self.n_classes = whole("n_classes", n_classes, 1)
         self.confusion = np.zeros((n_classes, n_classes), dtype=np.int64)
         self.probabilities: _Probabilities | None = None
         #: labels and probabilities, batch by batch; None when they became too many

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tailwise import losses, resample
-from tailwise.counts import Weighting, class_prior, class_weights
+from tailwise.counts import class_prior, class_weights
 from tailwise.engine.stage import Stage, Task
 from tailwise.recipes._base import Recipe, register
 
@@ -30,22 +30,24 @@ def over_examples(weighted: nn.Module) -> nn.Module:
 
 @dataclass(frozen=True)
 class _Weighted(Recipe):
-    scheme: Weighting = "inverse"
-    beta: float = 0.9999
+    @property
+    def weighting(self) -> Mapping[str, Any]:
+        """The arguments of :func:`tailwise.counts.class_weights` beside the class counts."""
+        raise NotImplementedError
 
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything with weighted cross-entropy."""
-        weights = class_weights(task.class_counts, self.scheme, self.beta)
+        weights = class_weights(task.class_counts, **self.weighting)
         yield Stage("learn", loss=over_examples(losses.CrossEntropyLoss(weight=weights, reduction="none")))
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
         """Fit with a sample weight that depends on the class."""
         resample.weight_parameter(base)
-        return resample.WeightedClassifier(base, scheme=self.scheme, beta=self.beta)
+        return resample.WeightedClassifier(base, **self.weighting)
 
     def learned_prior(self, task: Task) -> NDArray[np.float64]:
         """Return the weighted class counts over their sum."""
-        return class_prior(class_weights(task.class_counts, self.scheme, self.beta) * task.class_counts)
+        return class_prior(class_weights(task.class_counts, **self.weighting) * task.class_counts)
 
 
 @register("class-weighted", paper="King and Zeng, Political Analysis 2001")
@@ -59,6 +61,11 @@ class ClassWeighted(_Weighted):
     CIFAR-10-LT (forest), +0.109 on packages (forest).
     """
 
+    @property
+    def weighting(self) -> Mapping[str, Any]:
+        """The inverse counts."""
+        return {"scheme": "inverse"}
+
 
 @register("class-weighted-sqrt", paper="Mahajan et al., ECCV 2018, arXiv:1805.00932")
 @dataclass(frozen=True)
@@ -71,7 +78,10 @@ class SquareRootWeighted(_Weighted):
     CIFAR-10-LT (forest), +0.070 on packages (forest).
     """
 
-    scheme: Weighting = "sqrt"
+    @property
+    def weighting(self) -> Mapping[str, Any]:
+        """The inverse square roots."""
+        return {"scheme": "sqrt"}
 
 
 @register("effective-number", paper="Cui et al., CVPR 2019, arXiv:1901.05555")
@@ -84,4 +94,9 @@ class EffectiveNumber(_Weighted):
     CIFAR-10-LT (forest), +0.105 on packages (forest).
     """
 
-    scheme: Weighting = "effective"
+    beta: float = 0.9999
+
+    @property
+    def weighting(self) -> Mapping[str, Any]:
+        """The inverse effective numbers."""
+        return {"scheme": "effective", "beta": self.beta}

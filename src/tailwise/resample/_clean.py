@@ -17,11 +17,12 @@ from tailwise.errors import TailwiseError
 from tailwise.random_state import RandomState, seeds
 from tailwise.resample._base import Change, Resampler
 from tailwise.resample._blocks import one_thread, spans
-from tailwise.resample._containers import at_least_one, rows_by_class
+from tailwise.resample._containers import rows_by_class
 from tailwise.resample._goals import Kind, Strategy
 from tailwise.resample._neighbours import SHALLOW, nearest
 from tailwise.resample._pairs import distances_to
 from tailwise.resample._tables import numbers
+from tailwise.settings import whole
 
 _MANY = 1 << 12  # rare rows from which a tree, in a few dimensions, beats a product with all of them
 
@@ -107,7 +108,7 @@ class EditedNearestNeighbours(Resampler):
     def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
         if self.kind not in ("all", "mode"):
             raise TailwiseError(f"kind must be 'all' or 'mode'; got {self.kind!r}.")
-        at_least_one(n_neighbors=self.n_neighbors)
+        whole("n_neighbors", self.n_neighbors, 1)
         asked = np.flatnonzero(wanted[codes] == 1)
         points = numbers(X, type(self).__name__)
         found = nearest(points, self.n_neighbors, of=asked, recall=check_recall(self.recall))
@@ -165,7 +166,8 @@ class NearMiss(Resampler):
     def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
         if self.version not in (1, 2, 3):
             raise TailwiseError(f"version must be 1, 2 or 3; got {self.version!r}.")
-        at_least_one(n_neighbors=self.n_neighbors, n_candidates=self.n_candidates)
+        whole("n_neighbors", self.n_neighbors, 1)
+        whole("n_candidates", self.n_candidates, 1)
         points = numbers(X, type(self).__name__)
         by_class = rows_by_class(codes, len(wanted))
         rare = min(by_class, key=lambda rows: (len(rows), rows[0]))  # of several, the one that comes first

@@ -13,10 +13,11 @@ from tailwise.errors import TailwiseError
 from tailwise.random_state import RandomState, seeds
 from tailwise.resample._base import Change, Resampler
 from tailwise.resample._blocks import spans
-from tailwise.resample._containers import at_least_one, rows_by_class
+from tailwise.resample._containers import rows_by_class
 from tailwise.resample._goals import Kind, Strategy
 from tailwise.resample._smote import SMOTE, Lines, Rows, Table
 from tailwise.resample._tables import complete, numbers
+from tailwise.settings import whole
 
 _MEASURED = 1 << 13  # examples used to estimate a mean distance
 
@@ -68,7 +69,7 @@ class KMeansSMOTE(SMOTE):
         """Return the (n, 1) cluster of each example."""
         if self.threshold != "auto" and (isinstance(self.threshold, str) or not 0 <= self.threshold <= 1):
             raise TailwiseError(f"threshold must be a share from 0 to 1, or 'auto'; got {self.threshold!r}.")
-        at_least_one(n_clusters=self.n_clusters)
+        whole("n_clusters", self.n_clusters, 1)
         complete(table.points, type(self).__name__)
         n_clusters, seed = min(self.n_clusters, len(table.codes)), int(table.rng.integers(2**31 - 1))
         return _k_means(table.points, n_clusters, seed).labels_[:, None]

@@ -54,13 +54,6 @@ def _known(y: Any) -> Any:
     return y.to_numpy(dtype=f"{kind}8") if nullable and kind in tuple("iu") else y
 
 
-def at_least_one(**settings: int) -> None:
-    """Raise TailwiseError if a setting is less than 1."""
-    for name, value in settings.items():
-        if value < 1:
-            raise TailwiseError(f"{name} must be at least 1; got {value}.")
-
-
 def collected(X: Any) -> Any:
     """Return a lazy frame's rows, and anything else as it is; raise TailwiseError if values are masked."""
     if isinstance(X, np.ma.MaskedArray) and X.mask.any():

@@ -14,12 +14,12 @@ from tailwise.errors import TailwiseError
 from tailwise.random_state import RandomState, generator
 from tailwise.resample._base import Change, TargetResampler
 from tailwise.resample._blocks import spans
-from tailwise.resample._containers import at_least_one
 from tailwise.resample._neighbours import nearest
 from tailwise.resample._pairs import distances_to
 from tailwise.resample._random import deviations, rounds
 from tailwise.resample._smote import between
 from tailwise.resample._tables import numbers
+from tailwise.settings import whole
 from tailwise.tensors import to_array
 
 Relevance = Callable[[NDArray[np.float64]], ArrayLike]
@@ -122,7 +122,7 @@ class SMOGN(TargetResampler):
         return _finite(y)
 
     def _resample(self, X: Any, target: NDArray[np.float64]) -> Change:
-        at_least_one(k_neighbors=self.k_neighbors)
+        whole("k_neighbors", self.k_neighbors, 1)
         if not self.noise >= 0:
             raise TailwiseError(f"noise must not be negative; got {self.noise}.")
         points = numbers(X, "SMOGN")

@@ -15,9 +15,9 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validat
 
 from tailwise.errors import TailwiseError
 from tailwise.random_state import RandomState, generator, seeds
-from tailwise.resample._containers import at_least_one, labelled, rows_by_class, take
+from tailwise.resample._containers import labelled, rows_by_class, take
 from tailwise.resample._wrapper import check_classifier, fit_classifier
-from tailwise.settings import check_settings
+from tailwise.settings import check_settings, whole
 
 
 class AveragedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
@@ -45,8 +45,7 @@ class AveragedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def _start(self, X: Any, y: ArrayLike) -> tuple[Any, NDArray[Any], list[NDArray[np.intp]]]:
         """Check the input; return the rows, the labels and the rows of each class."""
         check_settings(self)
-        if self.n_estimators < 1:
-            raise TailwiseError(f"an ensemble needs at least one estimator; got n_estimators={self.n_estimators}.")
+        whole("n_estimators", self.n_estimators, 1)
         X, labels, self.classes_, codes = labelled(X, y)
         validate_data(self, X, skip_check_array=True)
         return X, labels, rows_by_class(codes, len(self.classes_))
@@ -164,7 +163,7 @@ class EasyEnsembleClassifier(BalancedBaggingClassifier):
 
     def _start(self, X: Any, y: ArrayLike) -> tuple[Any, NDArray[Any], list[NDArray[np.intp]]]:
         X, labels, by_class = super()._start(X, y)
-        at_least_one(n_boosts=self.n_boosts)
+        whole("n_boosts", self.n_boosts, 1)
         values = X.data if sparse.issparse(X) else X
         if isinstance(values, np.ndarray) and values.dtype.kind == "f" and np.isnan(values).any():
             raise TailwiseError("the table holds NaN, but boosting takes no missing values: fill them in or use bags.")
@@ -264,7 +263,7 @@ class SelfPacedEnsembleClassifier(AveragedClassifier):
         y : (n,) labels
         """
         X, labels, by_class = self._start(X, y)
-        at_least_one(n_bins=self.n_bins)
+        whole("n_bins", self.n_bins, 1)
         rng = generator(self.random_state)
         size = bag_size(self.per_class, by_class)
         member_seeds = seeds(rng, self.n_estimators)

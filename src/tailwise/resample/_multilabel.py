@@ -11,10 +11,10 @@ from scipy import sparse
 from tailwise.errors import TailwiseError
 from tailwise.random_state import RandomState, generator
 from tailwise.resample._base import Change, TargetResampler
-from tailwise.resample._containers import at_least_one
 from tailwise.resample._neighbours import nearest
 from tailwise.resample._smote import between
 from tailwise.resample._tables import numbers
+from tailwise.settings import whole
 from tailwise.tensors import to_indicator
 
 
@@ -90,7 +90,7 @@ class MLSMOTE(MultiLabelResampler):
         self.random_state = random_state
 
     def _resample(self, X: Any, target: sparse.csr_array) -> Change:
-        at_least_one(k_neighbors=self.k_neighbors)
+        whole("k_neighbors", self.k_neighbors, 1)
         points = numbers(X, "MLSMOTE")
         rng = generator(self.random_state)
         ratios, mean = _ratios(target)

@@ -13,11 +13,12 @@ from scipy import sparse
 from tailwise.errors import TailwiseError
 from tailwise.random_state import RandomState, generator
 from tailwise.resample._base import Change
-from tailwise.resample._containers import at_least_one, rows_by_class
+from tailwise.resample._containers import rows_by_class
 from tailwise.resample._goals import Strategy
 from tailwise.resample._neighbours import nearest
 from tailwise.resample._smote import SMOTE, between
 from tailwise.resample._tables import is_number, n_columns, numbers
+from tailwise.settings import whole
 from tailwise.tensors import to_array
 
 _WIDE = 256  # with more columns of numbers and one-hot categories, distances use sparse matrices
@@ -61,7 +62,7 @@ class SMOTENC(SMOTE):
         self.categorical_features = categorical_features
 
     def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
-        at_least_one(k_neighbors=self.k_neighbors)
+        whole("k_neighbors", self.k_neighbors, 1)
         most = min(self.k_neighbors, len(codes))  # neighbours that there can be
         d = n_columns(X, type(self).__name__)
         nominal = _positions(X, self.categorical_features)
@@ -117,7 +118,7 @@ class SMOTEN(SMOTE):
     _takes = frozenset({"allow_nan", "string", "categorical"})
 
     def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
-        at_least_one(k_neighbors=self.k_neighbors)
+        whole("k_neighbors", self.k_neighbors, 1)
         most = min(self.k_neighbors, len(codes))  # neighbours that there can be
         d = n_columns(X, type(self).__name__)
         kinds = _factors(X, np.arange(d))

@@ -11,10 +11,11 @@ from scipy import sparse
 from tailwise.errors import TailwiseError
 from tailwise.random_state import RandomState, generator
 from tailwise.resample._base import Change, Resampler
-from tailwise.resample._containers import at_least_one, rows_by_class
+from tailwise.resample._containers import rows_by_class
 from tailwise.resample._goals import Kind, Strategy
 from tailwise.resample._neighbours import nearest
 from tailwise.resample._tables import Values, numbers
+from tailwise.settings import whole
 
 Rows = NDArray[np.intp]
 Lines = tuple[Rows, NDArray[np.signedinteger[Any]], NDArray[np.float64]]
@@ -64,7 +65,7 @@ class SMOTE(Resampler):
         self.random_state = random_state
 
     def _resample(self, X: Any, codes: NDArray[np.intp], wanted: NDArray[np.int64]) -> Change:
-        at_least_one(k_neighbors=self.k_neighbors)
+        whole("k_neighbors", self.k_neighbors, 1)
         points = numbers(X, type(self).__name__)
         rng = generator(self.random_state)
         by_class = rows_by_class(codes, len(wanted))
@@ -139,7 +140,7 @@ class BorderlineSMOTE(SMOTE):
         return near_all(table.points, max(self.m_neighbors, self.k_neighbors), asked)
 
     def _lines(self, table: Table, rows: Rows, count: int) -> Lines:
-        at_least_one(m_neighbors=self.m_neighbors)
+        whole("m_neighbors", self.m_neighbors, 1)
         if self.kind not in ("borderline-1", "borderline-2"):
             raise TailwiseError(f"kind must be 'borderline-1' or 'borderline-2'; got {self.kind!r}.")
         foreign = (table.codes[table.around[rows, : self.m_neighbors]] != table.codes[rows[0]]).sum(axis=1)

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailwise.random_state import RandomState
-from tailwise.resample._containers import at_least_one
 from tailwise.resample._goals import Strategy
 from tailwise.resample._smote import SMOTE, Lines, Rows, Table, near_all
 from tailwise.resample._tables import complete
+from tailwise.settings import whole
 
 
 class SVMSMOTE(SMOTE):
@@ -54,7 +54,7 @@ class SVMSMOTE(SMOTE):
     def _around(self, table: Table, asked: Rows) -> NDArray[np.int32]:
         from sklearn.svm import SVC
 
-        at_least_one(m_neighbors=self.m_neighbors)
+        whole("m_neighbors", self.m_neighbors, 1)
         support = SVC().fit(complete(table.points, type(self).__name__), table.codes).support_
         return near_all(table.points, self.m_neighbors, np.intersect1d(support, asked))
 
