@@ -61,8 +61,7 @@ def number(name: str, value: Any, least: float = -_HUGE, most: float = _HUGE) ->
     TailwiseError
         If it is none.
     """
-    if np.ndim(value):
-        raise TailwiseError(f"{name} must be one number; got {np.shape(value)}. Does this take class counts?")
+    _check_single(name, value)
     try:
         inside = least <= value <= most
     except TypeError:
@@ -83,6 +82,13 @@ def divisor(name: str, value: Any, most: float = _HUGE) -> float:
 
 def whole(name: str, value: Any, least: int) -> int:
     """Return a setting that is a whole number; raise TailwiseError if it is none, or below the least."""
+    _check_single(name, value)
     if not isinstance(value, Integral) or value < least:
         raise TailwiseError(f"{name} must be a whole number of at least {least}; got {value!r}.")
     return int(value)
+
+
+def _check_single(name: str, value: Any) -> None:
+    """Raise TailwiseError for several numbers, such as the class counts that many functions take first."""
+    if np.ndim(value):
+        raise TailwiseError(f"{name} must be one number; got {np.shape(value)}. Does this take class counts?")

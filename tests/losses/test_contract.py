@@ -1,5 +1,6 @@
 """What every public loss must do, found by discovery: nothing is public without a case, and every case is swept."""
 
+import copy
 import inspect
 import re
 
@@ -380,6 +381,8 @@ def test_losses_with_weights_are_built_without_a_device():
 def test_settings_and_batches_of_another_type_are_one_line():
     with pytest.raises(TailwiseError, match="tau must be a number; got '1'"):
         losses.LogitAdjustedLoss([3, 1], tau="1")
+    with pytest.raises(TailwiseError, match=r"of type torch.int64, .* torch.uint8. Use targets.long\(\)."):
+        losses.CrossEntropyLoss()(torch.zeros(2, 3), torch.tensor([0, 1], dtype=torch.uint8))
     with pytest.raises(TailwiseError, match="logits and targets must be tensors; got ndarray and list"):
         losses.CrossEntropyLoss()(np.zeros((2, 3)), [0, 1])
 
@@ -391,6 +394,17 @@ def test_a_loss_that_gathers_learns_nothing_while_it_is_validated():
         loss(logits, codes)
     assert not loss.positive.any()
     loss.load_state_dict(losses.EqualizationLossV2(K).state_dict())
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_a_transformation_leaves_nothing_in_a_loss_that_gathers():
+    logits, codes, _ = batch()
+    loss = losses.EqualizationLossV2(K)
+    torch.vmap(torch.func.grad(lambda z, y: loss(z[None], y[None])))(logits, codes)
+    torch.func.grad(lambda z: loss(z, codes))(logits)
+    assert not copy.deepcopy(loss).positive.any()
+    loss(logits.requires_grad_(), codes).backward()
+    assert loss.positive.any()
 
 
 @pytest.mark.filterwarnings("ignore:There is a performance drop")

@@ -192,6 +192,18 @@ def test_a_part_of_a_network_may_be_called_module():
     torch.testing.assert_close(loss.state_dict(), other.state_dict())
 
 
+def test_ignored_examples_have_no_weight():
+    torch.manual_seed(0)
+    network, loss = nn.Linear(4, 3).double(), losses.MetaWeightedLoss(0.1).double()
+    other = copy.deepcopy(loss)
+    x, y = torch.randn(20, 4, dtype=torch.float64), torch.randint(0, 3, (20,))
+    clean = x[:6], y[:6]
+    y[10:] = -100
+    torch.testing.assert_close(loss(network, x, y, *clean), other(network, x[:10], y[:10], *clean))
+    torch.testing.assert_close(loss.state_dict(), other.state_dict())
+    assert loss(network, x[10:], y[10:], *clean) == 0
+
+
 def test_a_network_of_weights_has_a_hidden_unit():
     with pytest.raises(TailwiseError, match="width must be a whole number of at least 1; got -1"):
         losses.MetaWeightNet(-1)

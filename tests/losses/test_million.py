@@ -52,6 +52,33 @@ def test_chunks_without_counts_are_cross_entropy():
     torch.testing.assert_close(loss(features, codes), F.cross_entropy(features @ loss.weight.T, codes))
 
 
+@pytest.mark.parametrize("chunk_size", [1, 10, 100])
+def test_the_largest_logits_are_found_by_chunks(chunk_size):
+    features, _ = batch()
+    loss = head(chunk_size=chunk_size)
+    logits = features @ loss.weight.T
+    for k in (1, 5, K + 3):
+        best, codes = loss.topk(features, k)
+        torch.testing.assert_close(best, logits.topk(min(k, K)).values.detach())
+        torch.testing.assert_close(logits.gather(1, codes), best)
+    with pytest.raises(TailwiseError, match="k must be a whole number of at least 1; got 0"):
+        loss.topk(features, 0)
+
+
+def test_chunks_are_transformed_as_the_whole_is():
+    features, codes = batch()
+    loss = head(chunk_size=10)
+
+    def whole(h, y):
+        return F.cross_entropy(h @ loss.weight.T + loss.bias, y)
+
+    def transformed(of):
+        each = torch.vmap(torch.func.grad(lambda h, y: of(h[None], y[None])))(features, codes)
+        return each, *torch.func.jvp(lambda h: of(h, codes), (features,), (features,))
+
+    torch.testing.assert_close(transformed(loss), transformed(whole), rtol=1e-6, atol=1e-9)
+
+
 def test_half_precision_chunks_are_close():
     features, codes = batch()
     loss = head(chunk_size=10)

@@ -187,6 +187,9 @@ def test_frequency_subsampling_keeps_the_paper_s_share():
     assert times.max() <= 1 + (kept.sum() % 1 > 0)
     assert (np.abs(np.bincount(LABELS, weights=times) - kept) < 2).all()
     assert (shown(samplers.FrequencySubsampler(LABELS, 1.0)) == 1).all()
+    by_default, of_the_mean = samplers.FrequencySubsampler(LABELS), samplers.FrequencySubsampler(LABELS, 1 / 4)
+    assert len(np.bincount(LABELS)) == 4
+    np.testing.assert_array_equal(by_default.factors, of_the_mean.factors)
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0])

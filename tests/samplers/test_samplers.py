@@ -2,6 +2,7 @@
 
 import json
 import tracemalloc
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, TensorDataset
 
 from tailwise import samplers
 from tailwise.errors import TailwiseError
@@ -333,7 +334,8 @@ def test_a_position_may_be_given_when_workers_ran_ahead():
         (lambda: samplers.ShuffleSampler([0, -1]), "leave unlabelled examples out"),
         (lambda: samplers.ShuffleSampler([0, 1], num_replicas=2, rank=2), "rank 2 is not below"),
         (lambda: samplers.ShuffleSampler([0, 1], seed=-1), "seed must be a whole number of at least 0; got -1"),
-        (lambda: samplers.ShuffleSampler([0, 1]).set_epoch(-1), "counted from 0"),
+        (lambda: samplers.ShuffleSampler([0, 1]).set_epoch(-1), "epoch must be a whole number of at least 0; got -1"),
+        (lambda: samplers.ShuffleSampler([0, 1]).set_epoch(1.5), "epoch must be a whole number of at least 0; got 1.5"),
         (lambda: samplers.EpochSampler([0, 1]).indices(), "must define pick"),
         (lambda: samplers.ClassBalancedSampler([0, 1], size=0), "size must be a whole number of at least 1"),
         (lambda: samplers.ClassBalancedSampler([0, 1], size=10.5), "size must be a whole number"),
@@ -392,7 +394,7 @@ def test_a_position_may_be_given_when_workers_ran_ahead():
         ),
         (
             lambda: samplers.ShuffleSampler([0]).load_state_dict({"epoch": 1}),
-            "it lacks class_counts, n_examples, num_replicas, sampler, seed, seen",
+            "it lacks labels, n_examples, num_replicas, sampler, seed, seen",
         ),
         (
             lambda: samplers.ShuffleSampler([0], seed=1).load_state_dict(samplers.ShuffleSampler([0]).state_dict()),
@@ -446,8 +448,60 @@ def test_the_state_of_another_sampler_is_refused():
     with pytest.raises(TailwiseError, match="the state of a ReversedSampler, not of a ClassBalancedSampler"):
         samplers.ClassBalancedSampler(labels).load_state_dict(state)
     state = samplers.ClassBalancedSampler(labels).state_dict()
-    with pytest.raises(TailwiseError, match="had other class counts"):
-        samplers.ClassBalancedSampler(np.repeat([0, 1, 2], [50, 30, 4])).load_state_dict(state)
+    for other in (np.repeat([0, 1, 2], [50, 30, 4]), labels[::-1]):
+        with pytest.raises(TailwiseError, match="had other labels, or another order of them"):
+            samplers.ClassBalancedSampler(other).load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    ("build", "setting", "values"),
+    [
+        (samplers.PowerSampler, "power", (1.0, 0.0)),
+        (partial(samplers.CooldownSampler, epochs=5), "temperature", (5.0, 3.0)),
+        (partial(samplers.FrequencySubsampler, size=50), "threshold", (None, 0.1)),
+        (partial(samplers.ClassBatchSampler, classes=2, batches=9), "examples", (2, 3)),
+    ],
+)
+def test_the_state_under_another_setting_is_refused(build, setting, values):
+    saved, other = (build(LABELS, **{setting: value}) for value in values)
+    with pytest.raises(TailwiseError, match=f"had {setting} {values[0]}; build this one with it, not {values[1]}"):
+        other.load_state_dict(saved.state_dict())
+
+
+def test_what_was_only_begun_is_not_kept():
+    sampler = samplers.ShuffleSampler(LABELS)
+    for epoch in range(20):
+        sampler.set_epoch(epoch)
+        next(iter(sampler))
+        iter(sampler)
+    assert len(sampler.state_dict()["spans"]) <= 21
+    assert sampler.seen().sum() == 20
+
+
+def test_weights_alone_make_a_sampler():
+    counts = np.array([8100, 256, 16, 1])
+    words = samplers.WeightedSampler(weights=counts**0.75, size=4000)  # word2vec's negative examples
+    assert set(words.indices().tolist()) <= set(range(4))
+    np.testing.assert_allclose(np.bincount(words.indices()) / 4000, counts**0.75 / (counts**0.75).sum(), atol=0.01)
+    for wrong in (2.0, []):
+        with pytest.raises(TailwiseError, match="class"):
+            samplers.WeightedSampler(weights=wrong)
+
+
+def test_a_sampler_has_what_a_distributed_one_has():
+    sampler = samplers.ShuffleSampler(LABELS, num_replicas=3, rank=1)
+    assert (sampler.num_samples, sampler.total_size) == (len(sampler), 3 * len(sampler))
+    assert sampler.shuffle
+    assert not sampler.drop_last
+
+
+def test_fabric_sets_the_epochs_of_batches_too():
+    fabric = pytest.importorskip("lightning_fabric").Fabric(accelerator="cpu", devices=1)
+    batches = samplers.ClassBatchSampler(LABELS, classes=2, examples=3)
+    data = TensorDataset(torch.arange(LABELS.size))
+    loader = fabric.setup_dataloaders(DataLoader(data, batch_sampler=batches))
+    first, second = ([batch.tolist() for (batch,) in loader] for _ in range(2))
+    assert first != second
 
 
 def test_shares_may_be_tensors_of_any_precision():

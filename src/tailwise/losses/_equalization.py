@@ -205,7 +205,8 @@ class EqualizationLossV2(BatchLoss):
     **options : ``ignore_index``, ``reduction``; the mean is over examples, the classes are summed
 
     The sums are buffers, kept in checkpoints, and grow in ``train()`` only; across processes they are summed. They stay
-    in float32 in a module of half precision, where they would soon stop growing, and a batch with NaN adds nothing.
+    in float32 in a module of half precision, where they would soon stop growing. A class whose gradient is NaN in a
+    batch adds nothing, nor does a batch inside ``vmap`` or another transformation of ``torch.func``.
 
     Raises
     ------
@@ -257,11 +258,22 @@ class EqualizationLossV2(BatchLoss):
         else:
             with_class, without_class = ((1 - p) * targets).sum(0), (p * (1 - targets)).sum(0)
         sums = torch.stack([turned_up * with_class, turned_down * without_class]).to(self.positive.dtype).nan_to_num(0)
+        if not torch.compiler.is_compiling() and _is_transformed(sums):
+            return
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(sums)
         # not in place: what was compiled would take the new sums for its gradient
         self.positive = self.positive + sums[0]
         self.negative = self.negative + sums[1]
+
+
+def _is_transformed(values: Tensor) -> bool:
+    """Say whether a tensor belongs to ``vmap`` or another transformation, which it must not outlive."""
+    try:
+        values.data_ptr()
+    except RuntimeError:
+        return True
+    return False
 
 
 def sigmoid_nll(logits: Tensor, targets: Tensor, positive: Tensor, negative: Tensor, ignore_index: int) -> Tensor:

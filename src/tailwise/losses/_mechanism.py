@@ -155,9 +155,10 @@ def check_batch(logits: Tensor, targets: Tensor, *per_class: Tensor | float | No
     batch, n_classes = logits.shape
     if targets.ndim == 1:
         if targets.dtype != torch.int64 or targets.shape[0] != batch:
+            hint = " Use targets.long()." * (not targets.is_floating_point() and targets.dtype != torch.int64)
             raise TailwiseError(
                 f"class codes must be {batch} of type torch.int64, one per row of logits; "
-                f"got {tuple(targets.shape)} {targets.dtype}."
+                f"got {tuple(targets.shape)} {targets.dtype}.{hint}"
             )
     elif targets.shape != logits.shape or not targets.is_floating_point():
         raise TailwiseError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from tailwise.losses._fused import at_least_float32
 from tailwise.losses._mechanism import Precise
 from tailwise.settings import number, whole
 
+_IGNORED = -100  # as by default in torch
 _WRAPPERS = ("torch.nn.parallel.", "lightning_fabric.", "lightning.fabric.")
 
 
@@ -173,15 +175,23 @@ class MetaWeightedLoss(Precise):
     def forward(
         self, network: Any, inputs: Tensor, targets: Tensor, clean_inputs: Tensor, clean_targets: Tensor
     ) -> Tensor:
-        """Return the weighted loss of a batch, given one that is balanced; DDP or Fabric may wrap the network."""
-        each = nn.CrossEntropyLoss(reduction="none")
+        """Return the weighted loss of a batch, given one that is balanced; DDP or Fabric may wrap the network.
+
+        Targets of -100 are ignored in the batch; all examples of the balanced one need a label.
+        """
+        each = nn.CrossEntropyLoss(reduction="none", ignore_index=_IGNORED)
         if self.training and torch.is_grad_enabled():
             batches = inputs, targets, clean_inputs, clean_targets
             wrapped = type(network).__module__.startswith(_WRAPPERS)
             bare = network.module if wrapped else network  # as its gradients are not shared
-            self._step(meta_loss(bare, each, self.weigh, *batches, self.virtual_learning_rate))
+            self._step(meta_loss(bare, each, partial(self._weights, targets), *batches, self.virtual_learning_rate))
         losses = each(network(inputs), targets)
-        return (losses * self.weigh(losses).detach()).sum()
+        return (losses * self._weights(targets, losses).detach()).sum()
+
+    def _weights(self, targets: Tensor, losses: Tensor) -> Tensor:
+        """Return weights that sum to 1; ignored examples have none."""
+        weights = self.weigh(losses) * (targets != _IGNORED)
+        return weights / weights.sum().clamp_min(torch.finfo(weights.dtype).tiny)
 
     def _step(self, clean: Tensor) -> None:
         parameters = list(self.weigh.parameters())

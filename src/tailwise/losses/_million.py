@@ -91,7 +91,26 @@ class ChunkedSoftmaxLoss(BatchLoss):
         return self.reduced(losses, targets)
 
     def _losses(self, features: Tensor, targets: Tensor) -> Tensor:
-        return ChunkedNLL.apply(features, self.weight, self.bias, targets, self.chunk_size)[0]
+        inputs = features, self.weight, self.bias, targets, self.chunk_size
+        try:
+            return ChunkedNLL.apply(*inputs)[0]
+        except (RuntimeError, NotImplementedError):  # vmap or a forward derivative, or a mistake that comes again
+            return ChunkedNLL.forward(*inputs)[0]
+
+    @torch.no_grad()
+    def topk(self, features: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+        """Return the (batch, k) largest logits ``w h`` and their classes, a chunk of classes at a time.
+
+        They are without the class prior: with class counts and tau 1, those of a uniform prior.
+        """
+        best = features.new_full((features.shape[0], 0), -torch.inf, dtype=torch.float32)
+        codes = best.long()
+        k = min(whole("k", k, 1), self.weight.shape[0])
+        for start, logits in _chunks(features, self.weight, None, self.chunk_size, _product_dtype(features)):
+            here = torch.arange(start, start + logits.shape[1], device=codes.device).expand_as(logits)
+            best, places = torch.cat([best.to(logits.dtype), logits], 1).topk(min(k, best.shape[1] + logits.shape[1]))
+            codes = torch.cat([codes, here], 1).gather(1, places)
+        return best, codes
 
 
 class SampledSoftmaxLoss(ChunkedSoftmaxLoss):
@@ -177,7 +196,7 @@ class ChunkedNLL(torch.autograd.Function):
         own = torch.zeros_like(total)
         for start, logits in _chunks(features, weight, bias, chunk_size, _product_dtype(features)):
             inside, column = _place(targets, start, logits)
-            own += torch.where(inside, logits.gather(1, column[:, None]).squeeze(1), 0.0)
+            own = own + torch.where(inside, logits.gather(1, column[:, None]).squeeze(1), 0.0)
             total = torch.logaddexp(total, logits.logsumexp(1))
         return total - own, total
 

@@ -13,6 +13,7 @@ from tailwise.counts import Weighting
 from tailwise.engine.stage import Stage, Task
 from tailwise.recipes._base import Recipe, register, unknown_prior
 from tailwise.recipes.class_weighted import over_examples
+from tailwise.settings import number
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -73,6 +74,6 @@ class PRESTO(Recipe):
         """Train everything on log-probabilities, with the penalty."""
 
         def apart(network: Any) -> Tensor:
-            return self.penalty * losses.presto_penalty(network.head.weight)
+            return number("penalty", self.penalty, 0) * losses.presto_penalty(network.head.weight)
 
         yield Stage("learn", loss=losses.CrossEntropyLoss(), penalty=apart)

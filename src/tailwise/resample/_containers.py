@@ -28,7 +28,11 @@ def labelled(X: Any, y: ArrayLike) -> tuple[Any, NDArray[Any], NDArray[Any], NDA
     X, labels = indexable(X, labels)
     if len(labels) == 0:
         raise TailwiseError("Found array with 0 sample(s): there is nothing to learn from.")
-    classes, codes = np.unique(labels, return_inverse=True)
+    try:
+        classes, codes = np.unique(labels, return_inverse=True)
+    except TypeError:
+        kinds = " and ".join(sorted({type(label).__name__ for label in labels.tolist()}))
+        raise TailwiseError(f"labels of one type can be told apart, but these are {kinds}: convert them.") from None
     return X, labels, classes, codes
 
 

@@ -75,9 +75,9 @@ class ClassSampler(EpochSampler):
 class PowerSampler(ClassSampler):
     """Shows classes in proportion to a power of their counts: 1 is shuffling, 0 class-balanced, 1/2 square root.
 
-    A temperature T is the power 1/T. The power 3/4 of word counts is word2vec's distribution of negative examples
-    (Mikolov et al., Distributed Representations of Words and Phrases and their Compositionality, NeurIPS 2013,
-    section 2.2): ``PowerSampler(class_counts=counts, power=0.75)``.
+    A temperature T is the power 1/T. It shows examples; for the classes themselves, as word2vec draws negative examples
+    by the power 3/4 of the word counts (Mikolov et al., Distributed Representations of Words and Phrases and their
+    Compositionality, NeurIPS 2013, section 2.2), there is ``WeightedSampler(weights=counts**0.75, size=draws)``.
 
     Parameters
     ----------

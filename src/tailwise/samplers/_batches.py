@@ -40,6 +40,11 @@ class ClassBatchSampler(EpochSampler):
 
     batched = True
 
+    @property
+    def sampler(self) -> ClassBatchSampler:
+        """Itself: where Fabric's loaders look for :meth:`set_epoch`."""
+        return self
+
     def __init__(
         self,
         labels: ArrayLike | None = None,

@@ -7,6 +7,8 @@ each process computes only the indices it shows, and resuming anywhere costs not
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,8 @@ from tailwise.identity import digest
 from tailwise.samplers._permute import permute
 from tailwise.settings import whole
 from tailwise.tensors import to_codes
+
+_POSITION = {"epoch", "rank", "num_replicas", "seed", "labels"}  # which are no settings of a sampler
 
 
 class EpochSampler(DistributedSampler[Any]):
@@ -59,6 +63,8 @@ class EpochSampler(DistributedSampler[Any]):
 
     #: whether it yields batches, as lists of indices
     batched = False
+    #: as ``DistributedSampler`` has them
+    shuffle, drop_last = True, False
 
     _chunk = 2**14  # places computed at once
     _has: Any = None  # (n, n_classes) indicator, where examples may have several classes
@@ -117,9 +123,8 @@ class EpochSampler(DistributedSampler[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the epoch or, after :meth:`load_state_dict`, the rest of it."""
-        span = [self.epoch, self._start, self._start]
+        span = self._begin(self._start)
         self._start = 0
-        self._spans.append(span)
         start, stop = span[1] * self.num_replicas + self.rank, len(self) * self.num_replicas
         for picked in self._picked(self.epoch, start, stop, self.num_replicas):
             for index in picked.tolist():
@@ -129,24 +134,38 @@ class EpochSampler(DistributedSampler[Any]):
     def __len__(self) -> int:
         return -(-self.size() // self.num_replicas)
 
+    @property
+    def num_samples(self) -> int:  # type: ignore[override]
+        """Number of indices that this process shows in an epoch, as ``DistributedSampler`` has it."""
+        return len(self)
+
+    @property
+    def total_size(self) -> int:  # type: ignore[override]
+        """The same of all processes together."""
+        return len(self) * self.num_replicas
+
     def set_epoch(self, epoch: int) -> None:
         """Go to the start of an epoch; in the epoch restored by :meth:`load_state_dict`, stay at its place.
 
         Raises
         ------
         TailwiseError
-            If the epoch is negative, or before the one that was restored.
+            If the epoch is negative or no whole number, or before the one that was restored.
         """
-        if epoch < 0:
-            raise TailwiseError(f"epochs are counted from 0; got {epoch}.")
-        if epoch < self._restored:
+        if whole("epoch", epoch, 0) < self._restored:
             raise TailwiseError(
                 f"set_epoch({epoch}) would undo the resumption in epoch {self._restored}. A loader that counts epochs "
                 "by itself, such as that of Fabric's setup_dataloaders, begins at 0 again: do without it to resume."
             )
         if epoch != self.epoch:
             self.epoch, self._start = int(epoch), 0
-            self._spans.append([self.epoch, 0, 0])
+            self._begin(0)
+
+    def _begin(self, place: int) -> list[int]:
+        """Begin to note what is shown from a place on; what was only begun before is forgotten."""
+        self._spans = [span for span in self._spans if span[1] != span[2]]
+        self._spans.append([self.epoch, place, place])
+        return self._spans[-1]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position of the sampler and what it has shown, as numbers and lists: the same on every process."""
@@ -160,8 +179,19 @@ class EpochSampler(DistributedSampler[Any]):
             "size": self.size(),
             "n_examples": self.n_examples,
             "sampler": type(self).__name__,
-            "class_counts": digest(self.class_counts),
+            **self._settings(),
+            "labels": self._digest,
         }
+
+    def _settings(self) -> dict[str, Any]:
+        """Return the numbers and names that the order depends on, beside the seed."""
+        public = {name: value for name, value in vars(self).items() if name[0] != "_" and name not in _POSITION}
+        return {name: value for name, value in public.items() if isinstance(value, Real | str | None)}
+
+    @cached_property
+    def _digest(self) -> str:
+        """What the labels are, in their order."""
+        return digest(self.class_counts if self.labels is None else self.labels)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a :meth:`state_dict`.
@@ -169,21 +199,23 @@ class EpochSampler(DistributedSampler[Any]):
         Raises
         ------
         TailwiseError
-            If the state has another seed, number of processes or class counts, or is not one of such a sampler.
+            If the state has another seed, number of processes, setting or labels, or is not one of such a sampler.
         """
         own_state = self.state_dict()
+        if state.get("sampler", type(self).__name__) != type(self).__name__:
+            raise TailwiseError(f"this is the state of a {state['sampler']}, not of a {type(self).__name__}.")
         missing = sorted(set(own_state) - set(state))
         if missing:
             raise TailwiseError(f"this is not the state of a {type(self).__name__}: it lacks {', '.join(missing)}.")
-        for name in ("seed", "num_replicas", "size", "n_examples"):
+        for name in ("seed", "num_replicas", "size", "n_examples", *self._settings()):
             if state[name] != (own := own_state[name]):
                 raise TailwiseError(f"the saved sampler had {name} {state[name]}; build this one with it, not {own}.")
-        if state["sampler"] != type(self).__name__:
-            raise TailwiseError(f"this is the state of a {state['sampler']}, not of a {type(self).__name__}.")
         if len(state["seen"]) != self._seen.size:
             raise TailwiseError(f"the saved sampler had {len(state['seen'])} classes; this one has {self._seen.size}.")
-        if state["class_counts"] != own_state["class_counts"]:
-            raise TailwiseError("the saved sampler had other class counts: build this one with the same labels.")
+        if state["labels"] != own_state["labels"]:
+            raise TailwiseError(
+                "the saved sampler had other labels, or another order of them: build this one with the same."
+            )
         if not 0 <= state["shown"] <= len(self):
             raise TailwiseError(f"the state has {state['shown']} places shown of an epoch of {len(self)}.")
         self.epoch = self._restored = state["epoch"]

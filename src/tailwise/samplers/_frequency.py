@@ -68,7 +68,8 @@ class RepeatFactorSampler(_FactorSampler):
     Parameters
     ----------
     labels : (n,) class codes, or (n, n_classes) indicator of the classes an example has, dense or SciPy sparse
-    threshold : classes at least this frequent are not repeated; 0 is shuffling
+    threshold : classes at least this frequent are not repeated, but now and then for one example, as the length is
+        rounded up; 0 is shuffling
     size, class_counts, num_replicas, rank, seed : see :class:`ClassSampler`; the default size is the sum of the factors
         of all examples
 
@@ -107,7 +108,8 @@ class FrequencySubsampler(_FactorSampler):
     Parameters
     ----------
     labels : (n,) class codes, or (n, n_classes) indicator of the classes an example has, dense or SciPy sparse
-    threshold : classes at most this frequent are shown whole
+    threshold : classes at most this frequent are shown whole; by default those that are not above the mean, one over
+        the number of classes. For words the paper has 1e-5
     power : 0.5 is the square root; 1 lowers all more frequent classes to the threshold
     size, class_counts, num_replicas, rank, seed : see :class:`ClassSampler`; the default size is the sum of the factors
         of all examples
@@ -129,12 +131,14 @@ class FrequencySubsampler(_FactorSampler):
     thus have the same length.
     """
 
-    def __init__(self, labels: Any = None, threshold: float = 1e-5, power: float = 0.5, **options: Any) -> None:
-        self.threshold, self.power = divisor("threshold", threshold, np.inf), number("power", power, 0, 1)
+    def __init__(self, labels: Any = None, threshold: float | None = None, power: float = 0.5, **options: Any) -> None:
+        self.threshold = None if threshold is None else divisor("threshold", threshold, np.inf)
+        self.power = number("power", power, 0, 1)
         super().__init__(labels, **options)
 
     def _factors(self, frequency: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.minimum(1.0, self.threshold / frequency) ** self.power
+        threshold = 1 / frequency.size if self.threshold is None else self.threshold
+        return np.minimum(1.0, threshold / frequency) ** self.power
 
 
 def indicator(labels: Any) -> Any:

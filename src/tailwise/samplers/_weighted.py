@@ -46,6 +46,8 @@ class WeightedSampler(EpochSampler):
     def __init__(
         self, labels: ArrayLike | None = None, *, weights: ArrayLike, size: int | None = None, **options: Any
     ) -> None:
+        if labels is None and options.get("class_counts") is None:
+            options["class_counts"] = [np.shape(weights)[0] if np.ndim(weights) else 0]
         super().__init__(labels, **options)
         self._size = check_size(size) or self.n_examples
         self.set_weights(weights)
