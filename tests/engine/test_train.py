@@ -319,6 +319,48 @@ def test_double_precision_keeps_large_numbers_apart() -> None:
     assert len(np.unique(predict(network, x)[:, 0])) > 60  # all the same in float32
 
 
+class Remembering(nn.Module):
+    """A layer with a mean that its state_dict leaves out."""
+
+    out_features = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(X.shape[1], 4)
+        self.register_buffer("mean", torch.zeros(4), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        z = self.layer(x)
+        if self.training:
+            self.mean.mul_(0.9).add_(0.1 * z.detach().mean(0))
+        return z - self.mean
+
+
+def test_what_a_state_dict_leaves_out_is_resumed_too(tmp_path: Path) -> None:
+    whole = fit(backbone=Remembering)
+    with stopped_after(2):
+        fit(backbone=Remembering, checkpoint_dir=tmp_path)
+    resumed = fit(backbone=Remembering, checkpoint_dir=tmp_path, resume=True)
+    assert resumed.backbone.mean.any()
+    np.testing.assert_array_equal(predict(resumed, X), predict(whole, X))
+
+
+def test_a_state_that_is_no_tensor_is_refused_before_training() -> None:
+    class Odd(Remembering):
+        def get_extra_state(self) -> dict[str, int]:
+            return {"steps": 0}
+
+    with pytest.raises(TailwiseError, match=r"keeps 'backbone\._extra_state', which is no tensor"):
+        fit(backbone=Odd)
+
+
+def test_training_without_gradients_around_it_is_training() -> None:
+    plain = predict(fit(), X)
+    for around in (torch.no_grad, torch.inference_mode):
+        with around():
+            np.testing.assert_array_equal(predict(fit(), X), plain)
+
+
 def test_any_seed_will_do_and_numbers_of_any_kind_are_kept(tmp_path: Path) -> None:
     plain = predict(fit(random_state=3), X)
     same = fit(random_state=np.int64(3), batch_size=np.int64(16), checkpoint_dir=tmp_path)
@@ -334,6 +376,9 @@ def test_any_seed_will_do_and_numbers_of_any_kind_are_kept(tmp_path: Path) -> No
             fit(batch_size=batch_size)
         with pytest.raises(TailwiseError, match="batch_size must be a whole number of at least 1; got"):
             predict(same, X, batch_size=batch_size)
+    for epochs in (0, 1.5):
+        with pytest.raises(TailwiseError, match="epochs must be a whole number of at least 1; got"):
+            fit(epochs=epochs)
 
 
 def test_a_companion_with_too_few_examples_is_named() -> None:

@@ -394,6 +394,29 @@ def test_a_scorer_that_no_examples_please_says_so_in_the_end() -> None:
             quick("cross-entropy", objective=never, cv=folds).fit(x, y)
 
 
+@pytest.mark.parametrize("last", [0, 1])
+def test_a_recipe_that_fails_may_be_left_out(last: int) -> None:
+    labels = np.repeat(np.arange(3), COUNTS)
+    fitter = Fitter(labels, stratified_folds(labels, 3, 0))
+
+    def fit_fold(trained: Recipe, number: int) -> Any:
+        return None if trained == Skilled(0.9) and number == last else fitter(trained, number)
+
+    found = compare(
+        [recipe("cross-entropy"), Skilled(0.9), Skilled(0.8)],
+        fit_fold,
+        Task(np.bincount(labels)),
+        labels,
+        fitter.folds,
+        as_objective("balanced_accuracy", 3),
+        plain=recipe("cross-entropy"),
+        clock=Clock(None),
+    )
+    assert found.winner == (Skilled(0.8) if last == 0 else recipe("cross-entropy")), "the best so far dropped it"
+    assert (found.rows[1].outcome, found.rows[1].reason) == ("dropped", "it failed")
+    assert len(found.rows[1].folds) == last
+
+
 def test_equals_are_seldom_dropped() -> None:
     dropped, races = 0, 60
     for seed in range(races):

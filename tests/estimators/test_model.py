@@ -27,7 +27,7 @@ from sklearn.pipeline import make_pipeline
 
 from estimators.cases import digits, quick, table
 from tailwise.data import TableEncoder, as_dataset
-from tailwise.errors import TailwiseError
+from tailwise.errors import TailwiseError, UnsavableWarning
 from tailwise.estimators import Model, TailClassifier, _trained, load_model
 from tailwise.estimators._fitted import FittedEstimator
 from tailwise.posthoc import softmax
@@ -361,6 +361,49 @@ def test_a_backbone_of_ones_own_must_be_given_again(tmp_path: Path) -> None:
     with pytest.raises(TailwiseError) as raised:
         load_model(tmp_path / "model", backbone=partial(MLP, 3, (9,)))
     assert "\n" not in str(raised.value)
+
+
+@needs_torch
+@pytest.mark.parametrize("kept", ["buffer", "attribute"])
+def test_a_backbone_that_draws_numbers_is_saved_or_a_warning_tells(kept: str, tmp_path: Path) -> None:
+    import torch
+    from torch import nn
+
+    class Fourier(nn.Module):
+        out_features = 8
+
+        def __init__(self) -> None:
+            super().__init__()
+            drawn = torch.randn(3, 8)
+            if kept == "buffer":
+                self.register_buffer("drawn", drawn, persistent=False)
+            else:
+                self.drawn = drawn
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return (x @ self.drawn).sin()
+
+    before = torch.get_rng_state()
+    if kept == "buffer":
+        model = quick("cross-entropy", backbone=Fourier, epochs=2).fit(X, Y)
+        check_round_trip(model, X, tmp_path / "model", backbone=Fourier)
+    else:
+        with pytest.warns(UnsavableWarning, match="a saved model would answer otherwise: use register_buffer") as told:
+            quick("cross-entropy", backbone=Fourier, epochs=2).fit(X, Y)
+        assert told[0].filename == __file__
+        assert torch.equal(torch.get_rng_state(), before)
+
+
+@needs_torch
+def test_a_backbone_with_a_state_that_is_no_tensor_is_refused_before_training() -> None:
+    from tailwise.nn import MLP
+
+    class Odd(MLP):
+        def get_extra_state(self) -> dict[str, int]:
+            return {"steps": 0}
+
+    with pytest.raises(TailwiseError, match="Odd keeps '_extra_state', which is no tensor"):
+        quick("cross-entropy", backbone=partial(Odd, 3, (8,)), epochs=1).fit(X, Y)
 
 
 def test_a_damaged_file_is_refused_in_one_line(tmp_path: Path) -> None:

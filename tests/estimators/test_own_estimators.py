@@ -10,6 +10,7 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
 
 from tailwise import TailClassifier, TailMultilabelClassifier
 from tailwise.errors import TailwiseError
@@ -91,6 +92,28 @@ def test_what_is_wrong_is_told(estimator: Any, message: str) -> None:
 def test_what_is_wrong_with_sets_of_labels_is_told(answer: Answer, message: str) -> None:
     with pytest.raises(TailwiseError, match=message):
         TailMultilabelClassifier("cross-entropy", estimator=Own(answer)).fit(X, X > 0.5)
+
+
+class OnlyWhole(DecisionTreeClassifier):
+    """Fails on rows that were drawn, as balanced bagging draws them."""
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        if len(X) < 35:
+            raise ValueError("too few rows")
+        return super().fit(X, y, sample_weight)
+
+
+def test_what_auto_named_may_fail_and_what_the_user_named_may_not() -> None:
+    fitted = TailClassifier(estimator=OnlyWhole(), random_state=0).fit(X, Y)
+    last = fitted.comparison_[-1]
+    assert (last.recipe, last.outcome, last.reason) == ("balanced-bagging", "dropped", "it failed")
+    left_out = fitted.model_.card["learner"]["left_out"]
+    assert len(left_out) == 1
+    assert left_out[0].startswith("Not compared: recipe 'balanced-bagging': OnlyWhole cannot be fitted to the data")
+    with pytest.raises(TailwiseError, match=r"recipe 'balanced-bagging': .*too few rows"):
+        TailClassifier(["auto", "balanced-bagging"], estimator=OnlyWhole(), random_state=0).fit(X, Y)
+    with pytest.raises(TailwiseError, match="work_dir must name a folder; got an empty text"):
+        TailClassifier(estimator=DecisionTreeClassifier(), work_dir="").fit(X, Y)
 
 
 @pytest.mark.parametrize("classes", [np.unique, lambda y: np.unique(y).astype(float), lambda y: [0, 1, 2]])

@@ -237,6 +237,20 @@ def test_bad_input_is_one_line(arguments, message):
     assert "\n" not in str(error.value)
 
 
+def test_resamples_and_sizes_are_whole_numbers_and_an_accumulator_stands_alone():
+    y, p, _ = make()
+    for n in (-5, 10.5):
+        with pytest.raises(TailwiseError, match="n_bootstrap must be a whole number of at least 0; got"):
+            evaluate(y, p, class_counts=COUNTS, n_bootstrap=n)
+    for n in ("a", 2.5, 0):
+        with pytest.raises(TailwiseError, match="n_classes must be a whole number of at least 1; got"):
+            Accumulator(n)
+    seen = Accumulator(6)
+    seen.update(y, p)
+    with pytest.raises(TailwiseError, match="an accumulator holds everything"):
+        evaluate(seen, p, class_counts=COUNTS)
+
+
 def test_probabilities_come_always_or_never():
     y, p, q = make()
     seen = Accumulator(6)

@@ -184,3 +184,17 @@ def test_sparse_indicators_are_measured_like_dense_ones():
     dense = evaluate_labels(rows, proba > 0.5, proba, class_counts=rows.sum(0))
     found = evaluate_labels(csr_array(rows), csr_array(proba > 0.5), proba, class_counts=rows.sum(0))
     assert found.to_dict() == dense.to_dict()
+
+
+def test_intervals_of_micro_measures_hold_where_mistakes_are_few():
+    def sample(n, rng):
+        has = (rng.random((n, 5)) < np.geomspace(0.4, 0.1, 5)).astype(int)
+        has[0, 0] = 1
+        proba = 1 / (1 + np.exp(-2.5 * (2 * has - 1) - rng.normal(size=has.shape)))
+        return evaluate_labels(has, proba > 0.5, proba, class_counts=[50, 20, 10, 5, 3])
+
+    truth, seen = sample(100_000, np.random.default_rng(0)), [sample(30, np.random.default_rng(i)) for i in range(60)]
+    for name in ("micro_average_precision", "micro_f1"):
+        intervals = [found.overall[name] for found in seen]
+        assert all(found.low < found.high for found in intervals)
+        assert np.mean([found.low <= truth[name] <= found.high for found in intervals]) > 0.85

@@ -15,10 +15,11 @@ from torch.optim import Optimizer
 
 from tailwise.errors import TailwiseError
 from tailwise.identity import differing
+from tailwise.nn import whole_state
 from tailwise.storage import atomic_write
 
 _NAME = "checkpoint.safetensors"
-_FORMAT = 4
+_FORMAT = 5
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def write(
     tensors = {
         f"{part}.{name}": value.cpu().contiguous()
         for part, module in {"network": network, "losses": losses}.items()
-        for name, value in module.state_dict().items()
+        for name, value in whole_state(module).items()
     }
     if optimizer is not None:
         for index, state in optimizer.state_dict()["state"].items():

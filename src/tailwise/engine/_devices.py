@@ -35,7 +35,7 @@ def launch(devices: int | str, precision: Any) -> Fabric:
     """
     world = together()
     local = int(os.environ.get("LOCAL_WORLD_SIZE", world)) if world > 1 else 1
-    if devices != "auto" and (not isinstance(devices, int) or devices < 1):
+    if devices != "auto" and (not isinstance(devices, int) or isinstance(devices, bool) or devices < 1):
         raise TailwiseError(f"devices must be a number of them, or 'auto'; got {devices!r}.")
     if devices not in ("auto", local):
         raise TailwiseError(f"devices={devices!r} needs as many processes: run torchrun --nproc-per-node {devices} ...")

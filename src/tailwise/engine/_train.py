@@ -23,7 +23,7 @@ from tailwise.engine._tensors import as_targets, as_tensor, training_features
 from tailwise.engine.stage import Stage, Task
 from tailwise.errors import TailwiseError
 from tailwise.identity import describe, digest
-from tailwise.nn import Standardise
+from tailwise.nn import Standardise, check_state, load_whole_state
 from tailwise.processes import working_in
 from tailwise.random_state import RandomState, whole_seed
 from tailwise.settings import whole
@@ -61,6 +61,7 @@ def _optimizer(stage: Stage, task: Task) -> Optimizer:
     return optimizer_of(stage, task, [nn.Parameter(torch.zeros(1, 1))])
 
 
+@torch.inference_mode(False)
 @torch.enable_grad()
 def train(
     recipe: RecipeLike,
@@ -105,6 +106,7 @@ def train(
         training, or another process is writing there.
     """
     batch_size = whole("batch_size", task.batch_size, 1)
+    whole("epochs", task.epochs, 1)
     dtype = torch.float64 if precision == "64-true" else torch.float32
     data = as_tensor(inputs, dtype)
     known = as_targets(labels, len(data), task.n_classes)
@@ -116,6 +118,7 @@ def train(
     losses = nn.ModuleDict({str(i): stage.loss for i, stage in enumerate(stages) if isinstance(stage.loss, nn.Module)})
     with seeded():
         network = recipe.network(task)
+    check_state(network)
     for module in network.modules():
         if isinstance(module, Standardise):
             module.fit(data)
@@ -152,7 +155,7 @@ def train(
         start = fabric.broadcast(None if folder is None else _checkpoint.read(folder, identity))
         losses.to(device)
         if start is not None:
-            losses.load_state_dict(start.losses)
+            load_whole_state(losses, start.losses)
         for number, (stage, length) in enumerate(zip(stages, epochs, strict=True)):
             if stage.prepare is not None:  # on resuming, for the structure it gives; the weights are then read
                 with seeded(number, 0):
@@ -163,7 +166,7 @@ def train(
                 continue
             here = start if start is not None and number == start.stage else None
             if here is not None:
-                network.load_state_dict(here.weights)
+                load_whole_state(network, here.weights)
             done = 0 if here is None else here.epoch
             bar.epoch(stage.name, sum(epochs[:number]) + done)
 

@@ -24,7 +24,7 @@ _SLACK = 1.1  # for fits that take longer than those before them
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 Outcome = Literal["selected", "compared", "passed over", "dropped", "out of time"]
-FitFold = Callable[[Recipe, int], tuple[NDArray[np.float32], float]]
+FitFold = Callable[[Recipe, int], tuple[NDArray[np.float32], float] | None]
 
 
 @dataclass
@@ -207,7 +207,7 @@ def compare(
     ----------
     recipes : to choose from
     fit_fold : trains a recipe on a fold's training part and returns its scores for the fold's held-out part, and the
-        seconds it took
+        seconds it took; or None if it failed and is to be left out
     task, labels, objective : of the whole, as ``enter`` takes them
     enter : makes an entrant of a recipe, the task, the labels and the objective
     plain : the recipe of plain training
@@ -262,7 +262,11 @@ def compare(
                 )
                 continue
             if fits:
-                answer, seconds = fit_fold(training, number)
+                fitted = fit_fold(training, number)
+                if fitted is None:
+                    entrant.row.ends("dropped", "it failed")
+                    continue
+                answer, seconds = fitted
                 known.append(answer)
                 clock.took(training, seconds)
                 entrant.row.seconds += seconds

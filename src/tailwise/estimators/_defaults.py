@@ -242,12 +242,14 @@ def check_backbone(build: Any) -> None:
     import torch
 
     from tailwise.engine import seeded_by
+    from tailwise.nn import check_state
 
     if not callable(build):
         return
     with seeded_by(torch.device("cpu")):
         try:
             first, second = build(), build()
+            check_state(first)
             shared = {id(part) for part in first.parameters()} & {id(part) for part in second.parameters()}
         except (AttributeError, TypeError) as error:
             raise TailwiseError(

@@ -211,7 +211,7 @@ class FittedNetwork:
         TailwiseError
             If it could not be built again.
         """
-        from tailwise.nn import Network, describe_head
+        from tailwise.nn import Network, describe_head, whole_state
 
         if not isinstance(self.network, Network):
             kind = type(self.network).__name__
@@ -219,7 +219,7 @@ class FittedNetwork:
         description = {"backbone": self.architecture, "head": describe_head(self.network.head)}
         return description, {
             name: value.contiguous().clone()
-            for name, value in self.network.state_dict().items()  # tied ones, too
+            for name, value in whole_state(self.network).items()  # tied ones, too
         }
 
     @classmethod

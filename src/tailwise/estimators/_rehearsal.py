@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,11 +12,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from tailwise.data.splits import keep_tail, rarest_label
 from tailwise.errors import TailwiseError, UnsavableWarning
 from tailwise.estimators._cache import Cache
 from tailwise.estimators._compare import Comparison
+from tailwise.estimators._fitted import FittedNetwork
 from tailwise.estimators._label_model import load_model
 from tailwise.estimators._model import Model
 from tailwise.estimators._training import Training
@@ -85,8 +89,42 @@ def _on(training: Training, recipe: Recipe, rows: NDArray[np.intp]) -> Model:
         cache=Cache(None, {}),
         tell=lambda line: None,
     )
+    few = replace(few, learner=_small(few.learner))
     fitted = few.on_everything(recipe.training)
     scores = few.scores(recipe.training, fitted, all_of_them)
     entrant = few.enter(recipe, few.task, few.labels, few.objective)
     entrant.add_fold(all_of_them, scores)
     return few.model(recipe, fitted, Comparison([entrant.row], recipe, {recipe: (all_of_them, scores)}))
+
+
+def _small(learner: Any) -> Any:
+    """Return a learner whose ensembles have two members: what they say of a few rows is not asked."""
+    base = getattr(learner, "base", None)
+    if base is None:
+        return learner
+    params = base.get_params()
+    boosters = {name for name, part in {"": base, **params}.items() if isinstance(part, HistGradientBoostingClassifier)}
+    counts = {f"{name}__max_iter".removeprefix("__") for name in boosters}
+    counts |= {name for name in params if name.rpartition("__")[2] == "n_estimators"}
+    few = {name: 2 for name in counts if isinstance(params[name], int) and params[name] > 2}
+    return replace(learner, base=clone(base).set_params(**few))
+
+
+def check_loaded(fitted: Any, inputs: Any, backbone: Any) -> None:
+    """Warn if a network of the user's own would answer otherwise after saving and loading."""
+    import torch
+
+    from tailwise.engine import seeded_by
+
+    rows = inputs[:_FEW]
+    with suppress(TailwiseError), seeded_by(torch.device("cpu"), 1):  # an error is for save() to tell
+        description, weights = fitted.describe()
+        loaded = FittedNetwork.rebuild(description, weights, backbone)
+        if not np.allclose(loaded.scores(rows), fitted.scores(rows), rtol=1e-2, atol=1e-3):
+            warnings.warn(
+                UnsavableWarning(
+                    "the backbone has numbers that are neither parameters nor buffers, so that a saved model would "
+                    "answer otherwise: use register_buffer()."
+                ),
+                stacklevel=5,
+            )

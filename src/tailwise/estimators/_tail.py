@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields, replace
+from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar
@@ -35,7 +36,7 @@ from tailwise.estimators._defaults import (
 )
 from tailwise.estimators._learners import AUGMENTATIONS, EstimatorLearner, NetworkLearner
 from tailwise.estimators._plan import Plan, epochs_in_time, in_time
-from tailwise.estimators._rehearsal import rehearse
+from tailwise.estimators._rehearsal import check_loaded, rehearse
 from tailwise.estimators._training import Training
 from tailwise.identity import describe, digest
 from tailwise.processes import working_in
@@ -157,13 +158,14 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
         data = self._labelled(X, y)
         candidates = self.check_options(data)
         with nullcontext() if self.work_dir is None else working_in(self.work_dir):
-            training = self._in_time(self._training(data), candidates)
+            training = self._training(data)
             candidates = self._usable(training, candidates)
             rehearse(training, candidates, self.estimator, self.backbone)
+            training = self._in_time(training, candidates, time.monotonic() - start)
             plain = find_recipe("cross-entropy")
             comparison = compare(
                 candidates,
-                training.held_out_scores,
+                partial(self._held_out_scores, training, candidates),
                 training.task,
                 training.labels,
                 training.folds,
@@ -177,6 +179,8 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             )
             chosen = comparison.winner
             fitted = training.on_everything(chosen.training)
+            if callable(self.backbone):
+                check_loaded(fitted, training.inputs, self.backbone)
             self.classes_ = training.data.class_labels
             self.class_counts_ = training.data.class_counts
             self.comparison_ = comparison.rows
@@ -188,18 +192,32 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
 
     def _usable(self, training: Training, candidates: list[Recipe]) -> list[Recipe]:
         """Return the recipes that suit the learner; others that only "auto" named are left out with a note."""
-        named = [name for name in self._named() if name != "auto"]
         usable: list[Recipe] = []
         for candidate in candidates:
             try:
                 training.learner.check(candidate.training, training.task)
             except TailwiseError as error:
-                if candidate in named or candidate.name in named or not usable:
+                if self._is_named(candidate) or not usable:
                     raise
                 training.left_out.append(f"Not compared: {error}")
             else:
                 usable.append(candidate)
         return usable
+
+    def _is_named(self, candidate: Recipe) -> bool:
+        """Say whether the user asked for a recipe, rather than "auto"."""
+        return any(named in (candidate, candidate.name) for named in self._named())
+
+    def _held_out_scores(self, training: Training, candidates: Sequence[Recipe], recipe: Recipe, fold: int) -> Any:
+        """Return what :meth:`Training.held_out_scores` does, or None if a recipe fails that only "auto" named."""
+        try:
+            return training.held_out_scores(recipe, fold)
+        except TailwiseError as error:
+            mine = [candidate for candidate in candidates if candidate.training == recipe]
+            if candidates[0] in mine or recipe.name == "cross-entropy" or any(map(self._is_named, mine)):
+                raise
+            training.left_out.append(f"Not compared: {error}")
+            return None
 
     def check_options(self, data: Dataset) -> list[Recipe]:
         """Return the recipes to compare if all options can be used on such data; :meth:`fit` begins with it, too.
@@ -212,6 +230,8 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
         if not isinstance(self.cv, Real | None):
             raise TailwiseError(f"cv must be a number of folds, or the share to hold out once; got {self.cv!r}.")
         check_settings(self)
+        if self.work_dir is not None and not str(self.work_dir):
+            raise TailwiseError("work_dir must name a folder; got an empty text.")
         seconds(self.time_budget)
         try:
             check_random_state(self.random_state)
@@ -343,8 +363,9 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             tell=tell,
         )
 
-    def _in_time(self, training: Training, candidates: Sequence[Recipe]) -> Training:
-        """Plan what is to be fitted, and in which time, and return as much of the training as is affordable."""
+    def _in_time(self, training: Training, candidates: Sequence[Recipe], gone: float) -> Training:
+        """Plan what is to be fitted in the time left, and return as much of the training as is affordable."""
+        budget = seconds(self.time_budget)
         trainings = list(dict.fromkeys(candidate.training for candidate in candidates))
         plan = Plan(
             inputs=training.inputs,
@@ -353,7 +374,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             held_out=training.folds[0][1],
             sure=list(dict.fromkeys([trainings[0], find_recipe("cross-entropy")][: 1 + self.baseline])),
             n_fits=len(trainings) * len(training.folds) + 2,
-            budget=seconds(self.time_budget),
+            budget=None if budget is None else max(budget - gone, budget / 100),
             seed=training.seed,
             cache=training.cache,
         )
@@ -363,7 +384,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             learner = replace(training.learner, base=base)
         else:
             learner, left_out = epochs_in_time(training.learner, plan)
-        return replace(training, learner=learner, left_out=left_out)
+        return replace(training, learner=learner, left_out=[*training.left_out, *left_out])
 
     def _seed(self) -> int:
         """Return the number that, as ``random_state``, gives this fit again."""

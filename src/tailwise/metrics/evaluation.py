@@ -16,6 +16,7 @@ from tailwise.metrics.accumulate import Accumulator
 from tailwise.metrics.estimates import Estimate, Measuring
 from tailwise.metrics.measured import Measured
 from tailwise.random_state import RandomState, generator
+from tailwise.settings import whole
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -128,7 +129,10 @@ def evaluate(
     """
     counts = check_counts(class_counts)
     rng = generator(random_state)
+    whole("n_bootstrap", n_bootstrap, 0)
     if isinstance(labels, Accumulator):
+        if any(array is not None for array in (predicted, proba, sets)):
+            raise TailwiseError("an accumulator holds everything: give no predictions, probabilities or sets as well.")
         seen = labels
     else:
         if predicted is None:

@@ -18,5 +18,8 @@ from ._resnet import CIFARResNet as CIFARResNet
 from ._resnet import resnet32 as resnet32
 from ._smoothing import FeatureSmoothing as FeatureSmoothing
 from ._standardise import Standardise as Standardise
+from ._state import check_state as check_state
+from ._state import load_whole_state as load_whole_state
+from ._state import whole_state as whole_state
 from ._timm import timm_backbone as timm_backbone
 from ._watched import Watched as Watched

@@ -13,6 +13,7 @@ from tailwise.nn._heads import NormedLinear, OrderedLinear, ScaledLinear
 from tailwise.nn._mlp import MLP
 from tailwise.nn._network import Identity, Network
 from tailwise.nn._resnet import resnet32
+from tailwise.nn._state import BEYOND, load_whole_state
 from tailwise.nn._timm import timm_backbone
 
 _BACKBONES: dict[str, Callable[..., nn.Module]] = {"mlp": MLP, "resnet32": resnet32, "identity": Identity}
@@ -113,10 +114,10 @@ def build_network(backbone: nn.Module, head: Mapping[str, Any], weights: Mapping
     TailwiseError
         If the weights do not fit the backbone and the head, or are no finite numbers.
     """
-    is_double = any(values.dtype == torch.float64 for values in weights.values())
+    is_double = any(values.dtype == torch.float64 for name, values in weights.items() if not name.startswith(BEYOND))
     network = Network(backbone, build_head(head)).to(torch.float64 if is_double else torch.float32)
     try:
-        network.load_state_dict(dict(weights))
+        load_whole_state(network, weights)
     except RuntimeError as error:
         problem = str(error).splitlines()[-1].strip()
         raise TailwiseError(
