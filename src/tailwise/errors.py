@@ -22,7 +22,16 @@ class UnsavableWarning(TailwiseError, UserWarning):  # noqa: N818 (a warning, un
 
 
 class Interrupted(TailwiseError):  # noqa: N818 (nothing is wrong)
-    """The user stopped what can be continued; the message says how."""
+    """The user, or what ends processes, stopped what can be continued; the message says how.
+
+    Attributes
+    ----------
+    code : what the command exits with
+    """
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class MissingExtraError(TailwiseError, ImportError):

@@ -28,7 +28,7 @@ from tailwise.errors import TailwiseError
 from tailwise.processes import is_first, writing
 from tailwise.wording import first_line
 
-FORMAT = 1
+FORMAT = 2
 _KIND = "model"  # of folder, in its manifest
 _MANIFEST = "manifest.json"
 PAGE = "report.html"  # which a fit puts beside its model

@@ -425,6 +425,40 @@ def test_a_job_that_is_told_to_end_leaves_nothing_behind(model, tmp_path):
     assert set(tmp_path.iterdir()) == before
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+def test_a_fit_that_is_told_to_end_says_how_to_continue(tmp_path):
+    data = table(tmp_path / "t.csv", rows=6000)
+    command = [sys.executable, "-m", "tailwise", "fit", data, "-t", "y", "-o", tmp_path / "m", "--folds", "9"]
+    job = subprocess.Popen(list(map(str, command)), stdout=-3, stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob("m.unfinished/*.npz")):
+        assert job.poll() is None
+        time.sleep(0.01)
+    job.terminate()
+    assert "run the same command with --resume" in job.communicate(timeout=60)[1]
+    assert job.returncode == 143
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+def test_a_fit_goes_on_when_nobody_reads_what_it_prints(tmp_path):
+    data = table(tmp_path / "t.csv")
+    command = [sys.executable, "-m", "tailwise", "fit", data, "-t", "y", "-o", tmp_path / "m", *FAST]
+    with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as job:
+        job.stdout.close()
+        assert job.wait(timeout=120) == 0
+    assert (tmp_path / "m" / "report.html").is_file()
+
+
+def test_what_reading_left_out_is_in_the_diagnosis_for_machines(run, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(3):
+            (tmp_path / name / f"{i}.txt").write_text(f"{name} {i}")
+    (tmp_path / "a" / "x.pdf").write_text("")
+    code, out, _ = run("diagnose", tmp_path, "--json")
+    assert code == 0
+    assert "1 file" in json.loads(out)["notes"][0]
+
+
 @pytest.mark.parametrize("share", [0.05, 0.3])
 def test_a_column_is_judged_by_the_whole_file_whatever_the_order_of_its_rows(run, tmp_path, share):
     rng, n = np.random.default_rng(0), 40_000

@@ -270,3 +270,12 @@ def test_times_of_a_day_are_the_same_numbers_however_they_are_stored():
         assert reading(times).to_list() == reading(written).to_list()
     assert second(pl.Series("a", ["1:03", "noon", "25:00", "12:00"])).to_list() == [63 * 60e9, None, None, 12 * 3600e9]
     assert read_as(pl.Series("a", ["3:2", "1:0", "2:2"])).kind == "category"
+
+
+def test_codes_that_became_numbers_are_read_as_the_codes_they_were():
+    codes = pl.Series("zip", POSTCODES)
+    reading = read_as(codes)
+    as_numbers = pl.Series("zip", [int(code) for code in POSTCODES])
+    for form in (as_numbers, as_numbers.cast(pl.Float64), as_numbers.cast(pl.String), codes):
+        assert reading(form).to_list() == POSTCODES
+    assert reading(pl.Series("zip", ["123456", "x1", None])).to_list() == ["123456", "x1", None]

@@ -1,5 +1,6 @@
 import gzip
 import io
+import os
 import subprocess
 import threading
 import time
@@ -426,3 +427,30 @@ def test_an_inch_mark_is_named_where_it_stands(tmp_path):
         TailwiseError, match=r"t\.csv, line 3: a quote inside a field, as an inch mark, must be doubled"
     ):
         load(tmp_path / "t.csv", "y")
+
+
+def test_what_pandas_r_and_databases_write_is_read(tmp_path):
+    path = write(
+        tmp_path / "t.csv",
+        "p,r,n,big,id\nTrue,TRUE,1,18446744073709551615,1234567890123456789012345\n"
+        "False,FALSE,\\N,3,1234567890123456789012346\n,true,#NULL!,4,\n",
+    )
+    frame = scan(path).collect()
+    assert frame.to_dict(as_series=False) == {
+        "p": [True, False, None],
+        "r": [True, False, True],
+        "n": [1, None, None],
+        "big": [2**64 - 1, 3, 4],
+        "id": ["1234567890123456789012345", "1234567890123456789012346", None],
+    }
+
+
+def test_what_can_be_read_only_once_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    for path, said in (
+        (tmp_path / "pipe.csv", "is a pipe or device"),
+        ("-", "standard input is not read"),
+        ("https://example.com/x.csv", "https://example.com/x.csv: addresses are not read"),
+    ):
+        with pytest.raises(TailwiseError, match=f"{said}.*save it to a file first"):
+            load(path, "y")

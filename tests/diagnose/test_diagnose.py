@@ -632,3 +632,37 @@ def test_a_text_that_names_any_class_leaks_none():
     y, named = rng.choice(["cat", "dog"], (2, 800))
     found = diagnose(pl.DataFrame({"y": y, "text": [f"not a {label}, {i}" for i, label in enumerate(named)]}), "y")
     assert not found.columns[0].names_class
+
+
+def test_what_a_database_writes_for_nothing_is_no_label_and_what_may_mean_nothing_is_told():
+    frame = pl.DataFrame({"y": ["a", "b", r"\N", "?", "#NULL!", "(null)"] * 5, "x": range(30)})
+    found = diagnose(frame, "y")
+    assert found.classes == ("(null)", "?", "a", "b")
+    assert found.n_unlabelled == 10
+    assert sentences(found, "may mean") == [
+        "warning: The classes '(null)', '?' may mean that there is no label: leave it empty then."
+    ]
+
+
+def test_labels_that_lost_a_zero_in_a_spreadsheet_are_told():
+    found = diagnose(pl.DataFrame({"y": ["1", "2", "01", "02", "10"] * 5, "x": range(25)}), "y")
+    assert len(sentences(found, "differ only in case, blanks, hidden signs or zeros")) == 2
+
+
+def test_results_of_thousands_are_not_called_uncertain():
+    large = diagnose(pl.DataFrame({"y": ["a"] * 100_000 + ["b"] * 5000, "x": range(105_000)}), "y")
+    assert not sentences(large, "wide intervals")
+    small = diagnose(pl.DataFrame({"y": ["a"] * 1000 + ["b"] * 50, "x": range(1050)}), "y")
+    assert sentences(small, "wide intervals")
+
+
+def test_a_model_or_a_column_is_not_looked_for_in_a_folder(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.txt").write_text(name)
+    for options in ({"text": "said"}, {"image": "picture"}, {"id": "key"}):
+        with pytest.raises(TailwiseError, match=f"there is no column '{next(iter(options.values()))}'"):
+            load(tmp_path, **options)
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(TailwiseError, match="is a model, not data"):
+        load(tmp_path)

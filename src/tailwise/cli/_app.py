@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,7 +24,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     add_completion=False,
-    epilog="Exit codes: 0 success; 2 a problem with the input or the options, explained in one line; 130 interrupted.",
+    epilog="Exit codes: 0 success; 2 a problem with the input or the options, explained in one line; 130 interrupted; "
+    "143 terminated.",
 )
 
 
@@ -31,17 +33,40 @@ def main() -> None:
     """Run the command line and exit with its code."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal may lack a character
+    sys.stdout = _Unbroken(sys.stdout)  # type: ignore[assignment]
     try:
         with warnings.catch_warnings(action="ignore", category=DataWarning):  # notes tell more
             app()
     except TailwiseError as error:
-        _fail(str(error), INTERRUPTED if isinstance(error, Interrupted) else BAD_INPUT)
+        _fail(str(error), error.code if isinstance(error, Interrupted) else BAD_INPUT)
     except SystemExit as ended:
         if ended.code != INTERRUPTED:
             raise
         _fail("interrupted.", INTERRUPTED)
     except OSError as error:
         _fail(f"{error.filename or 'file system'}: {error.strerror or error}", BAD_INPUT)
+
+
+class _Unbroken:
+    """Standard output that leads nowhere once its reader has gone: a pipe to ``head`` ends no training."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        return self._or_nowhere(self._stream.write, text) or len(text)
+
+    def flush(self) -> None:
+        self._or_nowhere(self._stream.flush)
+
+    def _or_nowhere(self, do: Any, *arguments: Any) -> Any:
+        try:
+            return do(*arguments)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
 
 def _fail(message: str, code: int) -> None:

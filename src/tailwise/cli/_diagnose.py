@@ -21,9 +21,11 @@ def run(source: Source, *, json: bool) -> None:
         if data.labels is None:
             raise without_labels(data, "labels to diagnose")
         found = diagnose(data)
-        for note in data.notes:
+        notes = data.notes
+        for note in notes:
             Console(stderr=True, highlight=False).print(f"[dim]· {escape(note)}[/]")
     else:
+        notes = ()
         found = diagnose(
             source.path,
             source.target,
@@ -33,7 +35,7 @@ def run(source: Source, *, json: bool) -> None:
             id=source.id,
         )
     if json:
-        print(json_module.dumps(found.to_dict(), indent=1))
+        print(json_module.dumps({**found.to_dict(), "notes": notes}, indent=1))
         return
     console = Console()
     _show.diagnosis(console, found)

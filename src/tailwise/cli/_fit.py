@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 import shutil
+import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -264,10 +265,11 @@ def _working_folder(output: Path, *, resume: bool, force: bool) -> Iterator[Path
         if is_first() and not resume and work.exists() and not _anything_finished(work):
             shutil.rmtree(work)
         raise
-    except KeyboardInterrupt:
-        if not (work / _BEGUN).exists():
+    except (KeyboardInterrupt, SystemExit) as ended:
+        code = ended.code if isinstance(ended, SystemExit) else 128 + signal.SIGINT
+        if code not in (128 + signal.SIGINT, 128 + signal.SIGTERM) or not (work / _BEGUN).exists():
             raise
-        raise Interrupted("interrupted; to continue, run the same command with --resume.") from None
+        raise Interrupted("interrupted; to continue, run the same command with --resume.", code) from None
     if is_first():
         shutil.rmtree(work)
 

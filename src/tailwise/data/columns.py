@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from tailwise.data.labels import MISSING_LABELS, any_of
+from tailwise.data.labels import MISSING_LABELS, OFTEN_MISSING, any_of
 from tailwise.errors import TailwiseError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ ColumnKind = Literal["number", "date", "category", "text", "empty"]
 
 #: Strings that mean "missing" in a feature, besides blanks; compared in lower case. "none" is not among them, because
 #: it may be a category, and as a category it works as well as a missing value.
-_MISSING = MISSING_LABELS | {"nil", "-", "--", "?", "."}
+_MISSING = MISSING_LABELS | OFTEN_MISSING
 NO_VALUE = any_of(_MISSING)
 #: Share of the non-missing values of a column of strings that must parse for it to be read as numbers or dates. The
 #: rest is treated as missing, with a note.
@@ -94,7 +94,8 @@ class Reading:
     ----------
     kind : what the column holds
     style : for numbers, the decimal mark, ``"."`` or ``","``; for dates, what comes first, ``"month"`` or ``"day"``, or
-        ``"plain"`` if all of them leave no doubt; for categories, ``"boolean"`` if they are true and false
+        ``"plain"`` if all of them leave no doubt; for categories, ``"boolean"`` if they are true and false; for codes
+        of digits that may begin with a zero, their length, so that what became a number is read as the code it was
     grouped : whether the other mark, of ``"."`` and ``","``, may separate thousands, because it did in training or
         because all numbers there were whole. If not, ``4,332`` is missing, as it may be 4332 or 4.332
     strays : the most frequent values in a column of numbers or dates that are neither
@@ -192,6 +193,8 @@ class Reading:
             return pl.Series(column.name, [None] * len(column), dtype=pl.Float64)
         if self.kind in ("category", "text"):
             values = names(column)
+            if self.style.isdigit():
+                return values.zip_with(~values.str.contains(r"^\d+$"), values.str.zfill(int(self.style)))
             return values.replace(["0", "1"], ["false", "true"]) if self.style == "boolean" else values
         if self.kind == "date":
             return _dates(column, self.style, self.zone or "UTC")
@@ -249,8 +252,10 @@ def read_as(column: pl.Series, max_categories: int = MAX_CATEGORIES) -> Reading:
     if present.is_empty():
         return Reading("empty")
     some = present.head(_SAMPLE)
-    written = dtype == pl.String and not declared and some.str.contains(r"\d").sum() >= _ENOUGH / 2 * len(some)
-    if written and not _are_codes(present):  # numbers and dates have digits
+    kept: ColumnKind = "category" if len(present) <= max_categories else "text"
+    if dtype == pl.String and _are_codes(present):
+        return Reading(kept, str(present.str.len_bytes()[0]))
+    if dtype == pl.String and not declared and some.str.contains(r"\d").sum() >= _ENOUGH / 2 * len(some):
         for kind, (styles, parse) in _PARSERS.items():
             # Try some values first, to avoid parsing a whole column of text.
             if max(_share(parse(some, style)) for style in styles) < _ENOUGH / 2:
@@ -266,7 +271,7 @@ def read_as(column: pl.Series, max_categories: int = MAX_CATEGORIES) -> Reading:
                 counts = strays.rename("value").value_counts(name="n").sort("n", "value", descending=[True, False])
                 words = tuple(counts["value"].head(max_categories if mixed else _KNOWN))
                 return Reading(kind, best, grouped, words, mixed, _zone(parsable) if kind == "date" else None)
-    return Reading("category" if len(present) <= max_categories else "text")
+    return Reading(kept)
 
 
 def _are_codes(values: pl.Series) -> bool:

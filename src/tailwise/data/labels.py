@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     import polars as pl
 
 #: Spellings of "no label". "None" is not among them, because it may be the name of a class.
-MISSING_LABELS = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null"})
-#: Those of them that libraries write for a missing value, and nobody for a class.
-NEVER_NAMES = frozenset({"", "nan", "-nan", "<na>"})
+MISSING_LABELS = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "#null!", r"\n"})
+#: Those of them that libraries and databases write for a missing value, and nobody for a class.
+NEVER_NAMES = frozenset({"", "nan", "-nan", "<na>", "#null!", r"\n"})
+#: Other spellings of "missing", which may be classes.
+OFTEN_MISSING = frozenset({"nil", "-", "--", "?", "."})
 
 
 def any_of(words: Iterable[str]) -> str:

@@ -202,7 +202,7 @@ def stream(
     text, image = (column if kind == wanted else None for wanted in ("text", "image"))
     request = _Request(path, target, separator, kind, text, image, id, form, known)
     if is_class_folder(path):
-        data = _folder(replace(request, target=None, separator=None))
+        data = _folder(_Request(path, None, None, kind, None, None, None, form, known))
         if not len(data):
             raise _no_image(path, data)
         yield data if known is not None else replace(data, labels=None)
@@ -386,11 +386,13 @@ def _images(request: _Request, column: pl.Series, first_row: int) -> tuple[Any, 
 
 
 def _folder(request: _Request) -> Dataset:
-    path, target, kind, known = request.path, request.target, request.kind, request.known
+    path, kind, known = request.path, request.kind, request.known
     if request.separator is not None:
         raise TailwiseError(f"{path} is a folder, whose sub-folders are the classes: leave the separator out.")
-    if target is not None:
-        raise TailwiseError(f"{path} is a folder, whose sub-folders are the classes; there is no column {target!r}.")
+    if (path / "manifest.json").is_file():
+        raise TailwiseError(f"{path} is a model, not data.")
+    for column in request.columns:
+        raise TailwiseError(f"{path} is a folder, whose sub-folders are the classes; there is no column {column!r}.")
     if kind is None:
         kind = _most(path)
     if kind not in ("image", "text"):

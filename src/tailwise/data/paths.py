@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -74,10 +75,17 @@ def existing(path: str | Path) -> Path:
     Raises
     ------
     TailwiseError
-        If it does not; the message suggests a similar name in the same folder.
+        If it does not, where the message suggests a similar name in the same folder; or if it is a pipe or a device.
     """
+    if str(path) == "-" or re.match(r"\w{2,}:/", str(path)):
+        what = "standard input is" if str(path) == "-" else "addresses are"
+        raise TailwiseError(f"{path}: {what} not read, as data is read more than once: save it to a file first.")
     path = Path(path).expanduser()
     if path.exists():
+        if not (path.is_file() or path.is_dir()):
+            raise TailwiseError(
+                f"{path} is a pipe or device, but data is read more than once: save it to a file first."
+            )
         return path
     if not path.parent.is_dir():
         raise TailwiseError(f"there is no {path}: its folder {path.parent} does not exist.")

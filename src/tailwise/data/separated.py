@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 #: Spellings of "missing" in CSV files. "None" and "-" are not among them, because they may be categories.
-MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL", "Null", "null")
+MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL", "Null", "null", r"\N", "#NULL!")
+
+_TRUE = ("true", "True", "TRUE")
 
 #: How other files begin.
 _MAGIC = {b"PAR1": "Parquet", b"ARROW1": "Arrow", b"PK\x03\x04": "an archive, such as Excel's"}
@@ -57,8 +59,9 @@ def scan_csv(path: Path, as_text: Collection[str], strings: Collection[str] = ()
         number = ~_padded(value)
         fits = {
             pl.Int64: number & value.cast(pl.Int64, strict=False).is_not_null(),
-            pl.Float64: number & value.cast(pl.Float64, strict=False).is_not_null(),
-            pl.Boolean: value.is_in(["true", "false"]),
+            pl.UInt64: number & value.cast(pl.UInt64, strict=False).is_not_null(),
+            pl.Float64: number & ~_endless(value) & value.cast(pl.Float64, strict=False).is_not_null(),
+            pl.Boolean: value.is_in([*_TRUE, "false", "False", "FALSE"]),
         }
         holds = {dtype: (fit | value.is_null()).all() & value.is_not_null().any() for dtype, fit in fits.items()}
         checks += [hold.name.suffix(f"/{dtype}") for dtype, hold in holds.items()]
@@ -66,7 +69,7 @@ def scan_csv(path: Path, as_text: Collection[str], strings: Collection[str] = ()
     passed = numbered.select(checks).collect(engine="streaming").row(0, named=True)
     typed = [name for name in free if name not in strings]
     types = {name: next((t for t in fits if passed[f"{name}/{t}"]), pl.String) for name in typed}
-    values = [named(name).eq("true") if t == pl.Boolean else named(name).cast(t) for name, t in types.items()]
+    values = [named(name).is_in(_TRUE) if t == pl.Boolean else named(name).cast(t) for name, t in types.items()]
     rows = 0 if passed["last"] is None else passed["last"] + 1
     table = text if rows == passed["rows"] else text.head(rows)
     if rows > passed["filled"] and len(header) > 1:
@@ -78,6 +81,11 @@ def scan_csv(path: Path, as_text: Collection[str], strings: Collection[str] = ()
 def _padded(value: pl.Expr) -> pl.Expr:
     """Return whether a number starts with a superfluous zero, which makes it a code, such as a postcode."""
     return value.str.starts_with("0") & (value.str.len_bytes() > 1) & ~value.str.starts_with("0.")
+
+
+def _endless(value: pl.Expr) -> pl.Expr:
+    """Return whether a whole number has more digits than a float, of which some would be lost."""
+    return (value.str.len_bytes() >= 18) & ~value.str.contains(".", literal=True)
 
 
 def csv_header(path: Path) -> tuple[str, list[str], int]:

@@ -10,6 +10,7 @@ from unicodedata import normalize
 import numpy as np
 from numpy.typing import NDArray
 
+from tailwise.data.labels import OFTEN_MISSING
 from tailwise.diagnose.leaks import LEAK
 from tailwise.diagnose.result import Column, Diagnosis, Finding, Severity
 from tailwise.wording import few_of_each, plural, some, times
@@ -19,6 +20,8 @@ _ORDER = {"problem": 0, "warning": 1, "note": 2}
 NEAR_CONSTANT = 0.995
 #: From this ratio of the largest to the smallest class on, plain training visibly favours the head.
 IMBALANCED = 10
+_WIDE = 100  # examples below which the results of a class are uncertain
+_NO_CLASSES = {"(null)", "[null]", "missing", "nat"}  # beside those that count as missing in a feature
 
 
 def find(
@@ -102,6 +105,10 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
             f"{_some(single, 'class', 'classes')} one example, which stays in training, so nothing can be tested "
             "there: collect at least one more of each, or merge it with a related class.",
         )
+    odd = [name for name in names[present] if name.strip().casefold() in OFTEN_MISSING | _NO_CLASSES]
+    if odd:
+        they = "The class" if len(odd) == 1 else "The classes"
+        yield Finding("warning", f"{they} {some(map(repr, odd))} may mean that there is no label: leave it empty then.")
     for group in similar:
         one_look = len({normalize("NFC", name) for name in group}) < len(group)
         differ = "their Unicode characters" if one_look else "case, blanks, hidden signs or zeros"
@@ -124,7 +131,7 @@ def _classes(d: Diagnosis, similar: Sequence[tuple[str, ...]]) -> Iterator[Findi
             "note", f"The imbalance factor is {factor:.3g}: the tail is short, and plain training may be enough."
         )
     rare = d.groups.get("few", np.array([], dtype=int))
-    if rare.size and factor >= IMBALANCED:
+    if rare.size and factor >= IMBALANCED and counts[rare].max() < _WIDE:
         yield Finding(
             "note",
             f"{_n(rare.size)} of {_n(counts.size)} classes {_have(rare.size)} at most "

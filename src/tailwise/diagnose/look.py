@@ -201,7 +201,7 @@ def _columns(
 ) -> Table:
     schema = frame.collect_schema()
     if target is None:
-        raise TailwiseError(f"{where}: name the label column (target).{listed(schema)}")
+        raise TailwiseError(f"{where}: name the label column with --target (in Python target=).{listed(schema)}")
     require_columns(schema.names(), named_columns(target, text, image, id), where)
     require_text(schema, text)
     content = tuple(name for name in (text, image) if name is not None)  # which is then all that is learned from

@@ -187,12 +187,13 @@ def find_duplicates(table: Table, identifiers: Collection[str]) -> Duplicates | 
 def similar_names(classes: NDArray[np.generic]) -> list[tuple[str, ...]]:
     """Return groups of class names that look alike.
 
-    They differ only in case, blanks, invisible characters, Unicode form or trailing zeros of a number.
+    They differ only in case, blanks, invisible characters, Unicode form, or trailing or leading zeros of a number.
     """
     groups: dict[str, list[str]] = {}
     for label in classes:
         key = "".join(c for c in label_key(label).casefold() if not c.isspace() and category(c) != "Cf")
-        groups.setdefault(key.rstrip("0") if is_fraction(key) else key, []).append(class_name(label))
+        key = key.rstrip("0") if is_fraction(key) else key.lstrip("0") or "0" if key.isdecimal() else key
+        groups.setdefault(key, []).append(class_name(label))
     return [tuple(names) for names in groups.values() if len(names) > 1]
 
 

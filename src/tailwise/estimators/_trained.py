@@ -61,7 +61,8 @@ class Trained:
         if self.kind == "array" and data.kind == "table":  # a frame of numbers
             data = as_dataset(data.inputs.to_numpy(), kind="array")
         if data.kind != self.kind:
-            raise TailwiseError(f"the model was trained on {self.kind} data, but X is {data.kind} data.")
+            hint = " If it is one row of a table, pass frame.iloc[[i]]." * (getattr(X, "ndim", 2) == 1)
+            raise TailwiseError(f"the model was trained on {self.kind} data, but X is {data.kind} data.{hint}")
         if not len(data):
             raise TailwiseError("X has no rows to predict on.")
         given, wanted = data.inputs.shape[-1], getattr(self.encoder, "n_features_in_", None)

@@ -176,7 +176,8 @@ LABEL_OBJECTIVES: dict[str, Callable[..., Estimate]] = {
 
 def _micro(of: Callable[..., tuple[float, NDArray[np.float64]]], rows: Any, answers: Any) -> Estimate:
     value, moved = of((rows > 0).ravel(), answers.ravel())
-    unseen = _UNSEEN * (0.5 / max(np.count_nonzero(rows > 0), 1)) ** 2  # where few mistakes are seen, or none
+    positive = max(int((rows > 0).sum()), 1)
+    unseen = _UNSEEN * (0.5 / positive) ** 2  # where few mistakes are seen, or none
     return normal_interval(value, np.square(moved.reshape(rows.shape).sum(axis=1)).sum() + unseen)
 
 
