@@ -485,3 +485,15 @@ def test_a_file_whose_first_rows_have_no_label_is_measured_by_the_others(run, tm
     code, out, err = run("evaluate", tmp_path / "m", tmp_path / "new.csv", "-t", "y")
     assert code == 0, err
     assert "20 labelled examples" in out
+
+
+def test_texts_learned_in_python_are_found_by_the_command(run, tmp_path):
+    rows = {"said": [word.format(i) for i in range(30) for word in WORDS.values()], "y": list(WORDS) * 30}
+    pl.DataFrame(rows).write_csv(tmp_path / "t.csv")
+    learned = TailClassifier("cross-entropy", cv=2, random_state=0).fit(load(tmp_path / "t.csv", "y", text="said"))
+    learned.save(tmp_path / "m")
+    assert run("predict", tmp_path / "m", tmp_path / "t.csv", "-o", tmp_path / "p.csv")[0] == 0
+    assert pl.read_csv(tmp_path / "p.csv").height == 60
+    code, out, _ = run("evaluate", tmp_path / "m", tmp_path / "t.csv", "-t", "y")
+    assert code == 0
+    assert "AUROC" in out

@@ -429,7 +429,7 @@ def test_a_classifier_of_all_labels_sees_fewer_rows_in_little_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def limited(base: Any, plan: Any) -> tuple[Any, list[str]]:
-        assert plan.budget == 3
+        assert plan.budget <= 3
         return CaseControlClassifier(base, max_rows=600, random_state=0), [f"fewer rows {plan.each}"]
 
     monkeypatch.setattr(_multilabel, "in_time", limited)

@@ -27,7 +27,7 @@ _SHOWN = 6  # classes whose shares are told, those that moved most
 
 
 def trained_on(model: Model | LabelModel) -> dict[str, Any]:
-    """Return how the training data was read, as :meth:`Source.to_dict` wrote it; empty for models fitted in Python."""
+    """Return how the training data was read, as far as it is known."""
     return model.documents.get("source", {})
 
 

@@ -18,7 +18,6 @@ from tailwise.cli import _show
 from tailwise.cli._beside import batches, judging, noted, prior_for, prior_line, trained_on, with_id
 from tailwise.cli._show import Measured, escape
 from tailwise.cli._source import Source, without_labels
-from tailwise.data.labels import class_name
 from tailwise.errors import TailwiseError
 from tailwise.estimators import LabelAnswer, LabelModel, Model, load_model
 from tailwise.metrics import Accumulator, evaluate
@@ -53,8 +52,7 @@ def run(model: Path, new: Source, *, prior: str, json: bool) -> None:
         if objective is not None and objective.of_proba:
             known = part.is_labelled
             rows.append((part.labels[known], answer.predicted[known], answer.proba[known]))
-    names = [class_name(label) for label in fitted.classes]
-    found = evaluate(seen, class_counts=fitted.class_counts, class_names=names)
+    found = evaluate(seen, class_counts=fitted.class_counts, class_names=fitted.class_names)
     fitted.measure_objective(found, *map(np.concatenate, zip(*rows, strict=True)))
     _print(found, fitted, new, shares, prior_line(fitted, prior, shares), json)
 
@@ -86,7 +84,7 @@ def _print(found: Measured, fitted: Model | LabelModel, new: Source, shares: Any
     objective = fitted.card["objective"]
     if json:
         if isinstance(shares, np.ndarray):
-            shares = dict(zip(map(class_name, fitted.classes), shares.tolist(), strict=True))
+            shares = dict(zip(fitted.class_names, shares.tolist(), strict=True))
         of = {"recipe": fitted.card["recipe"], "objective": objective, "prior": shares}
         print(json_module.dumps({**of, **found.to_dict()}, indent=1))
         return

@@ -19,7 +19,6 @@ from tailwise.cli._beside import batches, judging, noted, prior_for, prior_line,
 from tailwise.cli._show import escape
 from tailwise.cli._source import Source
 from tailwise.data import Dataset
-from tailwise.data.labels import class_name
 from tailwise.errors import TailwiseError
 from tailwise.estimators import LabelModel, Model, load_model
 from tailwise.wording import plural
@@ -55,7 +54,7 @@ def run(model: Path, new: Source, *, output: Path, prior: str, force: bool) -> N
     with storage.atomic_write(output, "wb") as file, Progress(*columns, console=console, transient=True) as bar:
         rows = bar.add_task("predict", total=None)
         parts = noted(fitted, batches(fitted, new), console)
-        labels = [class_name(label) for label in fitted.classes] if in_text else fitted.classes
+        labels = fitted.class_names if in_text else fitted.classes
         frames = (_frame(fitted, part, shares, labels) for part in (_spelt(parts) if in_text else parts))
         write = partial(_write_csv, joint=joint) if in_text else _write_parquet
         for height in write(file, frames):
@@ -67,7 +66,7 @@ def run(model: Path, new: Source, *, output: Path, prior: str, force: bool) -> N
 def joiner(model: Model | LabelModel) -> str:
     """Return the separator between labels in a text file: that of the training data, or a bar."""
     between = trained_on(model).get("separator") or "|"
-    odd = next((name for name in map(class_name, model.classes) if between in name), None)
+    odd = next((name for name in model.class_names if between in name), None)
     if isinstance(model, LabelModel) and odd is not None:
         raise TailwiseError(
             f"label {odd!r} contains {between!r}, the separator between labels in .csv: write .parquet."
@@ -102,7 +101,7 @@ def _frame(model: Model | LabelModel, part: Dataset, prior: Any, labels: Sequenc
         return pl.Series([[of[c] for c in np.flatnonzero(row)] for row in rows], dtype=pl.List(written.dtype))
 
     def columns(proba: NDArray[np.float64]) -> dict[str, NDArray[np.float32]]:
-        names = map(class_name, model.classes)
+        names = model.class_names
         return {f"probability {name}": proba[:, c].astype(np.float32) for c, name in enumerate(names)}
 
     if isinstance(model, LabelModel):

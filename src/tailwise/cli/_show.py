@@ -12,19 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 from tailwise.diagnose import Diagnosis
-from tailwise.metrics import LabelEvaluation, Measured
+from tailwise.metrics import NAMED, LabelEvaluation, Measured
 from tailwise.report.words import borders
 from tailwise.wording import plural, printable, spoken, times
 
 _MARK = {"problem": "[bold red]✗[/]", "warning": "[yellow]![/]", "note": "[dim]·[/]"}
 _GROUP = {"many": "many-shot", "medium": "medium-shot", "few": "few-shot"}
-_LABEL = {"coverage": "coverage, mean over classes", "set_size": "set size, mean over classes"}
-_MEASURES = (
-    "balanced_accuracy", "many_shot_accuracy", "medium_shot_accuracy", "few_shot_accuracy", "worst_class",
-    "macro_average_precision", "many_shot_average_precision", "medium_shot_average_precision",
-    "few_shot_average_precision", "micro_average_precision",
-    "accuracy", "macro_f1", "micro_f1", "g_mean", "log_loss", "ece", "coverage", "set_size",
-)  # fmt: skip
+_MEANS = ("balanced_accuracy", "macro_average_precision")  # before those of the groups
 _BAR = 24  # narrow enough that long names give way in a terminal of 80 columns, not the bars
 _MOST_CLASSES = 20
 
@@ -95,11 +89,13 @@ def evaluations(console: Console, columns: Mapping[str, Measured], objective: st
     for column in table.columns[1:]:
         column.justify = "right"
     first = next(iter(columns.values()))
-    for name in dict.fromkeys([objective, *_MEASURES]):
+    of_groups = [name for name in first.overall if "_shot_" in name]
+    for name in dict.fromkeys([objective, *_MEANS, *of_groups, *NAMED]):
         if name not in first:
             continue
         cells = [_estimate(found.overall.get(name)) for found in columns.values()]
-        table.add_row(escape(_LABEL.get(name, spoken(name).replace(" shot", "-shot"))), *cells)
+        title = NAMED[name].title if name in NAMED else spoken(name).replace(" shot", "-shot")
+        table.add_row(escape(title[:1].upper() + title[1:]), *cells)
     console.print(table)
     _borders(console, first.class_counts, first.thresholds)
 

@@ -45,10 +45,8 @@ class Source:
 
     def to_dict(self, data: Dataset) -> dict[str, Any]:
         """Return what must be known to read new data like it, as plain data."""
-        shape = data.inputs.shape[1:]
-        form = {"image_size": shape[:2], "channels": shape[2]} if data.kind == "image" else {}
         sets = {"separator": self.separator} if data.has_sets else {}
-        return {"target": self.target, **sets, "column": data.column, "id": self.id, **form}
+        return {"target": self.target, **sets, "id": self.id, **data.form}
 
 
 def without_labels(data: Dataset, missing: str) -> TailwiseError:

@@ -63,6 +63,13 @@ class Dataset:
         return tuple(class_name(label) for label in self.class_labels)
 
     @property
+    def form(self) -> dict[str, Any]:
+        """What must be known to read new data in the same form, as plain data."""
+        shape = self.inputs.shape[1:]
+        pixels = {"image_size": list(shape[:2]), "channels": shape[2]} if self.kind == "image" else {}
+        return {"column": self.column, **pixels}
+
+    @property
     def n_classes(self) -> int:
         """Number of classes."""
         return len(self.class_labels)

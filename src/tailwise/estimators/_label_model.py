@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tailwise.counts import check_counts
 from tailwise.data import Dataset, encode_label_sets
 from tailwise.data.label_sets import FORMS, as_form
-from tailwise.data.labels import class_name, known_codes
+from tailwise.data.labels import known_codes
 from tailwise.errors import TailwiseError
 from tailwise.estimators._chains import Chains
 from tailwise.estimators._label_chains import LabelChains
@@ -102,8 +102,9 @@ class LabelModel(Trained):
 
     def measure(self, rows: NDArray[np.int8], answer: LabelAnswer) -> LabelEvaluation:
         """Return the same of answers that are there, for (n, n_labels) rows; -1 is unknown."""
-        names = [class_name(label) for label in self.classes]
-        return evaluate_labels(rows, answer.predicted, answer.proba, class_counts=self.class_counts, class_names=names)
+        return evaluate_labels(
+            rows, answer.predicted, answer.proba, class_counts=self.class_counts, class_names=self.class_names
+        )
 
     def _own(self) -> dict[str, Any]:
         return {"chains": self.chains.to_dict(), "n_examples": self.n_examples, "form": self.form}

@@ -53,7 +53,7 @@ class Model(Trained):
         """What the recipe was chosen by; None if it was a scorer of the user's own, which is not saved."""
         what = self.card["objective"] if self.chains.cost is None else self.chains.cost
         try:
-            return as_objective(what, self.n_classes, [class_name(label) for label in self.classes], self.class_counts)
+            return as_objective(what, self.n_classes, self.class_names, self.class_counts)
         except TailwiseError:
             return None
 
@@ -165,7 +165,7 @@ class Model(Trained):
             class_counts=self.class_counts,
             proba=answer.proba,
             sets=answer.sets,
-            class_names=[class_name(label) for label in self.classes],
+            class_names=self.class_names,
         )
         known = labels >= 0
         self.measure_objective(found, labels[known], answer.predicted[known], answer.proba[known])
@@ -235,7 +235,7 @@ class Model(Trained):
             if prior == "estimate":
                 return self._estimated(scores)
             raise TailwiseError(f"unknown prior {prior!r}: use train, uniform, estimate or {self.n_classes} numbers.")
-        names = [class_name(label) for label in self.classes]
+        names = self.class_names
         prior = by_name(prior, names)
         if isinstance(prior, Mapping):
             codes = codes_among(prior, self.classes)

@@ -64,6 +64,7 @@ class LabelTraining(Training):
             chains=LabelChains.fit(recipe, scores, self.labels[seen], self.objective),
             form=self.form,
             card=self._card(recipe, fitted, comparison),
+            documents={"source": self.data.form},
         )
 
 

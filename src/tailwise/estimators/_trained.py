@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from tailwise import storage
 from tailwise.data import Dataset, as_dataset
 from tailwise.data.dataset import Kind
+from tailwise.data.labels import class_name
 from tailwise.errors import TailwiseError
 from tailwise.estimators._fitted import Fitted, FittedEstimator, FittedLabelSets, FittedNetwork
 from tailwise.wording import one_line
@@ -41,6 +43,11 @@ class Trained:
     def n_classes(self) -> int:
         """Number of classes."""
         return len(self.classes)
+
+    @cached_property
+    def class_names(self) -> list[str]:
+        """The names of the classes, in code order."""
+        return [class_name(label) for label in self.classes]
 
     @property
     def block(self) -> int:

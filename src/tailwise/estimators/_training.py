@@ -133,6 +133,7 @@ class Training:
             chains=chains,
             sets=sets,
             card=self._card(recipe, fitted, comparison),
+            documents={"source": self.data.form},
         )
 
     def _card(self, recipe: Recipe, fitted: Fitted, comparison: Comparison) -> dict[str, Any]:

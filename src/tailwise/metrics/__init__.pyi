@@ -6,6 +6,7 @@ from .evaluation import relative_accuracy as relative_accuracy
 from .label_sets import LABEL_OBJECTIVES as LABEL_OBJECTIVES
 from .label_sets import LabelEvaluation as LabelEvaluation
 from .label_sets import evaluate_labels as evaluate_labels
+from .measured import NAMED as NAMED
 from .measured import Measured as Measured
 from .objectives import OBJECTIVES as OBJECTIVES
 from .objectives import objective as objective

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,36 @@ from tailwise.counts import shot_thresholds
 from tailwise.errors import AbsentError, nearest
 from tailwise.metrics.confusion import Margins
 from tailwise.metrics.estimates import Estimate
+
+
+class Named(NamedTuple):
+    """How a measure is shown: its title, what it means, and whether it is a share."""
+
+    title: str
+    meaning: str
+    is_share: bool = True
+
+
+#: The overall measures, but for those of groups, in the order in which they are shown.
+NAMED = {
+    "accuracy": Named("Accuracy", "share of all test examples"),
+    "balanced_accuracy": Named("Balanced accuracy", "mean recall of the classes"),
+    "macro_average_precision": Named("Macro average precision", "mean over classes"),
+    "micro_average_precision": Named("Micro average precision", "of all examples and classes in one ranking"),
+    "macro_f1": Named("Macro F1", "mean over classes"),
+    "micro_f1": Named("Micro F1", "of all examples and classes together"),
+    "g_mean": Named("G-mean", "geometric mean of the recalls"),
+    "harmonic_mean": Named("Harmonic mean", "of the recalls"),
+    "worst_class": Named("Worst class", "lowest recall"),
+    "auroc": Named("AUROC", "mean over classes", False),
+    "auprc": Named("AUPRC", "mean over classes", False),
+    "log_loss": Named("Log loss", "lower is better", False),
+    "brier": Named("Brier score", "lower is better, 0 to 2", False),
+    "ece": Named("Calibration error", "of the predicted class; lower is better", False),
+    "classwise_ece": Named("Class-wise calibration error", "lower is better", False),
+    "coverage": Named("Coverage, mean over classes", "prediction sets that hold the true class"),
+    "set_size": Named("Set size, mean over classes", "classes in a prediction set", False),
+}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -12,31 +12,12 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from tailwise import __version__
 from tailwise.errors import TailwiseError
+from tailwise.metrics import NAMED
 from tailwise.report import charts, words
 from tailwise.report.contents import Report
 from tailwise.storage import atomic_write
 from tailwise.wording import plural, printable, spoken
 
-_MEASURES = {
-    "accuracy": ("Accuracy", "share of all test examples"),
-    "balanced_accuracy": ("Balanced accuracy", "mean recall of the classes"),
-    "macro_average_precision": ("Macro average precision", "mean over classes"),
-    "micro_average_precision": ("Micro average precision", "of all examples and classes in one ranking"),
-    "macro_f1": ("Macro F1", "mean over classes"),
-    "micro_f1": ("Micro F1", "of all examples and classes together"),
-    "g_mean": ("G-mean", "geometric mean of the recalls"),
-    "harmonic_mean": ("Harmonic mean", "of the recalls"),
-    "worst_class": ("Worst class", "lowest recall"),
-    "auroc": ("AUROC", "mean over classes"),
-    "auprc": ("AUPRC", "mean over classes"),
-    "log_loss": ("Log loss", "lower is better"),
-    "brier": ("Brier score", "lower is better, 0 to 2"),
-    "ece": ("Calibration error", "of the predicted class; lower is better"),
-    "classwise_ece": ("Class-wise calibration error", "lower is better"),
-    "coverage": ("Coverage, mean over classes", "prediction sets that hold the true class"),
-    "set_size": ("Set size, mean over classes", "classes in a prediction set"),
-}
-_NO_SHARES = {"auroc", "auprc", "log_loss", "brier", "ece", "classwise_ece", "set_size"}
 _OPEN_TABLE = 12  # classes up to which the table of classes stands open
 
 
@@ -110,8 +91,8 @@ def write_report(path: str | Path, report: Report) -> None:
 
 def _measures(evaluation: Mapping[str, Any], objective: str) -> list[tuple[str, str, str, bool]]:
     """Return the measures of all examples: key, name, meaning, and whether it is a share."""
-    named = [(key, *text, key not in _NO_SHARES) for key, text in _MEASURES.items() if key in evaluation["overall"]]
-    if objective in evaluation["overall"] and objective not in _MEASURES and "_shot_" not in objective:
+    named = [(key, *of) for key, of in NAMED.items() if key in evaluation["overall"]]
+    if objective in evaluation["overall"] and objective not in NAMED and "_shot_" not in objective:
         return [(objective, _opening(spoken(objective)), "what recipes were compared by", False), *named]
     return named
 
