@@ -299,6 +299,10 @@ class ClassificationLoss(BatchLoss):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
+        return self.loss(logits, targets, self.reduction)
+
+    def loss(self, logits: Tensor, targets: Tensor, reduction: Reduction) -> Tensor:
+        """Return the same in any reduction."""
         return adjusted_cross_entropy(
             logits,
             targets,
@@ -307,7 +311,7 @@ class ClassificationLoss(BatchLoss):
             bias=self.bias_of(logits, targets),
             weight=self.weight,
             ignore_index=self.ignore_index,
-            reduction=self.reduction,
+            reduction=reduction,
             label_smoothing=self.label_smoothing,
         )
 

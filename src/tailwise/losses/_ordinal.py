@@ -13,16 +13,16 @@ from tailwise.errors import TailwiseError
 from tailwise.losses._fused import at_least_float32
 from tailwise.losses._mechanism import (
     BatchLoss,
-    ClassificationLoss,
     at_target,
     check_batch,
     is_hard,
     row_losses,
 )
+from tailwise.losses._weighted import CountWeightedLoss
 from tailwise.nn import ordered_log_softmax
 
 
-class SmoothedDensityLoss(ClassificationLoss):
+class SmoothedDensityLoss(CountWeightedLoss):
     """Cross-entropy weighted by label-distribution smoothing: counts are smoothed over neighbouring classes.
 
     Parameters
@@ -40,6 +40,7 @@ class SmoothedDensityLoss(ClassificationLoss):
     Source: Yang et al., Delving into Deep Imbalanced Regression, ICML 2021 (LDS).
     Verified: the weights of the training examples equal those of a plain-Python kernel, scaled as in the authors' code
     (agedb-dir/datasets.py).
+    The mean divides by the number of examples, not by the weights in the batch.
     Deviates: see :func:`tailwise.counts.smoothed_counts`. With ``scheme`` ``"sqrt"`` the root is that of the smoothed
     counts; the authors smooth the roots.
     """

@@ -54,7 +54,21 @@ class CrossEntropyLoss(ClassificationLoss):
         super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
 
 
-class ClassBalancedLoss(ClassificationLoss):
+class CountWeightedLoss(ClassificationLoss):
+    """Cross-entropy with weights that follow from class counts; its mean is over the examples.
+
+    By the sum of the weights, as torch has it, a batch without rare examples would count as much as one with some, and
+    a rare example, which most batches lack, for less than its weight.
+    """
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
+        if self.reduction != "mean":
+            return super().forward(logits, targets)
+        return self.reduced(self.loss(logits, targets, "none"), targets)
+
+
+class ClassBalancedLoss(CountWeightedLoss):
     """Cross-entropy weighted by class counts: by default by the inverse of the effective number of examples.
 
     ``-(1 - beta) / (1 - beta^n_y) log p_y``, the weights scaled so that a training example weighs 1 on average.
@@ -72,8 +86,8 @@ class ClassBalancedLoss(ClassificationLoss):
 
     Source: Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, equation 4.
     Verified: with ``beta`` 0 it is cross-entropy, and for ``beta`` near 1 the weights are the inverse counts.
-    Deviates: the mean divides by the weights in the batch, as in torch, which cancels any scale; the authors divide by
-    the number of examples, so that a batch with many rare examples counts more. A class without examples has weight 0.
+    Deviates: the weights are scaled over the training examples, the authors' over the classes. A class without examples
+    has weight 0. The mean divides by the number of examples, as theirs, not by the weights in the batch.
     """
 
     def __init__(

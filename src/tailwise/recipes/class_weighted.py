@@ -16,16 +16,6 @@ from tailwise.recipes._base import Recipe, register
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
-    from torch import nn
-
-
-def over_examples(weighted: nn.Module) -> nn.Module:
-    """Return a weighted loss, whose ``reduction`` is ``"none"``, as the sum over a batch by the number of examples.
-
-    By the sum of the weights, as torch has it, a batch without rare examples would count as much as one with some, and
-    a rare example, which most batches lack, for less than its weight.
-    """
-    return losses.AdaptedLoss(weighted, lambda loss, logits, targets: loss(logits, targets).mean())
 
 
 @dataclass(frozen=True)
@@ -37,8 +27,7 @@ class _Weighted(Recipe):
 
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything with weighted cross-entropy."""
-        weights = class_weights(task.class_counts, **self.weighting)
-        yield Stage("learn", loss=over_examples(losses.CrossEntropyLoss(weight=weights, reduction="none")))
+        yield Stage("learn", loss=losses.ClassBalancedLoss(task.class_counts, **self.weighting))
 
     def estimator(self, base: BaseEstimator, task: Task) -> BaseEstimator:
         """Fit with a sample weight that depends on the class."""

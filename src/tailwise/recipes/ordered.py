@@ -12,7 +12,6 @@ from tailwise import losses
 from tailwise.counts import Weighting
 from tailwise.engine.stage import Stage, Task
 from tailwise.recipes._base import Recipe, register, unknown_prior
-from tailwise.recipes.class_weighted import over_examples
 from tailwise.settings import number
 
 if TYPE_CHECKING:
@@ -36,8 +35,7 @@ class LabelDistributionSmoothing(Recipe):
 
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train everything with weighted cross-entropy."""
-        weighted = losses.SmoothedDensityLoss(task.class_counts, self.sigma, self.scheme, reduction="none")
-        yield Stage("learn", loss=over_examples(weighted))
+        yield Stage("learn", loss=losses.SmoothedDensityLoss(task.class_counts, self.sigma, self.scheme))
 
 
 @register("presto", paper="Faletto and Bien, ICML 2023, arXiv:2305.18700")
