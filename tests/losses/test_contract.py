@@ -101,6 +101,32 @@ def test_one_hot_rows_are_codes_where_classes_have_weights(name):
     torch.testing.assert_close(loss(logits, torch.eye(K)[codes]), loss(logits, codes))
 
 
+def test_every_loss_without_weights_of_its_own_takes_them():
+    assert {name for name, case in CASES.items() if not takes_weight(case)} == {
+        name for name, case in CASES.items() if case.weighted
+    }
+
+
+@where(takes_weight)
+def test_an_example_weighs_what_its_class_does(name):
+    logits, codes, _ = batch()
+    plain, of_class = build(name, reduction="none")(logits, codes), torch.tensor(WEIGHT)[codes]
+    for reduction, expected in (
+        ("none", plain * of_class),
+        ("sum", (plain * of_class).sum()),
+        ("mean", (plain * of_class).sum() / of_class.sum()),
+    ):
+        torch.testing.assert_close(build(name, reduction=reduction, weight=WEIGHT)(logits, codes), expected)
+
+
+def test_a_row_of_labels_weighs_what_they_do_on_average():
+    logits, rows = torch.randn(3, 3), torch.tensor([[1.0, 0, 1], [0, 1, 0], [0, 0, 0]])
+    for cls in (losses.AsymmetricLoss, losses.EqualizationLossV2, losses.DiceLoss):
+        options = {"n_classes": 3} if cls is losses.EqualizationLossV2 else {}
+        plain, weighted = (cls(**options, weight=w, reduction="none").eval() for w in (None, [1.0, 2, 5]))
+        torch.testing.assert_close(weighted(logits, rows), plain(logits, rows) * torch.tensor([3.0, 2, 1]))
+
+
 @where(lambda case: case.smooth)
 def test_gradient_is_the_derivative(name):
     logits, codes, rows = batch(n=4, seed=3)

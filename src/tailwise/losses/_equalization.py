@@ -154,7 +154,7 @@ class EqualizationLoss(BatchLoss):
     ----------
     class_counts : (n_classes,)
     threshold : of the mean class count; classes with fewer examples belong to the tail. 0 is sigmoid cross-entropy
-    **options : ``ignore_index``, ``reduction``; the mean is over examples, the classes are summed
+    **options : ``weight``, ``ignore_index``, ``reduction``; the mean is over examples, the classes are summed
 
     Targets are (batch,) class codes or (batch, n_classes) labels, several of which may be 1. Only the background counts
     against a tail class; without any, as with class codes, nothing does.
@@ -179,12 +179,12 @@ class EqualizationLoss(BatchLoss):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
-        check_batch(logits, targets, self.spared)
+        check_batch(logits, targets, self.spared, self.weight)
         if is_hard(targets):
             losses = sigmoid_nll(logits, targets, torch.ones_like(self.spared), 1 - self.spared, self.ignore_index)
         else:
             losses = row_losses(self._of_rows, logits, targets)
-        return self.reduced(losses, targets)
+        return self.reduced(losses, targets, self.weight)
 
     def _of_rows(self, logits: Tensor, targets: Tensor) -> Tensor:
         spared = self.spared * (targets > 0).any(1, keepdim=True)
@@ -202,7 +202,7 @@ class EqualizationLossV2(BatchLoss):
     ----------
     n_classes : number of classes
     gamma, mu, alpha : shape of the mapping
-    **options : ``ignore_index``, ``reduction``; the mean is over examples, the classes are summed
+    **options : ``weight``, ``ignore_index``, ``reduction``; the mean is over examples, the classes are summed
 
     The sums are buffers, kept in checkpoints, and grow in ``train()`` only; across processes they are summed. They stay
     in float32 in a module of half precision, where they would soon stop growing. A class whose gradient is NaN in a
@@ -234,7 +234,7 @@ class EqualizationLossV2(BatchLoss):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) labels."""
-        check_batch(logits, targets, self.positive)
+        check_batch(logits, targets, self.positive, self.weight)
         ratio = self.positive / self.negative.clamp_min(1e-10)
         turned_down = torch.sigmoid(self.gamma * (ratio - self.mu))
         turned_down = torch.where(self.negative + self.positive > 0, turned_down, 1.0)
@@ -242,7 +242,7 @@ class EqualizationLossV2(BatchLoss):
         losses = sigmoid_nll(logits, targets, turned_up, turned_down, self.ignore_index)
         if self.training and torch.is_grad_enabled():  # not while a loop validates under no_grad
             self._collect(logits, targets, turned_up, turned_down)
-        return self.reduced(losses, targets)
+        return self.reduced(losses, targets, self.weight)
 
     @torch.no_grad()
     def _collect(self, logits: Tensor, targets: Tensor, turned_up: Tensor, turned_down: Tensor) -> None:

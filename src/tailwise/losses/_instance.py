@@ -38,7 +38,7 @@ class InfluenceBalancedLoss(BatchLoss):
     class_counts : (n_classes,)
     alpha : scale of the loss
     eps : keeps the quotient finite
-    **options : ``ignore_index``, ``reduction``
+    **options : ``weight``, ``ignore_index``, ``reduction``
 
     Called with the features as well: ``loss(logits, targets, features)``. The gradient runs through the quotient.
 
@@ -65,7 +65,7 @@ class InfluenceBalancedLoss(BatchLoss):
 
     def forward(self, logits: Tensor, targets: Tensor, features: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits on (batch, width) features."""
-        check_batch(logits, targets, self.lambdas)
+        check_batch(logits, targets, self.lambdas, self.weight)
         if features.ndim != 2 or features.shape[0] != logits.shape[0]:
             raise TailwiseError(f"features must be (batch, width) beside the logits; got {tuple(features.shape)}.")
         losses = adjusted_cross_entropy(logits, targets, ignore_index=self.ignore_index, reduction="none")
@@ -74,7 +74,7 @@ class InfluenceBalancedLoss(BatchLoss):
         error = (torch.softmax(logits, 1) - rows).abs().sum(1)
         influence = error * at_least_float32(features).abs().sum(1)
         balanced = losses * (rows * self.lambdas.to(rows.dtype)).sum(1) / (influence + self.eps)
-        return self.reduced(balanced, targets)
+        return self.reduced(balanced, targets, self.weight)
 
 
 class InstanceWeightedLoss(BatchLoss):
@@ -88,7 +88,7 @@ class InstanceWeightedLoss(BatchLoss):
     ----------
     strategy : one of the three
     temperature : infinity is cross-entropy; the paper lowers it while training
-    **options : ``ignore_index``, ``reduction``
+    **options : ``weight``, ``ignore_index``, ``reduction``
 
     Raises
     ------
@@ -110,10 +110,10 @@ class InstanceWeightedLoss(BatchLoss):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
-        check_batch(logits, targets)
+        check_batch(logits, targets, self.weight)
         losses = adjusted_cross_entropy(logits, targets, ignore_index=self.ignore_index, reduction="none")
         kept = torch.ones_like(losses) if not is_hard(targets) else (targets != self.ignore_index).to(losses.dtype)
-        return reduce(losses * self._weights(losses.detach(), kept), self.reduction, kept)
+        return self.reduced(losses * self._weights(losses.detach(), kept), targets, self.weight)
 
     def _weights(self, losses: Tensor, kept: Tensor) -> Tensor:
         if losses.shape[0] == 0:
@@ -135,8 +135,7 @@ class DFTLoss(BatchLoss):
     Parameters
     ----------
     anchor : weight of the divergence from the model before fine-tuning
-    weight : (n_classes,) or None
-    **options : ``ignore_index``, ``reduction``
+    **options : ``weight``, ``ignore_index``, ``reduction``
 
     Raises
     ------
@@ -149,11 +148,8 @@ class DFTLoss(BatchLoss):
     Verified: value and gradient equal that code, modes dft and asft, to 1e-15.
     """
 
-    weight: Tensor | None
-
-    def __init__(self, anchor: float = 0.1, *, weight: ArrayLike | Tensor | None = None, **options: Any) -> None:
+    def __init__(self, anchor: float = 0.1, **options: Any) -> None:
         super().__init__(**options)
-        self.keep("weight", weight)
         self.anchor = number("anchor", anchor, 0)
 
     def forward(self, logits: Tensor, targets: Tensor, base_logits: Tensor | None = None) -> Tensor:

@@ -213,13 +213,22 @@ class Precise(nn.Module):
 
 
 class BatchLoss(Precise):
-    """A loss of a batch: which examples it ignores, and how it is reduced."""
+    """A loss of a batch: which examples it ignores, how it is reduced, and what its classes weigh."""
 
-    def __init__(self, *, ignore_index: int = -100, reduction: Reduction = "mean") -> None:
+    weight: Tensor | None
+
+    def __init__(
+        self,
+        *,
+        weight: ArrayLike | Tensor | None = None,
+        ignore_index: int = -100,
+        reduction: Reduction = "mean",
+    ) -> None:
         super().__init__()
         check_reduction(reduction)
         self.ignore_index = ignore_index
         self.reduction: Reduction = reduction
+        self.keep("weight", weight)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; class weights, also those of a later stage, become a buffer that is checked."""
@@ -242,17 +251,29 @@ class BatchLoss(Precise):
         self.__dict__.pop(name, None)
         self.register_buffer(name, numbers.to(next(self.buffers(), numbers).device))
 
-    def reduced(self, losses: Tensor, targets: Tensor) -> Tensor:
-        """Reduce (batch,) losses; an ignored example counts for nothing."""
+    def reduced(self, losses: Tensor, targets: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Reduce (batch,) losses; an ignored example counts for nothing.
+
+        With class weights the mean divides by those of the examples, as in torch. A row weighs what its classes weigh
+        on average, one without any class 1, and the mean is over rows.
+        """
         if not is_hard(targets):
-            return reduce(losses, self.reduction)
+            return reduce(losses if weight is None else losses * _mean_weight(targets, weight), self.reduction)
         ignored = targets == self.ignore_index
         kept = losses.masked_fill(ignored, 0.0)  # a product would make NaN of its gradient where all are ignored
+        if weight is not None:
+            return reduce(kept, self.reduction, example_weight(kept, weight, targets, self.ignore_index))
         return kept.sum() / (~ignored).sum() if self.reduction == "mean" else reduce(kept, self.reduction)
 
     def extra_repr(self) -> str:
         """Show how the loss is reduced."""
         return f"reduction={self.reduction!r}"
+
+
+def _mean_weight(rows: Tensor, weight: Tensor) -> Tensor:
+    """Return the mean weight of the classes of each row, (batch,)."""
+    total = rows.sum(1)
+    return torch.where(total > 0, (rows * weight.to(rows.dtype)).sum(1) / total.clamp_min(1e-12), 1.0)
 
 
 class RowLoss(BatchLoss):
@@ -261,7 +282,7 @@ class RowLoss(BatchLoss):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) logits for (batch,) codes or (batch, n_classes) rows."""
         check_batch(logits, targets, *self.buffers())
-        return self.reduced(row_losses(self._losses, logits, targets, self.buffers()), targets)
+        return self.reduced(row_losses(self._losses, logits, targets, self.buffers()), targets, self.weight)
 
     def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the (batch,) losses."""
@@ -274,7 +295,6 @@ class ClassificationLoss(BatchLoss):
     scale: Tensor | float | None
     margin: Tensor | None
     bias: Tensor | None
-    weight: Tensor | None
 
     def __init__(
         self,
@@ -287,14 +307,13 @@ class ClassificationLoss(BatchLoss):
         reduction: Reduction = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__(ignore_index=ignore_index, reduction=reduction)
+        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction)
         if isinstance(scale, float | int):
             self.scale = scale
         else:
             self.keep("scale", scale)
         self.keep("margin", margin)
         self.keep("bias", bias)
-        self.keep("weight", weight)
         self.label_smoothing = number("label_smoothing", label_smoothing, 0, 1)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:

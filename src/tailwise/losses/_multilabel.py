@@ -27,7 +27,7 @@ class AsymmetricLoss(RowLoss):
     ----------
     gamma_positive, gamma_negative : focus; both 0, with ``clip`` 0, is sigmoid cross-entropy
     clip : classes that the example lacks and that have a probability below this do not count
-    **options : ``ignore_index``, ``reduction``; the mean is over examples, the classes are summed
+    **options : ``weight``, ``ignore_index``, ``reduction``; the mean is over examples, the classes are summed
 
     Targets are (batch,) class codes or (batch, n_classes) labels, several of which may be 1.
 
@@ -82,7 +82,7 @@ class DistributionBalancedLoss(RowLoss):
     alpha, beta, mu : shape of the weights
     lam, kappa : tolerance: how flat absent classes are, and how far logits are shifted
     gamma : focus; 0 is the loss without it
-    **options : ``ignore_index``, ``reduction``; the mean is over examples and classes
+    **options : ``weight``, ``ignore_index``, ``reduction``; the mean is over examples and classes
 
     Targets are (batch,) class codes or (batch, n_classes) labels, several of which may be 1.
 

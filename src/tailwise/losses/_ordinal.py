@@ -59,7 +59,7 @@ class CumulativeLoss(BatchLoss):
 
     Parameters
     ----------
-    **options : ``ignore_index``, ``reduction``
+    **options : ``weight``, ``ignore_index``, ``reduction``
 
     The logits are (batch, n_classes) with column 0 unused, so that column ``k`` belongs to class ``k``.
 
@@ -77,9 +77,9 @@ class CumulativeLoss(BatchLoss):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of (batch, n_classes) cumulative logits for (batch,) codes or (batch, n_classes) rows."""
-        check_batch(logits, targets)
+        check_batch(logits, targets, self.weight)
         losses = self._of_codes(logits, targets) if is_hard(targets) else row_losses(self._of_rows, logits, targets)
-        return self.reduced(losses, targets)
+        return self.reduced(losses, targets, self.weight)
 
     def _of_codes(self, logits: Tensor, targets: Tensor) -> Tensor:
         return -ordered_log_softmax(self._neighbours(logits, targets))[:, 1]

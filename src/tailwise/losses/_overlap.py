@@ -24,7 +24,7 @@ class TverskyLoss(RowLoss):
     beta : cost of a false negative; both at 1/2 give the dice loss without squares, with twice the ``smooth``
     smooth : above 0, classes that the example lacks have a gradient too
     focus : how much a probability near 1 is reduced; 0 not at all
-    **options : ``ignore_index``, ``reduction``; the mean is over examples, the classes are summed
+    **options : ``weight``, ``ignore_index``, ``reduction``; the mean is over examples, the classes are summed
 
     Raises
     ------
@@ -61,7 +61,7 @@ class DiceLoss(RowLoss):
     ----------
     alpha : how much a probability near 1 is reduced; 0 is the plain dice loss
     smooth : above 0, classes that the example lacks have a gradient too
-    **options : ``ignore_index``, ``reduction``; the mean is over examples, the classes are summed
+    **options : ``weight``, ``ignore_index``, ``reduction``; the mean is over examples, the classes are summed
 
     Without squares it is ``TverskyLoss(smooth=smooth / 2, focus=alpha)``, which hardly learns from scratch.
 

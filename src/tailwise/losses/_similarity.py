@@ -80,7 +80,7 @@ class ZLoss(RowLoss):
     Parameters
     ----------
     a, b : steepness, and the standardised logit beyond which an example counts little
-    **options : ``ignore_index``, ``reduction``
+    **options : ``weight``, ``ignore_index``, ``reduction``
 
     Raises
     ------

@@ -102,8 +102,7 @@ class FocalLoss(BatchLoss):
     Parameters
     ----------
     gamma : 0 is cross-entropy
-    weight : (n_classes,) or None, the paper's alpha
-    **options : ``ignore_index``, ``reduction``
+    **options : ``weight``, the paper's alpha, ``ignore_index``, ``reduction``
 
     For rows of probabilities, the focal losses of the classes are averaged by their shares.
 
@@ -117,11 +116,8 @@ class FocalLoss(BatchLoss):
     Deviates: the mean divides by the weights of the batch, as in torch, not by the number of positive anchors.
     """
 
-    weight: Tensor | None
-
-    def __init__(self, gamma: float = 2.0, *, weight: ArrayLike | Tensor | None = None, **options: Any) -> None:
+    def __init__(self, gamma: float = 2.0, **options: Any) -> None:
         super().__init__(**options)
-        self.keep("weight", weight)
         self.gamma = number("gamma", gamma, 0)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
