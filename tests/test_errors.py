@@ -81,6 +81,7 @@ def test_rooms_and_networks_say_in_one_line_that_torch_is_missing(call):
 def test_public_names_are_those_of_the_stub():
     assert set(tailwise.__all__) == {
         "MissingExtraError",
+        "LabelModel",
         "Model",
         "TailClassifier",
         "TailMultilabelClassifier",

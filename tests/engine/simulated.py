@@ -22,7 +22,8 @@ from torch.utils import backend_registration
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-torch.inference_mode = torch.no_grad  # it does not take tensors of Python classes
+# it does not take tensors of Python classes
+torch.inference_mode = lambda mode=True: torch.no_grad() if mode else torch.enable_grad()
 
 from losses.cases import CASES  # noqa: E402
 from tailwise import load_model, losses  # noqa: E402

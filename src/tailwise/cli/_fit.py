@@ -67,11 +67,19 @@ def run(
         train = source.load()
         if train.labels is None:
             raise without_labels(train, "labels to learn from")
-        proof = None if test is None else replace(source, path=test).load(train)
+        test_data = None if test is None else replace(source, path=test).load(train)
         if long_tailed is not None:
             train = _long_tailed(train, long_tailed)
         main_job(
-            train, proof, source, output, test_share=test_share, options=options, resume=resume, force=force, json=json
+            train,
+            test_data,
+            source,
+            output,
+            test_share=test_share,
+            options=options,
+            resume=resume,
+            force=force,
+            json=json,
         )
 
 
@@ -97,7 +105,7 @@ def demo(output: Path, *, force: bool, json: bool) -> None:
 
 def main_job(
     train: Dataset,
-    proof: Dataset | None,
+    test_data: Dataset | None,
     source: Source,
     output: Path,
     *,
@@ -108,7 +116,7 @@ def main_job(
     json: bool = False,
 ) -> None:
     """Diagnose, hold out the test data, compare and train, measure beside the plain learner, save and report."""
-    in_training = 0 if proof is None else _copies(proof, train)
+    in_training = 0 if test_data is None else _copies(test_data, train)
     storage.check_free(output, force=force or resume)  # a resumed fit was itself about to write what it finds there
     console = Console(stderr=json, highlight=False, quiet=not is_first())
     status = console.status("preparing", spinner="line")
@@ -118,17 +126,17 @@ def main_job(
             **options, baseline=True, work_dir=work, verbose=lambda line: status.update(escape(line))
         )
         whole, notes = train, list(train.notes)
-        if proof is None:
+        if test_data is None:
             split = label_set_split if train.has_sets else stratified_split
             learn, aside = split(np.asarray(train.labels), test_share or _TEST_SHARE, options["random_state"])
-            train, proof = train.take(learn), train.take(aside)
+            train, test_data = train.take(learn), train.take(aside)
         else:
-            notes += [f"{proof.name}: {note}" for note in proof.notes]
+            notes += [f"{test_data.name}: {note}" for note in test_data.notes]
         classifier.check_options(train)
         found = diagnose(whole)
         _show.diagnosis(console, found)
         if train is not whole:  # what is given was checked before
-            in_training = _copies(proof, train)
+            in_training = _copies(test_data, train)
 
         console.print()
         with status:
@@ -140,15 +148,15 @@ def main_job(
             status.update("measuring")
             model, baseline = classifier.model_, classifier.baseline_
             objective = model.card["objective"]
-            plain = baseline.evaluate(proof)
-            answer = model.answer(proof)
-            evaluation = model.measure(np.asarray(proof.labels), answer)
+            plain = baseline.evaluate(test_data)
+            answer = model.answer(test_data)
+            evaluation = model.measure(np.asarray(test_data.labels), answer)
             if objective not in evaluation:
                 notes.append(f"{objective} cannot be measured on these examples; a class may have none.")
             notes += getattr(model.encoder, "notes_", ())
             report = tested(
                 model,
-                proof,
+                test_data,
                 answer,
                 evaluation,
                 baseline=plain,
@@ -165,20 +173,8 @@ def main_job(
             )
             write_report(output / storage.PAGE, report)
 
-    _show.comparison(console, model.card["comparison"], objective)
-    examples = plural(evaluation.n_examples, "example")
-    known = (
-        f", but [yellow]the training data holds copies of {in_training:,} of them, which the model has seen[/]"
-        if in_training
-        else " used neither for training nor for selection"
-    )
-    if train is not whole:
-        known += f"; groups are those of the {len(train):,} others"
-    console.print(f"\n[bold]Test[/] on {examples}{known}")
-    columns = {model.card["recipe"]: evaluation}
-    columns |= {} if model.card["recipe"] == "cross-entropy" else {"plain": plain}
-    _show.evaluations(console, columns, objective)
     notes = [*filter(None, [behind(report.evaluation, report.baseline, objective)]), *report.notes]
+    _tell(console, model, evaluation, plain, in_training, None if train is whole else len(train))
     for note in notes:
         console.print(f"[dim]· {escape(note)}[/]")
     page = output / storage.PAGE
@@ -195,24 +191,41 @@ def main_job(
         print(json_module.dumps(everything, indent=1))
 
 
-def _copies(proof: Dataset, train: Dataset) -> int:
+def _tell(console: Console, model: Any, evaluation: Any, plain: Any, in_training: int, others: int | None) -> None:
+    """Print the comparison and the test; ``others`` are the examples that the test data was held out of."""
+    _show.comparison(console, model.card["comparison"], model.card["objective"])
+    examples = plural(evaluation.n_examples, "example")
+    known = (
+        f", but [yellow]the training data holds copies of {in_training:,} of them, which the model has seen[/]"
+        if in_training
+        else " used neither for training nor for selection"
+    )
+    if others is not None:
+        known += f"; groups are those of the {others:,} others"
+    console.print(f"\n[bold]Test[/] on {examples}{known}")
+    columns = {model.card["recipe"]: evaluation}
+    columns |= {} if model.card["recipe"] == "cross-entropy" else {"plain": plain}
+    _show.evaluations(console, columns, model.card["objective"])
+
+
+def _copies(test_data: Dataset, train: Dataset) -> int:
     """Return how many of the test examples the training data holds too.
 
     Raises
     ------
     TailwiseError
-        Before training, if a model of the training data could not be tested on ``proof``.
+        Before training, if a model of the training data could not be tested on ``test_data``.
     """
-    if proof.labels is None or not proof.is_labelled.any():
-        raise without_labels(proof, "labelled rows to test the model on")
-    if proof.kind != train.kind:
-        raise TailwiseError(f"{proof.name} holds {proof.kind} data, but {train.name} holds {train.kind} data.")
-    if proof.has_sets != train.has_sets:
-        one, other = ("a set of labels" if data.has_sets else "one label" for data in (proof, train))
-        raise TailwiseError(f"{proof.name} has {one} per row, but {train.name} has {other}.")
-    if proof.has_sets and not (proof.labels > 0).any():
-        raise TailwiseError(f"{proof.name} has no row with a label to test the model on.")
-    return int(copies(proof, train).sum())
+    if test_data.labels is None or not test_data.is_labelled.any():
+        raise without_labels(test_data, "labelled rows to test the model on")
+    if test_data.kind != train.kind:
+        raise TailwiseError(f"{test_data.name} holds {test_data.kind} data, but {train.name} holds {train.kind} data.")
+    if test_data.has_sets != train.has_sets:
+        one, other = ("a set of labels" if data.has_sets else "one label" for data in (test_data, train))
+        raise TailwiseError(f"{test_data.name} has {one} per row, but {train.name} has {other}.")
+    if test_data.has_sets and not (test_data.labels > 0).any():
+        raise TailwiseError(f"{test_data.name} has no row with a label to test the model on.")
+    return int(copies(test_data, train).sum())
 
 
 def _recipes(names: str, pairs: Sequence[str]) -> list[str | Recipe]:

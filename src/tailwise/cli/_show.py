@@ -94,8 +94,8 @@ def evaluations(console: Console, columns: Mapping[str, Measured], objective: st
         if name not in first:
             continue
         cells = [_estimate(found.overall.get(name)) for found in columns.values()]
-        title = NAMED[name].title if name in NAMED else spoken(name).replace(" shot", "-shot")
-        table.add_row(escape(title[:1].upper() + title[1:]), *cells)
+        title = NAMED[name].title if name in NAMED else spoken(name)
+        table.add_row(escape(title.replace(" shot", "-shot").capitalize() if "_shot_" in name else title), *cells)
     console.print(table)
     _borders(console, first.class_counts, first.thresholds)
 
