@@ -206,7 +206,7 @@ def test_ids_that_a_csv_cannot_hold_are_refused(model, table, tmp_path, capsys, 
 def test_evaluate_prints_groups_and_json(model, table, capsys):
     capsys.readouterr()
     assert run("evaluate", model, table) == 0
-    assert "balanced accuracy" in capsys.readouterr().out
+    assert "Balanced accuracy" in capsys.readouterr().out
     assert run("evaluate", model, table, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["n_examples"] == 90

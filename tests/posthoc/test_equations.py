@@ -421,6 +421,15 @@ def test_steps_and_sets_survive_json():
         (lambda: posthoc.logit_adjustment([3, -2]), "not negative"),
         (lambda: posthoc.logit_adjustment([3, 2])(np.zeros((2, 3))), "is for 2 classes"),
         (lambda: posthoc.Step.of("x", [np.nan]), "finite"),
+        (
+            lambda: posthoc.tune_bias(np.eye(3), [0, 1, 2], "gmean", [3, 2, 1]),
+            "no objective 'gmean'. Did you mean 'g_mean'",
+        ),
+        (
+            lambda: posthoc.fit_class_wise(np.eye(3), [0, 1, 2], shift=posthoc.logit_adjustment([1, 2])),
+            "the shift is for 2 classes, but the scores are of 3",
+        ),
+        (lambda: posthoc.estimate_prior_bbse([0, 1], [0, 0], [0], "2"), "n_classes must be a whole number"),
         (lambda: posthoc.Step.of("x", [0.0], -1.0), "positive"),
         (lambda: posthoc.fit_temperature(np.zeros((0, 2)), []), "n at least 1"),
         (lambda: posthoc.fit_temperature([[0.0, np.inf]], [0]), "scores must be finite"),
@@ -514,3 +523,11 @@ def test_a_prior_may_be_estimated_in_few_steps(most):
     found = posthoc.estimate_prior_em(np.array([[0.7, 0.3], [0.2, 0.8], [0.4, 0.6]]), [3, 1], max_iterations=most)
     assert found.sum() == pytest.approx(1)
     assert found[1] > 0.25
+
+
+def test_an_objective_may_be_named_and_scores_be_of_one_example():
+    scores, labels = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 3
+    named = posthoc.tune_bias(scores, labels, "g_mean", [100, 10, 5])
+    given = posthoc.tune_bias(scores, labels, OBJECTIVES["g_mean"], [100, 10, 5])
+    np.testing.assert_array_equal(named.bias, given.bias)
+    np.testing.assert_allclose(posthoc.softmax([1, 2]), posthoc.softmax([[1, 2]])[0])

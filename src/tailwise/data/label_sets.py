@@ -170,7 +170,8 @@ def _as_set(row: Any, number: int, where: str) -> Any:
         return None
     if isinstance(row, str | bytes) or not isinstance(row, Iterable):
         raise TailwiseError(
-            f"{where} must be an (n, n_labels) indicator or a set of labels per row; row {number} is {row!r}."
+            f"{where} must be an (n, n_labels) indicator or a set of labels per row; row {number} is "
+            f"{row.item() if isinstance(row, np.generic) else row!r}. For one label per row use TailClassifier."
         )
     return row if isinstance(row, set | frozenset) else list(row)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize, minimize_scalar
 
+from tailwise.errors import TailwiseError
 from tailwise.posthoc._steps import Step, held_out
 from tailwise.settings import number
 
@@ -85,6 +86,8 @@ def fit_class_wise(
     strength = number("strength", strength, 0, np.inf)
     z, y, w = held_out(scores, labels, sample_weight)
     n, k = z.shape
+    if shift is not None and np.size(shift.bias) not in (1, k):
+        raise TailwiseError(f"the shift is for {np.size(shift.bias)} classes, but the scores are of {k}.")
     rows = np.arange(n)
     counts, total = np.bincount(y, w, minlength=k), w.sum()
     known = np.zeros(k) if shift is None else np.asarray(shift.bias)

@@ -9,7 +9,7 @@ from tailwise.counts import class_prior, log_prior
 from tailwise.errors import TailwiseError
 from tailwise.metrics.confusion import counted
 from tailwise.posthoc._steps import Step
-from tailwise.settings import number
+from tailwise.settings import number, whole
 from tailwise.tensors import to_array, to_codes
 
 
@@ -180,6 +180,7 @@ def estimate_prior_bbse(
     TailwiseError
         If an array is empty, lengths differ, or a code is out of range.
     """
+    whole("n_classes", n_classes, 1)
     y, h, p = (to_codes(codes) for codes in (held_out_labels, held_out_predicted, predicted))
     if y.shape != h.shape or not y.size or not p.size:
         raise TailwiseError(

@@ -104,10 +104,10 @@ def held_out(
 
 
 def log_softmax(scores: ArrayLike) -> NDArray[np.float64]:
-    """Return the (n, n_classes) log-probabilities of scores."""
-    return special.log_softmax(np.asarray(to_array(scores), dtype=np.float64), axis=1)
+    """Return the (..., n_classes) log-probabilities of scores."""
+    return special.log_softmax(np.asarray(to_array(scores), dtype=np.float64), axis=-1)
 
 
 def softmax(scores: ArrayLike) -> NDArray[np.float64]:
-    """Return the (n, n_classes) probabilities of scores."""
+    """Return the (..., n_classes) probabilities of scores."""
     return np.exp(log_softmax(scores))

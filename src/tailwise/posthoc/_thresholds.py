@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,10 @@ from tailwise.counts import log_prior
 from tailwise.data.splits import place_in_class
 from tailwise.errors import TailwiseError
 from tailwise.metrics.confusion import counted
+from tailwise.metrics.objectives import Score
+from tailwise.metrics.objectives import objective as find_objective
 from tailwise.metrics.resampling import resampled_rows
 from tailwise.posthoc._steps import Step, held_out
-
-Objective = Callable[[NDArray[Any], NDArray[Any]], float]
 
 _TAUS = np.linspace(0, 2, 41)
 _CUTS = 32  # candidate thresholds of a class: quantiles of the margins by which it loses or wins
@@ -24,7 +23,7 @@ _RESAMPLES = 100
 _MOST_CLASSES = 100  # with more classes, tuning them one by one would take longer than training
 
 
-def tune_bias(scores: ArrayLike, labels: ArrayLike, objective: Objective, class_counts: ArrayLike) -> Step:
+def tune_bias(scores: ArrayLike, labels: ArrayLike, objective: str | Score, class_counts: ArrayLike) -> Step:
     """Return the step whose biases maximise an objective of the decisions on held-out examples.
 
     The search starts from ``-tau * log(prior)`` with the best tau, then moves the threshold of one class after another
@@ -35,7 +34,8 @@ def tune_bias(scores: ArrayLike, labels: ArrayLike, objective: Objective, class_
     ----------
     scores : (n, n_classes) of examples that were not trained on
     labels : (n,) class codes
-    objective : ``objective(confusion, class_counts)``, greater is better; see :func:`tailwise.metrics.objective`
+    objective : a name, or ``objective(confusion, class_counts)``, greater is better; see
+        :func:`tailwise.metrics.objective`
     class_counts : (n_classes,) of the training set
 
     Source: threshold moving, Collell, Prelec and Patil, Neurocomputing 2018; the one-dimensional family is post-hoc
@@ -44,12 +44,13 @@ def tune_bias(scores: ArrayLike, labels: ArrayLike, objective: Objective, class_
     Raises
     ------
     TailwiseError
-        If scores, labels and class counts do not have matching shapes, or have invalid values.
+        If scores, labels and class counts do not have matching shapes, or have invalid values, or there is no objective
+        of that name.
     """
     (z, y, _), counts = held_out(scores, labels), np.asarray(class_counts)
     if counts.shape != z.shape[1:]:
         raise TailwiseError(f"scores of {z.shape[1]} classes need as many class counts; got shape {counts.shape}.")
-    tuner = _Tuner(objective, counts)
+    tuner = _Tuner(objective if callable(objective) else find_objective(objective), counts)
     bias = tuner.analytic(z, y)
     if 1 < counts.size <= _MOST_CLASSES and tuner.own_thresholds_help(z, y):
         bias = tuner.ascend(z, y, bias)
@@ -59,7 +60,7 @@ def tune_bias(scores: ArrayLike, labels: ArrayLike, objective: Objective, class_
 class _Tuner:
     """Searches for the biases with the best decisions."""
 
-    def __init__(self, objective: Objective, counts: NDArray[Any]) -> None:
+    def __init__(self, objective: Score, counts: NDArray[Any]) -> None:
         self._objective, self._counts, self._k = objective, counts, counts.size
         self._log_prior = log_prior(counts)
 
