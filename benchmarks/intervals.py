@@ -27,6 +27,7 @@ from tailwise.posthoc import softmax
 TAILS = [(2, 400, 20), (2, 400, 1), (5, 100, 1), (10, 200, 2), (10, 50, 1), (20, 400, 4)]
 TAILS += [(20, 20, 1), (50, 100, 1), (58, 50, 1), (100, 100, 1), (100, 20, 1), (300, 40, 1)]
 OF_RECALLS = ("accuracy", "balanced_accuracy", "few_shot_accuracy", "macro_f1", "worst_class", "g_mean")
+OF_SETS = ("macro_average_precision", "micro_average_precision", "macro_f1", "micro_f1")
 OF_SCORES = ("auroc", "auprc", "classwise_ece")
 RESULTS = Path(__file__).parent / "results" / "intervals.md"
 
@@ -84,15 +85,19 @@ def probabilities(counts: list[int], repeat: int) -> str:
     return f"| {', '.join(map(str, counts))} | {cells} |"
 
 
-def label_sets(k: int, most: int, least: int, repeat: int) -> str:
-    """Let each example have each label by chance, so that labels have ``most`` to ``least`` examples on average."""
+def label_sets(k: int, most: int, least: int, apart: float, repeat: int) -> str:
+    """Let each example have each label by chance, so that labels have ``most`` to ``least`` examples on average.
+
+    Their scores, of standard deviation 1, are ``apart`` from those of examples without the label.
+    """
     n, rng = 2 * most, np.random.default_rng(k)
     counts, evaluations = exponential(most, most / least, k), []
     for _ in range(repeat):
         rows = rng.random((n, k)) < counts / n
-        proba = expit(rng.normal(size=(n, k)) + 2 * rows + np.log(counts / n))
+        proba = expit(rng.normal(size=(n, k)) + apart * (rows - 0.5))
         evaluations.append(evaluate_labels(rows, proba > 0.5, proba, class_counts=4 * counts))
-    return f"| {k} | {most} to {least} | {100 * share(evaluations, 'macro_average_precision'):.0f} % |"
+    cells = " | ".join(f"{100 * share(evaluations, name):.0f} %" for name in OF_SETS)
+    return f"| {k} | {most} to {least} | {apart:g} | {cells} |"
 
 
 def main() -> None:
@@ -111,8 +116,12 @@ def main() -> None:
     for counts in ([100, 50, 20, 5, *[1] * 6], [100, 50, 20, 5, *[2] * 6], exponential(200, 100, 10).tolist()):
         lines.append(probabilities(counts, repeat))
         print(lines[-1], flush=True)
-    lines += ["", "| labels | test examples | macro average precision |", "|---:|---:|---:|"]
-    for tail in ((8, 200, 1), (10, 200, 1), (30, 200, 1), (100, 200, 1), (100, 400, 20)):
+    lines += [
+        "",
+        f"| labels | test examples | apart | {' | '.join(OF_SETS)} |",
+        "|---:|---:|---:|" + "---:|" * len(OF_SETS),
+    ]
+    for tail in (*((k, 200, 1, 2) for k in (8, 10, 30, 100)), (100, 400, 20, 2), (5, 15, 3, 5), (5, 15, 3, 7)):
         lines.append(label_sets(*tail, repeat))
         print(lines[-1], flush=True)
     if asked is None:

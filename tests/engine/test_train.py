@@ -529,3 +529,23 @@ def test_tied_weights_are_kept_too(tmp_path: Path) -> None:
     again = train(mine, task(), X, Y, progress=False, checkpoint_dir=tmp_path, resume=True)
     np.testing.assert_array_equal(predict(kept, X), predict(whole, X))
     np.testing.assert_array_equal(predict(again, X), predict(whole, X))
+
+
+def test_a_stage_may_have_another_augmentation_than_the_task_or_none() -> None:
+    called: list[str] = []
+
+    def noting(name: str) -> Callable:
+        def augment(x: torch.Tensor, y: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+            called.append(name)
+            return x, y
+
+        return augment
+
+    stages = {
+        "a": {"share": 0.5},
+        "b": {"share": 0.25, "augment": noting("own")},
+        "c": {"share": 0.25, "augment": False},
+    }
+    fit(*(Stage(name, loss=LOSS, **of) for name, of in stages.items()), augment=noting("task"), epochs=4)
+    batches = len(called) // 3
+    assert called == ["task"] * 2 * batches + ["own"] * batches

@@ -348,6 +348,13 @@ def test_blocks_of_many_rows_are_answered_as_few_are(form: Any, monkeypatch: pyt
     np.testing.assert_allclose(fitted.predict_proba(form(np.tile(X, (30, 1)))), np.tile(few, (30, 1)), rtol=1e-6)
 
 
+def test_one_row_of_a_frame_is_refused_with_what_to_pass() -> None:
+    frame = pd.DataFrame({"x": [1.0, 2, 3] * 20, "word": ["a", "b", "c"] * 20})
+    fitted = quick("cross-entropy").fit(frame, ["a", "b", "c"] * 20)
+    with pytest.raises(TailwiseError, match=r"If it is one row of a table, pass frame.iloc\[\[i\]\]"):
+        fitted.predict(frame.iloc[0])
+
+
 @needs_torch
 def test_a_backbone_of_ones_own_must_be_given_again(tmp_path: Path) -> None:
     from tailwise.nn import MLP
