@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tailwise.counts import check_counts
 from tailwise.data import Dataset, encode_label_sets
-from tailwise.data.label_sets import FORMS, as_form
+from tailwise.data.label_sets import as_form
 from tailwise.data.labels import known_codes
 from tailwise.errors import TailwiseError
-from tailwise.estimators._chains import Chains
 from tailwise.estimators._label_chains import LabelChains
-from tailwise.estimators._model import Model
-from tailwise.estimators._trained import Trained, is_of_sets, read
+from tailwise.estimators._trained import Trained
 from tailwise.metrics import LabelEvaluation, evaluate_labels
-from tailwise.posthoc import ConformalSets
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -107,7 +101,8 @@ class LabelModel(Trained):
         )
 
     def _own(self) -> dict[str, Any]:
-        return {"chains": self.chains.to_dict(), "n_examples": self.n_examples, "form": self.form}
+        own = {"chains": self.chains.to_dict(), "n_examples": self.n_examples, "form": self.form}
+        return {"targets": "labels", **own}
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,35 +117,3 @@ class LabelAnswer:
 
     predicted: NDArray[np.int8]
     proba: NDArray[np.float64]
-
-
-def load_model(path: str | Path, backbone: Any = None) -> Model | LabelModel:
-    """Read a model folder, for one class per row or for sets of labels.
-
-    Parameters
-    ----------
-    backbone : the function that builds the backbone, for a model trained with one of the user's own
-
-    Raises
-    ------
-    TailwiseError
-        If the folder is not a model that this version can read, or was damaged; nothing in it is ever executed.
-    """
-    return read(path, _build, backbone)
-
-
-def _build(model: Mapping[str, Any], parts: dict[str, Any]) -> Model | LabelModel:
-    """Return the model, whose chains have answered for some scores, or an error that says what is wrong with them."""
-    check_counts(parts["class_counts"])
-    scores = np.zeros((1, len(parts["classes"])))
-    if is_of_sets(model):
-        label_chains = LabelChains.from_dict(model["chains"])
-        label_chains.predict(scores)
-        label_chains.predict_proba(scores)
-        if model["form"] not in FORMS:
-            raise ValueError(f"unknown form {model['form']!r}")
-        return LabelModel(n_examples=int(model["n_examples"]), chains=label_chains, form=model["form"], **parts)
-    chains, sets = Chains.from_dict(model["chains"]), ConformalSets.from_dict(model["sets"])
-    chains.predict(scores)
-    sets(chains.predict_proba(scores))
-    return Model(chains=chains, sets=sets, **parts)

@@ -259,7 +259,7 @@ class Model(Trained):
         return class_prior(given)
 
     def _own(self) -> dict[str, Any]:
-        return {"chains": self.chains.to_dict(), "sets": self.sets.to_dict()}
+        return {"targets": "class", "chains": self.chains.to_dict(), "sets": self.sets.to_dict()}
 
 
 @dataclass(frozen=True, eq=False)

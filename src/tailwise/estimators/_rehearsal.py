@@ -20,7 +20,7 @@ from tailwise.errors import TailwiseError, UnsavableWarning
 from tailwise.estimators._cache import Cache
 from tailwise.estimators._compare import Comparison
 from tailwise.estimators._fitted import FittedNetwork
-from tailwise.estimators._label_model import load_model
+from tailwise.estimators._load import load_model
 from tailwise.estimators._model import Model
 from tailwise.estimators._training import Training
 from tailwise.processes import is_first

@@ -161,7 +161,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             training = self._training(data)
             candidates = self._usable(training, candidates)
             rehearse(training, candidates, self.estimator, self.backbone)
-            training = self._in_time(training, candidates, time.monotonic() - start)
+            training = self._in_time(training, candidates, training.learner.agreed(time.monotonic() - start))
             plain = find_recipe("cross-entropy")
             comparison = compare(
                 candidates,

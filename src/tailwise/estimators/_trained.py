@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tailwise import storage
 from tailwise.data import Dataset, as_dataset
-from tailwise.data.dataset import Kind
 from tailwise.data.labels import class_name
 from tailwise.errors import TailwiseError
-from tailwise.estimators._fitted import Fitted, FittedEstimator, FittedLabelSets, FittedNetwork
-from tailwise.wording import one_line
-
-M = TypeVar("M")
+from tailwise.estimators._fitted import Fitted, FittedNetwork
 
 _BLOCK = 1 << 21  # scores that are worked on at once
 
@@ -115,45 +111,3 @@ class Trained:
     def _own(self) -> dict[str, Any]:
         """Return what only this kind of model has, as plain data."""
         raise NotImplementedError
-
-
-def is_of_sets(model: Mapping[str, Any]) -> bool:
-    """Say whether the document of a model's folder is that of one for sets of labels."""
-    return "n_examples" in model
-
-
-def read(path: str | Path, build: Callable[[Mapping[str, Any], dict[str, Any]], M], backbone: Any) -> M:
-    """Return what ``build`` makes of the document of a model's folder and of the parts that every model has."""
-    folder = storage.read_folder(path)
-    try:
-        model = folder.documents["model"]
-        class_counts = np.array(model["class_counts"], dtype=np.int64)
-        classes = np.array(model["classes"], dtype=np.dtype(model["classes_dtype"]))
-        if classes.shape != class_counts.shape:
-            raise ValueError(f"{len(class_counts)} class counts for {len(classes)} classes")
-        if model["kind"] not in get_args(Kind):
-            raise ValueError(f"unknown kind {model['kind']!r}")
-        if not isinstance(model["card"], Mapping) or "objective" not in model["card"]:
-            raise ValueError("no card with an objective")
-        learner: Fitted
-        if model["learner"] == "network":
-            learner = FittedNetwork.rebuild(model["network"], folder.tensors("network"), backbone)
-        elif is_of_sets(model):
-            learner = FittedLabelSets(folder.estimator("estimator"), class_counts, int(model["n_examples"]))
-        else:
-            learner = FittedEstimator(folder.estimator("estimator"), class_counts)
-        parts = {
-            "classes": classes,
-            "class_counts": class_counts,
-            "kind": model["kind"],
-            "encoder": folder.estimator("encoder"),
-            "learner": learner,
-            "card": model["card"],
-            "documents": {name: document for name, document in folder.documents.items() if name != "model"},
-        }
-        return build(model, parts)
-    except (TailwiseError, OSError):
-        raise
-    except Exception as error:  # what a stranger wrote there may fail anywhere
-        said = f"{type(error).__name__}: {one_line(error)}"
-        raise TailwiseError(f"{folder.path / 'model.json'} is not what Tailwise writes ({said}).") from error
