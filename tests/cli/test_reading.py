@@ -427,8 +427,9 @@ def test_a_job_that_is_told_to_end_leaves_nothing_behind(model, tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
 def test_a_fit_that_is_told_to_end_says_how_to_continue(tmp_path):
-    data = table(tmp_path / "t.csv", rows=6000)
+    data = table(tmp_path / "t.csv", rows=900)
     command = [sys.executable, "-m", "tailwise", "fit", data, "-t", "y", "-o", tmp_path / "m", "--folds", "9"]
+    command += ["--recipe", "cross-entropy"]
     job = subprocess.Popen(list(map(str, command)), stdout=-3, stderr=subprocess.PIPE, text=True)
     while not list(tmp_path.glob("m.unfinished/*.npz")):
         assert job.poll() is None
