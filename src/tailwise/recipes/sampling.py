@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class ClassBalancedSampling(Recipe):
     """Show every class equally often.
 
-    Verified: every epoch has equal shares, and each class shows its examples in turn, as in the paper.
+    Verified: every epoch has equal shares, and the examples of a class are shown equally often in it, to within one.
+    Deviates: the paper shows the examples of a class in turn.
     Measured: +0.015 on digits, +0.035 on CIFAR-10-LT, +0.053 on package sizes.
     """
 

@@ -18,8 +18,8 @@ class ClassSampler(EpochSampler):
     """Shows each class in a given share of the epoch.
 
     A class is shown as often as its share of the epoch's length says, rounded up or down at random so that the mean is
-    right (systematic sampling). Its examples take turns: none is shown again before all others were shown as often. If
-    the turns do not come out even, the remaining ones are drawn at random.
+    right (systematic sampling). Over an epoch, none of its examples is shown more than once more often than another;
+    which are is drawn at random, and so is the order of all.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class PowerSampler(ClassSampler):
 
 
 class ClassBalancedSampler(PowerSampler):
-    """Shows every class equally often, and the examples of a class in turn.
+    """Shows every class equally often, and the examples of a class too.
 
     Parameters
     ----------
