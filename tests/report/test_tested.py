@@ -142,5 +142,11 @@ def test_copies_of_every_kind_are_found() -> None:
         assert copies(data.take([0, 1]), data.take([2, 3])).tolist() == [True, False]
     one, other = (as_dataset(kind(numbers), ["a", "b", "a", "a"]) for kind in (np.float32, np.array))
     assert copies(one, other).all()
+    twice = sparse.csr_array((np.array([1.0, 1, 3, 0]), np.array([1, 1, 0, 1]), np.array([0, 2, 4])), shape=(2, 2))
+    once = sparse.csr_array(np.array([[0, 2], [3, 0]]))
+    assert copies(*(as_dataset(matrix, ["a", "b"]) for matrix in (twice, once))).all()
+    assert twice.nnz == 4, "what the user gave is as it was"
+    with pytest.raises(TailwiseError, match="other classes than data, or another order of them"):
+        copies(data, replace(data, class_labels=data.class_labels[::-1]))
     unlike = replace(data, labels=1 - data.labels)
     assert not copies(data, unlike).any()

@@ -29,12 +29,15 @@ def copies(test: Dataset, training: Dataset) -> NDArray[np.bool_]:
     Raises
     ------
     TailwiseError
-        If a table has no column with values, or the test data lacks one or holds something else in it.
+        If the classes differ, a table has no column with values, or the test data lacks one or holds something else in
+        it.
     """
+    if not np.array_equal(test.class_labels, training.class_labels):
+        raise TailwiseError(f"{test.name} has other classes than {training.name}, or another order of them.")
     if training.kind == "table":
         keys = [frame.hash_rows().to_numpy() for frame in _as_training_reads(test, training)]
     else:
-        keys = [_keys(_contents(data.inputs)) for data in (test, training)]
+        keys = [_keys(contents(data.inputs)) for data in (test, training)]
     sought, there = (key ^ _label_keys(data) for key, data in zip(keys, (test, training), strict=True))
     return np.isin(sought, there) & test.is_labelled
 
@@ -52,19 +55,20 @@ def _as_training_reads(test: Dataset, training: Dataset) -> Iterator[pl.DataFram
     yield pl.DataFrame([reading.read(training.inputs[name]) for name, reading in some.items()])
 
 
-def _contents(inputs: Any) -> Iterator[bytes]:
-    """Yield what each text, image or row of numbers holds."""
+def contents(inputs: Any) -> Iterator[bytes]:
+    """Yield what each text, image or row of numbers holds, the same for the same numbers of any type."""
     if sparse.issparse(inputs):
-        inputs = inputs.sorted_indices()  # a copy: the matrix may be the user's own
-        for start, end in zip(inputs.indptr, inputs.indptr[1:], strict=False):
+        inputs = inputs.tocsr(copy=True)  # the matrix may be the user's own
+        inputs.sum_duplicates()
+        inputs.eliminate_zeros()
+        for start, end in zip(inputs.indptr[:-1], inputs.indptr[1:], strict=True):
             yield inputs.indices[start:end].astype(np.int64).tobytes() + inputs.data[start:end].astype(float).tobytes()
         return
     for row in inputs:
-        yield (
-            row.encode()
-            if isinstance(row, str)
-            else np.asarray(row, None if row.dtype == np.uint8 else float).tobytes()
-        )
+        if isinstance(row, str):
+            yield row.encode()
+        else:
+            yield (row if row.dtype == np.uint8 else row.astype(float)).tobytes()
 
 
 def _label_keys(data: Dataset) -> NDArray[np.uint64]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from tailwise.data.paths import (
 )
 from tailwise.data.separated import short_records
 from tailwise.data.tables import missing_words, scan
+from tailwise.diagnose.copies import contents
 from tailwise.diagnose.findings import find
 from tailwise.diagnose.result import Diagnosis
 from tailwise.diagnose.table import (
@@ -238,7 +239,8 @@ def _dataset(data: Dataset) -> Table:
     elif data.kind == "array" and isinstance(data.inputs, np.ndarray):
         frame = pl.DataFrame({f"feature {i}": data.inputs[:, i] for i in range(data.inputs.shape[1])})
     else:
-        frame = pl.DataFrame({"content": pl.Series(_row_hashes(data.inputs), dtype=pl.Binary)})
+        digests = [blake2b(row, digest_size=16).digest() for row in contents(data.inputs)]
+        frame = pl.DataFrame({"content": pl.Series(digests, dtype=pl.Binary)})
     features = tuple(frame.columns)
     examined = tuple(name for name, dtype in frame.schema.items() if _is_scalar(dtype) and data.kind != "text")
     table = frame.with_columns(labels).lazy()
@@ -249,16 +251,3 @@ def _dataset(data: Dataset) -> Table:
 def _whole(names: Any, row: Any) -> str | None:
     """Return a name for a set of labels, or None if it is unknown."""
     return None if (row < 0).any() else "{" + "\0".join(names[row > 0]) + "}"  # no name holds it
-
-
-def _row_hashes(rows: Any) -> list[bytes]:
-    """Return a digest of each image, or of each row of a sparse matrix."""
-    if isinstance(rows, np.ndarray):
-        return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]
-    rows = rows.tocsr()
-    rows.sum_duplicates()
-    parts = zip(rows.indptr[:-1], rows.indptr[1:], strict=True)
-    return [
-        hashlib.blake2b(rows.indices[a:b].tobytes() + rows.data[a:b].tobytes(), digest_size=16).digest()
-        for a, b in parts
-    ]
