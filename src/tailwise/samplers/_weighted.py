@@ -26,7 +26,8 @@ class WeightedSampler(EpochSampler):
 
     Parameters
     ----------
-    labels, class_counts, num_replicas, rank, seed : see :class:`EpochSampler`
+    labels, class_counts, num_replicas, rank, seed : see :class:`EpochSampler`; without labels and class counts, all
+        examples are taken to be of one class
     weights : (n,) not negative, in any unit
     size : length of an epoch over all processes; by default the number of examples
 
