@@ -28,6 +28,11 @@ _TRUE = ("true", "True", "TRUE")
 #: How other files begin.
 _MAGIC = {b"PAR1": "Parquet", b"ARROW1": "Arrow", b"PK\x03\x04": "an archive, such as Excel's"}
 
+#: A number with a superfluous zero, which makes it a code, such as a postcode.
+_PADDED = r"^0[^.]"
+#: A whole number with more digits than a float, of which some would be lost.
+_ENDLESS = r"^[^.]{18}[^.]*$"
+
 _ROW = "\0row"
 _JUDGED = 20  # rows by which the separator is found
 _START = 1 << 16  # characters at the start of a CSV, which with the rest of their line hold its header
@@ -52,40 +57,36 @@ def scan_csv(path: Path, as_text: Collection[str], strings: Collection[str] = ()
     present = [pl.when(~named(free).is_in(MISSING)).then(named(free))] if free else []
     filled = pl.any_horizontal(named(header).is_not_null())
     row = pl.when(filled).then(pl.col(_ROW))
-    checks = [pl.col(_ROW).max().alias("last"), pl.col(_ROW).count().alias("filled"), pl.len().alias("rows")]
-    fits: dict[Any, pl.Expr] = {}
-    if free:
-        value = named(free)
-        number = ~_padded(value)
-        fits = {
-            pl.Int64: number & value.cast(pl.Int64, strict=False).is_not_null(),
-            pl.UInt64: number & value.cast(pl.UInt64, strict=False).is_not_null(),
-            pl.Float64: number & ~_endless(value) & value.cast(pl.Float64, strict=False).is_not_null(),
-            pl.Boolean: value.is_in([*_TRUE, "false", "False", "FALSE"]),
+    measures = [pl.col(_ROW).max().alias("last"), pl.col(_ROW).count().alias("filled"), pl.len().alias("rows")]
+    typed, numbers = [name for name in free if name not in strings], (pl.Int64, pl.UInt64, pl.Float64)
+    if typed:
+        value = named(typed)
+        checks = {  # few expressions, as each costs time in a table of many thousand columns
+            "there": value.count(),
+            **{str(dtype): value.cast(dtype, strict=False).count() for dtype in numbers},
+            "bool": value.is_in([*_TRUE, "false", "False", "FALSE"]).all(),
+            "padded": value.str.contains(_PADDED).any(),
+            "endless": value.str.contains(_ENDLESS).any(),
         }
-        holds = {dtype: (fit | value.is_null()).all() & value.is_not_null().any() for dtype, fit in fits.items()}
-        checks += [hold.name.suffix(f"/{dtype}") for dtype, hold in holds.items()]
+        measures += [check.name.suffix(f"/{what}") for what, check in checks.items()]
     numbered = text.with_row_index(_ROW).with_columns(row, *present)
-    passed = numbered.select(checks).collect(engine="streaming").row(0, named=True)
-    typed = [name for name in free if name not in strings]
-    types = {name: next((t for t in fits if passed[f"{name}/{t}"]), pl.String) for name in typed}
+    found = numbered.select(measures).collect(engine="streaming").row(0, named=True)
+
+    def type_of(name: str) -> Any:
+        there, is_bool, padded, endless = (found[f"{name}/{what}"] for what in ("there", "bool", "padded", "endless"))
+        fitting = [dtype for dtype in numbers if found[f"{name}/{dtype}"] == there and not padded]
+        if there and fitting and not (endless and fitting[0] == pl.Float64):
+            return fitting[0]
+        return pl.Boolean if there and is_bool else pl.String
+
+    types = {name: type_of(name) for name in typed}
     values = [named(name).is_in(_TRUE) if t == pl.Boolean else named(name).cast(t) for name, t in types.items()]
-    rows = 0 if passed["last"] is None else passed["last"] + 1
-    table = text if rows == passed["rows"] else text.head(rows)
-    if rows > passed["filled"] and len(header) > 1:
+    rows = 0 if found["last"] is None else found["last"] + 1
+    table = text if rows == found["rows"] else text.head(rows)
+    if rows > found["filled"] and len(header) > 1:
         is_blank = pl.col(_ROW).is_in(_blank_rows(path))
         table = table.with_row_index(_ROW).filter(filled | ~is_blank).drop(_ROW)
     return table.with_columns(present).with_columns(values)
-
-
-def _padded(value: pl.Expr) -> pl.Expr:
-    """Return whether a number starts with a superfluous zero, which makes it a code, such as a postcode."""
-    return value.str.starts_with("0") & (value.str.len_bytes() > 1) & ~value.str.starts_with("0.")
-
-
-def _endless(value: pl.Expr) -> pl.Expr:
-    """Return whether a whole number has more digits than a float, of which some would be lost."""
-    return (value.str.len_bytes() >= 18) & ~value.str.contains(".", literal=True)
 
 
 def csv_header(path: Path) -> tuple[str, list[str], int]:
