@@ -218,7 +218,7 @@ def network_learner(
         optimizer=(
             partial(SGD, lr=rate, momentum=0.9, weight_decay=5e-4, nesterov=True)
             if is_image
-            else partial(AdamW, lr=rate, weight_decay=0.01)
+            else partial(AdamW, lr=rate, weight_decay=0.01, fused=True)
         ),
         augment=augment if callable(augment) else _augmentation(augment, inputs.shape[1]) if is_image else None,
         precision=_precision(is_image) if precision == "auto" else precision,
