@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 from sklearn.datasets import load_iris
 
-from forked import start
+from forked import finish, start
 from tailwise import storage
 from tailwise.cli import _app, _fit
 from tailwise.data import load
@@ -756,8 +756,7 @@ def test_an_interrupted_fit_says_how_to_go_on(tmp_path):
     assert process.returncode == 130
     assert "run the same command with --resume" in said
     assert "Traceback" not in said
-    command = [sys.executable, "-m", "tailwise", *map(str, fit), "--resume"]
-    assert subprocess.run(command, capture_output=True).returncode == 0
+    assert run(*fit, "--resume") == 0
 
 
 def test_a_fit_interrupted_before_anything_is_kept_does_not_speak_of_resuming(table, tmp_path, capsys, monkeypatch):
@@ -846,7 +845,7 @@ def test_a_killed_fit_resumes_to_the_same_bytes(tmp_path):
     x, y = load_iris(return_X_y=True)
     pl.DataFrame(x[:112], schema=list("abcd")).with_columns(y=pl.Series(y[:112])).write_csv(tmp_path / "t.csv")
     fit = ["fit", tmp_path / "t.csv", "-t", "y", "--backbone", "mlp", "--epochs", 10, "-r", "balanced-softmax"]
-    assert run(*fit, "-o", tmp_path / "whole") == 0
+    finish(start(command, *fit, "-o", tmp_path / "whole"))
     work, kills = tmp_path / "killed.unfinished", 0
     for files in (1, 9, 1000):  # killed when so many files are there: while folds are fitted, and at the end
         resume = ["--resume"] if work.exists() else []

@@ -40,6 +40,7 @@ def test_a_sample_larger_than_the_table_is_all_that_is_labelled(path):
     assert len(data) == counts.sum() == sum(COUNTS.values())
 
 
+@pytest.mark.slow
 def test_every_row_is_as_likely(tmp_path, monkeypatch):
     import tailwise.data.sampled as module
 

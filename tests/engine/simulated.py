@@ -210,7 +210,7 @@ def check_recipes() -> None:
     for name, cls in recipes().items():
         for kind in set(cls.targets) if "network" in cls.learners() else ():
             rows, n_sets = (Y, None) if kind == "class" else (SETS, len(SETS))
-            task = Task(rows.sum(axis=0), backbone=partial(MLP, 6), epochs=3, batch_size=48, n_sets=n_sets)
+            task = Task(rows.sum(axis=0), backbone=partial(MLP, 6), epochs=2, batch_size=48, n_sets=n_sets)
             targets = rows.argmax(axis=1) if kind == "class" else rows
             alike(f"{name} by {kind}", partial(scores, task=task, x=X, y=targets, name=name))
 
@@ -219,11 +219,10 @@ def check_images() -> None:
     draw = np.random.default_rng(0)
     codes = Y.argmax(axis=1)
     images = (draw.integers(0, 80, (len(Y), 16, 16, 3)) + 40 * codes[:, None, None, None]).astype(np.uint8)
-    task = Task(Y.sum(axis=0), backbone=partial(CIFARResNet, 8), epochs=3, batch_size=32)
-    for augment in (FlipCrop(), Mixup(4)):
-        for precision in ("32-true", "64-true"):
-            make = partial(scores, task=replace(task, augment=augment), x=images, y=codes, precision=precision)
-            alike(f"images, {augment}, {precision}", make)
+    task = Task(Y.sum(axis=0), backbone=partial(CIFARResNet, 8), epochs=2, batch_size=32)
+    for augment, precision in ((FlipCrop(), "32-true"), (Mixup(4), "64-true")):
+        make = partial(scores, task=replace(task, augment=augment), x=images, y=codes, precision=precision)
+        alike(f"images, {augment}, {precision}", make)
 
 
 class Interrupting:

@@ -39,7 +39,7 @@ def fit(name: str | Recipe, rows: np.ndarray = ROWS, epochs: int = 4, **settings
 
 @pytest.mark.parametrize("name", FOR_SETS)
 def test_learns_sets(name: str) -> None:
-    scores = predict(fit(name, epochs=60), X)
+    scores = predict(fit(name, epochs=30), X)
     for label in range(5):
         with_label = ROWS[:, label] == 1
         assert scores[with_label, label].mean() > scores[~with_label, label].mean() + 0.3

@@ -57,7 +57,6 @@ X, Y = table()
 
 
 @checks(
-    TailClassifier("logit-adjustment", estimator=LogisticRegression()),
     TailClassifier("tuned-thresholds", estimator=BOOSTING),
     TailClassifier(["cross-entropy", "logit-adjustment"], estimator=LogisticRegression(), cv=0.3, baseline=True),
 )
@@ -81,7 +80,7 @@ def test_scikit_learns_contract_with_every_default(
 
 @needs_torch
 @pytest.mark.slow
-@checks(TailClassifier("balanced-softmax", backbone="mlp", epochs=6, batch_size=32, learning_rate=0.01))
+@checks(TailClassifier("balanced-softmax", backbone="mlp", cv=0.3, epochs=6, batch_size=32, learning_rate=0.01))
 def test_scikit_learns_contract_with_a_network(estimator: TailClassifier, check: Any) -> None:
     check(estimator)
 

@@ -629,7 +629,8 @@ def test_calibration_is_better_than_none() -> None:
     assert -np.log(rare_and_not[rows, labels]).mean() < -np.log(np.maximum(raw[rows, labels], 1e-12)).mean()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
 def test_the_rarest_class_is_as_probable_as_frequent_after_a_short_retraining(seed: int) -> None:
     pytest.importorskip("torch")
     rng = np.random.default_rng(seed)

@@ -139,6 +139,7 @@ def test_trains_answers_and_comes_back(name: str, estimator: Any, tmp_path: Path
     np.testing.assert_array_equal(again.predict(new), given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FOR_ESTIMATORS)
 def test_probabilities_have_the_shares_of_the_training_data(name: str) -> None:
     x, y = sets(12_000)
@@ -147,9 +148,10 @@ def test_probabilities_have_the_shares_of_the_training_data(name: str) -> None:
 
 
 @needs_torch
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in FOR_NETWORKS if name != "adr"])  # which trains on a tenth of so few
 def test_networks_say_honest_probabilities_too(name: str, tmp_path: Path) -> None:
-    x, y = sets(1500)
+    x, y = sets(1000)
     new, labels = sets(3000, seed=1)
     fitted = quick(name, backbone="mlp", epochs=6, learning_rate=5e-3).fit(x, y)
     proba = fitted.predict_proba(new)

@@ -10,7 +10,7 @@ from forked import share
 pytest.importorskip("torch")
 
 
-@pytest.mark.parametrize("budget", [None, "8s"])
+@pytest.mark.parametrize("budget", [None, "4s"])
 def test_processes_whose_clocks_differ_decide_alike(tmp_path: Path, budget: str | None) -> None:
     from estimators.together import fit
 

@@ -24,7 +24,7 @@ def fit(folder: Path, budget: str | None) -> None:
     fitted = TailClassifier(
         recipes,
         backbone="mlp",
-        epochs=200 if budget else 4,
+        epochs=100 if budget else 4,
         batch_size=32,
         time_budget=budget,
         work_dir=folder / f"machine-{rank}",

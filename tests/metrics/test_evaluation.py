@@ -74,13 +74,13 @@ def test_intervals_hold_where_the_tail_is_long_and_hard():
     y = np.repeat(np.arange(300), n)
     truth = {"balanced_accuracy": recall.mean(), "few_shot_accuracy": recall[n < 5].mean()}
     held = dict.fromkeys(truth, 0)
-    for seed in range(40):
+    for seed in range(20):
         rng = np.random.default_rng(seed)
         p = np.where(rng.random(len(y)) < recall[y], y, rng.integers(300, size=len(y)))
         found = evaluate(y, p, class_counts=np.where(n < 5, 4 * n, 40 * n), n_bootstrap=200, random_state=seed).overall
         for name, value in truth.items():
             held[name] += found[name].low <= value <= found[name].high
-    assert min(held.values()) >= 34, held
+    assert min(held.values()) >= 17, held
 
 
 def test_calibration_errors_are_their_definition():
@@ -315,7 +315,7 @@ def test_tensors_are_measured_as_arrays_are():
 @pytest.mark.parametrize("each", [1, 2, 5, 40])
 def test_intervals_hold_with_few_examples_a_class(each):
     """Of 20 classes with recalls about 0.6, means of the recalls lie in their intervals as promised."""
-    rng, k, rounds, held = np.random.default_rng(0), 20, 200, Counter()
+    rng, k, rounds, held = np.random.default_rng(0), 20, 100, Counter()
     labels = np.repeat(np.arange(k), each)
     for _ in range(rounds):
         recalls = rng.uniform(0.4, 0.8, k)

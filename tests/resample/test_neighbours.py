@@ -83,6 +83,7 @@ def way(request, monkeypatch):
     monkeypatch.setattr(_neighbours, "_DEEP", 0 if request.param == "blocks, then all pairs" else 99)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(("dtype", "k"), [(np.float32, 5), (np.float64, 1)])
 @pytest.mark.parametrize("kind", KINDS)
@@ -192,6 +193,7 @@ def test_ties_are_broken_alike_whatever_the_threads_do():
         assert found.recall == first.recall
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["rounded", "whole", "copies", "one point", "yes or no"])
 def test_many_equally_near_points_take_no_longer_than_few(kind):
     rng = np.random.default_rng(0)

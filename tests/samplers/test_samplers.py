@@ -176,7 +176,7 @@ def test_what_training_saw_is_what_the_processes_showed(name):
 @pytest.mark.parametrize("name", [name for name in ALL if "Rebalancing" not in name])  # whose seed chooses examples
 def test_classes_and_their_examples_are_shown_as_often_as_promised(name):
     """Over many seeds; epochs are independent draws, so the mean of what they show has a standard error."""
-    times = 150
+    times = 80
     epoch = 1
     classes, examples = [], []
     for seed in range(times):
