@@ -7,7 +7,7 @@ from tailwise.estimators import _defaults, _objective
 
 @pytest.fixture(autouse=True, scope="session")
 def in_little_time():
-    """Let default learners grow few trees, and intervals take few resamples: what is looked at here asks for no more."""
+    """Let default learners grow few trees and intervals take few resamples: these tests ask for no more."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_defaults, "_TREES", 60)
         patch.setattr(_objective, "_RESAMPLES", 40)
