@@ -110,6 +110,21 @@ def test_identifiers_are_not_leaks_unless_rows_are_in_order_of_class(frame):
     assert sentences(diagnose(ordered, "label"), "'number'")[0].startswith("problem: Column 'number' alone")
 
 
+@pytest.mark.parametrize("rows", ["all", "a sample"])
+@pytest.mark.parametrize("sets", [False, True])
+def test_a_column_that_tells_one_rare_class_is_pointed_out(sets, rows):
+    rng = np.random.default_rng(0)
+    y = rng.choice(["ok", "late", "fraud"], 4000, p=[0.85, 0.12, 0.03])
+    days = [f"2024-{1 + i % 12:02}-{1 + i % 28:02}" if label == "fraud" else None for i, label in enumerate(y)]
+    several = pl.Series([[label, *["new"] * (i % 3 == 0)] for i, label in enumerate(y)])
+    frame = pl.DataFrame({"x": rng.random(4000), "charged back": days, "y": several if sets else y})
+    found = diagnose(frame, "y", sample=4000 if rows == "all" else 2000)
+    assert [column.tells for column in found.columns] == [None, "fraud"]
+    (said,) = sentences(found, "'charged back' alone tells")
+    assert said.startswith("warning: Column 'charged back' alone tells 'fraud' from all others on held-out rows:")
+    assert found.to_dict()["columns"][1]["tells"] == "fraud"
+
+
 def test_duplicates_and_conflicts_are_counted():
     data = pl.DataFrame({"id": range(30), "x": [*range(25), 0, 0, 1, 2, 3], "y": list("ab" * 12 + "a" + "abbaa")})
     found = diagnose(data, "y")

@@ -3,8 +3,9 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
-from tailwise.diagnose.leaks import held_out_lambda
+from tailwise.diagnose.leaks import held_out_lambda, told_class
 
 N = 4000
 RNG = np.random.default_rng(0)
@@ -87,3 +88,38 @@ def test_an_identifier_of_groups_leaks_however_it_is_written(kind):
     patient = rng.permutation(np.repeat(np.arange(300), 10))
     diagnosis = rng.integers(4, size=300)[patient]
     assert held_out_lambda(pl.Series([kind(p) for p in patient]), diagnosis) > 0.95
+
+
+@given(st.integers(1, 5), st.integers(2, 6), st.integers(0, 99))
+@settings(max_examples=30)
+def test_a_class_is_told_as_by_a_plain_loop(n_classes, n_values, seed):
+    rng = np.random.default_rng(seed)
+    members, values = rng.random((300, n_classes)) < 0.3, rng.integers(0, n_values, 300)
+    members[:, 0] |= values == 0
+    first = np.random.default_rng(seed + 1).permutation(300) < 150
+    wrong, rest = np.zeros(n_classes), np.minimum(members.sum(axis=0), 300 - members.sum(axis=0))
+    for learn in (first, ~first):
+        for v, has in zip(values[~learn], members[~learn], strict=True):
+            alike = members[learn & (values == v)]
+            wrong += (alike.mean(axis=0) > 0.5 if len(alike) else False) != has
+    judged = np.flatnonzero(rest >= 20)
+    expected = 1 - wrong[judged] / rest[judged]
+    code, clarity = told_class(pl.Series(values), csr_array(members, dtype=float), seed + 1)
+    assert clarity == pytest.approx(expected.max())
+    assert code in judged[expected > expected.max() - 1e-9]
+
+
+def test_a_column_that_is_there_for_one_rare_class_tells_it():
+    one = csr_array(np.eye(4)[LABELS])
+    cases = pl.Series([f"case {i}" if label == 3 else None for i, label in enumerate(LABELS)])
+    assert told_class(cases, one) == (3, 1.0)
+    assert held_out_lambda(cases, (LABELS == 3).astype(np.int64)) == 1.0
+    assert told_class(pl.Series(RNG.permutation(LABELS)), one)[1] < 0.5
+    several = csr_array(np.column_stack([LABELS == 3, RNG.random(N) < 0.5]), dtype=float)
+    assert told_class(pl.Series(np.where(LABELS == 3, RNG.normal(9, 1, N), RNG.random(N))), several)[0] == 0
+
+
+def test_classes_in_nearly_no_row_or_in_all_cannot_be_judged():
+    members = np.zeros((500, 2))
+    members[:19, 0] = members[:490, 1] = 1
+    assert told_class(pl.Series(members[:, 0]), csr_array(members)) is None

@@ -246,6 +246,10 @@ def _column(column: Column, n_rows: int) -> Iterator[tuple[Severity, str, str]]:
         else:
             unless = "unless it is known before the label is, it leaks the answer; drop it."
             yield "problem", f"{what}: {unless}", f"alone predict {100 * LEAK:.3g} % of that or more: drop them too"
+    elif column.tells is not None:
+        what = f"Column {name} alone tells {column.tells!r} from all others on held-out rows"
+        unless = "unless it is known before the label is, it leaks that class; drop it."
+        yield "warning", f"{what}: {unless}", "alone tell a class from all others: drop those that leak it"
     elif column.identifier:
         yield (
             "note",

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import polars as pl
+    from scipy.sparse import csr_array
 
 #: Share of what can be predicted of the labels from which a column is taken to reveal them.
 LEAK = 0.95
-#: Minimum number of rows outside the largest class for judging a column.
+#: Minimum number of rows outside the largest class, or with a class and without it, for judging a column.
 _ENOUGH = 20
 #: Seed of the halves. It is not 0, because data may have been shuffled with seed 0, and the halves would then follow
 #: the original order of the classes.
@@ -34,8 +35,8 @@ def held_out_lambda(values: pl.Series, labels: NDArray[np.int64], random_state: 
 
     Parameters
     ----------
-    values : (n,) column; missing counts as a value of its own. Numeric columns with many distinct values are put into
-        bins of about 20 rows too, and what reveals more counts
+    values : (n,) column; missing counts as a value of its own. Whether there is a value is tried alone too, and so are
+        bins of about 20 rows for numbers with many distinct values; what reveals most counts
     labels : (n,) class codes, none missing
     random_state : seed of the halves
 
@@ -51,6 +52,46 @@ def held_out_lambda(values: pl.Series, labels: NDArray[np.int64], random_state: 
         return None
     first = np.random.default_rng(random_state).permutation(n) < n // 2
     return max(_lambda(codes, labels, first) for codes in _value_codes(values))
+
+
+def told_class(values: pl.Series, members: csr_array, random_state: int = _SEED) -> tuple[int, float] | None:
+    """Return the class that one column tells best from all others, and how well, measured on held-out rows.
+
+    This is lambda, as :func:`held_out_lambda` has it, of each class against all others: a row is taken to have a class
+    if more than half of the other half's rows with the same value have it. In a tie it is the rarest class.
+
+    Parameters
+    ----------
+    values : (n,) column, as there
+    members : (n, n_classes) 1 where a row has a class, else 0; a row may have several
+    random_state : seed of the halves
+
+    Returns
+    -------
+    code of the class, and lambda up to 1; None if no class is in at least 20 rows and missing in as many
+    """
+    from scipy.sparse import csr_array
+
+    n = members.shape[0]
+    there = members.sum(axis=0)
+    rest = np.minimum(there, n - there)
+    judged = np.flatnonzero(rest >= _ENOUGH)
+    if not judged.size:
+        return None
+    first = np.random.default_rng(random_state).permutation(n) < n // 2
+    best = np.full(members.shape[1], -np.inf)
+    for codes in _value_codes(values):
+        has_value = csr_array((np.ones(n), (np.arange(n), codes)))
+        hits = taken = 0
+        for learn in (first, ~first):
+            together = (has_value[learn].T @ members[learn]).tocoo()
+            together.data = (2 * together.data > has_value[learn].sum(axis=0)[together.row]).astype(float)
+            predicted = has_value[~learn] @ together
+            hits, taken = hits + predicted.multiply(members[~learn]).sum(axis=0), taken + predicted.sum(axis=0)
+        wrong = there + taken - 2 * hits
+        best[judged] = np.maximum(best[judged], 1 - wrong[judged] / rest[judged])
+    told = min(judged, key=lambda c: (-best[c], there[c]))
+    return int(told), float(best[told])
 
 
 def class_named(values: pl.Series, classes: Collection[str]) -> pl.Series:
@@ -89,11 +130,16 @@ def _lambda(codes: NDArray[np.int64], labels: NDArray[np.int64], first: NDArray[
 
 
 def _value_codes(values: pl.Series) -> Iterator[NDArray[np.int64]]:
-    """Yield integer codes for the values of a column, 0 for missing; of many numbers also codes of bins of them."""
+    """Yield integer codes for the values of a column, 0 for missing; of many numbers also codes of bins of them.
+
+    Of a column with gaps also 0 and 1 for whether there is a value.
+    """
     values = values.fill_nan(None) if values.dtype.is_float() else values
     codes = values.rank("dense").fill_null(0).to_numpy().astype(np.int64)
     yield codes
     per_value = np.bincount(codes)
+    if 0 < per_value[0] < codes.size:
+        yield np.minimum(codes, 1)
     if (values.dtype.is_numeric() or values.dtype.is_temporal()) and codes.size < _BIN * per_value.size:
         per_value[0] = 0
         yield np.where(codes == 0, 0, 1 + np.cumsum(per_value)[codes] // _BIN)

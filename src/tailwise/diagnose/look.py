@@ -245,7 +245,8 @@ def _dataset(data: Dataset) -> Table:
     examined = tuple(name for name, dtype in frame.schema.items() if _is_scalar(dtype) and data.kind != "text")
     table = frame.with_columns(labels).lazy()
     never_ids = ("text",) if data.kind == "text" else ()
-    return Table(table, _LABEL, features, examined, never_ids, None if data.has_sets else names)
+    whole = {"sets": data.labels, "labels": data.classes} if data.has_sets else {"classes": names}
+    return Table(table, _LABEL, features, examined, never_ids, **whole)
 
 
 def _whole(names: Any, row: Any) -> str | None:

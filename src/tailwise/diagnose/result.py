@@ -42,6 +42,8 @@ class Column:
     identifier : whether the column looks like an identifier of the rows, and is not the only feature: whole numbers or
         short words with digits, without repetition in the sample
     names_class : whether its texts hold the name of the class as a word, as the path of an image may
+    tells : the class that the column alone tells from all others on held-out rows, or the label of a set; None if there
+        is none (see :func:`tailwise.diagnose.leaks.told_class`)
     """
 
     name: str
@@ -53,6 +55,7 @@ class Column:
     predicts: float | None
     identifier: bool
     names_class: bool = False
+    tells: str | None = None
 
 
 @dataclass(frozen=True)

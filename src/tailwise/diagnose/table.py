@@ -11,12 +11,13 @@ from unicodedata import category
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from tailwise.data.columns import NO_VALUE, Reading, read_as
 from tailwise.data.columns import names as names_of
 from tailwise.data.labels import MISSING_LABELS, any_of, class_name, encode_labels, is_fraction, label_key
 from tailwise.data.paths import named
-from tailwise.diagnose.leaks import LEAK, class_named, held_out_lambda
+from tailwise.diagnose.leaks import LEAK, class_named, held_out_lambda, told_class
 from tailwise.diagnose.result import Column, Duplicates
 from tailwise.errors import TailwiseError
 
@@ -49,6 +50,8 @@ class Table:
     examined : those features to examine one by one
     never_ids : columns that are never identifiers, however distinct their values (texts, images)
     classes : what the classes are called, if the target column holds their codes
+    sets : (n, n_labels) which labels each row has, if the target column has names of whole sets; -1 where unknown
+    labels : what those labels are called
     """
 
     frame: pl.LazyFrame
@@ -57,6 +60,8 @@ class Table:
     examined: tuple[str, ...]
     never_ids: Collection[str] = ()
     classes: NDArray[np.generic] | None = None
+    sets: NDArray[np.int8] | None = None
+    labels: tuple[str, ...] = ()
 
     @cached_property
     def schema(self) -> pl.Schema:
@@ -105,9 +110,9 @@ def examine_columns(
         return (), 0
     names = list(table.examined)
     one_in = max(1, -(-n_rows // min(sample, _CELLS // len(names))))
-    rows = table.frame.select(named([*names, table.target]))
+    rows = table.frame.select(named([*names, table.target])).with_row_index(_ROW)
     if one_in > 1:
-        rows = rows.with_row_index(_ROW).filter(pl.col(_ROW).hash(_SEED) % one_in == 0).drop(_ROW)
+        rows = rows.filter(pl.col(_ROW).hash(_SEED) % one_in == 0)
     sampled = _stream(rows)
     written = [name for name in names if table.schema[name] == pl.String]
     readings = {name: read_as(sampled[name]) for name in written}
@@ -126,7 +131,14 @@ def examine_columns(
         found = _stream(hashes.select(every.null_count().name.prefix("0 "), distinct_values.name.prefix("1 "))).row(0)
         counted = dict(zip(names, zip(found[: len(names)], found[len(names) :], strict=True), strict=True))
     labels = _codes(table, sampled[table.target], classes)
-    called = [class_name(label) for label in classes]
+    known, called = labels >= 0, [class_name(label) for label in classes]
+    codes = labels[known]
+    if table.sets is None:
+        members = csr_array((np.ones(len(codes)), (np.arange(len(codes)), codes)), shape=(len(codes), len(classes)))
+        member_of = called
+    else:
+        members = csr_array(table.sets[sampled[_ROW].to_numpy()[known]] > 0, dtype=np.float64)
+        member_of = list(table.labels)
     columns = []
     for name in names:
         values, (missing, different) = sampled[name], counted[name]
@@ -134,13 +146,15 @@ def examine_columns(
         parts = _parts(values, readings[name]) if name in readings else [values]
         distinct = min(different - (missing > 0), n_rows - missing)
         present = (names_of(values) if name in readings else values).drop_nulls()
-        known = present.value_counts(name=_TIMES)[_TIMES].to_numpy()
-        powers = [held_out_lambda(part.filter(labels >= 0), labels[labels >= 0]) for part in parts]
-        alone = max((power for power in powers if power is not None), default=None)
+        times = present.value_counts(name=_TIMES)[_TIMES].to_numpy()
+        parts = [part.filter(known) for part in parts]
+        alone = max((power for part in parts if (power := held_out_lambda(part, codes)) is not None), default=None)
         by_name = None
         if name in written and alone is not None and alone < LEAK:
-            by_name = held_out_lambda(class_named(values, called).filter(labels >= 0), labels[labels >= 0])
+            by_name = held_out_lambda(class_named(values, called).filter(known), codes)
         names_class = by_name is not None and by_name >= LEAK
+        told = [best for part in parts if (best := told_class(part, members)) is not None]
+        code, clarity = max(told, key=lambda best: best[1], default=(-1, 0.0))
         columns.append(
             Column(
                 name=name,
@@ -148,9 +162,10 @@ def examine_columns(
                 missing=missing,
                 distinct=distinct,
                 exact=exact,
-                top_share=float(known.max() / len(values)) if known.size else 0.0,
+                top_share=float(times.max() / len(values)) if times.size else 0.0,
                 predicts=by_name if names_class else alone,
                 names_class=names_class,
+                tells=member_of[code] if clarity >= LEAK else None,
                 identifier=len(names) > 1
                 and name not in table.never_ids
                 and _names_rows(values, readings.get(name), distinct, n_rows, labels),
