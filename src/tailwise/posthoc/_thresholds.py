@@ -86,6 +86,8 @@ class _Tuner:
             bias = self.analytic(z[tune], y[tune])
             plain[check] = (z[check] + bias).argmax(axis=1)
             moved[check] = (z[check] + self.ascend(z[tune], y[tune], bias)).argmax(axis=1)
+        if np.array_equal(moved, plain):
+            return False
         gains = []
         for rows in resampled_rows(y, _RESAMPLES, np.random.default_rng(0)):
             better, worse = (self._confusion(y[rows], predicted[rows]) for predicted in (moved, plain))
