@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -210,6 +211,42 @@ def _inputs(X: Any, kind: Kind | None) -> tuple[Kind, Any]:
     if kind == "table" or (array.ndim == 2 and _is_text(array)):
         return "table", to_frame(array)
     return "array", _numbers(array)
+
+
+def image_column(features: pl.DataFrame, path: Path, *, sure: bool = False) -> str | None:
+    """Return the first column with images or with paths to them, if there is one.
+
+    Paths beside other columns count only if the first one is there, unless it is sure that there are images.
+    """
+    column = next((column.name for column in features if _holds_images(column)), None)
+    if column is None or sure or features.width == 1 or _are_there(features[column], path):
+        return column
+    return None
+
+
+def _holds_images(column: pl.Series) -> bool:
+    """Return whether a column holds image bytes, in the Hugging Face layout or not, or paths to image files."""
+    import polars as pl
+
+    from tailwise.data.images import SIGNATURES, SUFFIXES
+
+    if isinstance(column.dtype, pl.Struct):
+        return {"bytes", "path"} <= {field.name for field in column.dtype.fields}
+    if column.dtype == pl.Binary:
+        first = b"".join(column.drop_nulls().head(1))
+        return first.startswith(SIGNATURES) or first[8:12] == b"WEBP"
+    if column.dtype != pl.String:
+        return False
+    paths = column.drop_nulls().head(100).to_list()
+    return bool(paths) and all(Path(path).suffix.lower() in SUFFIXES for path in paths)
+
+
+def _are_there(column: pl.Series, path: Path) -> bool:
+    """Return whether a column has the images themselves, or the first path in it leads to one."""
+    import polars as pl
+
+    folder = path if path.is_dir() else path.parent
+    return column.dtype != pl.String or (folder / column.drop_nulls()[0]).is_file()
 
 
 def text_column(frame: pl.DataFrame) -> str | None:

@@ -13,10 +13,9 @@ import polars as pl
 from tailwise.data import Dataset, load
 from tailwise.data.broken import reading
 from tailwise.data.dataset import Kind
-from tailwise.data.frames import require_text, texts, to_frame
+from tailwise.data.frames import image_column, require_text, texts, to_frame
 from tailwise.data.label_sets import encode_label_sets, sets_in
 from tailwise.data.labels import class_name, padding, trimmed
-from tailwise.data.load import image_column
 from tailwise.data.paths import (
     existing,
     is_class_folder,

@@ -13,10 +13,11 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from tailwise.data.columns import NO_VALUE, Reading, read_as
-from tailwise.data.columns import names as names_of
+from tailwise.data.columns import Reading, read_as
 from tailwise.data.labels import MISSING_LABELS, any_of, class_name, encode_labels, is_fraction, label_key
 from tailwise.data.paths import named
+from tailwise.data.values import NO_VALUE
+from tailwise.data.values import names as names_of
 from tailwise.diagnose.leaks import LEAK, class_named, held_out_lambda, told_class
 from tailwise.diagnose.result import Column, Duplicates
 from tailwise.errors import TailwiseError
