@@ -18,8 +18,10 @@ from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
 from tailwise.estimators._compare import Comparison, Fold
 from tailwise.estimators._fitted import Fitted
-from tailwise.estimators._label_chains import LabelChains, LabelEntrant, LabelObjective, as_label_objective
+from tailwise.estimators._label_chains import LabelChains
+from tailwise.estimators._label_entrant import LabelEntrant
 from tailwise.estimators._label_model import LabelModel
+from tailwise.estimators._label_objective import LabelObjective, as_label_objective
 from tailwise.estimators._learners import EstimatorLearner, for_label_sets
 from tailwise.estimators._plan import Plan, in_time
 from tailwise.estimators._tail import TailEstimator, known_only, mean_of
