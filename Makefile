@@ -5,13 +5,18 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test lint types unit oldest format clean
 
-$(VENV)/ready: pyproject.toml constraints.txt
+# All that tables and texts need.
+$(VENV)/core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	touch $@
+
+$(VENV)/ready: $(VENV)/core
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[image]" --group dev
 	touch $@
 
-demo: $(VENV)/ready
+demo: $(VENV)/core
 	$(BIN)/tailwise demo --output demo-out --force
 
 test: lint types unit oldest
