@@ -147,26 +147,27 @@ def check_batch(logits: Tensor, targets: Tensor, *per_class: Tensor | float | No
     if not isinstance(logits, Tensor) or not isinstance(targets, Tensor):
         given = f"{type(logits).__name__} and {type(targets).__name__}"
         raise TailwiseError(f"logits and targets must be tensors; got {given}.")
-    if logits.ndim != 2 or not logits.is_floating_point():
+    shape, of_targets = logits.shape, targets.shape  # each asked for once, as small batches take but microseconds
+    if len(shape) != 2 or not logits.dtype.is_floating_point:
         hint = " Flatten the places of an image or a text: logits.movedim(1, -1).flatten(0, -2)." * (logits.ndim > 2)
         raise TailwiseError(
-            f"logits must be (batch, n_classes) in floating point; got {tuple(logits.shape)} {logits.dtype}.{hint}"
+            f"logits must be (batch, n_classes) in floating point; got {tuple(shape)} {logits.dtype}.{hint}"
         )
-    batch, n_classes = logits.shape
-    if targets.ndim == 1:
-        if targets.dtype != torch.int64 or targets.shape[0] != batch:
+    batch, n_classes = shape
+    if len(of_targets) == 1:
+        if targets.dtype is not torch.int64 or of_targets[0] != batch:
             hint = " Use targets.long()." * (not targets.is_floating_point() and targets.dtype != torch.int64)
             raise TailwiseError(
                 f"class codes must be {batch} of type torch.int64, one per row of logits; "
-                f"got {tuple(targets.shape)} {targets.dtype}.{hint}"
+                f"got {tuple(of_targets)} {targets.dtype}.{hint}"
             )
-    elif targets.shape != logits.shape or not targets.is_floating_point():
+    elif of_targets != shape or not targets.dtype.is_floating_point:
         raise TailwiseError(
             f"targets must be ({batch},) class codes or ({batch}, {n_classes}) rows of probabilities; "
-            f"got {tuple(targets.shape)} {targets.dtype}."
+            f"got {tuple(of_targets)} {targets.dtype}."
         )
     for values in per_class:
-        if isinstance(values, Tensor) and values.ndim and values.shape[-1] != n_classes:
+        if values is not None and isinstance(values, Tensor) and values.ndim and values.shape[-1] != n_classes:
             raise TailwiseError(f"the loss was built for {values.shape[-1]} classes, but the logits have {n_classes}.")
 
 
