@@ -254,9 +254,11 @@ def _are_codes(values: pl.Series) -> bool:
 
 def lost_values(before: pl.Series, after: pl.Series) -> pl.Series:
     """Return the values that were present before reading and are missing after it."""
+    import polars as pl
+
     before = readable(before)
     if (before.dtype.is_numeric() and after.dtype.is_numeric()) or after.null_count() == before.null_count():
-        return names(before.head(0))  # none, as strings
+        return pl.Series(before.name, [], dtype=pl.String)
     values = names(before)
     return values.filter(values.is_not_null() & after.is_null())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,11 @@ def _learned(recipe: Recipe, task: Task) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of Tailwise, Python and what fits rest on."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str]:
     found = {"tailwise": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         try:

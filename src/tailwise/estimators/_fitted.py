@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.multiclass import OneVsRestClassifier
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from tailwise.counts import class_prior
 from tailwise.errors import TailwiseError
@@ -31,8 +33,17 @@ def threads_for(numbers: int) -> Iterator[None]:
     Several threads would wait for each other thousands of times a second: while another process keeps a core busy,
     trees on a small table would take hundreds of times as long.
     """
-    with threadpool_limits(1, "openmp") if numbers <= _FEW else nullcontext():
+    with _pools(len(sys.modules)).limit(limits=1, user_api="openmp") if numbers <= _FEW else nullcontext():
         yield
+
+
+@lru_cache(maxsize=1)
+def _pools(n_modules: int) -> ThreadpoolController:
+    """Return what limits the threads of the libraries that are loaded; it is made anew where modules brought more.
+
+    Making one takes longer than predicting a few rows.
+    """
+    return ThreadpoolController()
 
 
 @contextmanager
