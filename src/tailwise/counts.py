@@ -2,6 +2,15 @@
 
 *Class counts* are a 1-D array of length ``n_classes`` with the number of training examples of each class; zeros are
 allowed. All functions return NumPy arrays or plain numbers.
+
+Examples
+--------
+>>> from tailwise.counts import class_counts, class_weights, imbalance_factor
+>>> counts = class_counts([0, 0, 0, 0, 0, 0, 1, 1, 2])
+>>> counts.tolist(), imbalance_factor(counts)
+([6, 2, 1], 6.0)
+>>> class_weights(counts).tolist()
+[0.5, 1.5, 3.0]
 """
 
 from __future__ import annotations
@@ -103,7 +112,15 @@ def log_prior(class_counts: ArrayLike, floor: float = 1.0) -> NDArray[np.float64
 
 
 def imbalance_factor(class_counts: ArrayLike) -> float:
-    """Return the largest class count divided by the smallest positive one."""
+    """Return the largest class count divided by the smallest positive one.
+
+    Examples
+    --------
+    Classes without examples do not count:
+
+    >>> imbalance_factor([500, 40, 5, 0])
+    100.0
+    """
     counts = check_counts(class_counts)
     return float(counts.max() / counts[counts > 0].min())
 
@@ -136,6 +153,15 @@ def effective_number(class_counts: ArrayLike, beta: float = 0.9999) -> NDArray[n
     ------
     TailwiseError
         If ``beta`` is not in [0, 1).
+
+    Examples
+    --------
+    Near-duplicates in a large class add little, so its effective number grows more slowly than its count:
+
+    >>> effective_number([10, 1_000, 100_000]).round().tolist()
+    [10.0, 952.0, 10000.0]
+    >>> effective_number([10, 1_000, 100_000], beta=0.99).round().tolist()
+    [10.0, 100.0, 100.0]
     """
     counts = check_counts(class_counts)
     if not 0 <= number("beta", beta) < 1:
@@ -192,6 +218,15 @@ def class_weights(
     ------
     TailwiseError
         If the counts are invalid, the scheme is unknown, or ``beta`` or ``sigma`` is out of range.
+
+    Examples
+    --------
+    By the inverse of its count, each class weighs the same in total; by the square root, a rare one weighs less:
+
+    >>> class_weights([81, 9]).round(2).tolist()
+    [0.56, 5.0]
+    >>> class_weights([81, 9], "sqrt").round(2).tolist()
+    [0.83, 2.5]
     """
     counts, density = check_counts(class_counts), smoothed_counts(class_counts, sigma)
     try:
@@ -251,6 +286,11 @@ def shot_groups(class_counts: ArrayLike, many: float = 100, few: float = 20) -> 
     ``"many"``, ``"medium"``, ``"few"`` -> class codes, in that order; groups without classes are absent
 
     Source: Liu et al., Large-Scale Long-Tailed Recognition in an Open World, CVPR 2019.
+
+    Examples
+    --------
+    >>> {name: classes.tolist() for name, classes in shot_groups([500, 60, 30, 5]).items()}
+    {'many': [0], 'medium': [1, 2], 'few': [3]}
     """
     counts = check_counts(class_counts)
     masks = {"many": counts > many, "medium": (counts <= many) & (counts >= few), "few": counts < few}
@@ -263,6 +303,17 @@ def shot_thresholds(class_counts: ArrayLike) -> tuple[float, float]:
     They are the usual 100 and 20 if these put classes into at least two groups. Otherwise, for example in a small data
     set, they separate the upper and the lower third of the distinct counts. Of two classes, the larger is many-shot and
     the smaller few-shot. If all counts are equal, all classes are medium-shot.
+
+    Examples
+    --------
+    Where the usual thresholds would make all classes medium-shot, others are found:
+
+    >>> from tailwise.counts import shot_groups
+    >>> shot_thresholds([5000, 300, 30, 5])
+    (100.0, 20.0)
+    >>> many, few = shot_thresholds([80, 50, 40, 30, 25])
+    >>> {name: classes.tolist() for name, classes in shot_groups([80, 50, 40, 30, 25], many, few).items()}
+    {'many': [0, 1], 'medium': [2], 'few': [3, 4]}
     """
     counts = check_counts(class_counts)
     groups = shot_groups(counts)

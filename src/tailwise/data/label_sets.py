@@ -116,6 +116,14 @@ def encode_label_sets(
     ------
     TailwiseError
         If Y has neither form, an indicator has values other than 0 and 1, or a label is not among the known ones.
+
+    Examples
+    --------
+    >>> found = encode_label_sets([["red", "sweet"], [], ["red"], None])
+    >>> found.labels.tolist(), found.rows.tolist()
+    (['red', 'sweet'], [[1, 1], [0, 0], [1, 0], [-1, -1]])
+    >>> encode_label_sets([["sweet"]], known=found.labels).rows.tolist()
+    [[0, 1]]
     """
     if type(Y).__module__.partition(".")[0] == "pyarrow":
         import polars as pl

@@ -117,6 +117,17 @@ def load(
     TailwiseError
         If a file or column does not exist (the message suggests the nearest name) or cannot be read (the message says
         where), or if there are no rows, no labels, only one class, or a label that is not among ``classes``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import polars as pl
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fruit = pl.DataFrame({"weight": [150, 3, 170, 4], "kind": ["apple", "cherry", "apple", None]})
+    ...     fruit.write_csv(f"{folder}/fruit.csv")
+    ...     data = load(f"{folder}/fruit.csv", target="kind")
+    >>> data.classes, data.labels.tolist(), data.inputs.columns
+    (('apple', 'cherry'), [0, 1, 0, -1], ['weight'])
     """
     import polars as pl
 

@@ -169,6 +169,15 @@ def make_long_tailed(
     ------
     TailwiseError
         If a class has too few examples, or a label is outside the classes of ``counts``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tailwise.data import longtail
+    >>> labels = np.array([0, 1, 2] * 40)
+    >>> kept = make_long_tailed(labels, longtail.exponential(40, 10, 3), order="random", random_state=0)
+    >>> np.bincount(labels[kept]).tolist()
+    [40, 12, 4]
     """
     if order not in ("file", "random"):
         raise TailwiseError(f"unknown order {order!r}: use file or random.")

@@ -53,6 +53,16 @@ def sample(
 
     Source: selection sampling, Knuth, The Art of Computer Programming, volume 2, section 3.4.2, algorithm S, applied
     batch by batch.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import polars as pl
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pl.DataFrame({"x": range(100), "kind": ["a"] * 90 + ["b"] * 10}).write_parquet(f"{folder}/all.parquet")
+    ...     data, counts = sample(f"{folder}/all.parquet", "kind", 30, random_state=0)
+    >>> data.class_counts.tolist(), counts.tolist()
+    ([20, 10], [90, 10])
     """
     import polars as pl
 

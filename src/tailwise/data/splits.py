@@ -85,6 +85,16 @@ def stratified_split(
     ------
     TailwiseError
         If ``test_size`` is out of range, or no class has two examples.
+
+    Examples
+    --------
+    A class with a single example stays in training:
+
+    >>> import numpy as np
+    >>> labels = np.repeat([0, 1, 2], [40, 10, 1])
+    >>> train, test = stratified_split(labels, test_size=0.2, random_state=0)
+    >>> np.bincount(labels[train]).tolist(), np.bincount(labels[test]).tolist()
+    ([32, 8, 1], [8, 2])
     """
     _check_share(test_size)
     codes = to_codes(labels)
@@ -120,6 +130,16 @@ def stratified_folds(
     ------
     TailwiseError
         If ``n_splits`` is not a whole number, less than 2, or more than the examples that can be tested.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> labels = np.repeat([0, 1, 2], [9, 3, 1])
+    >>> for train, test in stratified_folds(labels, 3, random_state=0):
+    ...     print(np.bincount(labels[train]).tolist(), np.bincount(labels[test]).tolist())
+    [6, 2, 1] [3, 1]
+    [6, 2, 1] [3, 1]
+    [6, 2, 1] [3, 1]
     """
     codes = to_codes(labels)
     counts = class_counts(codes)

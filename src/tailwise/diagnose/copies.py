@@ -31,6 +31,14 @@ def copies(test: Dataset, training: Dataset) -> NDArray[np.bool_]:
     TailwiseError
         If the classes differ, a table has no column with values, or the test data lacks one or holds something else in
         it.
+
+    Examples
+    --------
+    >>> from tailwise.data import as_dataset
+    >>> training = as_dataset([[1.0], [2.0], [3.0]], ["a", "a", "b"])
+    >>> test = as_dataset([[3.0], [2.0], [4.0]], ["b", "b", "a"])  # the second is there with another label
+    >>> copies(test, training).tolist()
+    [True, False, False]
     """
     if not np.array_equal(test.class_labels, training.class_labels):
         raise TailwiseError(f"{test.name} has other classes than {training.name}, or another order of them.")

@@ -80,6 +80,15 @@ def diagnose(
     ------
     TailwiseError
         If the data cannot be read, a column does not exist, or no row has a label.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> weights = [0.1 * (37 * row % 100) for row in range(100)]
+    >>> frame = pl.DataFrame({"weight": weights, "shelf": [1, 2] * 50, "kind": ["apple", "cherry"] * 50})
+    >>> worst = diagnose(frame, target="kind").findings[0]
+    >>> worst.severity, worst.sentence.partition(":")[0]
+    ('problem', "Column 'shelf' alone predicts 100 % of what can be predicted of held-out labels")
     """
     if sample < 1:
         raise TailwiseError(f"sample must be at least 1 row; got {sample}.")

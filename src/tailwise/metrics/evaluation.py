@@ -126,6 +126,18 @@ def evaluate(
     ------
     TailwiseError
         If arrays do not match (see :meth:`Accumulator.update`) or there is no labelled example.
+
+    Examples
+    --------
+    >>> labels, predicted = [0] * 90 + [1] * 10, [0] * 95 + [1] * 5
+    >>> found = evaluate(labels, predicted, class_counts=[900, 15], class_names=["common", "rare"])
+    >>> found["balanced_accuracy"], found.by_group["few"]["accuracy"].value, found.worst
+    (0.75, 0.5, 'rare')
+    >>> low, high = found.overall["balanced_accuracy"][1:]  # of the 95 % interval
+    >>> 0.5 < low < 0.75 < high < 1
+    True
+    >>> [(row["class"], row["recall"]) for row in found.per_class()]
+    [('common', 1.0), ('rare', 0.5)]
     """
     counts = check_counts(class_counts)
     rng = generator(random_state)
@@ -217,6 +229,11 @@ def relative_accuracy(accuracy: float, vanilla_balanced: float, method_balanced:
     ------
     TailwiseError
         If a number is not between 0 and 1, or both references are zero.
+
+    Examples
+    --------
+    >>> relative_accuracy(0.3, vanilla_balanced=0.6, method_balanced=0.5)
+    (0.5, 0.6)
     """
     for value in (accuracy, vanilla_balanced, method_balanced):
         if not 0 <= value <= 1:

@@ -85,6 +85,14 @@ def evaluate_labels(
     TailwiseError
         If the shapes differ, there is not a name for each label, a probability is not between 0 and 1, or no test
         example has a label.
+
+    Examples
+    --------
+    >>> rows, proba = [[1, 0], [1, 1], [1, 0], [0, 1]], [[0.9, 0.1], [0.8, 0.4], [0.7, 0.2], [0.1, 0.3]]
+    >>> predicted = [[1, 0], [1, 0], [1, 0], [0, 0]]
+    >>> found = evaluate_labels(rows, predicted, proba, class_counts=[300, 10], class_names=["common", "rare"])
+    >>> found["macro_average_precision"], found["macro_f1"]  # the ranking is right, the threshold of "rare" too high
+    (1.0, 0.5)
     """
     counts = check_counts(class_counts)
     names = tuple(str(c) for c in (range(counts.size) if class_names is None else class_names))

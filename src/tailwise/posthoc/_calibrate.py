@@ -34,6 +34,16 @@ def fit_temperature(scores: ArrayLike, labels: ArrayLike, sample_weight: ArrayLi
     ------
     TailwiseError
         If scores, labels and weights do not have matching shapes, or one of them has invalid values.
+
+    Examples
+    --------
+    Scores that promise 98 % where 75 % are right are divided by about 3.6:
+
+    >>> from tailwise.posthoc import softmax
+    >>> scores = [[4.0, 0.0]] * 400
+    >>> step = fit_temperature(scores, [0] * 300 + [1] * 100)
+    >>> softmax(scores[:1]).round(2).tolist(), softmax(step(scores[:1])).round(2).tolist()
+    ([[0.98, 0.02]], [[0.75, 0.25]])
     """
     z, y, weights = held_out(scores, labels, sample_weight)
     below_top = z - z.max(axis=1, keepdims=True)
@@ -82,6 +92,15 @@ def fit_class_wise(
     ------
     TailwiseError
         If ``strength`` is negative, or as for :func:`fit_temperature`.
+
+    Examples
+    --------
+    >>> from tailwise.posthoc import softmax
+    >>> scores, labels = [[0.0, 0.0]] * 1000, [0] * 900 + [1] * 100
+    >>> softmax(fit_temperature(scores, labels)(scores[:1])).round(1).tolist()
+    [[0.5, 0.5]]
+    >>> softmax(fit_class_wise(scores, labels)(scores[:1])).round(1).tolist()
+    [[0.9, 0.1]]
     """
     strength = number("strength", strength, 0, np.inf)
     z, y, w = held_out(scores, labels, sample_weight)

@@ -40,6 +40,17 @@ def fit_label_wise(scores: ArrayLike, rows: ArrayLike, *, strength: float = 1.0)
     TailwiseError
         If the shapes of scores and rows differ, a score is not finite, rows hold other numbers than 0 and 1, or
         ``strength`` is negative.
+
+    Examples
+    --------
+    The same score is worth more for a label that is more common:
+
+    >>> import numpy as np
+    >>> scores = np.array([[2.0, 2.0], [2.0, 2.0], [-2.0, -2.0], [-2.0, -2.0]] * 100)
+    >>> rows = np.array([[1, 1], [1, 0], [1, 0], [0, 0]] * 100)
+    >>> step = fit_label_wise(scores, rows)
+    >>> (1 / (1 + np.exp(-step([[2.0, 2.0], [-2.0, -2.0]])))).round(1).tolist()
+    [[1.0, 0.5], [0.5, 0.0]]
     """
     strength = number("strength", strength, 0, np.inf)
     z, y = _held_out(scores, rows)
@@ -90,6 +101,15 @@ def tune_f1(log_odds: ArrayLike, rows: ArrayLike, *, pooled: bool = False) -> St
     ------
     TailwiseError
         If the shapes of log odds and rows differ, log odds are not finite, or rows hold other numbers than 0 and 1.
+
+    Examples
+    --------
+    A rare label that is never likely, but likelier where it is true:
+
+    >>> import numpy as np
+    >>> log_odds, rows = np.repeat([[-4.0], [-1.0]], [950, 50], axis=0), np.repeat([[0], [1]], [950, 50], axis=0)
+    >>> (log_odds > 0).sum(), (tune_f1(log_odds, rows)(log_odds) > 0).sum()
+    (np.int64(0), np.int64(50))
     """
     z, y = _held_out(log_odds, rows)
     if pooled:

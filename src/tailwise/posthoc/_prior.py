@@ -31,6 +31,15 @@ def logit_adjustment(class_counts: ArrayLike, tau: float = 1.0) -> Step:
     ------
     TailwiseError
         If the counts cannot be used, or tau is negative.
+
+    Examples
+    --------
+    A probability of 0.3 is more than usual for a class that makes up a tenth:
+
+    >>> import numpy as np
+    >>> log_proba = np.log([[0.7, 0.3], [0.95, 0.05]])
+    >>> logit_adjustment([900, 100])(log_proba).argmax(axis=1).tolist()
+    [1, 0]
     """
     tau = number("tau", tau, 0)
     return Step.of(f"logit adjustment, tau {tau:g}", -tau * log_prior(class_counts))
@@ -53,6 +62,14 @@ def prior_shift(source: ArrayLike, target: ArrayLike) -> Step:
     ------
     TailwiseError
         If a prior is invalid, or their lengths differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tailwise.posthoc import softmax
+    >>> to_uniform = prior_shift([900, 100], [1, 1])
+    >>> softmax(to_uniform(np.log([[0.9, 0.1], [0.5, 0.5]]))).round(2).tolist()
+    [[0.5, 0.5], [0.1, 0.9]]
     """
     after, before = log_prior(target, floor=1e-300), log_prior(source)
     if after.shape != before.shape:
@@ -95,6 +112,18 @@ def estimate_prior_em(
     ------
     TailwiseError
         If there is no row, shapes do not match, rows are not probabilities, or all rows would be ignored.
+
+    Examples
+    --------
+    A classifier that learned from balanced data sees data that is not. The mean of its probabilities misjudges the new
+    prior:
+
+    >>> import numpy as np
+    >>> proba = np.array([[0.9, 0.1]] * 74 + [[0.1, 0.9]] * 26)
+    >>> proba.mean(axis=0).round(2).tolist()
+    [0.69, 0.31]
+    >>> estimate_prior_em(proba, [0.5, 0.5]).round(2).tolist()
+    [0.8, 0.2]
     """
     strength = number("strength", strength, 0)
     source = class_prior(source_prior)
@@ -144,6 +173,15 @@ def shift_p_value(proba: ArrayLike, source_prior: ArrayLike, prior: ArrayLike) -
     ------
     TailwiseError
         If there is no row, shapes do not match, or rows are not probabilities.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tailwise.posthoc import estimate_prior_em
+    >>> proba = np.array([[0.9, 0.1]] * 74 + [[0.1, 0.9]] * 26)
+    >>> prior = estimate_prior_em(proba, [0.5, 0.5])
+    >>> shift_p_value(proba, [0.5, 0.5], prior) < 0.001
+    True
     """
     from scipy.stats import chi2
 
@@ -179,6 +217,14 @@ def estimate_prior_bbse(
     ------
     TailwiseError
         If an array is empty, lengths differ, or a code is out of range.
+
+    Examples
+    --------
+    A fifth of each class was predicted as the other where labels are known, which is made up for:
+
+    >>> labels, predicted = [0] * 10 + [1] * 10, [0] * 8 + [1] * 2 + [0] * 2 + [1] * 8
+    >>> estimate_prior_bbse(labels, predicted, [0] * 62 + [1] * 38, n_classes=2).round(2).tolist()
+    [0.7, 0.3]
     """
     whole("n_classes", n_classes, 1)
     y, h, p = (to_codes(codes) for codes in (held_out_labels, held_out_predicted, predicted))

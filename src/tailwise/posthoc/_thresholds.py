@@ -46,6 +46,14 @@ def tune_bias(scores: ArrayLike, labels: ArrayLike, objective: str | Score, clas
     TailwiseError
         If scores, labels and class counts do not have matching shapes, or have invalid values, or there is no objective
         of that name.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> scores, labels = np.log([[0.9, 0.1]] * 8 + [[0.6, 0.4]] * 2), [0] * 8 + [1] * 2
+    >>> step = tune_bias(scores, labels, "balanced_accuracy", class_counts=[80, 20])
+    >>> scores.argmax(axis=1).tolist(), step(scores).argmax(axis=1).tolist()
+    ([0, 0, 0, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0, 1, 1])
     """
     (z, y, _), counts = held_out(scores, labels), np.asarray(class_counts)
     if counts.shape != z.shape[1:]:
