@@ -30,6 +30,13 @@ def predict(network: nn.Module, inputs: Any, *, batch_size: int = 1024) -> NDArr
     ------
     TailwiseError
         If the inputs are sparse, not numbers or hold NaN or infinity, or the batch size is below 1.
+
+    Examples
+    --------
+    >>> from tailwise.nn import MLP, Network
+    >>> network = Network.linear(MLP(8), n_classes=5)
+    >>> predict(network, [[0.0] * 8] * 3, batch_size=2).shape
+    (3, 5)
     """
     any_parameter = next(network.parameters(), torch.empty(0))
     data = as_tensor(inputs, any_parameter.dtype)

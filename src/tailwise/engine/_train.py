@@ -104,6 +104,19 @@ def train(
     TailwiseError
         If inputs, labels or settings cannot be used, training diverges, the folder's checkpoint belongs to another
         training, or another process is writing there.
+
+    Examples
+    --------
+    The same seed gives the same network:
+
+    >>> import numpy as np
+    >>> from tailwise.nn import MLP
+    >>> from tailwise.recipes import Task, recipe
+    >>> inputs, labels = np.arange(20.0).reshape(10, 2), np.repeat([0, 1], [8, 2])
+    >>> task = Task(np.bincount(labels), backbone=lambda: MLP(2), epochs=2, batch_size=5)
+    >>> one, other = (train(recipe("focal"), task, inputs, labels, random_state=7, progress=False) for _ in range(2))
+    >>> one.head.weight.equal(other.head.weight)
+    True
     """
     batch_size = whole("batch_size", task.batch_size, 1)
     whole("epochs", task.epochs, 1)

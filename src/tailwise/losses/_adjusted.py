@@ -31,6 +31,16 @@ class BalancedSoftmaxLoss(ClassificationLoss):
     Source: Ren et al., Balanced Meta-Softmax for Long-Tailed Visual Recognition, NeurIPS 2020.
     Verified: value against the equation in float64; for labels that follow the prior, equal logits have no gradient.
     Deviates: a class without examples counts as if it had one, so that its loss stays finite.
+
+    Examples
+    --------
+    Of two equal logits, the one of the rare class is to become larger:
+
+    >>> import torch
+    >>> logits = torch.zeros(2, 2, requires_grad=True)
+    >>> BalancedSoftmaxLoss([90, 10], reduction="sum")(logits, torch.tensor([0, 1])).backward()
+    >>> logits.grad[:, 1]  # from an example of the common class, and from one of the rare class
+    tensor([ 0.1000, -0.9000])
     """
 
     def __init__(self, class_counts: ArrayLike, **options: Any) -> None:
@@ -56,6 +66,15 @@ class LogitAdjustedLoss(ClassificationLoss):
     Source: Menon et al., Long-Tail Learning via Logit Adjustment, ICLR 2021, equation 10.
     Verified: value against the equation in float64; for labels that follow the prior, equal logits have no gradient.
     Deviates: a class without examples counts as if it had one, so that its loss stays finite.
+
+    Examples
+    --------
+    >>> import torch
+    >>> logits, targets = torch.zeros(2, 2), torch.tensor([0, 1])
+    >>> LogitAdjustedLoss([90, 10], reduction="none")(logits, targets)
+    tensor([0.1054, 2.3026])
+    >>> LogitAdjustedLoss([90, 10], tau=0.0, reduction="none")(logits, targets)  # cross-entropy
+    tensor([0.6931, 0.6931])
     """
 
     def __init__(self, class_counts: ArrayLike, tau: float = 1.0, **options: Any) -> None:

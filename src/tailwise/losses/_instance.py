@@ -53,6 +53,17 @@ class InfluenceBalancedLoss(BatchLoss):
     Deviates: that code multiplies ``lambda`` by the number of classes, the paper does not. The mean is over examples,
     as in the code, not over class weights. A class without examples counts as if it had one. With rows, ``lambda`` is
     averaged over the row.
+
+    Examples
+    --------
+    Of two examples that are equally wrong, the one with larger features has more influence, and counts for less:
+
+    >>> import torch
+    >>> loss = InfluenceBalancedLoss([90, 10], reduction="none")
+    >>> features = torch.tensor([[1.0, 1.0], [2.0, 2.0]])  # what the linear classifier made the logits of
+    >>> losses = loss(torch.zeros(2, 2), torch.tensor([1, 1]), features)
+    >>> (losses[0] / losses[1]).round(decimals=1)
+    tensor(2.)
     """
 
     lambdas: Tensor

@@ -38,6 +38,17 @@ class LDAMLoss(ClassificationLoss):
     Verified: value and gradient equal that code (LDAM-DRW, losses.py) to 1e-15.
     Deviates: a class without examples has the margin of the rarest class that has some. With rows, the margin of each
     class is multiplied by its share.
+
+    Examples
+    --------
+    Equal cosines, as :meth:`tailwise.nn.Network.cosine` may give them, lack the whole margin, which is costly:
+
+    >>> import torch
+    >>> loss = LDAMLoss([1600, 100], reduction="none")
+    >>> loss.margin
+    tensor([0.2500, 0.5000])
+    >>> loss(torch.zeros(2, 2), torch.tensor([0, 1])).round(decimals=1)
+    tensor([ 7.5000, 15.0000])
     """
 
     def __init__(self, class_counts: ArrayLike, max_margin: float = 0.5, scale: float = 30.0, **options: Any) -> None:

@@ -84,6 +84,18 @@ def meta_weights(
 
     Source: Ren et al., Learning to Reweight Examples for Robust Deep Learning, ICML 2018, algorithm 1.
     Verified: equals finite differences of the clean loss after a step; flipped labels get little weight.
+
+    Examples
+    --------
+    The third label of the batch is wrong, as the clean examples show:
+
+    >>> import torch
+    >>> from tailwise.losses import CrossEntropyLoss
+    >>> network, loss = torch.nn.Linear(1, 2), CrossEntropyLoss(reduction="none")
+    >>> inputs, clean = torch.tensor([[-1.0], [1.0], [1.0]]), torch.tensor([[-1.0], [1.0]])
+    >>> weights = meta_weights(network, loss, inputs, torch.tensor([0, 1, 0]), clean, torch.tensor([0, 1]), 0.1)
+    >>> weights > 0
+    tensor([ True,  True, False])
     """
     pull: list[Tensor] = []
 
@@ -157,6 +169,17 @@ class MetaWeightedLoss(Precise):
     (MW-Net.py).
     Verified: steps equal ``torch.optim.Adam``'s on the gradient of :func:`meta_loss`.
     Deviates: no weight decay, and a constant virtual learning rate, where theirs is that of the network.
+
+    Examples
+    --------
+    It takes the network, and a balanced batch beside the other. The weighting network takes its own step:
+
+    >>> import torch
+    >>> network, loss = torch.nn.Linear(3, 2), MetaWeightedLoss()
+    >>> inputs, targets = torch.randn(8, 3), torch.tensor([0, 0, 0, 0, 0, 0, 0, 1])
+    >>> loss(network, inputs, targets, torch.randn(2, 3), torch.tensor([0, 1])).backward()
+    >>> loss.steps, network.weight.grad.shape  # for an optimiser of the network alone
+    (tensor(1.), torch.Size([2, 3]))
     """
 
     moments: Tensor

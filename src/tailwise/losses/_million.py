@@ -45,6 +45,19 @@ class ChunkedSoftmaxLoss(BatchLoss):
         If counts or settings are out of range or, when called, shapes do not fit.
 
     Verified: value and gradient equal those of the same loss on all logits at once, for any chunk size.
+
+    Examples
+    --------
+    The loss holds the weights of the classifier: it takes features, and the optimiser takes its parameters too:
+
+    >>> import torch
+    >>> loss = ChunkedSoftmaxLoss(in_features=4, n_classes=1000, chunk_size=100)
+    >>> features, targets = torch.randn(8, 4), torch.arange(8)
+    >>> loss(features, targets).isclose(torch.nn.functional.cross_entropy(features @ loss.weight.T, targets))
+    tensor(True)
+    >>> values, classes = loss.topk(features, k=3)
+    >>> classes.shape
+    torch.Size([8, 3])
     """
 
     weight: nn.Parameter
@@ -139,6 +152,16 @@ class SampledSoftmaxLoss(ChunkedSoftmaxLoss):
     Source: Bengio and Senécal, Adaptive Importance Sampling to Accelerate Training of a Neural Probabilistic Language
     Model, IEEE Transactions on Neural Networks 2008, section 3.
     Verified: the sampled sum has the exact expectation, over 3,000 draws, and many samples give the exact gradient.
+
+    Examples
+    --------
+    A step changes the classes that were drawn and those of the batch, and no others:
+
+    >>> import torch
+    >>> loss = SampledSoftmaxLoss(4, n_classes=1000, class_counts=range(1000, 0, -1), n_samples=50)
+    >>> loss(torch.randn(8, 4), torch.arange(8)).backward()
+    >>> loss.weight.grad.any(dim=1).sum() <= 50 + 8
+    tensor(True)
     """
 
     log_expected: Tensor

@@ -41,6 +41,17 @@ class AsymmetricLoss(RowLoss):
     Verified: value and gradient equal the authors' src/loss_functions/losses.py to 1e-15, where that lets the
     gradient through the focus.
     Deviates: that train.py holds the focus constant in the gradient; here, as in the paper, it is differentiated.
+
+    Examples
+    --------
+    Targets are indicators. A label that is there counts for more than one that is not, though both are at one half:
+
+    >>> import torch
+    >>> loss = AsymmetricLoss(reduction="none")
+    >>> loss(torch.tensor([[0.0, -9.0, -9.0]]), torch.tensor([[1.0, 0.0, 0.0]]))
+    tensor([0.6931])
+    >>> loss(torch.tensor([[0.0, -9.0, -9.0]]), torch.tensor([[0.0, 0.0, 0.0]]))
+    tensor([0.0245])
     """
 
     def __init__(

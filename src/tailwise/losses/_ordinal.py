@@ -73,6 +73,16 @@ class CumulativeLoss(BatchLoss):
     Verified: equals the log of the probabilities of the authors' presto_func.R, read in NumPy, to 1e-15; their
     cumulative logits have the opposite sign.
     Deviates: adjacent cumulative logits count as at least 1e-6 apart, so that the loss is finite where they cross.
+
+    Examples
+    --------
+    Column k holds the log odds of class k or beyond, so that a likely class 1 of three has a high column 1 and a low
+    column 2:
+
+    >>> import torch
+    >>> logits = torch.tensor([[0.0, 5.0, -5.0]]).expand(3, 3)
+    >>> CumulativeLoss(reduction="none")(logits, torch.tensor([0, 1, 2])).round(decimals=1)
+    tensor([5., 0., 5.])
     """
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -115,6 +125,17 @@ def presto_penalty(weight: Tensor) -> Tensor:
     With all differences 0, the odds are proportional. The norm is that of the authors' presto_func.R (``alpha_param``
     1).
     Verified: against a sum by hand.
+
+    Examples
+    --------
+    It is added to the loss. Transitions with the same weights as the one before cost nothing:
+
+    >>> import torch
+    >>> from tailwise.losses import CumulativeLoss
+    >>> head, features, targets = torch.nn.Linear(2, 3), torch.randn(4, 2), torch.tensor([0, 1, 1, 2])
+    >>> loss = CumulativeLoss()(head(features), targets) + 0.01 * presto_penalty(head.weight)
+    >>> [float(presto_penalty(torch.tensor([[0.0, 0.0], [1.0, -2.0], [1.0, last]]))) for last in (-2.0, -1.5)]
+    [3.0, 3.5]
     """
     if weight.ndim != 2 or len(weight) < 2:
         raise TailwiseError(f"weight must be (n_classes, width) with two classes or more; got {tuple(weight.shape)}.")

@@ -112,6 +112,14 @@ def tau_normalise(linear: nn.Linear, tau: float = 1.0) -> nn.Linear:
     ------
     TailwiseError
         If ``tau`` is negative or NaN.
+
+    Examples
+    --------
+    >>> import torch
+    >>> linear = torch.nn.Linear(2, 2)
+    >>> linear.weight.data = torch.tensor([[0.0, 4.0], [1.0, 0.0]])  # of a common class and a rare one
+    >>> [tau_normalise(linear, tau).weight.norm(dim=1).round().tolist() for tau in (0.0, 0.5, 1.0)]
+    [[4.0, 1.0], [2.0, 1.0], [1.0, 1.0]]
     """
     keep = number("tau", tau, 0, math.inf) == 0 and linear.bias is not None
     least = max(1e-12, torch.finfo(linear.weight.dtype).tiny)  # half precision rounds the first to 0
@@ -140,6 +148,14 @@ def nearest_mean(features: Tensor, labels: Tensor, n_classes: int) -> nn.Linear:
     ------
     TailwiseError
         If there is not one label for each example, or a code is out of range.
+
+    Examples
+    --------
+    >>> import torch
+    >>> features, labels = torch.tensor([[0.0], [1.0], [2.0], [3.0], [8.0]]), torch.tensor([0, 0, 0, 0, 1])
+    >>> head = nearest_mean(features, labels, n_classes=2)
+    >>> head(torch.tensor([[4.0], [6.0]])).argmax(1)  # the means are 1.5 and 8
+    tensor([0, 1])
     """
     x, labels = features.cpu().double(), labels.cpu()  # not every device has float64
     if labels.shape not in ((len(x),), (len(x), n_classes)):

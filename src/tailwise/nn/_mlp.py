@@ -24,6 +24,16 @@ class MLP(nn.Sequential):
     ------
     TailwiseError
         If there is no layer, or a width is not positive.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from tailwise.nn import Network
+    >>> backbone = MLP(8, widths=(32, 16))
+    >>> backbone(torch.randn(4, 8)).shape, backbone.out_features
+    (torch.Size([4, 16]), 16)
+    >>> Network.linear(backbone, n_classes=5)(torch.randn(4, 8)).shape
+    torch.Size([4, 5])
     """
 
     def __init__(self, in_features: int, widths: tuple[int, ...] = (256, 128), *, dropout: float = 0.1) -> None:

@@ -31,6 +31,13 @@ class CIFARResNet(nn.Module):
     ------
     TailwiseError
         If the depth is not 6 n + 2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> backbone = CIFARResNet(depth=8, width=8, in_channels=1)
+    >>> backbone(torch.zeros(2, 1, 28, 28)).shape, backbone.out_features
+    (torch.Size([2, 32]), 32)
     """
 
     def __init__(self, depth: int = 32, *, width: int = 16, in_channels: int = 3) -> None:
@@ -76,5 +83,16 @@ class _Block(nn.Module):
 
 
 def resnet32(in_channels: int = 3) -> CIFARResNet:
-    """Return the ResNet-32 with 0.46 M parameters that is usual for results on long-tailed CIFAR."""
+    """Return the ResNet-32 with 0.46 M parameters that is usual for results on long-tailed CIFAR.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from tailwise.nn import Network
+    >>> network = Network.linear(resnet32(), n_classes=10)
+    >>> sum(parameter.numel() for parameter in network.parameters())
+    464154
+    >>> network(torch.zeros(2, 3, 32, 32)).shape
+    torch.Size([2, 10])
+    """
     return CIFARResNet(32, in_channels=in_channels)

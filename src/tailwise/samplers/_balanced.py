@@ -116,6 +116,16 @@ class ClassBalancedSampler(PowerSampler):
         If labels, counts or settings are out of range.
 
     Source: Shen et al., Relay Backpropagation for Effective Learning of Deep Convolutional Neural Networks, ECCV 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> labels = np.repeat([0, 1], [90, 10])
+    >>> sampler = ClassBalancedSampler(labels)
+    >>> np.bincount(labels[list(sampler)]).tolist()
+    [50, 50]
+    >>> np.bincount(list(sampler))[90:].tolist()  # how often each rare example is shown
+    [5, 5, 5, 5, 5, 5, 5, 5, 5, 5]
     """
 
     def __init__(self, labels: ArrayLike | None = None, **options: Any) -> None:

@@ -36,6 +36,15 @@ class ClassBatchSampler(EpochSampler):
 
     Source: Hermans et al., In Defense of the Triplet Loss for Person Re-Identification, arXiv:1703.07737, 2017,
     section 2 (batches of P classes with K examples).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch.utils.data import DataLoader
+    >>> labels = torch.tensor([0] * 90 + [1] * 10)
+    >>> sampler = ClassBatchSampler(labels, classes=2, examples=3, batches=4)
+    >>> [batch.bincount().tolist() for batch in DataLoader(labels, batch_sampler=sampler)]
+    [[3, 3], [3, 3], [3, 3], [3, 3]]
     """
 
     batched = True

@@ -88,6 +88,14 @@ class RepeatFactorSampler(_FactorSampler):
     Verified: factors, and how often each example is shown, against a plain-Python reading of the formula.
     Deviates: the examples of a rarest class are together shown equally often in all epochs, to within one, where
     Detectron2 rounds each example by itself; all epochs thus have the same length.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> labels = np.repeat([0, 1], [990, 10])
+    >>> sampler = RepeatFactorSampler(labels, threshold=0.04)
+    >>> sampler.factors.tolist(), np.bincount(labels[list(sampler)]).tolist()
+    ([1.0, 2.0], [990, 20])
     """
 
     def __init__(self, labels: Any = None, threshold: float = 1e-3, **options: Any) -> None:
@@ -129,6 +137,14 @@ class FrequencySubsampler(_FactorSampler):
     Verified: factors, and how often each example is shown, against a plain-Python reading of the formula.
     Deviates: the number shown is that share of the class, to within one, instead of one draw per example; all epochs
     thus have the same length.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> labels = np.repeat([0, 1], [80, 20])
+    >>> sampler = FrequencySubsampler(labels, threshold=0.2)
+    >>> sampler.factors.tolist(), np.bincount(labels[list(sampler)]).tolist()
+    ([0.5, 1.0], [40, 20])
     """
 
     def __init__(self, labels: Any = None, threshold: float | None = None, power: float = 0.5, **options: Any) -> None:

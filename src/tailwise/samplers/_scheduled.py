@@ -25,6 +25,16 @@ class ProgressivelyBalancedSampler(ClassSampler):
 
     Source: Kang et al., Decoupling Representation and Classifier, ICLR 2020, equation 2; the last epoch is balanced, as
     in the authors' code.
+
+    Examples
+    --------
+    >>> sampler = ProgressivelyBalancedSampler([0] * 90 + [1] * 10, epochs=3)
+    >>> for epoch in range(3):
+    ...     sampler.set_epoch(epoch)
+    ...     print(sampler.class_distribution().round(2).tolist())
+    [0.9, 0.1]
+    [0.7, 0.3]
+    [0.5, 0.5]
     """
 
     def __init__(self, labels: ArrayLike | None = None, *, epochs: int, **options: Any) -> None:

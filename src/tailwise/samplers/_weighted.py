@@ -40,6 +40,16 @@ class WeightedSampler(EpochSampler):
     ------
     TailwiseError
         If labels, counts or settings are out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sampler = WeightedSampler(weights=[1, 1, 4, 2], size=80)
+    >>> np.bincount(list(sampler)).tolist()
+    [10, 10, 40, 20]
+    >>> sampler.set_weights([0, 0, 1, 3])  # such as the losses of the last epoch
+    >>> np.bincount(list(sampler)).tolist()
+    [0, 0, 20, 60]
     """
 
     _chunk = 2**16  # the more, the closer together is what is searched for
