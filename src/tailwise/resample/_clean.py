@@ -50,6 +50,15 @@ class TomekLinks(Resampler):
     Verified: removes the same examples as imbalanced-learn if no two distances are equal. With ties, the first row
     counts as the nearer one, while imbalanced-learn's choice depends on the order of the rows.
     Source: Tomek, Two Modifications of CNN, IEEE Transactions on Systems, Man, and Cybernetics 1976.
+
+    Examples
+    --------
+    The third row is nearer to a rare one than to those of its own class:
+
+    >>> import numpy as np
+    >>> X, y = np.array([[0.0], [1.0], [4.0], [4.5], [6.0]]), np.array([0, 0, 0, 1, 1])
+    >>> TomekLinks().fit_resample(X, y)[0].ravel().tolist()
+    [0.0, 1.0, 4.5, 6.0]
     """
 
     _kind: ClassVar[Kind] = "clean"

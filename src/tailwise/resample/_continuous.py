@@ -99,6 +99,15 @@ class SMOGN(TargetResampler):
     position by the last feature alone, and takes the middle if that feature is equal. Columns must be numeric, and
     distances are Euclidean; the authors' experiments scale features to their range. Strategy "extreme" is not
     implemented.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, y = np.arange(100.0)[:, None], np.r_[np.linspace(0, 1, 95), np.linspace(8, 9, 5)]
+    >>> smogn = SMOGN(relevance=lambda y: (y > 5).astype(float), random_state=0)
+    >>> X_new, y_new = smogn.fit_resample(X, y)
+    >>> [int((target > 5).sum()) for target in (y, y_new)], len(y_new)
+    ([5, 50], 100)
     """
 
     _takes = frozenset({"allow_nan"})

@@ -85,6 +85,18 @@ class BalancedBaggingClassifier(AveragedClassifier):
     Wallace et al., Class Imbalance, Redux, ICDM 2011.
     Deviates: both draw with replacement; here a class is only drawn so if it has too few examples, so that every bag
     has all of the smallest class.
+
+    Examples
+    --------
+    Where the features say nothing, a tree gives a class its share, and balanced bags give all classes the same:
+
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> X, y = [[0.0]] * 100, [0] * 90 + [1] * 10
+    >>> DecisionTreeClassifier().fit(X, y).predict_proba([[0.0]]).tolist()
+    [[0.9, 0.1]]
+    >>> bags = BalancedBaggingClassifier(DecisionTreeClassifier(), n_estimators=3, random_state=0).fit(X, y)
+    >>> bags.predict_proba([[0.0]]).tolist()
+    [[0.5, 0.5]]
     """
 
     def __init__(

@@ -83,6 +83,14 @@ class MLSMOTE(MultiLabelResampler):
     also uses the rows made for earlier labels. A new row lies on the line between two rows, as in :class:`SMOTE`, while
     Mulan draws a step for each feature. As in Mulan, half of the group is enough for a label; the R package
     mldr.resampling asks for more. Distances are Euclidean, without Mulan's scaling of features to their range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, Y = np.arange(10.0)[:, None], np.array([[1, 0]] * 7 + [[1, 1]] * 3)
+    >>> X_new, Y_new = MLSMOTE(random_state=0).fit_resample(X, Y)
+    >>> Y.sum(axis=0).tolist(), Y_new.sum(axis=0).tolist()
+    ([10, 3], [13, 6])
     """
 
     def __init__(self, k_neighbors: int = 5, *, random_state: RandomState = None) -> None:

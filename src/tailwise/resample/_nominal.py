@@ -46,6 +46,14 @@ class SMOTENC(SMOTE):
     Verified: two-sample tests against imbalanced-learn's distribution of new examples.
     Source: Chawla et al., SMOTE: Synthetic Minority Over-sampling Technique, Journal of Artificial Intelligence
     Research 2002, section 6.1.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> X = pl.DataFrame({"weight": [150.0, 160.0, 170.0, 3.0, 4.0], "colour": ["red", "green", "red", "red", "red"]})
+    >>> X_new, y_new = SMOTENC(random_state=0).fit_resample(X, ["apple", "apple", "apple", "cherry", "cherry"])
+    >>> X_new["colour"].to_list(), y_new
+    (['red', 'green', 'red', 'red', 'red', 'red'], ['apple', 'apple', 'apple', 'cherry', 'cherry', 'cherry'])
     """
 
     _takes = frozenset({"allow_nan", "string", "categorical"})

@@ -33,6 +33,15 @@ class RandomOverSampler(Resampler):
     Source: Batista, Prati and Monard, A Study of the Behavior of Several Methods for Balancing Machine Learning
     Training Data, SIGKDD Explorations 2004. Deviates: draws without replacement, round after round, which has less
     variance.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, y = np.array([["red"], ["red"], ["green"], ["blue"]]), np.array(["a", "a", "a", "b"])
+    >>> sampler = RandomOverSampler(random_state=0)
+    >>> X_new, y_new = sampler.fit_resample(X, y)
+    >>> y_new.tolist(), sampler.sample_indices_.tolist()
+    (['a', 'a', 'a', 'b', 'b', 'b'], [0, 1, 2, 3, 3, 3])
     """
 
     _takes = frozenset({"sparse", "allow_nan", "string", "categorical"})

@@ -31,6 +31,17 @@ class ResampledClassifier(WrappedClassifier):
     ------
     TailwiseError
         At ``fit``, if labels or settings are out of range, or the estimator does not suit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from tailwise.posthoc import prior_shift, softmax
+    >>> from tailwise.resample import RandomUnderSampler
+    >>> classifier = ResampledClassifier(DecisionTreeClassifier(), RandomUnderSampler(random_state=0))
+    >>> proba = classifier.fit([[0.0]] * 100, [0] * 90 + [1] * 10).predict_proba([[0.0]])
+    >>> proba.tolist(), softmax(prior_shift([1, 1], [90, 10])(np.log(proba))).round(2).tolist()
+    ([[0.5, 0.5]], [[0.9, 0.1]])
     """
 
     def __init__(self, estimator: BaseEstimator, resampler: Resampler) -> None:

@@ -53,6 +53,16 @@ class SMOTE(Resampler):
     Verified: two-sample tests against imbalanced-learn's distribution of new examples.
     Source: Chawla et al., SMOTE: Synthetic Minority Over-sampling Technique, Journal of Artificial Intelligence
     Research 2002, section 4.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0], [7.0], [9.0]]), np.array([0, 0, 0, 0, 1, 1])
+    >>> smote = SMOTE(random_state=0)
+    >>> X_new, y_new = smote.fit_resample(X, y)
+    >>> new = X_new[smote.synthetic_]
+    >>> y_new[smote.synthetic_].tolist(), bool(new.min() >= 7 and new.max() <= 9)
+    ([1, 1], True)
     """
 
     _kind: ClassVar[Kind] = "over"
