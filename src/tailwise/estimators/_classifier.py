@@ -116,6 +116,20 @@ class TailClassifier(TailEstimator):
     ------
     TailwiseError
         In one line, for data, options or recipes that cannot be used.
+
+    Examples
+    --------
+    Since it decides for balanced accuracy, the class that it predicts may be the less likely one:
+
+    >>> from sklearn.datasets import make_blobs
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> X, y = make_blobs([180, 20], centers=[[0, 0], [2, 2]], random_state=0)
+    >>> recipes = ["cross-entropy", "logit-adjustment"]
+    >>> classifier = TailClassifier(recipes, estimator=LogisticRegression(), random_state=0).fit(X, y)
+    >>> [(row.recipe, row.outcome) for row in classifier.comparison_]
+    [('cross-entropy', 'compared'), ('logit-adjustment', 'selected')]
+    >>> classifier.predict([[1.2, 1.2]]).tolist(), classifier.predict_proba([[1.2, 1.2]]).round(1).tolist()
+    ([1], [[0.8, 0.2]])
     """
 
     def __init__(

@@ -33,6 +33,18 @@ def load_model(path: str | Path, backbone: Any = None) -> Model | LabelModel:
     ------
     TailwiseError
         If the folder is not a model that this version can read, or was damaged; nothing in it is ever executed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from tailwise import TailClassifier
+    >>> X, y = [[1.0], [1.1], [1.2], [3.0], [3.1]] * 10, ["cherry", "cherry", "cherry", "apple", "apple"] * 10
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     TailClassifier("logit-adjustment", estimator=GaussianNB(), random_state=0).fit(X, y).save(f"{folder}/model")
+    ...     model = load_model(f"{folder}/model")
+    >>> model.predict([[1.05], [3.05]]).tolist()
+    ['cherry', 'apple']
     """
     folder = storage.read_folder(path)
     try:

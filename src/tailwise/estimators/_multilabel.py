@@ -117,6 +117,16 @@ class TailMultilabelClassifier(TailEstimator):
     ------
     TailwiseError
         In one line, for data, options or recipes that cannot be used.
+
+    Examples
+    --------
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> X, Y = [[0, 0], [0, 1], [1, 1]] * 20, [[], ["red"], ["red", "sweet"]] * 20
+    >>> classifier = TailMultilabelClassifier("tuned-thresholds", estimator=DecisionTreeClassifier(), random_state=0)
+    >>> classifier.fit(X, Y).predict([[1, 1], [0, 1], [0, 0]])
+    [['red', 'sweet'], ['red'], []]
+    >>> (classifier.predict_proba([[1, 1]]) > 0.5).tolist()
+    [[True, True]]
     """
 
     _target = "labels"

@@ -158,6 +158,19 @@ def register(name: str, *, paper: str) -> Callable[[R], R]:
     ------
     TailwiseError
         If the name is taken, or the class itself is not a frozen dataclass.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> from sklearn.base import clone
+    >>> from tailwise.recipes import Recipe, recipes
+    >>> @register("my-weights", paper="King and Zeng, Political Analysis 2001")
+    ... @dataclass(frozen=True)
+    ... class MyWeights(Recipe):
+    ...     def estimator(self, base, task):
+    ...         return clone(base).set_params(class_weight="balanced")
+    >>> "my-weights" in recipes(), sorted(MyWeights.learners())
+    (True, ['estimator'])
     """
 
     def add(cls: R) -> R:
@@ -246,6 +259,15 @@ def recipe(name: str | Recipe, **settings: Any) -> Recipe:
     TailwiseError
         If no recipe has that name, or it has no such hyper-parameter (the nearest name is suggested); or a value is of
         the wrong type.
+
+    Examples
+    --------
+    >>> recipe("ldam", max_margin=0.3).max_margin
+    0.3
+    >>> recipe("ldan")
+    Traceback (most recent call last):
+    ...
+    tailwise.errors.TailwiseError: there is no recipe 'ldan'. Did you mean 'ldam'? `tailwise recipes` lists them all.
     """
     if isinstance(name, Recipe):
         _check_settings(type(name), settings)

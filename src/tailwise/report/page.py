@@ -83,6 +83,18 @@ def write_report(path: str | Path, report: Report) -> None:
     ------
     TailwiseError
         As :func:`render`, or if the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from tailwise.metrics import evaluate
+    >>> from tailwise.report import Report
+    >>> evaluation = evaluate([0, 0, 0, 1], [0, 0, 1, 1], class_counts=[300, 10])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_report(f"{folder}/report.html", Report("Fruit", evaluation.to_dict()))
+    ...     Path(folder, "report.html").exists()
+    True
     """
     page = render(report)
     with atomic_write(path) as file:

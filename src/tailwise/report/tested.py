@@ -40,6 +40,17 @@ def report_on(
     ------
     TailwiseError
         If the model is not fitted, the data does not fit it, or no row has a label.
+
+    Examples
+    --------
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from tailwise import TailClassifier
+    >>> from tailwise.data import as_dataset
+    >>> X, y = [[1.0], [1.1], [1.2], [3.0], [3.1]] * 10, ["cherry", "cherry", "cherry", "apple", "apple"] * 10
+    >>> classifier = TailClassifier("logit-adjustment", estimator=GaussianNB(), random_state=0).fit(X, y)
+    >>> report = report_on(classifier, [[1.0], [3.05]], ["cherry", "apple"], training=as_dataset(X, y))
+    >>> report.in_training, report.evaluation["overall"]["balanced_accuracy"]["value"]
+    (1, 1.0)
     """
     data = model.labelled(X, y)
     fitted, plain = getattr(model, "model_", model), getattr(model, "baseline_", None)
