@@ -10,8 +10,8 @@ from .images import read_paths as read_paths
 from .label_sets import LabelSets as LabelSets
 from .label_sets import encode_label_sets as encode_label_sets
 from .labels import encode_labels as encode_labels
-from .load import load as load
-from .load import stream as stream
+from .files import load as load
+from .files import stream as stream
 from .longtail import indices_hash as indices_hash
 from .longtail import make_long_tailed as make_long_tailed
 from .sampled import sample as sample

@@ -1,4 +1,4 @@
-from .copies import copies as copies
+from .overlap import copies as copies
 from .look import diagnose as diagnose
 from .result import Column as Column
 from .result import Diagnosis as Diagnosis
