@@ -3,6 +3,8 @@ from .broken import reading as reading
 from .dataset import Dataset as Dataset
 from .encode import PixelEncoder as PixelEncoder
 from .encode import TableEncoder as TableEncoder
+from .files import load as load
+from .files import stream as stream
 from .frames import as_dataset as as_dataset
 from .images import read_bytes as read_bytes
 from .images import read_folder as read_folder
@@ -10,8 +12,6 @@ from .images import read_paths as read_paths
 from .label_sets import LabelSets as LabelSets
 from .label_sets import encode_label_sets as encode_label_sets
 from .labels import encode_labels as encode_labels
-from .files import load as load
-from .files import stream as stream
 from .longtail import indices_hash as indices_hash
 from .longtail import make_long_tailed as make_long_tailed
 from .sampled import sample as sample

@@ -27,8 +27,8 @@ from tailwise.data.paths import (
 )
 from tailwise.data.separated import short_records
 from tailwise.data.tables import missing_words, scan
-from tailwise.diagnose.overlap import contents
 from tailwise.diagnose.findings import find
+from tailwise.diagnose.overlap import contents
 from tailwise.diagnose.result import Diagnosis
 from tailwise.diagnose.table import (
     Table,

@@ -95,10 +95,10 @@ class TailMultilabelClassifier(TailEstimator):
     ----------
     classes_ : (n_labels,) labels
     class_counts_ : (n_labels,) training examples with each label
-    comparison_ : a row for each recipe, with ``recipe``, ``settings``, ``score`` (the objective on held-out examples,
-        None if it was not fitted), its 95 % interval ``low`` and ``high``, ``folds`` (the score of each), ``seconds``,
-        ``outcome`` (``"selected"``, ``"compared"``, ``"passed over"``, ``"dropped"`` or ``"out of time"``) and its
-        ``reason`` in words
+    comparison_ : an object for each recipe, with the attributes ``recipe``, ``settings``, ``score`` (the objective on
+        held-out examples, None if it was not fitted), its 95 % interval ``low`` and ``high``, ``folds`` (the score of
+        each), ``seconds``, ``outcome`` (``"selected"``, ``"compared"``, ``"passed over"``, ``"dropped"`` or ``"out of
+        time"``) and its ``reason`` in words
     recipe_ : the recipe that was chosen
     model_ : the :class:`tailwise.estimators.LabelModel`, which saves; :func:`tailwise.load_model` loads
     baseline_ : the plain learner as a model, if ``baseline``
