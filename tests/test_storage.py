@@ -6,12 +6,16 @@ import json
 import os
 import shutil
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier, RadiusNeighborsClassifier
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.svm import SVC
 
 from tailwise import storage
 from tailwise.errors import TailwiseError
@@ -216,6 +220,23 @@ def test_strange_manifests_are_refused(folder, change, message):
     refused(folder, message)
 
 
+def test_what_the_manifest_does_not_name_is_not_read(folder):
+    """It may have been put there since."""
+    for name in ("net.safetensors", "clf.skops"):
+        rewrite_manifest(folder, lambda manifest, name=name: manifest["files"].pop(name))
+    found = read_folder(folder)
+    for read, name in ((found.tensors, "net"), (found.estimator, "clf")):
+        with pytest.raises(TailwiseError, match=f"has no {name}"):
+            read(name)
+
+
+def test_the_folder_one_is_in_is_not_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in (".", tmp_path):
+        with pytest.raises(TailwiseError, match="is the folder you are in, which cannot be replaced: choose one in it"):
+            write_folder(name, {"a": 1})
+
+
 def test_a_safetensors_header_that_lies_is_refused(folder):
     header = json.dumps({"w": {"dtype": "F64", "shape": [10**9, 10**9], "data_offsets": [0, 8]}}).encode()
     (folder / "net.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
@@ -306,6 +327,41 @@ def test_trees_that_cannot_be_walked_are_refused(tmp_path, fit, field, value, me
     with pytest.raises(TailwiseError, match=message) as caught:
         read_folder(tmp_path / "bad").estimator("clf")
     assert "\n" not in str(caught.value)
+
+
+def test_a_width_is_not_inherited_from_what_is_around(tmp_path):
+    x, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
+    around = SimpleNamespace(estimator_=boosting(x, y), n_features_in_=2**30)
+    check_trees(around)
+    del around.estimator_.n_features_in_
+    with pytest.raises(ValueError, match="a feature that is not there"):
+        check_trees(around)
+
+
+@pytest.mark.parametrize("algorithm", [KNeighborsClassifier, RadiusNeighborsClassifier])
+def test_neighbours_of_no_class_are_refused(algorithm):
+    x, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
+    for labels in (y, np.column_stack([y, 1 - y])):
+        model = algorithm(algorithm="brute").fit(x, labels)
+        check_trees(model)
+        model._y = model._y + 2**40
+        with pytest.raises(ValueError, match="labels of no class"):
+            check_trees(model)
+        model._y = model._y[:5]
+        with pytest.raises(ValueError, match="another number of labels than of points"):
+            check_trees(model)
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "precomputed", "sparse"])
+def test_support_vectors_that_do_not_fit_are_refused(kernel):
+    x, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 3
+    x = {"rbf": x, "precomputed": x @ x.T, "sparse": sparse.csr_matrix(x)}[kernel]
+    for name in ("_n_support", "_dual_coef_", "_intercept_", "support_"):
+        model = SVC(kernel="precomputed" if kernel == "precomputed" else "rbf").fit(x, y)
+        check_trees(model)
+        setattr(model, name, getattr(model, name)[:1])
+        with pytest.raises(ValueError, match="do not fit to their numbers"):
+            check_trees(model)
 
 
 def test_saving_many_arrays_never_lists_the_archive(tmp_path, monkeypatch):

@@ -36,13 +36,15 @@ def writing(output: str | Path) -> AbstractContextManager[None]:
     Raises
     ------
     TailwiseError
-        Immediately, if another process or thread holds the lock.
+        Immediately, if another process or thread holds the lock, or ``output`` is no folder that can be replaced.
     OSError
         If the folder of ``output`` is not writable.
     """
     target = Path(os.path.abspath(output))
     if not target.name:
         raise TailwiseError(f"{target} is the root of the file system: choose a folder in it.")
+    if target == Path.cwd():
+        raise TailwiseError(f"{output} is the folder you are in, which cannot be replaced: choose one in it.")
     return _locked(target.with_name(f".{target.name}.lock"), output)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
@@ -86,6 +87,9 @@ TRUSTED = frozenset(
 )
 
 
+_WRITING = threading.Lock()
+
+
 class _Archive(ZipFile):
     """A zip archive with a fast ``namelist``: skops looks up each array's name among those already there."""
 
@@ -105,14 +109,16 @@ def dump(estimator: Any, file: Path) -> None:
     import skops.io
 
     inside: Any = sys.modules.get("skops.io._persist")
-    theirs = getattr(inside, "ZipFile", None)  # None in a later version, which may not need this
-    try:
-        if theirs is not None:
-            inside.ZipFile = _Archive
-        skops.io.dump(estimator, file, compression=ZIP_DEFLATED, compresslevel=1)  # as quick, a fraction of the size
-    finally:
-        if theirs is not None:
-            inside.ZipFile = theirs
+    with _WRITING:
+        theirs = getattr(inside, "ZipFile", None)  # None in a later version, which may not need this
+        try:
+            if theirs is not None:
+                inside.ZipFile = _Archive
+            # as quick as without compression, a fraction of the size
+            skops.io.dump(estimator, file, compression=ZIP_DEFLATED, compresslevel=1)
+        finally:
+            if theirs is not None:
+                inside.ZipFile = theirs
     if foreign := _foreign_types(file):
         raise TailwiseError(
             f"a model that holds {foreign[0]} cannot be saved: it is not among the types that are safe to load. Choose "

@@ -168,10 +168,12 @@ class Folder:
     ----------
     path : of the folder
     documents : name -> JSON document
+    files : names of the files that were found intact, and are all that is read
     """
 
     path: Path
     documents: dict[str, Any]
+    files: frozenset[str]
 
     def tensors(self, name: str) -> dict[str, Any]:
         """Return the named tensors: torch tensors if torch is installed, else NumPy arrays.
@@ -203,7 +205,7 @@ class Folder:
         return sealed.load(self._file(f"{name}.skops"))
 
     def _file(self, name: str) -> Path:
-        if not (self.path / name).is_file():
+        if name not in self.files:
             raise TailwiseError(f"{self.path} has no {name}, which a model of its kind needs.")
         return self.path / name
 
@@ -243,7 +245,7 @@ def read_folder(path: str | Path) -> Folder:
                 documents[name.removesuffix(".json")] = json.loads((folder / name).read_text(encoding="utf-8"))
             except (ValueError, RecursionError):
                 raise TailwiseError(f"{folder / name} is not JSON.") from None
-    return Folder(folder, documents)
+    return Folder(folder, documents, frozenset(files))
 
 
 def _check_file(folder: Path, name: str, size: int, sha256: str) -> None:

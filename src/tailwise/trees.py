@@ -1,7 +1,8 @@
-"""Whether the trees in a scikit-learn object from a file may be walked.
+"""Whether what scikit-learn follows without looking, in an object from a file, leads anywhere.
 
-scikit-learn follows a tree's nodes without looking where they lead: nodes that point elsewhere make it read foreign
-memory, or crash, and nodes that point back keep it busy for ever. In the trees that it grows, children follow parents.
+It follows a tree's nodes wherever they lead: nodes that point elsewhere make it read foreign memory, or crash, and
+nodes that point back keep it busy for ever. In the trees that it grows, children follow parents. Likewise it takes the
+codes of neighbours, and the numbers of support vectors, for what they say.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ PREDICTOR = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
 
 def check_trees(found: Any) -> None:
     """Raise ValueError if a tree, however deep inside the object, cannot be walked to a leaf.
+
+    Or if neighbours have codes of no class, or support vectors do not fit to their numbers.
 
     Parameters
     ----------
@@ -52,8 +55,11 @@ def _check(found: Any, width: int, seen: set[tuple[int, int]]) -> None:
             for value in found.flat:
                 _check(value, width, seen)
     elif hasattr(found, "__dict__"):
-        _check_stages(vars(found))
-        _check(vars(found), int(vars(found).get("n_features_in_", width)), seen)
+        own = vars(found)
+        _check_stages(own)
+        _check_neighbours(own)
+        _check_support(own)
+        _check(own, int(own.get("n_features_in_", 0)), seen)  # what has trees has a width of its own
 
 
 def _check_stages(own: Mapping[str, Any]) -> None:
@@ -65,6 +71,39 @@ def _check_stages(own: Mapping[str, Any]) -> None:
         raise ValueError("the stages of boosting have another number of trees than they say")
     if any(tree.n_features_in_ != width for tree in stages.flat):
         raise ValueError("a boosted tree was grown on another number of features")
+
+
+def _check_neighbours(own: Mapping[str, Any]) -> None:
+    """Raise ValueError if nearest neighbours have codes of classes that are not there."""
+    if not isinstance(own.get("_y"), np.ndarray) or "classes_" not in own:
+        return
+    columns = own["_y"].reshape(len(own["_y"]), -1).T
+    classes = own["classes_"] if isinstance(own["classes_"], list) else [own["classes_"]]
+    if len(classes) != len(columns) or not len(own["_y"]) == own["n_samples_fit_"] == own["_fit_X"].shape[0]:
+        raise ValueError("nearest neighbours have another number of labels than of points")
+    for codes, names in zip(columns, classes, strict=True):
+        if codes.dtype.kind not in "iu" or ((codes < 0) | (codes >= len(names))).any():
+            raise ValueError("nearest neighbours have labels of no class")
+
+
+def _check_support(own: Mapping[str, Any]) -> None:
+    """Raise ValueError if the arrays of a support vector machine do not fit to each other."""
+    if "_n_support" not in own:
+        return
+    numbers, rows, k = own["_n_support"], own["support_"], len(own["classes_"])
+    width, pairs = own["n_features_in_"], k * (k - 1) // 2
+    fits = (
+        numbers.shape == (k,)
+        and (numbers >= 0).all()
+        and numbers.sum() == len(rows)
+        and (own["kernel"] != "precomputed" or ((rows >= 0) & (rows < width)).all())
+        and own["support_vectors_"].shape == ((0, 0) if own["kernel"] == "precomputed" else (len(rows), width))
+        and own["_dual_coef_"].shape == (k - 1, len(rows))
+        and own["_intercept_"].shape == (pairs,)
+        and all(len(own[name]) in (0, pairs) for name in ("_probA", "_probB"))
+    )
+    if not fits:
+        raise ValueError("support vectors do not fit to their numbers")
 
 
 def _check_nodes(inner: NDArray[np.bool_], left: Any, right: Any, feature: Any, width: int) -> None:
