@@ -15,6 +15,7 @@ from torch import nn
 from engine.stopped import stopped_after
 from tailwise.counts import class_counts
 from tailwise.engine import predict, train
+from tailwise.engine._devices import seeded_by
 from tailwise.engine._schedule import learning_rate, share_epochs
 from tailwise.engine.stage import Stage, Task
 from tailwise.errors import TailwiseError
@@ -549,3 +550,20 @@ def test_a_stage_may_have_another_augmentation_than_the_task_or_none() -> None:
     fit(*(Stage(name, loss=LOSS, **of) for name, of in stages.items()), augment=noting("task"), epochs=4)
     batches = len(called) // 3
     assert called == ["task"] * 2 * batches + ["own"] * batches
+
+
+def test_generators_of_other_devices_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeded: list[str] = []
+    for place in (torch.cuda, torch.mps):
+        for name in ("manual_seed", "manual_seed_all"):
+            if hasattr(place, name):
+                monkeypatch.setattr(place, name, lambda seed, name=name: seeded.append(name))
+    before = torch.get_rng_state()
+    draws = []
+    for _ in range(2):
+        with seeded_by(torch.device("cpu"), 1, 2) as generator:
+            draws.append((torch.rand(2).tolist(), torch.rand(2, generator=generator).tolist()))
+    assert draws[0] == draws[1]
+    assert draws[0][0] == draws[0][1]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not seeded

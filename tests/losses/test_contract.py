@@ -561,7 +561,6 @@ def test_counts_may_be_a_tensor_of_any_type():
     torch.testing.assert_close(losses.BalancedSoftmaxLoss(counts).bias, expected)
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit")
 def test_seesaw_has_a_forward_derivative():
     loss, y = losses.SeesawLoss([100, 10, 1]).double(), torch.tensor([2, 1, 0, 0])
     z, t = torch.randn(2, 4, 3, dtype=torch.float64)

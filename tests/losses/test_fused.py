@@ -11,6 +11,7 @@ from tailwise import losses
 from tailwise.errors import TailwiseError
 from tailwise.losses import _fused, _mechanism
 from tailwise.losses._fused import AdjustedNLL, SigmoidNLL, adjust
+from tailwise.losses._million import ChunkedNLL
 
 K = 6
 SETTINGS = {
@@ -42,6 +43,23 @@ def fused(logits, targets, *, scale=None, margin=None, bias=None):
 
 def plain(logits, targets, *, scale=None, margin=None, bias=None):
     return F.cross_entropy(adjust(logits, targets, scale, margin, bias), targets, reduction="none")
+
+
+@pytest.mark.parametrize("cls", ["LogitAdjustedLoss", "ZLoss", "EqualizationLoss", "ChunkedSoftmaxLoss"])
+def test_memory_that_runs_out_is_said_instead_of_taking_more(cls, monkeypatch):
+    def full(*_):
+        raise torch.cuda.OutOfMemoryError("out of memory")
+
+    for function in (AdjustedNLL, SigmoidNLL, _fused.RowLosses, ChunkedNLL):
+        monkeypatch.setattr(function, "apply", full)
+    monkeypatch.setattr(_mechanism, "_LARGE", 0)
+    counts, targets = [9, 4, 3, 2, 1, 1], batch()[1]
+    if cls == "ChunkedSoftmaxLoss":
+        loss, inputs = losses.ChunkedSoftmaxLoss(K, K), batch()[0].float()
+    else:
+        loss, inputs = getattr(losses, cls)(*[counts] * (cls != "ZLoss")), batch()[0]
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        loss(inputs, targets)
 
 
 @each_setting
@@ -105,7 +123,7 @@ def test_large_batches_agree_with_small(build, monkeypatch):
 
 
 @pytest.mark.parametrize("build", [losses.BalancedSoftmaxLoss, losses.LDAMLoss, losses.VSLoss, losses.EqualizationLoss])
-@pytest.mark.filterwarnings("ignore:There is a performance drop", "ignore:`torch.jit")
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
 def test_large_batches_can_be_mapped_and_differentiated_forward(build, monkeypatch):
     monkeypatch.setattr(_mechanism, "_LARGE", 1)
     draw = torch.Generator().manual_seed(0)

@@ -12,7 +12,7 @@ from sklearn.datasets import make_classification
 from sklearn.metrics.pairwise import nan_euclidean_distances
 
 from tailwise.errors import TailwiseError
-from tailwise.resample import _neighbours, _pairs
+from tailwise.resample import _blocks, _neighbours, _pairs
 from tailwise.resample._blocks import Shadow
 from tailwise.resample._neighbours import nearest
 
@@ -191,6 +191,19 @@ def test_ties_are_broken_alike_whatever_the_threads_do():
     for found in others:
         np.testing.assert_array_equal(found.rows, first.rows)
         assert found.recall == first.recall
+
+
+def test_overlapping_searches_leave_the_threads_as_they_were():
+    def threads():
+        return [library.num_threads for library in _blocks._blas().select(user_api="blas").lib_controllers]
+
+    before, first, second = threads(), _blocks.one_thread(), _blocks.one_thread()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert set(threads()) == {1}
+    second.__exit__(None, None, None)
+    assert threads() == before
 
 
 @pytest.mark.slow

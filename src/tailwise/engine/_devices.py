@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -73,22 +74,39 @@ def computes_bfloat16() -> bool:
 
 def meet() -> None:
     """Wait until all processes of this training are here."""
-    launch("auto", "32-true").barrier()
+    _together(together()).barrier()
 
 
 def of_first(value: T) -> T:
     """Return the first process's value; every process of this training has to call this."""
-    return launch("auto", "32-true").broadcast(value)
+    return _together(together()).broadcast(value)
+
+
+@cache
+def _together(world: int) -> Fabric:
+    """Return what the processes of this training talk by."""
+    return launch("auto", "32-true")
 
 
 @contextmanager
 def seeded_by(device: torch.device, *key: int) -> Iterator[torch.Generator]:
     """Seed torch's generators by ``key`` inside the context, and yield a CPU generator with the same seed.
 
-    Torch's generators are the process's, so that other threads wait to enter.
+    Those of the CPU and of the device are seeded, and go on afterwards as if nothing had been. They are the process's,
+    so that other threads wait to enter.
     """
     # The length is part of the key, since (1,) and (1, 0) are the same seed to NumPy.
     seed = int(np.random.SeedSequence((len(key), *key)).generate_state(1, np.uint64)[0] >> 1)
     with _GENERATORS, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield torch.Generator().manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
+        before = torch.mps.get_rng_state() if device.type == "mps" else None
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        elif before is not None:
+            torch.mps.manual_seed(seed)
+        try:
+            yield torch.Generator().manual_seed(seed)
+        finally:
+            if before is not None:
+                torch.mps.set_rng_state(before)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -14,7 +13,7 @@ from torch.nn import functional as F
 
 from tailwise.counts import check_counts, floored_counts
 from tailwise.errors import TailwiseError
-from tailwise.losses._fused import SigmoidNLL, at_least_float32, finite
+from tailwise.losses._fused import SigmoidNLL, at_least_float32, finite, unless_refused
 from tailwise.losses._mechanism import (
     BatchLoss,
     ClassificationLoss,
@@ -282,7 +281,7 @@ def sigmoid_nll(logits: Tensor, targets: Tensor, positive: Tensor, negative: Ten
         logits = at_least_float32(logits)
         if not torch.compiler.is_compiling():
             weights, ignored = (positive.to(logits.dtype), negative.to(logits.dtype)), targets == ignore_index
-            with suppress(IndexError, RuntimeError):  # a forward derivative or a code out of range
+            with unless_refused():
                 losses = SigmoidNLL.apply(logits, targets.masked_fill(ignored, 0), *weights)
                 return losses.masked_fill(ignored, 0)  # class 0 may be masked, and its loss infinite
         return sigmoid_rows(logits, as_rows(targets, logits, ignore_index), positive, negative)

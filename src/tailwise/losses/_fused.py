@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,6 +11,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 _BLOCK = 1 << 17  # entries of a row-wise loss in work at once; measured on a CPU
+
+
+@contextmanager
+def unless_refused() -> Iterator[None]:
+    """Go on after the block if torch refuses it: vmap, a forward derivative or a code out of range.
+
+    Memory that does not suffice for what is lean would not do for more.
+    """
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError:
+        raise
+    except (IndexError, RuntimeError):
+        pass
 
 
 def adjust(

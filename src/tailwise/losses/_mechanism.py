@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tailwise.errors import TailwiseError
-from tailwise.losses._fused import AdjustedNLL, RowLosses, adjust, at_least_float32
+from tailwise.losses._fused import AdjustedNLL, RowLosses, adjust, at_least_float32, unless_refused
 from tailwise.settings import number
 
 Reduction = Literal["none", "mean", "sum"]
@@ -60,7 +59,7 @@ def adjusted_cross_entropy(
     check_batch(logits, targets, weight, bias, margin, scale)
     check_reduction(reduction)
     if _is_large(logits) and _fusible(scale, margin, bias) and label_smoothing == 0 and is_hard(targets):
-        with suppress(RuntimeError):  # vmap, a forward derivative or a code out of range, which the plain path serves
+        with unless_refused():
             nll, _ = AdjustedNLL.apply(logits, targets, scale, margin, bias, ignore_index)
             return reduce(nll, reduction, example_weight(nll, weight, targets, ignore_index))
     try:
@@ -124,12 +123,9 @@ def row_losses(
     learned = targets.requires_grad or any(values is not None and values.requires_grad for values in per_class)
     if learned or not _is_large(logits):
         return of(logits, targets)
-    try:
+    with unless_refused():
         return RowLosses.apply(logits if torch.is_grad_enabled() else logits.detach(), targets, of)
-    except torch.cuda.OutOfMemoryError:
-        raise
-    except RuntimeError:  # vmap or a forward derivative
-        return of(logits, targets)
+    return of(logits, targets)
 
 
 def reduce(losses: Tensor, reduction: Reduction, weights: Tensor | None = None) -> Tensor:

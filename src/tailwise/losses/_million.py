@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from tailwise.counts import floored_counts, log_prior
 from tailwise.errors import TailwiseError
-from tailwise.losses._fused import at_least_float32
+from tailwise.losses._fused import at_least_float32, unless_refused
 from tailwise.losses._mechanism import BatchLoss, Reduction, check_range, per_class
 from tailwise.settings import number, whole
 
@@ -105,10 +105,9 @@ class ChunkedSoftmaxLoss(BatchLoss):
 
     def _losses(self, features: Tensor, targets: Tensor) -> Tensor:
         inputs = features, self.weight, self.bias, targets, self.chunk_size
-        try:
+        with unless_refused():
             return ChunkedNLL.apply(*inputs)[0]
-        except (RuntimeError, NotImplementedError):  # vmap or a forward derivative, or a mistake that comes again
-            return ChunkedNLL.forward(*inputs)[0]
+        return ChunkedNLL.forward(*inputs)[0]
 
     @torch.no_grad()
     def topk(self, features: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -21,9 +22,26 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController()  # cached, as finding the libraries can take longer than a search
 
 
-def one_thread() -> Any:
-    """Return a context in which matrix products use one thread: small products gain nothing from more."""
-    return _blas().limit(limits=1, user_api="blas")
+_COUNTING = threading.Lock()
+_limits: list[Any] = []  # one for each search that is under way, in whichever thread; the first is what limits
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let matrix products use one thread, until the last of overlapping searches is done: small ones gain nothing.
+
+    The limit is the process's. Restored by each search alone, it would stay if two overlap.
+    """
+    with _COUNTING:
+        _limits.append(None if _limits else _blas().limit(limits=1, user_api="blas"))
+    try:
+        yield
+    finally:
+        with _COUNTING:
+            limit = _limits[0]
+            _limits.pop()
+            if not _limits:
+                limit.restore_original_limits()
 
 
 def spans(n: int, width: int) -> Iterator[slice]:
