@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import partial
 from typing import Any
 
@@ -47,7 +47,9 @@ def _text(value: Any, around: tuple[int, ...]) -> str:
     if isinstance(value, np.ndarray) and value.dtype != object:
         return f"array({digest(value)})"
     if is_dataclass(value) and not isinstance(value, type):
-        return f"{value!r} {inner(list(_methods(type(value))))}"
+        held = {field.name: getattr(value, field.name, None) for field in fields(value)}
+        cls = type(value)
+        return f"{cls.__module__}.{cls.__qualname__}({inner(held)}) {inner(list(_methods(cls)))}"
     if inspect.isclass(value) and _is_own(value):
         return f"{value.__module__}.{value.__qualname__} {inner(list(_methods(value)))}"
     if inspect.isfunction(value):

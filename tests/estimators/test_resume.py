@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,14 @@ print(describe([lambda x: x in {"a", "b", "c"}, {"x", "y", "z"}, lambda: held, n
     assert len(texts[0]) < 2000, "arrays are told by their hash"
 
 
+@dataclass
+class Held:
+    """What an option of the user's may be."""
+
+    numbers: np.ndarray
+    function: Callable[[], int]
+
+
 def test_options_that_differ_are_described_differently() -> None:
     def of(width: int) -> Callable[[], int]:
         return lambda: width
@@ -205,6 +214,8 @@ def test_options_that_differ_are_described_differently() -> None:
         (around(lambda: 1), around(lambda: 2)),
         ({"a": of(1)}, {"a": of(2)}),
         (long[0], long[1]),
+        (Held(np.zeros(5000), of(1)), Held(np.arange(5000) == 2500, of(1))),
+        (Held(np.zeros(3), of(1)), Held(np.zeros(3), of(2))),
         (BaggingClassifier(LogisticRegression(C=1)), BaggingClassifier(LogisticRegression(C=2))),
     ]
     for one, two in pairs:
@@ -219,6 +230,14 @@ def test_options_that_differ_are_described_differently() -> None:
     around_itself: list[object] = []
     around_itself.append(lambda: around_itself)
     assert describe(around_itself)
+
+
+@pytest.mark.parametrize("file", ["seed.json", "fit.json"])
+def test_a_damaged_file_of_a_fit_is_told_in_one_line(tmp_path: Path, file: str) -> None:
+    quick(work_dir=tmp_path).fit(*table())
+    (tmp_path / file).write_text("")
+    with pytest.raises(TailwiseError, match=f"{file} is damaged: delete .*, and start the fit anew"):
+        quick(work_dir=tmp_path).fit(*table())
 
 
 @pytest.mark.parametrize("kind", ["estimator", "backbone"])

@@ -217,6 +217,26 @@ def test_a_taken_name_is_refused():
             """Mine."""
 
 
+@pytest.mark.parametrize("name", ["lab/mine", "", "../mine", "my own"])
+def test_a_name_that_no_file_can_have_is_refused(name):
+    with pytest.raises(TailwiseError, match="a recipe cannot be called"):
+        register(name, paper="none")
+
+
+def test_files_of_one_name_do_not_replace_each_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(_base, "_REGISTRY", dict(recipes()))
+    text = "from tailwise.recipes import Recipe, register\nfrom dataclasses import dataclass\n\n"
+    text += "@register('mine', paper='none')\n@dataclass(frozen=True)\nclass Mine(Recipe):\n"
+    text += "    def estimator(self, base, task):\n        return base\n"
+    for folder in ("one", "other"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "own.py").write_text(text)
+    load_recipes_from(tmp_path / "one" / "own.py")
+    load_recipes_from(tmp_path / "one" / "own.py")
+    with pytest.raises(TailwiseError, match="'mine' is taken twice"):
+        load_recipes_from(tmp_path / "other" / "own.py")
+
+
 @pytest.mark.parametrize(
     "cls",
     [

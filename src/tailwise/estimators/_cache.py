@@ -47,7 +47,7 @@ class Cache:
             with atomic_write(mark, "w") as file:
                 json.dump(identity, file, indent=1)
         else:
-            other = differing(identity, json.loads(mark.read_text(encoding="utf-8")))
+            other = differing(identity, _json(mark))
             if other:
                 if "random_state" in other:  # which decides what is held out for the test, too
                     other = [name for name in other if name != "data"]
@@ -59,7 +59,7 @@ class Cache:
     def once(self, key: str, decide: Callable[[], int]) -> int:
         """Return the number decided under ``key`` when the fit began, which might come out differently now."""
         file = None if self.folder is None else self.folder / f"{key}.json"
-        known = None if file is None or not file.exists() else int(json.loads(file.read_text(encoding="utf-8")))
+        known = None if file is None or not file.exists() else int(_json(file))
         decided: int | None = self._agreed(known)  # before any process decides, which all may have to do together
         if decided is None:
             decided = self._agreed(decide())
@@ -92,3 +92,11 @@ class Cache:
     def checkpoints(self, key: str) -> Path | None:
         """Return the folder for the checkpoints of the training ``key``."""
         return None if self.folder is None else self.folder / key
+
+
+def _json(file: Path) -> Any:
+    """Return what a JSON file of a fit holds; raise TailwiseError if it is damaged, as by a copy that broke off."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        raise TailwiseError(f"{file} is damaged: delete {file.parent}, and start the fit anew.") from None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib
 import importlib.machinery
 import importlib.metadata
 import math
 import pkgutil
+import re
 import sys
 import traceback
 import types
@@ -157,7 +159,8 @@ def register(name: str, *, paper: str) -> Callable[[R], R]:
     Raises
     ------
     TailwiseError
-        If the name is taken, or the class itself is not a frozen dataclass.
+        If the name is taken or has other signs than letters, digits, ``.``, ``_`` and ``-``, or the class itself is not
+        a frozen dataclass.
 
     Examples
     --------
@@ -172,6 +175,9 @@ def register(name: str, *, paper: str) -> Callable[[R], R]:
     >>> "my-weights" in recipes(), sorted(MyWeights.learners())
     (True, ['estimator'])
     """
+
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise TailwiseError(f"a recipe cannot be called {name!r}: use letters, digits, ., _ and -.")
 
     def add(cls: R) -> R:
         known = _REGISTRY.get(name)
@@ -228,7 +234,7 @@ def load_recipes_from(path: str | Path) -> None:
     file = Path(path)
     if not file.is_file():
         raise TailwiseError(f"there is no recipe file {file}.")
-    name = f"tailwise_user_{file.stem}"
+    name = f"tailwise_user_{file.stem}_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]}"
     loader = importlib.machinery.SourceFileLoader(name, str(file))
     module = types.ModuleType(name)
     module.__file__ = str(file)
