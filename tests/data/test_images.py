@@ -2,6 +2,7 @@ import io
 import os
 import sys
 import time
+import zlib
 
 import numpy as np
 import polars as pl
@@ -165,6 +166,25 @@ def test_exif_orientation_is_undone(orientation, kind):
     pixels = read_bytes(column(encoded(Image.fromarray(np.ascontiguousarray(stored)), kind, exif=exif))).pixels
     assert pixels.shape == (1, 8, 16, 3)
     assert (pixels[0] == upright).all()
+
+
+def late_exif(image, exif):
+    """A PNG file whose orientation stands behind its pixels."""
+    plain, chunk = encoded(image), b"eXIf" + exif.tobytes()[6:]
+    length, end = (len(chunk) - 4).to_bytes(4, "big"), plain.index(b"IEND") - 4
+    return plain[:end] + length + chunk + zlib.crc32(chunk).to_bytes(4, "big") + plain[end:]
+
+
+def test_a_png_is_turned_by_what_stands_behind_its_pixels_and_others_are_decoded_once(monkeypatch):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = read_bytes(column(late_exif(halves(8, 16), exif))).pixels
+    assert turned.shape == (1, 8, 16, 3)
+    decoded, png = [], pytest.importorskip("PIL.PngImagePlugin").PngImageFile
+    load = png.load_end
+    monkeypatch.setattr(png, "load_end", lambda image: (decoded.append(1), load(image))[1])
+    read_bytes(column(*[encoded(halves(8, 8))] * 3))
+    assert len(decoded) == 3
 
 
 def test_one_size_is_kept_and_others_are_cut_from_the_centre():

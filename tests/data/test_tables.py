@@ -285,6 +285,20 @@ def test_a_blank_line_between_the_rows_of_one_column_is_a_missing_value(tmp_path
     assert scan(path).collect()["a"].to_list() == [1, None, 2, None]
 
 
+def test_a_file_is_judged_once_and_anew_when_it_was_changed(tmp_path, monkeypatch):
+    passes = []
+    collect = pl.LazyFrame.collect
+    monkeypatch.setattr(pl.LazyFrame, "collect", lambda *a, **k: (passes.append(1), collect(*a, **k))[1])
+    path = write(tmp_path / "t.csv", "a,b\n1,2\n3,4\n")
+    for _ in range(3):
+        assert scan(path).collect_schema()["a"] == pl.Int64
+    assert len(passes) == 1
+    assert scan(path, strings=["a"]).collect_schema()["a"] == pl.String
+    write(path, "a,b\nx,2\n3,4\n")
+    os.utime(path, ns=(0, 0))
+    assert scan(path).collect_schema()["a"] == pl.String
+
+
 def test_a_column_may_be_called_as_other_files_begin(tmp_path):
     assert scan(write(tmp_path / "t.csv", "PAR1,b\n1,2\n")).collect().columns == ["PAR1", "b"]
 

@@ -26,9 +26,12 @@ from sklearn.utils import estimator_checks, get_tags
 from estimators.cases import table
 from tailwise import Model, TailClassifier, TailMultilabelClassifier
 from tailwise.data import as_dataset
+from tailwise.engine.stage import Task
 from tailwise.errors import TailwiseError
 from tailwise.estimators import LabelModel, _multilabel, load_model
-from tailwise.recipes import recipes
+from tailwise.estimators._label_entrant import LabelEntrant
+from tailwise.estimators._label_objective import as_label_objective
+from tailwise.recipes import recipe, recipes
 from tailwise.resample import CaseControlClassifier
 
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs tailwise[torch]")
@@ -49,6 +52,25 @@ def quick(recipe: Any = "tuned-thresholds", **settings: Any) -> TailMultilabelCl
     if "backbone" not in settings:
         settings.setdefault("estimator", LogisticRegression(max_iter=1000))
     return TailMultilabelClassifier(recipe, **{"random_state": 0, "cv": 2, **settings})
+
+
+def test_folds_are_compared_by_rankings_whatever_the_scale_of_their_scores() -> None:
+    """Each fold has a model of its own."""
+    rows = sets(900)[1]
+    rng = np.random.default_rng(1)
+    scores = rows + rng.normal(size=rows.shape)
+    counts, folds = rows.sum(axis=0), np.split(np.arange(900), 3)
+    found = []
+    for scale in (1.0, 50.0):
+        entrant = LabelEntrant(
+            recipe("cross-entropy"), Task(counts, n_sets=900), rows, as_label_objective("macro_average_precision")
+        )
+        moved = [scores[fold] * scale**number + scale * number for number, fold in enumerate(folds)]
+        for number, fold in enumerate(folds):
+            entrant.add_fold(fold, np.concatenate(moved[: number + 1]))
+        found.append(entrant.so_far)
+    assert found[0] == found[1]
+    assert found[0] == pytest.approx(average_precision_score(rows, scores, average="macro"), abs=0.02)
 
 
 @pytest.mark.parametrize("baseline", [False, True])

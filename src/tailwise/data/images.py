@@ -36,6 +36,8 @@ DEFAULT_SIZE = 64
 _CHUNK = 256
 _WIDTH, _HEIGHT, _ORIENTATION = 0x0100, 0x0101, 0x0112  # EXIF
 _TURNED = frozenset({5, 6, 7, 8})  # orientations that swap width and height
+#: Where a PNG image may say that it is turned: what Pillow calls notes before the pixels, and the chunks behind them.
+_NOTED, _NOTES = frozenset({"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"}), (b"eXIf", b"tXt", b"tEXt")
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,11 +284,21 @@ def _open(source: Any) -> Image.Image:
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
     """Return the width and height of an image after turning it upright."""
-    exif = image.getexif()
     width, height = image.size
+    if image.format == "PNG" and not _may_be_turned(image):  # else Pillow decodes it, to look behind its pixels
+        return width, height
+    exif = image.getexif()
     if image.format == "TIFF":  # for which Pillow may have swapped the size
         width, height = exif.get(_WIDTH, width), exif.get(_HEIGHT, height)
     return (height, width) if exif.get(_ORIENTATION) in _TURNED else (width, height)
+
+
+def _may_be_turned(image: Any) -> bool:
+    """Return whether a PNG image has notes before its pixels, or seems to have some behind them."""
+    place = image.fp.tell()
+    behind = image.fp.read()
+    image.fp.seek(place)
+    return bool(_NOTED & image.info.keys()) or any(chunk in behind for chunk in _NOTES)
 
 
 def _is_grey(image: Image.Image) -> bool:

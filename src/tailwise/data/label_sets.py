@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -135,10 +136,9 @@ def encode_label_sets(
         return LabelSets(_indicator(Y, where), np.arange(Y.shape[1]), "sparse")
     if hasattr(Y, "columns") and hasattr(Y, "to_numpy"):
         names = [str(name) if not isinstance(name, str | int) else name for name in Y.columns]
-        texts = [str(name) for name in names]
-        if twice := [name for name in texts if texts.count(name) > 1]:
-            times = texts.count(twice[0])
-            raise TailwiseError(f"{where} has {times} columns named {twice[0]!r}; give each label its own name.")
+        ((twice, times),) = Counter(map(str, names)).most_common(1) or ((None, 0),)
+        if times > 1:
+            raise TailwiseError(f"{where} has {times} columns named {twice!r}; give each label its own name.")
         has, own = _indicator(Y.to_numpy(), where), "pandas" if hasattr(Y, "iloc") else "polars"
         if known is None or form in ("array", "sparse"):  # of which the columns have no names
             return LabelSets(has, np.array(names) if known is None else np.asarray(known), own)

@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Collection
 from contextlib import suppress
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from shlex import quote
@@ -47,6 +48,13 @@ def scan_csv(path: Path, as_text: Collection[str], strings: Collection[str] = ()
     rows at the end are dropped. Polars' own type inference would load the whole file, or fail later if it used only the
     first rows.
     """
+    found = path.stat()
+    return _scan(path, frozenset(as_text), frozenset(strings), found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=4)  # as a command scans its file several times
+def _scan(path: Path, as_text: Collection[str], strings: Collection[str], changed: int, size: int) -> pl.LazyFrame:
+    """Return the same for a file that was last changed at that time, and has that size."""
     import polars as pl
 
     separator, header, lines = csv_header(path)

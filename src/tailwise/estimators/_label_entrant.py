@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from tailwise.data.splits import label_set_halves
 from tailwise.estimators._compare import Entrant
@@ -21,9 +22,17 @@ class LabelEntrant(Entrant):
     proba: NDArray[Any]
 
     def _predict(self, scores: NDArray[np.float32], fold: NDArray[np.int64]) -> None:
-        """Predict each fold, or each half of one, by chains that are fitted on the others, if the objective asks."""
+        """Predict each fold, or each half of one, by chains that are fitted on the others, if the objective asks.
+
+        If only rankings count, scores become shares of the fold that are scored less: each fold has a model of its own,
+        and their scores, side by side, would rank by which model gave them.
+        """
         if self._objective.of_each_ranking:
-            self.predicted, self.proba = scores, scores
+            ranks = np.empty(scores.shape)
+            for one in np.unique(fold):
+                inside = fold == one
+                ranks[inside] = rankdata(scores[inside], axis=0) / np.count_nonzero(inside)
+            self.predicted, self.proba = ranks, ranks
             return
         groups = fold if fold.any() else label_set_halves(self.labels)
         self.predicted, self.proba = np.empty(scores.shape, np.int8), np.empty(scores.shape)

@@ -344,7 +344,8 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             if kind == "network"
             else self._estimator_learner(self._in_codes(base, data), getattr(encoder, "nominal_", ()))
         )
-        identity = {} if self.work_dir is None else {**self._identity(), "data": digest(labels, inputs)}
+        contents = digest(labels, inputs)
+        identity = {} if self.work_dir is None else {**self._identity(), "data": contents}
         cache = Cache(self.work_dir, identity, learner.agreed)
         random_state = cache.once("seed", self._seed)
         seed = _drawn(random_state)
@@ -358,6 +359,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             folds=self._folds(labels, data.kind, seed),
             random_state=random_state,
             seed=seed,
+            contents=contents,
             cache=cache,
             left_out=[],
             tell=tell,

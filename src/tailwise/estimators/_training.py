@@ -23,7 +23,7 @@ from tailwise.estimators._compare import Comparison, Entrant, Fold
 from tailwise.estimators._fitted import Fitted
 from tailwise.estimators._learners import EstimatorLearner, NetworkLearner, blaming
 from tailwise.estimators._model import Model
-from tailwise.identity import describe, digest
+from tailwise.identity import describe
 from tailwise.recipes import Recipe
 from tailwise.resample import CaseControlClassifier
 
@@ -41,6 +41,7 @@ class Training:
     objective : what decisions are for
     folds : train and held-out indices
     random_state, seed : what the user may give to have it again, and what comes of it: the seed of every fit
+    contents : digest of the labels and the inputs
     cache : of what is finished
     left_out : sentences on what there was no time or memory for
     tell : called with a line before each fit
@@ -56,6 +57,7 @@ class Training:
     folds: list[Fold]
     random_state: int
     seed: int
+    contents: str
     cache: Cache
     left_out: list[str]
     tell: Callable[[str], None]
@@ -137,7 +139,7 @@ class Training:
         )
 
     def _card(self, recipe: Recipe, fitted: Fitted, comparison: Comparison) -> dict[str, Any]:
-        facts = {"rows": len(self.labels), "hash": digest(self.labels, self.inputs)[:16], "seed": self.random_state}
+        facts = {"rows": len(self.labels), "hash": self.contents[:16], "seed": self.random_state}
         learner = {**self.learner.describe(fitted), "left_out": self.left_out}
         return model_card(recipe, self.task, comparison, self.objective, learner, facts)
 

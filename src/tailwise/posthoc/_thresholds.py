@@ -105,25 +105,33 @@ class _Tuner:
     def ascend(self, z: NDArray[Any], y: NDArray[Any], bias: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the bias after moving each class's threshold to its best place in turn, rarest class first."""
         bias = bias.copy()
+        biased = z + bias
         for _ in range(_PASSES):
             before = bias.copy()
             for c in np.argsort(self._counts, kind="stable"):
-                bias[c] += self._best_move(z + bias, y, c)
+                bias[c] += self._best_move(biased, y, c)
+                biased[:, c] = z[:, c] + bias[c]
             if np.array_equal(bias, before):
                 break
         return bias
 
     def _best_move(self, z: NDArray[Any], y: NDArray[Any], c: int) -> float:
         """Return the best amount to raise the score of class ``c`` by; 0 unless the objective improves."""
-        others = z.copy()
+        rival = z.argmax(axis=1)
+        won = rival == c
+        others = z[won]
         others[:, c] = -np.inf
-        rival = others.argmax(axis=1)
-        needed = others.max(axis=1) - z[:, c]  # raised by more, class c wins the example
+        rival[won] = others.argmax(axis=1)
+        needed = z[np.arange(len(z)), rival] - z[:, c]  # raised by more, class c wins the example
         cuts = np.unique(np.quantile(needed, np.linspace(0, 1, _CUTS)))
-        moves = np.concatenate([(cuts[1:] + cuts[:-1]) / 2, [0.0]])
-        moves = moves[np.argsort(np.abs(moves), kind="stable")]
-        scores = [self._objective(self._confusion(y, np.where(needed < m, c, rival)), self._counts) for m in moves]
-        return float(moves[int(np.argmax(scores))])
+        moves = np.sort(np.concatenate([(cuts[1:] + cuts[:-1]) / 2, [0.0]]))
+        first, k = np.searchsorted(moves, needed, side="right"), self._k  # the first of the moves that wins the example
+        cells = np.bincount((first * k + y) * k + rival, minlength=(len(moves) + 1) * k * k).reshape(-1, k, k)
+        moved = cells[:-1].cumsum(axis=0)  # by each move, true class × rival
+        confusions = cells.sum(axis=0) - moved
+        confusions[:, :, c] += moved.sum(axis=2)
+        scores = [self._objective(confusion, self._counts) for confusion in confusions]
+        return float(moves[max(range(len(moves)), key=lambda m: (scores[m], -abs(moves[m])))])
 
     def _confusion(self, y: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.int64]:
         return counted(y, predicted, self._k, self._k)
