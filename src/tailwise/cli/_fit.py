@@ -24,7 +24,7 @@ from tailwise.diagnose import copies, diagnose
 from tailwise.errors import Interrupted, TailwiseError, UnsavableWarning
 from tailwise.estimators import TailClassifier, TailMultilabelClassifier
 from tailwise.processes import is_first, together, writing
-from tailwise.recipes import Recipe, load_recipes_from, recipe
+from tailwise.recipes import PLAIN, Recipe, load_recipes_from, recipe
 from tailwise.report import write_report
 from tailwise.report.tested import tested
 from tailwise.report.words import behind
@@ -204,7 +204,7 @@ def _tell(console: Console, model: Any, evaluation: Any, plain: Any, in_training
         known += f"; groups are those of the {others:,} others"
     console.print(f"\n[bold]Test[/] on {examples}{known}")
     columns = {model.card["recipe"]: evaluation}
-    columns |= {} if model.card["recipe"] == "cross-entropy" else {"plain": plain}
+    columns |= {} if model.card["recipe"] == PLAIN.name else {"plain": plain}
     _show.evaluations(console, columns, model.card["objective"])
 
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from tailwise.counts import check_counts, class_counts
 from tailwise.data.splits import place_in_class
 from tailwise.errors import TailwiseError
-from tailwise.random_state import RandomState
+from tailwise.random_state import RandomState, generator
 from tailwise.tensors import to_codes
 
 _MOST = 2**53  # examples of a class: as many as float64 counts exactly
@@ -190,7 +190,7 @@ def make_long_tailed(
             f"class {c} has {class_counts(codes, wanted.size)[c]} examples but the profile asks for {wanted[c]}; "
             "use a smaller n_max."
         )
-    place = place_in_class(codes, False if order == "file" else random_state)
+    place = place_in_class(codes, generator(random_state) if order == "random" else None)
     return np.flatnonzero((codes >= 0) & (place < wanted[codes]))
 
 

@@ -16,13 +16,13 @@ from tailwise.random_state import RandomState, generator
 from tailwise.tensors import to_codes
 
 
-def place_in_class(labels: ArrayLike, random_state: RandomState | bool = False) -> NDArray[np.int64]:
+def place_in_class(labels: ArrayLike, rng: np.random.Generator | None = None) -> NDArray[np.int64]:
     """Return the rank of each example, from 0, among the examples of its class.
 
     Parameters
     ----------
     labels : (n,) class codes; examples without a label (-1) form a class of their own
-    random_state : ``False`` for ranks in file order, otherwise seed or generator of a random order
+    rng : source of a random order; None is the order of the file
 
     Returns
     -------
@@ -30,10 +30,10 @@ def place_in_class(labels: ArrayLike, random_state: RandomState | bool = False) 
     """
     codes = _narrow(np.asarray(labels))
     n = codes.size
-    if random_state is False:
+    if rng is None:
         order = np.argsort(codes, kind="stable")
     else:
-        shuffled = generator(random_state).permutation(n)
+        shuffled = rng.permutation(n)
         order = shuffled[np.argsort(codes[shuffled], kind="stable")]
     ordered = codes[order]
     first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if n else np.zeros(0, dtype=np.int64)
@@ -151,7 +151,7 @@ def stratified_folds(
         )
     # Deal out one class after another, each starting where the last one stopped.
     start = np.cumsum(spread) - spread
-    fold = (start[codes] + place_in_class(codes, random_state)) % n_splits
+    fold = (start[codes] + place_in_class(codes, generator(random_state))) % n_splits
     labelled = codes >= 0
     fold[~labelled | (spread[codes] == 0)] = -1
     return [(np.flatnonzero(labelled & (fold != i)), np.flatnonzero(fold == i)) for i in range(n_splits)]

@@ -240,19 +240,21 @@ def compare(
         return sum(map(clock.expected, fits)) * whole
 
     def contenders() -> list[Entrant]:
-        """Return those that may be chosen, after ruling out those that have no time left where others have it."""
-        found = [e for e in entrants if e.recipe in recipes and e.row.folds and e.row.outcome != "dropped"]
-        left = [e for e in found if clock.has_room(after(e))] or found
-        for entrant in found:
-            if entrant not in left:
-                entrant.row.ends("dropped", "no time left to train on everything")
-        return left
+        """Return those that may be chosen."""
+        return [e for e in entrants if e.recipe in recipes and e.row.folds and e.row.outcome != "dropped"]
+
+    def rule_out_late() -> None:
+        """Drop those that have no time left to be trained on everything, unless none has it."""
+        late = [e for e in contenders() if not clock.has_room(after(e))]
+        for entrant in late if len(late) < len(contenders()) else ():
+            entrant.row.ends("dropped", "no time left to train on everything")
 
     for number, (_, held_out) in enumerate(folds):
         for entrant in filter(_running, entrants):
             training = entrant.recipe.training
             known = scores.setdefault(training, [])
             fits = len(known) == number
+            rule_out_late()
             leader = max(contenders(), key=lambda e: e.so_far, default=entrant)
             now = fits * clock.expected(training) + max((e.judged for e in entrants if e.row.folds), default=0.0)
             needed = now + intervals(entrant) + max(after(entrant), after(leader))
@@ -272,11 +274,14 @@ def compare(
                 entrant.row.seconds += seconds
             entrant.add_fold(held_out, np.concatenate(known))
         if number + 1 < len(folds):
+            rule_out_late()
             _drop_losers(list(filter(_running, contenders())), spared=plain if reference is None else reference)
+    rule_out_late()
     last = max(map(after, contenders()), default=0.0)
     for entrant in sorted((e for e in entrants if e.row.folds), key=lambda e: -e.so_far):
         in_time = clock.has_room(entrant.interval_seconds + last)
         entrant.summarise(np.random.default_rng(seed) if in_time else None)
+    rule_out_late()
     finalists = contenders()
     if not finalists:
         raise TailwiseError("there was no time to fit any recipe on a fold: give more time, or fewer rows.")

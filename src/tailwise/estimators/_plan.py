@@ -20,7 +20,7 @@ from tailwise.engine.stage import Task
 from tailwise.estimators._cache import Cache
 from tailwise.estimators._fitted import threads_for
 from tailwise.estimators._learners import NetworkLearner
-from tailwise.recipes import Recipe, recipe
+from tailwise.recipes import PLAIN, Recipe
 from tailwise.resample import CaseControlClassifier
 
 _PILOTS = (125, 500, 2000)  # rows that fits are timed on
@@ -170,7 +170,7 @@ def epochs_in_time(learner: NetworkLearner, plan: Plan) -> tuple[NetworkLearner,
 
         def seconds(rows: NDArray[np.intp]) -> float:
             start = time.monotonic()
-            pilot.fit(recipe("cross-entropy"), task, inputs[rows], labels[rows], plan.seed)
+            pilot.fit(PLAIN, task, inputs[rows], labels[rows], plan.seed)
             return learner.agreed(time.monotonic() - start)
 
         n = _PILOT_EPOCH

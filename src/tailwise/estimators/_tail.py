@@ -40,7 +40,7 @@ from tailwise.estimators._rehearsal import check_loaded, rehearse
 from tailwise.estimators._training import Training
 from tailwise.identity import describe, digest
 from tailwise.processes import working_in
-from tailwise.recipes import Recipe
+from tailwise.recipes import PLAIN, Recipe
 from tailwise.recipes import recipe as find_recipe
 from tailwise.resample import classifies
 from tailwise.settings import check_settings
@@ -162,7 +162,6 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             candidates = self._usable(training, candidates)
             rehearse(training, candidates, self.estimator, self.backbone)
             training = self._in_time(training, candidates, training.learner.agreed(time.monotonic() - start))
-            plain = find_recipe("cross-entropy")
             comparison = compare(
                 candidates,
                 partial(self._held_out_scores, training, candidates),
@@ -171,8 +170,8 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
                 training.folds,
                 training.objective,
                 enter=training.enter,
-                plain=plain,
-                reference=plain if self.baseline else None,
+                plain=PLAIN,
+                reference=PLAIN if self.baseline else None,
                 seed=training.seed,
                 clock=Clock(seconds(self.time_budget), start, training.learner.agreed),
                 whole=training.whole,
@@ -187,8 +186,8 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             self.recipe_ = chosen
             self.model_ = training.model(chosen, fitted, comparison)
             if self.baseline:
-                plainly = fitted if chosen.training == plain else training.on_everything(plain)
-                self.baseline_ = training.model(plain, plainly, comparison)
+                plainly = fitted if chosen.training == PLAIN else training.on_everything(PLAIN)
+                self.baseline_ = training.model(PLAIN, plainly, comparison)
 
     def _usable(self, training: Training, candidates: list[Recipe]) -> list[Recipe]:
         """Return the recipes that suit the learner; others that only "auto" named are left out with a note."""
@@ -214,7 +213,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             return training.held_out_scores(recipe, fold)
         except TailwiseError as error:
             mine = [candidate for candidate in candidates if candidate.training == recipe]
-            if candidates[0] in mine or recipe.name == "cross-entropy" or any(map(self._is_named, mine)):
+            if candidates[0] in mine or recipe == PLAIN or any(map(self._is_named, mine)):
                 raise
             training.left_out.append(f"Not compared: {error}")
             return None
@@ -374,7 +373,7 @@ class TailEstimator(ClassifierMixin, BaseEstimator):
             labels=training.labels,
             task=training.task,
             held_out=training.folds[0][1],
-            sure=list(dict.fromkeys([trainings[0], find_recipe("cross-entropy")][: 1 + self.baseline])),
+            sure=list(dict.fromkeys([trainings[0], PLAIN] if self.baseline else [trainings[0]])),
             n_fits=len(trainings) * len(training.folds) + 2,
             budget=None if budget is None else max(budget - gone, budget / 100),
             seed=training.seed,

@@ -7,3 +7,4 @@ from ._base import recipes as recipes
 from ._base import register as register
 from ._base import uniform_prior as uniform_prior
 from ._base import unknown_prior as unknown_prior
+from .cross_entropy import PLAIN as PLAIN

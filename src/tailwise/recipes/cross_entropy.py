@@ -40,6 +40,10 @@ class CrossEntropy(Recipe):
         return base
 
 
+#: Plain training, which corrections start from and all others are compared with.
+PLAIN = CrossEntropy()
+
+
 @dataclass(frozen=True)
 class AfterTraining(Recipe):
     """A recipe that trains plainly and corrects the scores afterwards."""
@@ -47,7 +51,7 @@ class AfterTraining(Recipe):
     @property
     def training(self) -> Recipe:
         """Cross-entropy: this recipe starts after training."""
-        return CrossEntropy()
+        return PLAIN
 
     def stages(self, task: Task) -> Iterable[Stage]:
         """Train as cross-entropy does."""

@@ -12,6 +12,7 @@ from tailwise.data import Dataset
 from tailwise.diagnose import Diagnosis, copies, diagnose
 from tailwise.estimators import Answer, LabelModel, Model, TailClassifier, TailMultilabelClassifier
 from tailwise.metrics import Evaluation, LabelEvaluation
+from tailwise.recipes import PLAIN
 from tailwise.report.contents import Example, Report, thumbnail
 from tailwise.report.words import untested
 from tailwise.wording import plural
@@ -85,7 +86,7 @@ def tested(
         title=f"{card['recipe']} on {data.name if diagnosis is None else diagnosis.name}",
         evaluation=measured,
         in_training=in_training,
-        baseline=None if baseline is None or card["recipe"] == "cross-entropy" else baseline.to_dict(),
+        baseline=None if baseline is None or card["recipe"] == PLAIN.name else baseline.to_dict(),
         diagnosis=None if diagnosis is None else diagnosis.to_dict(),
         comparison=card.pop("comparison"),
         objective=card["objective"],
