@@ -279,7 +279,7 @@ def test_what_cannot_be_saved_is_refused_before_it_is_trained(table, tmp_path, c
         "        return Own()\n",
     )
     fit = ["fit", table, "-t", "species", "-o", tmp_path / "m", "--recipe-file", mine]
-    refused(capsys, "recipe 'cli-unsavable': a model that holds tailwise_user_mine.Own", *fit, "-r", "cli-unsavable")
+    refused(capsys, "recipe 'cli-unsavable': a model that holds tailwise_user_mine", *fit, "-r", "cli-unsavable")
     assert not (tmp_path / "m.unfinished").exists()
 
 
