@@ -5,7 +5,7 @@ import pytest
 from tailwise.estimators import _defaults, _objective
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def in_little_time():
     """Let default learners grow few trees and intervals take few resamples: these tests ask for no more."""
     with pytest.MonkeyPatch.context() as patch:
