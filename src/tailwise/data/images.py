@@ -36,8 +36,9 @@ DEFAULT_SIZE = 64
 _CHUNK = 256
 _WIDTH, _HEIGHT, _ORIENTATION = 0x0100, 0x0101, 0x0112  # EXIF
 _TURNED = frozenset({5, 6, 7, 8})  # orientations that swap width and height
-#: Where a PNG image may say that it is turned: what Pillow calls notes before the pixels, and the chunks behind them.
-_NOTED, _NOTES = frozenset({"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"}), (b"eXIf", b"tXt", b"tEXt")
+#: Where a PNG image may say that it is turned: in what Pillow knows before the pixels, or in chunks behind them.
+_NOTED = frozenset({"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"})
+_CHUNKS = (b"eXIf", b"iTXt", b"tEXt", b"zTXt")
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,11 +295,11 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
 
 
 def _may_be_turned(image: Any) -> bool:
-    """Return whether a PNG image has notes before its pixels, or seems to have some behind them."""
+    """Return whether a PNG image has words on its orientation, or may have some behind its pixels."""
     place = image.fp.tell()
     behind = image.fp.read()
     image.fp.seek(place)
-    return bool(_NOTED & image.info.keys()) or any(chunk in behind for chunk in _NOTES)
+    return bool(_NOTED & image.info.keys()) or any(chunk in behind for chunk in _CHUNKS)
 
 
 def _is_grey(image: Image.Image) -> bool:
