@@ -19,7 +19,10 @@ $(VENV)/ready: $(VENV)/core
 demo: $(VENV)/core
 	$(BIN)/tailwise demo --output demo-out --force
 
-test: lint types unit oldest
+# The second environment is made beside the checks, which need one core.
+test:
+	$(MAKE) -j 2 lint types $(VENV)-oldest/ready
+	$(MAKE) unit oldest
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check
