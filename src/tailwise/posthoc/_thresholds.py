@@ -125,12 +125,14 @@ class _Tuner:
         needed = z[np.arange(len(z)), rival] - z[:, c]  # raised by more, class c wins the example
         cuts = np.unique(np.quantile(needed, np.linspace(0, 1, _CUTS)))
         moves = np.sort(np.concatenate([(cuts[1:] + cuts[:-1]) / 2, [0.0]]))
-        first, k = np.searchsorted(moves, needed, side="right"), self._k  # the first of the moves that wins the example
-        cells = np.bincount((first * k + y) * k + rival, minlength=(len(moves) + 1) * k * k).reshape(-1, k, k)
-        moved = cells[:-1].cumsum(axis=0)  # by each move, true class × rival
-        confusions = cells.sum(axis=0) - moved
-        confusions[:, :, c] += moved.sum(axis=2)
-        scores = [self._objective(confusion, self._counts) for confusion in confusions]
+        order = np.argsort(needed)
+        ends = np.searchsorted(needed[order], moves)
+        confusion, scores = self._confusion(y, rival), []
+        for start, end in zip([0, *ends], ends, strict=False):
+            rows = order[start:end]  # those that a move wins beyond the move before
+            np.subtract.at(confusion, (y[rows], rival[rows]), 1)
+            np.add.at(confusion, (y[rows], c), 1)
+            scores.append(self._objective(confusion, self._counts))
         return float(moves[max(range(len(moves)), key=lambda m: (scores[m], -abs(moves[m])))])
 
     def _confusion(self, y: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.int64]:
