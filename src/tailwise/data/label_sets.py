@@ -136,9 +136,9 @@ def encode_label_sets(
         return LabelSets(_indicator(Y, where), np.arange(Y.shape[1]), "sparse")
     if hasattr(Y, "columns") and hasattr(Y, "to_numpy"):
         names = [str(name) if not isinstance(name, str | int) else name for name in Y.columns]
-        ((twice, times),) = Counter(map(str, names)).most_common(1) or ((None, 0),)
-        if times > 1:
-            raise TailwiseError(f"{where} has {times} columns named {twice!r}; give each label its own name.")
+        for twice, times in Counter(map(str, names)).most_common(1):
+            if times > 1:
+                raise TailwiseError(f"{where} has {times} columns named {twice!r}; give each label its own name.")
         has, own = _indicator(Y.to_numpy(), where), "pandas" if hasattr(Y, "iloc") else "polars"
         if known is None or form in ("array", "sparse"):  # of which the columns have no names
             return LabelSets(has, np.array(names) if known is None else np.asarray(known), own)

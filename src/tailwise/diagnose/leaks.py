@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +25,9 @@ _LOOKED_AT, _WORD = 300, r"[\p{L}\p{N}]+"
 _BIN = 20
 
 
-def held_out_lambda(values: pl.Series, labels: NDArray[np.int64], random_state: int = _SEED) -> float | None:
+def held_out_lambda(
+    codings: Sequence[NDArray[np.int64]], labels: NDArray[np.int64], random_state: int = _SEED
+) -> float | None:
     """Return Goodman and Kruskal's lambda of the label given one column, measured on held-out rows.
 
     Each half of the rows gives the most frequent label of each value, which predicts the labels of the other half. With
@@ -35,8 +37,7 @@ def held_out_lambda(values: pl.Series, labels: NDArray[np.int64], random_state: 
 
     Parameters
     ----------
-    values : (n,) column; missing counts as a value of its own. Whether there is a value is tried alone too, and so are
-        bins of about 20 rows for numbers with many distinct values; what reveals most counts
+    codings : of the column, from :func:`value_codes`; what reveals most counts
     labels : (n,) class codes, none missing
     random_state : seed of the halves
 
@@ -51,10 +52,12 @@ def held_out_lambda(values: pl.Series, labels: NDArray[np.int64], random_state: 
     if n == 0 or n - np.bincount(labels).max() < _ENOUGH:
         return None
     first = np.random.default_rng(random_state).permutation(n) < n // 2
-    return max(_lambda(codes, labels, first) for codes in _value_codes(values))
+    return max(_lambda(codes, labels, first) for codes in codings)
 
 
-def told_class(values: pl.Series, members: csr_array, random_state: int = _SEED) -> tuple[int, float] | None:
+def told_class(
+    codings: Sequence[NDArray[np.int64]], members: csr_array, random_state: int = _SEED
+) -> tuple[int, float] | None:
     """Return the class that one column tells best from all others, and how well, measured on held-out rows.
 
     This is lambda, as :func:`held_out_lambda` has it, of each class against all others: a row is taken to have a class
@@ -62,7 +65,7 @@ def told_class(values: pl.Series, members: csr_array, random_state: int = _SEED)
 
     Parameters
     ----------
-    values : (n,) column, as there
+    codings : of the column, as there
     members : (n, n_classes) 1 where a row has a class, else 0; a row may have several
     random_state : seed of the halves
 
@@ -80,7 +83,7 @@ def told_class(values: pl.Series, members: csr_array, random_state: int = _SEED)
         return None
     first = np.random.default_rng(random_state).permutation(n) < n // 2
     best = np.full(members.shape[1], -np.inf)
-    for codes in _value_codes(values):
+    for codes in codings:
         has_value = csr_array((np.ones(n), (np.arange(n), codes)))
         hits = taken = 0
         for learn in (first, ~first):
@@ -129,17 +132,19 @@ def _lambda(codes: NDArray[np.int64], labels: NDArray[np.int64], first: NDArray[
     return max(0.0, (right - usual) / (n - usual))
 
 
-def _value_codes(values: pl.Series) -> Iterator[NDArray[np.int64]]:
-    """Yield integer codes for the values of a column, 0 for missing; of many numbers also codes of bins of them.
+def value_codes(values: pl.Series) -> list[NDArray[np.int64]]:
+    """Return the ways in which a column may reveal a label, each as (n,) integer codes, 0 for missing.
 
-    Of a column with gaps also 0 and 1 for whether there is a value.
+    The values are one; of a column with gaps also whether there is a value, and of numbers with many distinct values
+    also bins of about 20 rows.
     """
     values = values.fill_nan(None) if values.dtype.is_float() else values
     codes = values.rank("dense").fill_null(0).to_numpy().astype(np.int64)
-    yield codes
-    per_value = np.bincount(codes)
+    codings = [codes]
+    per_value = np.bincount(codes, minlength=1)
     if 0 < per_value[0] < codes.size:
-        yield np.minimum(codes, 1)
+        codings.append(np.minimum(codes, 1))
     if (values.dtype.is_numeric() or values.dtype.is_temporal()) and codes.size < _BIN * per_value.size:
         per_value[0] = 0
-        yield np.where(codes == 0, 0, 1 + np.cumsum(per_value)[codes] // _BIN)
+        codings.append(np.where(codes == 0, 0, 1 + np.cumsum(per_value)[codes] // _BIN))
+    return codings

@@ -18,7 +18,7 @@ from tailwise.data.labels import MISSING_LABELS, any_of, class_name, encode_labe
 from tailwise.data.paths import named
 from tailwise.data.values import NO_VALUE
 from tailwise.data.values import names as names_of
-from tailwise.diagnose.leaks import LEAK, class_named, held_out_lambda, told_class
+from tailwise.diagnose.leaks import LEAK, class_named, held_out_lambda, told_class, value_codes
 from tailwise.diagnose.result import Column, Duplicates
 from tailwise.errors import TailwiseError
 
@@ -148,14 +148,12 @@ def examine_columns(
         distinct = min(different - (missing > 0), n_rows - missing)
         present = (names_of(values) if name in readings else values).drop_nulls()
         times = present.value_counts(name=_TIMES)[_TIMES].to_numpy()
-        parts = [part.filter(known) for part in parts]
-        alone = max((power for part in parts if (power := held_out_lambda(part, codes)) is not None), default=None)
-        by_name = None
+        codings = [coding for part in parts for coding in value_codes(part.filter(known))]
+        alone, by_name = held_out_lambda(codings, codes), None
         if name in written and alone is not None and alone < LEAK:
-            by_name = held_out_lambda(class_named(values, called).filter(known), codes)
+            by_name = held_out_lambda(value_codes(class_named(values, called).filter(known)), codes)
         names_class = by_name is not None and by_name >= LEAK
-        told = [best for part in parts if (best := told_class(part, members)) is not None]
-        code, clarity = max(told, key=lambda best: best[1], default=(-1, 0.0))
+        code, clarity = told_class(codings, members) or (-1, 0.0)
         columns.append(
             Column(
                 name=name,
