@@ -131,7 +131,7 @@ class _Tuner:
         for start, end in zip([0, *ends], ends, strict=False):
             rows = order[start:end]  # those that a move wins beyond the move before
             np.subtract.at(confusion, (y[rows], rival[rows]), 1)
-            np.add.at(confusion, (y[rows], c), 1)
+            confusion[:, c] += np.bincount(y[rows], minlength=self._k)
             scores.append(self._objective(confusion, self._counts))
         return float(moves[max(range(len(moves)), key=lambda m: (scores[m], -abs(moves[m])))])
 
